@@ -1,0 +1,259 @@
+// Pack: eight doubles that move together, whatever the instruction set.
+//
+// One `Pack` is one AVX-512 register, two AVX2 registers or four SSE2/NEON
+// registers; `Bits` is the same for 64-bit integers.  Code written on packs is
+// the same source everywhere, and an operation on one of the eight entries
+// never depends on the other seven.  That is what makes a replica's bits
+// independent of its neighbours.
+//
+// The compiler is told not to contract a*b+c (-ffp-contract=off); `fma` below
+// says where a fused operation is meant.  Without hardware FMA it is a*b+c.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+#define LRFT_INLINE inline __attribute__((always_inline))
+
+namespace lrft {
+
+// The widest native vector, in doubles.
+#if defined(__AVX512F__)
+inline constexpr int native_width = 8;
+#elif defined(__AVX2__)
+inline constexpr int native_width = 4;
+#else
+inline constexpr int native_width = 2;
+#endif
+
+using NativeDouble = double __attribute__((vector_size(8 * native_width)));
+using NativeBits = std::uint64_t __attribute__((vector_size(8 * native_width)));
+using NativeMask = std::int64_t __attribute__((vector_size(8 * native_width)));
+
+inline constexpr int lanes = 8;                      // entries of a pack
+inline constexpr int parts = lanes / native_width;  // native vectors of a pack
+
+struct Pack {
+  NativeDouble v[parts];
+};
+struct Bits {
+  NativeBits v[parts];
+};
+// A mask entry is all ones or all zeros.
+struct Mask {
+  NativeMask v[parts];
+};
+
+#define LRFT_EACH _Pragma("GCC unroll 4") for (int i = 0; i < parts; ++i)
+
+// ---- making packs ----------------------------------------------------------
+LRFT_INLINE Pack broadcast(double x) {
+  Pack r;
+  LRFT_EACH r.v[i] = x - NativeDouble{};
+  return r;
+}
+LRFT_INLINE Bits broadcast_bits(std::uint64_t x) {
+  Bits r;
+  LRFT_EACH r.v[i] = x - NativeBits{};
+  return r;
+}
+// Eight consecutive doubles at any address.
+LRFT_INLINE Pack load(const double* p) {
+  Pack r;
+  std::memcpy(&r, p, sizeof r);
+  return r;
+}
+LRFT_INLINE void store(double* p, const Pack& a) { std::memcpy(p, &a, sizeof a); }
+LRFT_INLINE Bits load_bits(const std::uint64_t* p) {
+  Bits r;
+  std::memcpy(&r, p, sizeof r);
+  return r;
+}
+LRFT_INLINE void store_bits(std::uint64_t* p, const Bits& a) { std::memcpy(p, &a, sizeof a); }
+
+// ---- arithmetic -------------------------------------------------------------
+#define LRFT_BINARY(T, op)                          \
+  LRFT_INLINE T operator op(const T& a, const T& b) { \
+    T r;                                            \
+    LRFT_EACH r.v[i] = a.v[i] op b.v[i];            \
+    return r;                                       \
+  }
+LRFT_BINARY(Pack, +)
+LRFT_BINARY(Pack, -)
+LRFT_BINARY(Pack, *)
+LRFT_BINARY(Pack, /)
+LRFT_BINARY(Bits, +)
+LRFT_BINARY(Bits, -)
+LRFT_BINARY(Bits, &)
+LRFT_BINARY(Bits, |)
+LRFT_BINARY(Bits, ^)
+LRFT_BINARY(Mask, &)
+LRFT_BINARY(Mask, |)
+#undef LRFT_BINARY
+
+#define LRFT_SCALAR(op)                                                                          \
+  LRFT_INLINE Pack operator op(const Pack& a, double b) { return a op broadcast(b); }            \
+  LRFT_INLINE Pack operator op(double a, const Pack& b) { return broadcast(a) op b; }
+LRFT_SCALAR(+)
+LRFT_SCALAR(-)
+LRFT_SCALAR(*)
+LRFT_SCALAR(/)
+#undef LRFT_SCALAR
+
+LRFT_INLINE Pack operator-(const Pack& a) {
+  Pack r;
+  LRFT_EACH r.v[i] = -a.v[i];
+  return r;
+}
+LRFT_INLINE Pack& operator+=(Pack& a, const Pack& b) { return a = a + b; }
+LRFT_INLINE Pack& operator-=(Pack& a, const Pack& b) { return a = a - b; }
+LRFT_INLINE Pack& operator*=(Pack& a, const Pack& b) { return a = a * b; }
+
+LRFT_INLINE Bits operator<<(const Bits& a, int n) {
+  Bits r;
+  LRFT_EACH r.v[i] = a.v[i] << n;
+  return r;
+}
+LRFT_INLINE Bits operator>>(const Bits& a, int n) {
+  Bits r;
+  LRFT_EACH r.v[i] = a.v[i] >> n;
+  return r;
+}
+
+LRFT_INLINE NativeDouble native_fma(NativeDouble a, NativeDouble b, NativeDouble c) {
+#if defined(__AVX512F__)
+  return (NativeDouble)_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c);
+#elif defined(__AVX2__) && defined(__FMA__)
+  return (NativeDouble)_mm256_fmadd_pd((__m256d)a, (__m256d)b, (__m256d)c);
+#else
+  return a * b + c;
+#endif
+}
+// a*b + c, rounded once where the hardware can.
+LRFT_INLINE Pack fma(const Pack& a, const Pack& b, const Pack& c) {
+  Pack r;
+  LRFT_EACH r.v[i] = native_fma(a.v[i], b.v[i], c.v[i]);
+  return r;
+}
+LRFT_INLINE Pack fma(const Pack& a, double b, const Pack& c) { return fma(a, broadcast(b), c); }
+LRFT_INLINE Pack fma(const Pack& a, const Pack& b, double c) { return fma(a, b, broadcast(c)); }
+LRFT_INLINE Pack fma(const Pack& a, double b, double c) {
+  return fma(a, broadcast(b), broadcast(c));
+}
+
+LRFT_INLINE Pack sqrt(const Pack& a) {
+  Pack r;
+#if defined(__AVX512F__)
+  LRFT_EACH r.v[i] = (NativeDouble)_mm512_sqrt_pd((__m512d)a.v[i]);
+#elif defined(__AVX2__)
+  LRFT_EACH r.v[i] = (NativeDouble)_mm256_sqrt_pd((__m256d)a.v[i]);
+#else
+  LRFT_EACH for (int j = 0; j < native_width; ++j) r.v[i][j] = std::sqrt(a.v[i][j]);
+#endif
+  return r;
+}
+
+// ---- comparing and choosing ---------------------------------------------------
+#define LRFT_COMPARE(op)                                  \
+  LRFT_INLINE Mask operator op(const Pack& a, const Pack& b) { \
+    Mask r;                                               \
+    LRFT_EACH r.v[i] = a.v[i] op b.v[i];                  \
+    return r;                                             \
+  }                                                       \
+  LRFT_INLINE Mask operator op(const Pack& a, double b) { return a op broadcast(b); }
+LRFT_COMPARE(<)
+LRFT_COMPARE(<=)
+LRFT_COMPARE(>)
+LRFT_COMPARE(>=)
+LRFT_COMPARE(==)
+#undef LRFT_COMPARE
+LRFT_INLINE Mask operator~(const Mask& a) {
+  Mask r;
+  LRFT_EACH r.v[i] = ~a.v[i];
+  return r;
+}
+LRFT_INLINE Pack select(const Mask& m, const Pack& a, const Pack& b) {
+  Pack r;
+  LRFT_EACH r.v[i] = m.v[i] ? a.v[i] : b.v[i];
+  return r;
+}
+LRFT_INLINE Pack max(const Pack& a, const Pack& b) { return select(a > b, a, b); }
+LRFT_INLINE Pack min(const Pack& a, const Pack& b) { return select(a < b, a, b); }
+
+// One bit a lane, lane 0 lowest.
+LRFT_INLINE unsigned bitmask(const Mask& m) {
+#if defined(__AVX512DQ__)
+  return _mm512_movepi64_mask((__m512i)m.v[0]);
+#else
+  unsigned r = 0;
+  LRFT_EACH for (int j = 0; j < native_width; ++j) r |= (m.v[i][j] ? 1u : 0u)
+                                                         << (i * native_width + j);
+  return r;
+#endif
+}
+LRFT_INLINE bool any(const Mask& m) {
+  NativeMask t = m.v[0];
+#pragma GCC unroll 4
+  for (int i = 1; i < parts; ++i) t |= m.v[i];
+#if defined(__AVX512DQ__)
+  return _mm512_movepi64_mask((__m512i)t) != 0;
+#elif defined(__AVX2__)
+  return _mm256_movemask_pd((__m256d)t) != 0;
+#else
+  return (t[0] | t[1]) != 0;
+#endif
+}
+
+// ---- bits -----------------------------------------------------------------------
+LRFT_INLINE Bits as_bits(const Pack& a) {
+  Bits r;
+  LRFT_EACH r.v[i] = (NativeBits)a.v[i];
+  return r;
+}
+LRFT_INLINE Pack as_pack(const Bits& a) {
+  Pack r;
+  LRFT_EACH r.v[i] = (NativeDouble)a.v[i];
+  return r;
+}
+LRFT_INLINE Pack abs(const Pack& a) {
+  return as_pack(as_bits(a) & broadcast_bits(0x7fffffffffffffffull));
+}
+// |a| with the sign of b.
+LRFT_INLINE Pack copysign(const Pack& a, const Pack& b) {
+  const Bits sign = broadcast_bits(0x8000000000000000ull);
+  return as_pack((as_bits(a) & broadcast_bits(0x7fffffffffffffffull)) | (as_bits(b) & sign));
+}
+// The full 64-bit products of the low 32 bits of each entry.
+LRFT_INLINE Bits multiply_low32(const Bits& a, const Bits& b) {
+  Bits r;
+#if defined(__AVX512F__)
+  LRFT_EACH r.v[i] = (NativeBits)_mm512_mul_epu32((__m512i)a.v[i], (__m512i)b.v[i]);
+#elif defined(__AVX2__)
+  LRFT_EACH r.v[i] = (NativeBits)_mm256_mul_epu32((__m256i)a.v[i], (__m256i)b.v[i]);
+#elif defined(__SSE2__)
+  LRFT_EACH r.v[i] = (NativeBits)_mm_mul_epu32((__m128i)a.v[i], (__m128i)b.v[i]);
+#else
+  LRFT_EACH r.v[i] = (a.v[i] & 0xffffffffu) * (b.v[i] & 0xffffffffu);
+#endif
+  return r;
+}
+// The low 32 bits of each entry as a double, exactly.
+LRFT_INLINE Pack low32_to_double(const Bits& a) {
+  const Bits magic = broadcast_bits(0x4330000000000000ull);  // 2^52
+  return as_pack((a & broadcast_bits(0xffffffffull)) | magic) - 0x1p52;
+}
+
+// ---- sums -------------------------------------------------------------------------
+// The sum of the eight entries, always in the order ((0+4)+(2+6)) + ((1+5)+(3+7)).
+LRFT_INLINE double sum(const Pack& a) {
+  double x[lanes];
+  store(x, a);
+  return ((x[0] + x[4]) + (x[2] + x[6])) + ((x[1] + x[5]) + (x[3] + x[7]));
+}
+
+}  // namespace lrft
