@@ -1,0 +1,25 @@
+// What a random number is for.  Each purpose is a stream of its own, so that,
+// for instance, c does not change when d does.
+#pragma once
+
+#include <cstdint>
+
+namespace lrft {
+
+enum class Purpose : std::uint16_t {
+  inputs = 0,     // x in the ambient space
+  coordinates,    // X_S, Z and T below its diagonal, in the reduced space
+  chi,            // the diagonal of T
+  noise,          // label noise
+  init_rows,      // the student's rows
+  init_chi,       // their part outside S, in the reduced space
+  init_c,         // the student's own parameters
+  features = 16,  // the parts of a sampled task
+  features_chi,
+  c,
+  u,
+  lam,
+  embedding,
+};
+
+}  // namespace lrft

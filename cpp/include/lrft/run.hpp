@@ -1,0 +1,119 @@
+// The core's interface: what a run is given, what it does, what it gives back.
+// Plain types only; one engine behind it per instruction set.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "lrft/activation.hpp"
+
+namespace lrft {
+
+// One teacher and the base network it perturbs.  Arrays are row-major.
+struct TaskData {
+  double d = 0;                  // input dimension
+  int k = 0;                     // neurons
+  int s = 0;                     // dimension of S = span(rows of W, rows of u)
+  int features_rank = 0;         // the first coordinates of S span the rows of W
+  int rank = 1;                  // rank r of the teacher's perturbation
+  std::vector<double> R;         // (k, s)  W = R Qt
+  std::vector<double> a;         // (r, s)  u = a Qt
+  std::vector<double> c;         // (k, r)
+  std::vector<double> lam;       // (k)
+  double xi = 1, neuron_scale = 1, output_scale = 1, noise = 0;
+  // Ambient space only; owned by the caller for the life of the run.
+  const double* W = nullptr;     // (k, d)
+  const double* u = nullptr;     // (r, d)
+  std::vector<double> pinv;      // (features_rank, k)  coordinates in span(W) are pinv W x
+};
+
+enum class InitC { quantized, sphere, given };
+enum class InitU { uniform, favourable, given };
+
+// A perturbation of rank n: neurons w_i + scale sum_j B_ij A_j, rows A (n, d).
+// rank-one: n = 1, A = the unit vector u-hat, B = the unit vector c-hat, scale = xi.
+struct StudentSpec {
+  int rows = 1;
+  bool spherical = true;
+  bool train_own = false;        // move B as well
+  bool project = true;           // Pi: rows move orthogonally to span(W)
+  InitC init_own = InitC::quantized;
+  InitU init_rows = InitU::uniform;
+  std::vector<double> own;       // (k, n) when given
+  std::vector<double> rows_S;    // (n, s) when given: coordinates in S ...
+  std::vector<double> rows_rest; // (n, n) ... and lower-triangular rest; reduced space
+  const double* rows_x = nullptr;  // (n, d) when given; ambient space
+};
+
+struct Schedule {
+  enum class Kind { constant, inverse_time, step, array };
+  Kind kind = Kind::constant;
+  double rate = 0;               // at step 0
+  double scale = 1;              // inverse_time: rate / (1 + t / scale)
+  double factor = 1, every = 1;  // step: rate factor^floor(t / every)
+  std::vector<double> values;    // array
+  double at(std::int64_t t) const;
+};
+
+struct TrainingData {
+  std::int64_t steps = 0;
+  int batch = 1;
+  Schedule lr, lr_own;
+  double stop_at = 2;            // on |overlap_u|; above 1: never
+  double stop_loss = -1;         // checked at records; below 0: never
+  std::vector<std::int64_t> record;      // increasing, within [0, steps]
+  std::vector<double> thresholds;        // increasing, on |overlap_u|, every step
+  std::vector<double> loss_thresholds;   // decreasing, at records
+};
+
+// What becomes of one replica of one task.  It is also the whole saved state:
+// a run restored from its chains goes on bit for bit.
+enum class Status : int { waiting = 0, running, converged, finished, diverged };
+struct Chain {
+  int task = 0, training = 0;
+  std::uint32_t replica = 0;
+  Status status = Status::waiting;
+  std::int64_t step = 0;                 // updates done
+  std::vector<double> overlap_u, overlap_c, loss;  // at records reached
+  std::vector<std::int64_t> hits;        // per threshold, -1 never
+  std::vector<std::int64_t> loss_hits;   // per loss threshold
+  double last_overlap = 0;
+  // State of the student: at step `state_step`, from which replay starts.
+  std::int64_t state_step = 0;
+  std::vector<double> rows;              // reduced: P (n,s) then L (n,n); ambient: A (n,d)
+  std::vector<double> own;               // (k, n)
+};
+
+struct RunSpec {
+  bool ambient = false;
+  ActivationSpec activation;
+  std::vector<TaskData> tasks;           // equal k, s, rank, features_rank
+  StudentSpec student;                   // one for all, or one a task
+  std::vector<StudentSpec> students;     // empty, or (tasks): initial values that differ
+  std::vector<TrainingData> trainings;   // equal batch
+  std::vector<Chain> chains;
+  std::uint64_t seed = 0;
+  int threads = 1;
+  bool keep_state = false;               // keep the final student of every chain
+};
+
+class Run {
+ public:
+  virtual ~Run() = default;
+  // Works for about `seconds` on all threads; true when every chain has ended.
+  // The calling thread asks `interrupted` every few hundredths of a second; when it
+  // says yes, all work stops at a step's end and advance returns false.
+  virtual bool advance(double seconds, const std::function<bool()>& interrupted) = 0;
+  virtual const std::vector<Chain>& chains() const = 0;
+  // Updates done so far, over all chains.
+  virtual std::int64_t steps_done() const = 0;
+  // Brings the state of running students into their chains.
+  virtual void save() = 0;
+};
+
+std::unique_ptr<Run> make_run(const RunSpec& spec);
+
+}  // namespace lrft

@@ -1,0 +1,107 @@
+#include "population/statistics.hpp"
+
+namespace lrft {
+namespace {
+
+std::size_t index(int i, int j, int width) { return static_cast<std::size_t>(i * width + j); }
+
+double dot(const double* x, const double* y, int size) {
+  double sum = 0;
+  for (int i = 0; i < size; ++i) sum += x[i] * y[i];
+  return sum;
+}
+
+}  // namespace
+
+Statistics reduced_statistics(const Shape& shape, const TaskData& task,
+                              const std::vector<double>& rows) {
+  const int n = shape.n, s = shape.s;
+  const double* P = rows.data();
+  const double* L = P + n * s;
+  Statistics out;
+  for (int j = 0; j < n; ++j) {
+    for (int i = 0; i < shape.k; ++i)
+      out.features.push_back(dot(P + j * s, task.R.data() + i * s, s));
+    for (int i = 0; i < shape.rank; ++i)
+      out.teacher.push_back(dot(P + j * s, task.a.data() + i * s, s));
+    for (int i = 0; i < n; ++i)
+      out.gram.push_back(dot(P + j * s, P + i * s, s) + dot(L + j * n, L + i * n, n));
+  }
+  return out;
+}
+
+std::vector<double> covariance(const Shape& shape, const TaskData& task,
+                               const Statistics& statistics, const std::vector<double>& own) {
+  const int k = shape.k, n = shape.n, r = shape.rank, s = shape.s, m = 2 * k;
+  const double scale = task.neuron_scale * task.neuron_scale, xi = task.xi;
+  // Inner products of the features, and of the features with the teacher's directions.
+  std::vector<double> WW(static_cast<std::size_t>(k * k)), Wu(static_cast<std::size_t>(k * r)),
+      uu(static_cast<std::size_t>(r * r));
+  const double* R = task.R.data();
+  const double* a = task.a.data();
+  for (int i = 0; i < k; ++i) {
+    for (int j = 0; j <= i; ++j)
+      WW[index(i, j, k)] = WW[index(j, i, k)] = dot(R + i * s, R + j * s, s);
+    for (int j = 0; j < r; ++j) Wu[index(i, j, r)] = dot(R + i * s, a + j * s, s);
+  }
+  for (int i = 0; i < r; ++i)
+    for (int j = 0; j < r; ++j) uu[index(i, j, r)] = dot(a + i * s, a + j * s, s);
+
+  // Neuron i of either network is w_i plus xi times a combination of directions:
+  // inner products of two such sums.
+  const double* c = task.c.data();
+  const double* B = own.data();
+  std::vector<double> C(static_cast<std::size_t>(m * m));
+  for (int i = 0; i < k; ++i)
+    for (int j = 0; j < k; ++j) {
+      double teacher = WW[index(i, j, k)], cross = teacher, student = teacher;
+      for (int p = 0; p < r; ++p) {
+        teacher += xi * (c[i * r + p] * Wu[index(j, p, r)] + c[j * r + p] * Wu[index(i, p, r)]);
+        for (int q = 0; q < r; ++q) teacher += xi * xi * c[i * r + p] * c[j * r + q] * uu[index(p, q, r)];
+        cross += xi * c[i * r + p] * Wu[index(j, p, r)];
+      }
+      for (int p = 0; p < n; ++p) {
+        student += xi * (B[i * n + p] * statistics.features[index(p, j, k)] +
+                         B[j * n + p] * statistics.features[index(p, i, k)]);
+        for (int q = 0; q < n; ++q)
+          student += xi * xi * B[i * n + p] * B[j * n + q] * statistics.gram[index(p, q, n)];
+        cross += xi * B[j * n + p] * statistics.features[index(p, i, k)];
+        for (int q = 0; q < r; ++q)
+          cross += xi * xi * c[i * r + q] * B[j * n + p] * statistics.teacher[index(p, q, r)];
+      }
+      C[index(i, j, m)] = scale * teacher;
+      C[index(k + i, k + j, m)] = scale * student;
+      C[index(i, k + j, m)] = C[index(k + j, i, m)] = scale * cross;
+    }
+  return C;
+}
+
+double population_loss(const Population& population, const Shape& shape, const TaskData& task,
+                       const Statistics& statistics, const std::vector<double>& own) {
+  std::vector<double> weights;
+  for (double x : task.lam) weights.push_back(task.output_scale * x);
+  for (double x : task.lam) weights.push_back(-task.output_scale * x);
+  const std::vector<double> C = covariance(shape, task, statistics, own);
+  return population.expected_square(2 * shape.k, weights.data(), C.data(), false).value;
+}
+
+double drift(const Population& population, const Shape& shape, const TaskData& task,
+             const Statistics& statistics, const std::vector<double>& own) {
+  const int k = shape.k, m = 2 * k;
+  const std::vector<double> C = covariance(shape, task, statistics, own);
+  // E[s t] = (E[(s + t)^2] - E[(s - t)^2]) / 4, s and t the sums over teacher and student.
+  std::vector<double> weights(static_cast<std::size_t>(m));
+  double product = 0;
+  for (const double sign : {1.0, -1.0}) {
+    for (int i = 0; i < k; ++i) {
+      const auto at = static_cast<std::size_t>(i);
+      weights[at] = task.lam[at] * task.c[at];
+      weights[static_cast<std::size_t>(k + i)] = sign * task.lam[at] * own[at];
+    }
+    product += sign * population.expected_square(m, weights.data(), C.data(), true).value / 4;
+  }
+  const double scale = task.xi * task.neuron_scale * task.output_scale;
+  return 2 * scale * scale * product;
+}
+
+}  // namespace lrft

@@ -1,0 +1,61 @@
+#include "random/fill.hpp"
+
+#include <algorithm>
+
+#include "random/chi.hpp"
+
+namespace lrft {
+namespace {
+
+Bits counting_from(std::uint64_t first) {
+  std::uint64_t w[lanes];
+  for (int i = 0; i < lanes; ++i) w[i] = first + static_cast<std::uint64_t>(i);
+  return load_bits(w);
+}
+
+Address address(std::uint32_t replica, Purpose purpose, std::uint64_t step) {
+  return {broadcast_bits(0), broadcast_bits(step), broadcast_bits(replica),
+          static_cast<std::uint64_t>(purpose)};
+}
+
+}  // namespace
+
+void fill_normals(std::uint64_t seed, std::uint32_t replica, Purpose purpose, std::uint64_t step,
+                  std::size_t size, double* out) {
+  Address at = address(replica, purpose, step);
+  double pair[2][lanes];
+  for (std::size_t i = 0; i < size; i += 2 * lanes) {
+    at.slot = counting_from(i / 2);
+    const NormalPair z = normals_at(at, seed);
+    store(pair[0], z.first);
+    store(pair[1], z.second);
+    const std::size_t n = std::min(size - i, std::size_t{2 * lanes});
+    for (std::size_t j = 0; j < n; ++j) out[i + j] = pair[j % 2][j / 2];
+  }
+}
+
+void fill_chi(std::uint64_t seed, std::uint32_t replica, Purpose purpose, std::uint64_t step,
+              std::size_t size, const double* dof, double* out) {
+  Address at = address(replica, purpose, step);
+  double nu[lanes], chi[lanes];
+  for (std::size_t i = 0; i < size; i += lanes) {
+    const std::size_t n = std::min(size - i, std::size_t{lanes});
+    for (std::size_t j = 0; j < lanes; ++j) nu[j] = dof[i + std::min(j, n - 1)];
+    at.slot = counting_from(i);
+    store(chi, chi_at(at, seed, load(nu)));
+    std::copy(chi, chi + n, out + i);
+  }
+}
+
+void philox_words(const std::uint32_t counter[4], std::uint64_t key, std::uint32_t out[4]) {
+  const Words w = philox({{broadcast_bits(counter[0]), broadcast_bits(counter[1]),
+                           broadcast_bits(counter[2]), broadcast_bits(counter[3])}},
+                         key);
+  for (int i = 0; i < 4; ++i) {
+    std::uint64_t x[lanes];
+    store_bits(x, w.w[i]);
+    out[i] = static_cast<std::uint32_t>(x[0]);
+  }
+}
+
+}  // namespace lrft

@@ -1,0 +1,18 @@
+// Eigen as the ambient space uses it: row-major, serial, and with cache sizes
+// fixed here rather than found at run time, because the order in which a product
+// adds up, and so its bits, depends on them.
+#pragma once
+
+#ifndef EIGEN_DONT_PARALLELIZE
+#define EIGEN_DONT_PARALLELIZE
+#endif
+#include <Eigen/Core>
+
+namespace lrft {
+
+using Matrix = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+using Index = Eigen::Index;
+
+inline void fix_cache_sizes() { Eigen::setCpuCacheSizes(32 << 10, 512 << 10, 4 << 20); }
+
+}  // namespace lrft

@@ -1,0 +1,367 @@
+// The reduced space: inputs as far as Gaussian dynamics can see them.
+//
+// For x ~ N(0, I_d) the student's rows A (n x d) enter only through
+//   P = A Q  (n x s),   L L^T = (A - P Q^T)(A - P Q^T)^T  (n x n, L lower triangular),
+// Q an orthonormal basis of S = span(rows of W, rows of u).  A batch of b inputs is
+//   X_S (b x s), Z (b x n) standard normal, and T, a factor of the Gram matrix of
+//   what is left in d - s - n dimensions,
+// with W x = R X_S, <u, x> = a X_S, A x = P X_S + L Z, and the update A <- A - G^T X is
+//   P <- P - G^T X_S,   [L - G^T Z, -G^T T] back to lower-triangular form by reflections
+// from the right.  T is the Bartlett factor (b x b) for b <= n; for b > n only its
+// product with G^T matters, which has the law of chol(G^T G) times an n x n factor.
+//
+// This is the same Markov chain as in R^d, exactly in law, at any d >= s + n + b;
+// d enters only as a number of degrees of freedom.  Eight replicas run side by
+// side, each with its own task.  docs/reduced.md has the derivation.
+//
+// Cost of a step of one replica: b (s + n) normals, min(b, n) chi variates,
+// b (nnz(R) + 2 n s) + n^2 (n + b) multiplications; nothing depends on d.
+#pragma once
+
+#include <algorithm>
+#include <vector>
+
+#include "population/statistics.hpp"
+#include "random/chi.hpp"
+#include "random/fill.hpp"
+#include "simd/aligned.hpp"
+#include "simd/layout.hpp"
+#include "space/shape.hpp"
+
+namespace lrft {
+
+class ReducedSpace {
+ public:
+  using Layout = ReplicaLanes;
+  using Scalar = Pack;
+
+  ReducedSpace(const Shape& shape, std::uint64_t seed)
+      : shape_(shape),
+        seed_(seed),
+        m_(std::min(shape.n, shape.batch)),
+        R_(shape.k * shape.s),
+        a_(shape.rank * shape.s),
+        X_(shape.batch * (shape.s + shape.n + 1)),
+        T_(m_ * m_),
+        P_(shape.n * shape.s),
+        L_(shape.n * (shape.n + m_)),
+        features_(shape.batch * shape.k),
+        teacher_(shape.batch * shape.rank),
+        rows_(shape.batch * shape.n),
+        dof_(broadcast(1.0)),
+        work_(shape.n * shape.n) {}
+
+  // ---- one replica in and out of a lane -------------------------------------
+  void set_task(int lane, const TaskData& task, std::uint32_t replica) {
+    put(R_, task.R, lane);
+    put(a_, task.a, lane);
+    replica_[lane] = replica;
+    set(dof_, lane, task.d - shape_.s - shape_.n);
+    find_extents();
+  }
+  // rows: P (n, s) then L (n, n).
+  void set_rows(int lane, const std::vector<double>& rows) {
+    for (int j = 0; j < shape_.n; ++j) {
+      for (int q = 0; q < shape_.s; ++q)
+        set(P_[j * shape_.s + q], lane, rows[static_cast<std::size_t>(j * shape_.s + q)]);
+      for (int i = 0; i < shape_.n; ++i)
+        set(L_[j * width() + i], lane,
+            rows[static_cast<std::size_t>(shape_.n * shape_.s + j * shape_.n + i)]);
+    }
+  }
+  std::vector<double> rows_of(int lane) const {
+    std::vector<double> rows;
+    for (int j = 0; j < shape_.n; ++j)
+      for (int q = 0; q < shape_.s; ++q) rows.push_back(get(P_[j * shape_.s + q], lane));
+    for (int j = 0; j < shape_.n; ++j)
+      for (int i = 0; i < shape_.n; ++i) rows.push_back(get(L_[j * width() + i], lane));
+    return rows;
+  }
+  // Rows uniform on the unit sphere of the space they may move in (n = 1), or
+  // standard normal; drawn from streams of the replica's own.
+  std::vector<double> draw_rows(const TaskData& task, std::uint32_t replica, bool unit) const {
+    const int n = shape_.n, s = shape_.s, first = shape_.first();
+    std::vector<double> z(static_cast<std::size_t>(n * (s + n))), nu(static_cast<std::size_t>(n)),
+        chi(nu);
+    fill_normals(seed_, replica, Purpose::init_rows, 0, z.size(), z.data());
+    for (int j = 0; j < n; ++j) nu[static_cast<std::size_t>(j)] = task.d - s - j;
+    fill_chi(seed_, replica, Purpose::init_chi, 0, nu.size(), nu.data(), chi.data());
+    std::vector<double> rows(static_cast<std::size_t>(n * (s + n)), 0.0);
+    for (int j = 0; j < n; ++j) {
+      double* P = rows.data() + j * s;
+      double* L = rows.data() + n * s + j * n;
+      for (int q = first; q < s; ++q) P[q] = z[static_cast<std::size_t>(j * s + q)];
+      for (int i = 0; i < j; ++i) L[i] = z[static_cast<std::size_t>(n * s + j * n + i)];
+      L[j] = chi[static_cast<std::size_t>(j)];
+      if (unit) {
+        double square = 0;
+        for (int q = 0; q < s; ++q) square += P[q] * P[q];
+        for (int i = 0; i <= j; ++i) square += L[i] * L[i];
+        const double scale = 1 / std::sqrt(square);
+        for (int q = 0; q < s; ++q) P[q] *= scale;
+        for (int i = 0; i <= j; ++i) L[i] *= scale;
+      }
+    }
+    return rows;
+  }
+  static std::vector<double> given_rows(const StudentSpec& student) {
+    std::vector<double> rows = student.rows_S;
+    rows.insert(rows.end(), student.rows_rest.begin(), student.rows_rest.end());
+    return rows;
+  }
+  Statistics statistics(int lane, const TaskData& task) const {
+    return reduced_statistics(shape_, task, rows_of(lane));
+  }
+
+  // ---- the step ----------------------------------------------------------------
+  // Draws the inputs of step `t` (one a lane) and computes the fields.
+  void draw(const Bits& t) {
+    Address at{broadcast_bits(0), t, load_bits(replica_),
+               static_cast<std::uint64_t>(Purpose::coordinates)};
+    const int pairs = (shape_.s + shape_.n + 1) / 2;
+    for (int b = 0; b < shape_.batch; ++b) {
+      Pack* x = X_.data() + b * (2 * pairs);
+      for (int p = 0; p < pairs; ++p) {
+        at.slot = broadcast_bits(static_cast<std::uint64_t>(b * pairs + p));
+        const NormalPair z = normals_at(at, seed_);
+        x[2 * p] = z.first;
+        x[2 * p + 1] = z.second;
+      }
+    }
+    at.slot = broadcast_bits(static_cast<std::uint64_t>(shape_.batch * pairs));
+    for (int i = 0; i < m_; ++i)
+      for (int j = 0; j < i; ++j) {
+        T_[i * m_ + j] = normals_at(at, seed_).first;
+        at.slot = at.slot + broadcast_bits(1);
+      }
+    at.purpose = static_cast<std::uint64_t>(Purpose::chi);
+    for (int i = 0; i < m_; ++i) {
+      at.slot = broadcast_bits(static_cast<std::uint64_t>(i));
+      T_[i * m_ + i] = chi_at(at, seed_, dof_ - static_cast<double>(i));
+    }
+    fields();
+  }
+  // The same with coordinates from outside: X_S (b, s), Z (b, n) and T (b, b),
+  // in one lane; for tests, which drive the space along an ambient path.
+  void set_coordinates(int lane, const double* X_S, const double* Z) {
+    const int stride = 2 * ((shape_.s + shape_.n + 1) / 2);
+    for (int b = 0; b < shape_.batch; ++b) {
+      for (int q = 0; q < shape_.s; ++q) set(X_[b * stride + q], lane, X_S[b * shape_.s + q]);
+      for (int j = 0; j < shape_.n; ++j)
+        set(X_[b * stride + shape_.s + j], lane, Z[b * shape_.n + j]);
+    }
+    fields();
+  }
+
+  const Pack* features(int b) const { return identity_ ? x_S(b) : features_.data() + b * shape_.k; }
+  const Scalar* teacher(int b) const { return teacher_.data() + b * shape_.rank; }
+  const Scalar* rows(int b) const { return rows_.data() + b * shape_.n; }
+
+  // rows <- (scale rows - G^T X), made unit when `unit`; G (b, n), scale (n).
+  void move(const Scalar* G, const Scalar* scale, bool unit) {
+    move_seen(G, scale);
+    const int n = shape_.n;
+    if (shape_.batch <= n) {
+      for (int j = 0; j < n; ++j)
+        for (int i = 0; i < m_; ++i) {
+          Pack g = broadcast(0.0);
+          for (int b = i; b < m_; ++b) g = fma(G[b * n + j], T_[b * m_ + i], g);
+          L_[j * width() + n + i] = g;
+        }
+    } else {
+      factor_of_gram(G);
+      for (int j = 0; j < n; ++j)
+        for (int i = 0; i < n; ++i) {
+          Pack g = broadcast(0.0);
+          for (int l = i; l <= j; ++l) g = fma(work_[j * n + l], T_[l * m_ + i], g);
+          L_[j * width() + n + i] = g;
+        }
+    }
+    triangular(width());
+    if (unit) normalise();
+  }
+  // The same with the T (b, b) of `lane` given, whatever b; for tests.
+  void move_given(const Scalar* G, const Scalar* scale, bool unit, int lane, const double* T) {
+    move_seen(G, scale);
+    const int n = shape_.n, b = shape_.batch, wide = n + b;
+    AlignedPacks M(n * wide);
+    for (int j = 0; j < n; ++j) {
+      for (int i = 0; i < n; ++i) M[j * wide + i] = L_[j * width() + i];
+      for (int i = 0; i < b; ++i) {
+        double g = 0;
+        for (int l = i; l < b; ++l) g += get(G[l * n + j], lane) * T[l * b + i];
+        M[j * wide + n + i] = broadcast(g);
+      }
+    }
+    triangular(M, wide);
+    for (int j = 0; j < n; ++j)
+      for (int i = 0; i < n; ++i) L_[j * width() + i] = M[j * wide + i];
+    if (unit) normalise();
+  }
+  // Finite as long as the rows are.
+  Scalar health() const { return health_; }
+  // <A_0, u_0>.
+  Scalar overlap() const {
+    Pack m = broadcast(0.0);
+    for (int q = std::max(first_a_, shape_.first()); q < shape_.s; ++q) m = fma(P_[q], a_[q], m);
+    return m;
+  }
+
+ private:
+  int width() const { return shape_.n + m_; }
+  const Pack* x_S(int b) const { return X_.data() + b * 2 * ((shape_.s + shape_.n + 1) / 2); }
+  const Pack* z(int b) const { return x_S(b) + shape_.s; }
+
+  void fields() {
+    const int k = shape_.k, s = shape_.s, n = shape_.n, first = shape_.first();
+    for (int b = 0; b < shape_.batch; ++b) {
+      const Pack* x = x_S(b);
+      if (!identity_)
+        for (int i = 0; i < k; ++i) {
+          const Pack* R = R_.data() + i * s;
+          Pack h = broadcast(0.0);
+          for (int q = begin_[static_cast<std::size_t>(i)]; q < end_[static_cast<std::size_t>(i)];
+               ++q)
+            h = fma(R[q], x[q], h);
+          features_[b * k + i] = h;
+        }
+      for (int j = 0; j < shape_.rank; ++j) {
+        Pack v = broadcast(0.0);
+        for (int q = first_a_; q < s; ++q) v = fma(a_[j * s + q], x[q], v);
+        teacher_[b * shape_.rank + j] = v;
+      }
+      for (int j = 0; j < n; ++j) {
+        Pack v = broadcast(0.0);
+        for (int q = first; q < s; ++q) v = fma(P_[j * s + q], x[q], v);
+        for (int i = 0; i <= j; ++i) v = fma(L_[j * width() + i], z(b)[i], v);
+        rows_[b * n + j] = v;
+      }
+    }
+  }
+  // The part of the move along the coordinates X_S and Z.
+  void move_seen(const Scalar* G, const Scalar* scale) {
+    const int s = shape_.s, n = shape_.n;
+    for (int j = 0; j < n; ++j) {
+      for (int q = shape_.first(); q < s; ++q) {
+        Pack p = scale[j] * P_[j * s + q];
+        for (int b = 0; b < shape_.batch; ++b) p = fma(-G[b * n + j], x_S(b)[q], p);
+        P_[j * s + q] = p;
+      }
+      for (int i = 0; i < n; ++i) {
+        Pack l = scale[j] * L_[j * width() + i];
+        for (int b = 0; b < shape_.batch; ++b) l = fma(-G[b * n + j], z(b)[i], l);
+        L_[j * width() + i] = l;
+      }
+    }
+  }
+  // work_ = the lower Cholesky factor of G^T G (n x n); a pivot that rounding
+  // leaves at or below zero belongs to a dependent column, whose factor is zero.
+  void factor_of_gram(const Scalar* G) {
+    const int n = shape_.n;
+    for (int j = 0; j < n; ++j)
+      for (int i = 0; i <= j; ++i) {
+        Pack g = broadcast(0.0);
+        for (int b = 0; b < shape_.batch; ++b) g = fma(G[b * n + j], G[b * n + i], g);
+        for (int l = 0; l < i; ++l) g = g - work_[j * n + l] * work_[i * n + l];
+        if (i == j) {
+          work_[j * n + j] = sqrt(select(g < 0.0, broadcast(0.0), g));
+        } else {
+          const Pack pivot = work_[i * n + i];
+          work_[j * n + i] = select(pivot > 0.0, g / pivot, broadcast(0.0));
+        }
+      }
+  }
+  void triangular(int wide) { triangular(L_, wide); }
+  // M (n x wide) to lower-triangular form with a nonnegative diagonal by
+  // Householder reflections from the right.
+  void triangular(AlignedPacks& M, int wide) {
+    const int n = shape_.n;
+    for (int i = 0; i < n; ++i) {
+      Pack* row = M.data() + i * wide;
+      Pack tail = broadcast(0.0);
+      for (int j = i + 1; j < wide; ++j) tail = fma(row[j], row[j], tail);
+      const Pack head = row[i];
+      const Pack length = sqrt(fma(head, head, tail));
+      if (i + 1 < n) {
+        // v = (head - length, tail entries), without cancellation where head > 0.
+        const Pack v0 = select(head > 0.0, -tail / (head + length), head - length);
+        const Pack square = fma(v0, v0, tail);
+        const Pack factor = select(square > 0.0, 2.0 / square, broadcast(0.0));
+        for (int l = i + 1; l < n; ++l) {
+          Pack* other = M.data() + l * wide;
+          Pack dot = v0 * other[i];
+          for (int j = i + 1; j < wide; ++j) dot = fma(row[j], other[j], dot);
+          dot = dot * factor;
+          other[i] = fma(-dot, v0, other[i]);
+          for (int j = i + 1; j < wide; ++j) other[j] = fma(-dot, row[j], other[j]);
+        }
+      }
+      row[i] = length;
+      for (int j = i + 1; j < n; ++j) row[j] = broadcast(0.0);
+    }
+  }
+  void normalise() {
+    const int s = shape_.s, n = shape_.n;
+    for (int j = 0; j < n; ++j) {
+      Pack square = broadcast(0.0);
+      for (int q = shape_.first(); q < s; ++q) square = fma(P_[j * s + q], P_[j * s + q], square);
+      for (int i = 0; i <= j; ++i)
+        square = fma(L_[j * width() + i], L_[j * width() + i], square);
+      health_ = square;
+      const Pack scale = 1.0 / sqrt(square);
+      for (int q = shape_.first(); q < s; ++q) P_[j * s + q] *= scale;
+      for (int i = 0; i <= j; ++i) L_[j * width() + i] *= scale;
+    }
+  }
+  // Where R and a have entries that are not zero, over all lanes; adding exact
+  // zeros changes no bit, so this depends on company only in speed.
+  void find_extents() {
+    const int k = shape_.k, s = shape_.s;
+    const auto zero = [](const Pack& p, double x) { return !any(~(p == x)); };
+    identity_ = true;
+    begin_.assign(static_cast<std::size_t>(k), 0);
+    end_.assign(static_cast<std::size_t>(k), 0);
+    for (int i = 0; i < k; ++i) {
+      int begin = s, end = 0;
+      for (int q = 0; q < s; ++q) {
+        identity_ = identity_ && zero(R_[i * s + q], q == i ? 1.0 : 0.0);
+        if (!zero(R_[i * s + q], 0.0)) {
+          begin = std::min(begin, q);
+          end = q + 1;
+        }
+      }
+      begin_[static_cast<std::size_t>(i)] = std::min(begin, end);
+      end_[static_cast<std::size_t>(i)] = end;
+    }
+    first_a_ = s;
+    for (int j = 0; j < shape_.rank; ++j)
+      for (int q = s - 1; q >= 0; --q)
+        if (!zero(a_[j * s + q], 0.0)) first_a_ = std::min(first_a_, q);
+  }
+
+  static double get(const Pack& p, int lane) { return reinterpret_cast<const double*>(&p)[lane]; }
+  static void set(Pack& p, int lane, double x) { reinterpret_cast<double*>(&p)[lane] = x; }
+  static void put(AlignedPacks& to, const std::vector<double>& from, int lane) {
+    for (int i = 0; i < to.size(); ++i) set(to[i], lane, from[static_cast<std::size_t>(i)]);
+  }
+
+  Shape shape_;
+  std::uint64_t seed_;
+  int m_;              // chi variates a step, min(n, b)
+  AlignedPacks R_;     // (k, s)
+  AlignedPacks a_;     // (r, s)
+  AlignedPacks X_;     // (b, s + n, rounded up to even): X_S then Z
+  AlignedPacks T_;     // (m, m) lower triangular
+  AlignedPacks P_;     // (n, s)
+  AlignedPacks L_;     // (n, n + m): L, then room for what a step adds
+  AlignedPacks features_, teacher_, rows_;
+  Pack dof_;
+  Pack health_ = broadcast(0.0);
+  AlignedPacks work_;  // (n, n)
+  std::uint64_t replica_[lanes] = {};
+  std::vector<int> begin_, end_;
+  int first_a_ = 0;
+  bool identity_ = false;
+};
+
+}  // namespace lrft

@@ -1,0 +1,39 @@
+// The sizes that every replica of a run shares.
+#pragma once
+
+#include "lrft/run.hpp"
+
+namespace lrft {
+
+struct Shape {
+  int k;              // neurons of the network
+  int s;              // dimension of S = span(rows of W, rows of u)
+  int features_rank;  // dimension of span(rows of W): the first coordinates of S
+  int rank;           // rank r of the teacher
+  int n;              // rows of the student
+  int batch;          // samples a step
+  bool project;       // rows move orthogonally to span(W)
+  // The first coordinate of S that the student's rows can have.
+  int first() const { return project ? features_rank : 0; }
+};
+
+inline Shape shape_of(const RunSpec& spec) {
+  const TaskData& t = spec.tasks.front();
+  return {t.k,
+          t.s,
+          t.features_rank,
+          t.rank,
+          spec.student.rows,
+          spec.trainings.front().batch,
+          spec.student.project};
+}
+
+// What the population quantities and overlaps need to know of a student's rows
+// A: their inner products with the features, the teacher's directions and each other.
+struct Statistics {
+  std::vector<double> features;  // (n, k)  A W^T
+  std::vector<double> teacher;   // (n, r)  A u^T
+  std::vector<double> gram;      // (n, n)  A A^T
+};
+
+}  // namespace lrft

@@ -1,0 +1,294 @@
+// The trainer: draw, forward, gradient, update, and what happens in between.
+//
+// A group is one space with one student: eight replicas in lanes (reduced), or one
+// (ambient).  Each lane has its own task, its own clock and its own plan of records,
+// so a lane that ends takes the next chain from the queue at once.  The group never
+// sees d.
+#pragma once
+
+#include <atomic>
+#include <cmath>
+#include <functional>
+#include <limits>
+
+#include "random/address.hpp"
+#include "random/fill.hpp"
+#include "student/low_rank.hpp"
+#include "train/observe.hpp"
+
+namespace lrft {
+
+template <class Space>
+class Group {
+ public:
+  using Layout = typename Space::Layout;
+  using Scalar = typename Space::Scalar;
+  static constexpr int width = Layout::replicas;
+
+  // `next` hands out the next chain, or null when there are no more.
+  Group(const RunSpec& spec, const Shape& shape, const Population& population,
+        std::vector<Chain>& chains, std::function<Chain*()> next)
+      : spec_(spec),
+        shape_(shape),
+        population_(population),
+        chains_(chains),
+        next_(std::move(next)),
+        space_(shape, spec.seed),
+        student_(shape, spec.student, make_activation(spec.activation)),
+        noise_(static_cast<std::size_t>(shape.batch), Layout::constant(0)) {}
+
+  // Once set, the group abandons what it is doing as soon as it can.
+  void set_cancel(const std::atomic<bool>* cancel) { cancel_ = cancel; }
+
+  // Works until `stop` says so; false when there is nothing left to do.
+  template <class Stop>
+  bool work(const Stop& stop) {
+    do {
+      if (!fill_lanes()) return false;
+      if (!run_to_event(stop)) return true;
+    } while (!stop() && !cancel_->load(std::memory_order_relaxed));
+    return true;
+  }
+
+  // Brings the students of the running lanes into their chains.
+  void save() {
+    for (int lane = 0; lane < width; ++lane)
+      if (chain_[lane] != nullptr) save(lane);
+  }
+
+  std::int64_t steps_done() const { return steps_done_; }
+
+ private:
+  // ---- lanes ------------------------------------------------------------------------
+  bool fill_lanes() {
+    bool some = false;
+    for (int lane = 0; lane < width; ++lane) {
+      while (chain_[lane] == nullptr) {
+        Chain* chain = next_();
+        if (chain == nullptr) break;
+        start(lane, *chain);
+      }
+      some = some || chain_[lane] != nullptr;
+    }
+    return some;
+  }
+  const TaskData& task(const Chain& chain) const {
+    return spec_.tasks[static_cast<std::size_t>(chain.task)];
+  }
+  const TrainingData& training(const Chain& chain) const {
+    return spec_.trainings[static_cast<std::size_t>(chain.training)];
+  }
+  const StudentSpec& initial(const Chain& chain) const {
+    return spec_.students.empty() ? spec_.student
+                                  : spec_.students[static_cast<std::size_t>(chain.task)];
+  }
+
+  void start(int lane, Chain& chain) {
+    const bool fresh = chain.status == Status::waiting;
+    // Lanes that were never used do harmless work on a copy of this task.
+    for (int other = 0; other < width; ++other)
+      if (other == lane || !used_[other]) {
+        space_.set_task(other, task(chain), chain.replica);
+        student_.set_task(other, task(chain));
+      }
+    used_[lane] = true;
+    if (fresh) {
+      initialise(space_, shape_, spec_, initial(chain), task(chain), population_, chain);
+      chain.status = Status::running;
+    }
+    space_.set_rows(lane, chain.rows);
+    student_.set_own(lane, chain.own);
+    chain_[lane] = &chain;
+    step_[lane] = static_cast<std::uint64_t>(chain.state_step);
+    noisy_ = noisy_ || task(chain).noise > 0;
+    varying_ = varying_ || training(chain).lr.kind != Schedule::Kind::constant ||
+               training(chain).lr_own.kind != Schedule::Kind::constant;
+    set_rates(lane);
+    // Replay to where the chain was saved: same bits, nothing observed twice.
+    if constexpr (width == 1) {
+      space_.set_cancel(nullptr);
+      while (static_cast<std::int64_t>(step_[lane]) < chain.step) one_step();
+      space_.set_cancel(cancel_);
+    }
+    if (fresh) {
+      chain.last_overlap = get(space_.overlap(), lane);
+      arrived(lane);
+    } else {
+      set_next_event(lane);
+    }
+  }
+  void save(int lane) {
+    Chain& chain = *chain_[lane];
+    chain.rows = space_.rows_of(lane);
+    chain.own = student_.own_of(lane);
+    chain.state_step = chain.step;
+    if constexpr (width == 1) {
+      // Inside a block the space holds the rows at its start.
+      const std::int64_t inside = chain.step % space_.block_steps();
+      if (inside > 0) chain.own = block_own_;
+      chain.state_step -= inside;
+    }
+  }
+  void finish(int lane, Status status) {
+    Chain& chain = *chain_[lane];
+    chain.status = status;
+    if (spec_.keep_state) {
+      if constexpr (width == 1)
+        chain.rows = space_.rows_now();
+      else
+        chain.rows = space_.rows_of(lane);
+      chain.own = student_.own_of(lane);
+      chain.state_step = chain.step;
+    } else {
+      chain.rows = {};
+      chain.own = {};
+    }
+    chain_[lane] = nullptr;
+    limit_[lane] = std::numeric_limits<double>::infinity();
+  }
+
+  // ---- stepping -----------------------------------------------------------------------
+  // Steps until a lane has something to say, at most `chunk`; false if cancelled.
+  template <class Stop>
+  bool run_to_event(const Stop& stop) {
+    std::int64_t run = 1024;
+    for (int lane = 0; lane < width; ++lane)
+      if (chain_[lane] != nullptr)
+        run = std::min(run, next_record(*chain_[lane]) - chain_[lane]->step);
+    std::int64_t done = 0;
+    bool drawn = true;
+    while (done < run && (drawn = one_step())) {
+      ++done;
+      if (event() || (done % 64 == 0 && stop())) break;
+    }
+    for (int lane = 0; lane < width; ++lane)
+      if (chain_[lane] != nullptr) {
+        chain_[lane]->step += done;
+        steps_done_ += done;
+      }
+    if (done > 0) report();
+    return drawn;
+  }
+  // One update of every lane.
+  bool one_step() {
+    if constexpr (width == 1) {
+      const auto t = static_cast<std::int64_t>(step_[0]);
+      if (t % space_.block_steps() == 0) block_own_ = student_.own_of(0);
+      if (!space_.draw(t)) return false;
+    } else {
+      space_.draw(load_bits(step_));
+    }
+    if (varying_)
+      for (int lane = 0; lane < width; ++lane) set_rates(lane);
+    if (noisy_) draw_noise();
+    error_ = student_.step(space_, noise_.data(), lr_, lr_own_);
+    overlap_ = space_.overlap();
+    for (int lane = 0; lane < width; ++lane) ++step_[lane];
+    return true;
+  }
+  void set_rates(int lane) {
+    if (chain_[lane] == nullptr) return;
+    const TrainingData& plan = training(*chain_[lane]);
+    const auto t = static_cast<std::int64_t>(step_[lane]);
+    put(lr_, lane, plan.lr.at(t));
+    put(lr_own_, lane, plan.lr_own.at(t));
+  }
+  void draw_noise() {
+    std::uint64_t replica[lanes], step[lanes];
+    double scale[lanes], z[lanes];
+    for (int i = 0; i < lanes; ++i) {
+      const Chain* chain = chain_[i % width];
+      replica[i] = chain == nullptr ? 0 : chain->replica;
+      scale[i] = chain == nullptr ? 0 : task(*chain).noise;
+      step[i] = step_[i % width];
+    }
+    Address at{broadcast_bits(0), load_bits(step), load_bits(replica),
+               static_cast<std::uint64_t>(Purpose::noise)};
+    for (Scalar& noise : noise_) {
+      store(z, load(scale) * normals_at(at, spec_.seed).first);
+      for (int lane = 0; lane < width; ++lane) put(noise, lane, z[lane]);
+      at.slot = at.slot + broadcast_bits(1);
+    }
+  }
+
+  // ---- observing ------------------------------------------------------------------------
+  // Has a lane crossed its next threshold, or stopped being finite?
+  bool event() const {
+    if constexpr (width == 1)
+      return !(std::abs(overlap_) < limit_[0]) || !(error_ * 0.0 == 0.0);
+    else
+      return any(~((abs(overlap_) < load(limit_)) & (error_ * 0.0 == broadcast(0.0))));
+  }
+  void report() {
+    for (int lane = 0; lane < width; ++lane)
+      if (chain_[lane] != nullptr) {
+        chain_[lane]->last_overlap = get(overlap_, lane);
+        if (!std::isfinite(get(overlap_, lane)) || !std::isfinite(get(error_, lane)))
+          finish(lane, Status::diverged);
+        else
+          arrived(lane);
+      }
+  }
+  // The lane is at a new step: note hits, record, stop.
+  void arrived(int lane) {
+    Chain& chain = *chain_[lane];
+    const TrainingData& plan = training(chain);
+    const double size = std::abs(chain.last_overlap);
+    for (std::size_t i = 0; i < plan.thresholds.size(); ++i)
+      if (chain.hits[i] < 0 && size >= plan.thresholds[i]) chain.hits[i] = chain.step;
+    Status status = size >= plan.stop_at ? Status::converged : Status::running;
+    if (next_record(chain) == chain.step) {
+      const bool finite = record(space_.statistics(lane, task(chain)), shape_, task(chain), plan,
+                                 population_, student_.own_of(lane), chain);
+      if (!finite) status = Status::diverged;
+      if (finite && chain.loss.back() <= plan.stop_loss) status = Status::converged;
+    }
+    if (status == Status::running && chain.step == plan.steps) status = Status::finished;
+    if (status != Status::running)
+      finish(lane, status);
+    else
+      set_next_event(lane);
+  }
+  void set_next_event(int lane) {
+    const Chain& chain = *chain_[lane];
+    const TrainingData& plan = training(chain);
+    limit_[lane] = plan.stop_at;
+    for (std::size_t i = 0; i < plan.thresholds.size(); ++i)
+      if (chain.hits[i] < 0) {
+        limit_[lane] = std::min(limit_[lane], plan.thresholds[i]);
+        break;
+      }
+  }
+  // The step of the next record, or the last step.
+  std::int64_t next_record(const Chain& chain) const {
+    const TrainingData& plan = training(chain);
+    const std::size_t done = chain.overlap_u.size();
+    return done < plan.record.size() ? plan.record[done] : plan.steps;
+  }
+
+  static double get(const Pack& p, int lane) { return reinterpret_cast<const double*>(&p)[lane]; }
+  static double get(double p, int) { return p; }
+  static void put(Pack& p, int lane, double x) { reinterpret_cast<double*>(&p)[lane] = x; }
+  static void put(double& p, int, double x) { p = x; }
+
+  const RunSpec& spec_;
+  Shape shape_;
+  const Population& population_;
+  std::vector<Chain>& chains_;
+  std::function<Chain*()> next_;
+  Space space_;
+  LowRank<Layout> student_;
+  Chain* chain_[width] = {};
+  bool used_[width] = {};
+  std::uint64_t step_[lanes] = {};
+  double limit_[lanes] = {};     // the |overlap| at which something happens
+  Scalar lr_ = Layout::constant(0), lr_own_ = Layout::constant(0);
+  Scalar overlap_ = Layout::constant(0), error_ = Layout::constant(0);
+  std::vector<Scalar> noise_;
+  bool noisy_ = false, varying_ = false;
+  std::vector<double> block_own_;  // ambient: own parameters at the block's start
+  const std::atomic<bool>* cancel_ = nullptr;
+  std::int64_t steps_done_ = 0;
+};
+
+}  // namespace lrft

@@ -1,0 +1,36 @@
+// Where a chain starts and what is written down about it.
+#pragma once
+
+#include <cmath>
+
+#include "population/statistics.hpp"
+#include "random/fill.hpp"
+
+namespace lrft {
+
+// Appends one record to the chain; false if it is not finite.
+bool record(const Statistics& statistics, const Shape& shape, const TaskData& task,
+            const TrainingData& plan, const Population& population,
+            const std::vector<double>& own, Chain& chain);
+
+// The student's own parameters at step 0, (k, n).
+std::vector<double> initial_own(const Shape& shape, const StudentSpec& student,
+                                std::uint64_t seed, std::uint32_t replica);
+
+// Rows and own parameters at step 0; the favourable sign where asked for.
+template <class Space>
+void initialise(Space& space, const Shape& shape, const RunSpec& spec, const StudentSpec& student,
+                const TaskData& task, const Population& population, Chain& chain) {
+  chain.own = initial_own(shape, student, spec.seed, chain.replica);
+  chain.rows = student.init_rows == InitU::given
+                   ? space.given_rows(student)
+                   : space.draw_rows(task, chain.replica, student.spherical);
+  if (student.init_rows == InitU::favourable) {
+    space.set_rows(0, chain.rows);
+    const Statistics start = space.statistics(0, task);
+    if (!(start.teacher[0] * drift(population, shape, task, start, chain.own) > 0))
+      for (double& x : chain.rows) x = -x;
+  }
+}
+
+}  // namespace lrft
