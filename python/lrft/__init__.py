@@ -6,5 +6,5 @@ from lrft import _isa
 
 __version__ = "0.1.0"
 
-# Chosen first: everything else says `from lrft import _core`.
-_core = _isa.load()
+# First of all: from here on `from lrft import _core` is the module of the chosen set.
+_isa.load()

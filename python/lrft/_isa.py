@@ -12,7 +12,7 @@ import importlib.machinery
 import importlib.util
 import os
 import sys
-from pathlib import Path
+from collections.abc import Iterable
 from types import ModuleType
 
 from lrft import _cpu
@@ -74,8 +74,8 @@ def choose() -> str:
     raise ImportError(f"{VARIABLE}={wanted!r} {reason}; available here: {_list(usable)}")
 
 
-def _list(names: object) -> str:
-    return ", ".join(names) or "none"  # type: ignore[call-overload,no-any-return]
+def _list(names: Iterable[str]) -> str:
+    return ", ".join(names) or "none"
 
 
 def load() -> ModuleType:
@@ -85,8 +85,8 @@ def load() -> ModuleType:
         return sys.modules[name]
     path = installed()[choose()]
     loader = importlib.machinery.ExtensionFileLoader(name, path)
-    spec = importlib.util.spec_from_file_location(name, Path(path), loader=loader)
-    assert spec is not None
+    spec = importlib.machinery.ModuleSpec(name, loader, origin=path)
+    spec.has_location = True
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
@@ -94,4 +94,6 @@ def load() -> ModuleType:
     except BaseException:
         del sys.modules[name]
         raise
+    # What an ordinary import would do, so that `lrft._core` is found on the package.
+    sys.modules["lrft"]._core = module  # type: ignore[attr-defined]
     return module
