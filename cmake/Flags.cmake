@@ -1,0 +1,26 @@
+# lrft_flags: what every file is compiled with, whatever its instruction set.
+#
+# -ffp-contract=off  a*b+c is two roundings unless the source says fma, so that
+#                    results do not depend on what the compiler chose to fuse.
+# -fno-math-errno    lets sqrt be one instruction; changes no value.
+# -ffast-math and its parts stay off: they would break the bitwise promise.
+
+add_library(lrft_flags INTERFACE)
+target_compile_options(
+  lrft_flags
+  INTERFACE $<$<CONFIG:Release,RelWithDebInfo>:-O3>
+            -ffp-contract=off
+            -fno-math-errno
+            -Wall
+            -Wextra
+            -Wpedantic
+            -Wshadow
+            -Wconversion
+            $<$<CXX_COMPILER_ID:GNU>:-Wno-psabi> # vectors are never passed between sets
+            $<$<BOOL:${LRFT_WERROR}>:-Werror>)
+
+if(LRFT_SANITIZE)
+  set(sanitize -fsanitize=${LRFT_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  target_compile_options(lrft_flags INTERFACE ${sanitize})
+  target_link_options(lrft_flags INTERFACE ${sanitize})
+endif()

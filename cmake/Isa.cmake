@@ -1,0 +1,77 @@
+# One engine and one module per instruction set.
+#
+# Only one of the modules is ever loaded into a process (lrft/_isa.py), so the
+# copies of templates and inline functions that different sets share by name
+# never meet.  The bindings see plain types only and are compiled once.
+
+include(CheckCXXCompilerFlag)
+
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
+  set(LRFT_X86_64 TRUE)
+  set(LRFT_BASELINE_FLAGS -march=x86-64 -mtune=generic)
+else()
+  set(LRFT_X86_64 FALSE)
+  set(LRFT_BASELINE_FLAGS "")
+endif()
+
+# "all" is every set the compiler knows; elsewhere than on x86-64, its baseline.
+if(LRFT_ISAS STREQUAL "all")
+  if(LRFT_X86_64)
+    set(LRFT_ISAS x86-64)
+    foreach(isa x86-64-v3 x86-64-v4)
+      string(MAKE_C_IDENTIFIER "LRFT_COMPILER_HAS_${isa}" has)
+      check_cxx_compiler_flag(-march=${isa} ${has})
+      if(${has})
+        list(APPEND LRFT_ISAS ${isa})
+      else()
+        message(WARNING "${CMAKE_CXX_COMPILER} does not know -march=${isa}: set left out.")
+      endif()
+    endforeach()
+  else()
+    set(LRFT_ISAS native)
+  endif()
+endif()
+
+# The compiler's flags for a set.
+function(lrft_isa_flags isa out)
+  if(isa STREQUAL "native")
+    # Asked for by name on x86-64: for this machine only. Elsewhere: the compiler's baseline.
+    set(flags $<$<BOOL:${LRFT_X86_64}>:-march=native>)
+  elseif(NOT LRFT_X86_64 OR NOT isa MATCHES "^x86-64(-v3|-v4)?$")
+    message(FATAL_ERROR "LRFT_ISAS: '${isa}' is not an instruction set for "
+                        "${CMAKE_SYSTEM_PROCESSOR}; expected all, native or a list of "
+                        "x86-64;x86-64-v3;x86-64-v4 (on x86-64 only).")
+  else()
+    set(flags -march=${isa} -mtune=generic)
+    if(isa STREQUAL "x86-64-v4")
+      list(APPEND flags -mprefer-vector-width=512)
+    endif()
+  endif()
+  set(${out} "${flags}" PARENT_SCOPE)
+endfunction()
+
+# Targets lrft_engine_<isa> (static) and lrft_core_<isa> (module lrft/isa_<isa>/_core).
+function(lrft_add_core isa)
+  string(MAKE_C_IDENTIFIER "${isa}" id)
+  lrft_isa_flags(${isa} flags)
+
+  add_library(lrft_engine_${id} OBJECT ${LRFT_ENGINE_SOURCES})
+  target_include_directories(lrft_engine_${id} PRIVATE cpp cpp/include)
+  target_compile_options(lrft_engine_${id} PRIVATE ${flags})
+  string(REPLACE ";" " " shown_flags "${flags}")
+  target_compile_definitions(
+    lrft_engine_${id}
+    PRIVATE LRFT_ISA_NAME="${isa}" LRFT_ISA_FLAGS="-O3 -ffp-contract=off ${shown_flags}"
+            EIGEN_DONT_PARALLELIZE)
+  target_link_libraries(lrft_engine_${id} PRIVATE lrft_flags Eigen3::Eigen
+                                                  $<TARGET_NAME_IF_EXISTS:OpenMP::OpenMP_CXX>)
+
+  pybind11_add_module(lrft_core_${id} MODULE NO_EXTRAS $<TARGET_OBJECTS:lrft_bindings>
+                      $<TARGET_OBJECTS:lrft_engine_${id}>)
+  target_link_libraries(lrft_core_${id} PRIVATE lrft_flags
+                                                $<TARGET_NAME_IF_EXISTS:OpenMP::OpenMP_CXX>)
+  set_target_properties(
+    lrft_core_${id} PROPERTIES OUTPUT_NAME _core LIBRARY_OUTPUT_DIRECTORY
+                                                 "${PROJECT_BINARY_DIR}/lrft/isa_${id}")
+  install(TARGETS lrft_core_${id} LIBRARY DESTINATION lrft/isa_${id} COMPONENT python)
+endfunction()

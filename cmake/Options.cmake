@@ -1,0 +1,19 @@
+# What a builder can choose.
+
+option(LRFT_WERROR "Treat compiler warnings as errors (developers and CI only)" OFF)
+option(LRFT_OPENMP "Use OpenMP threads when the compiler has them" ON)
+set(LRFT_SANITIZE "" CACHE STRING "Sanitizers, e.g. address,undefined; empty for none")
+set(LRFT_ISAS "all" CACHE STRING
+    "Instruction sets: all, native, or a list of x86-64;x86-64-v3;x86-64-v4")
+
+if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
+  set(CMAKE_BUILD_TYPE Release CACHE STRING "" FORCE)
+endif()
+
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_CXX_VISIBILITY_PRESET hidden)
+set(CMAKE_VISIBILITY_INLINES_HIDDEN ON)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)

@@ -1,0 +1,16 @@
+"""What all tests share: fixed Hypothesis examples and a header that says what runs."""
+
+from __future__ import annotations
+
+import hypothesis
+
+import lrft
+
+# The same examples in every run: a failure is a fact, not luck.
+hypothesis.settings.register_profile("lrft", derandomize=True, deadline=None, database=None)
+hypothesis.settings.load_profile("lrft")
+
+
+def pytest_report_header() -> str:
+    info = lrft._core.build_info()
+    return f"lrft {lrft.__version__} ({info['isa']}, {info['compiler']}) at {lrft.__path__[0]}"
