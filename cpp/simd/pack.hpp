@@ -248,6 +248,24 @@ LRFT_INLINE Pack low32_to_double(const Bits& a) {
   return as_pack((a & broadcast_bits(0xffffffffull)) | magic) - 0x1p52;
 }
 
+// The nearest integer, ties to even, for |a| < 2^51.
+LRFT_INLINE Pack round_even(const Pack& a) { return (a + 0x1.8p52) - 0x1.8p52; }
+// 2^n for integers -1023 < n < 1024.
+LRFT_INLINE Pack power_of_two(const Pack& n) {
+  return as_pack((as_bits(n + 0x1.8p52) << 52) + broadcast_bits(0x3ff0000000000000ull));
+}
+// a 2^n, rounded once, for integers |n| < 2000: overflow and subnormal results included.
+LRFT_INLINE Pack scale(const Pack& a, const Pack& n) {
+#if defined(__AVX512F__)
+  Pack r;
+  LRFT_EACH r.v[i] = (NativeDouble)_mm512_scalef_pd((__m512d)a.v[i], (__m512d)n.v[i]);
+  return r;
+#else
+  const Pack half = round_even(n * 0.5);
+  return a * power_of_two(half) * power_of_two(n - half);
+#endif
+}
+
 // ---- sums -------------------------------------------------------------------------
 // The sum of the eight entries, always in the order ((0+4)+(2+6)) + ((1+5)+(3+7)).
 LRFT_INLINE double sum(const Pack& a) {
