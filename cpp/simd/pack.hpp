@@ -38,18 +38,25 @@ using NativeMask = std::int64_t __attribute__((vector_size(8 * native_width)));
 inline constexpr int lanes = 8;                      // entries of a pack
 inline constexpr int parts = lanes / native_width;  // native vectors of a pack
 
-struct Pack {
-  NativeDouble v[parts];
-};
-struct Bits {
-  NativeBits v[parts];
-};
-// A mask entry is all ones or all zeros.
-struct Mask {
-  NativeMask v[parts];
-};
-
 #define LRFT_EACH _Pragma("GCC unroll 4") for (int i = 0; i < parts; ++i)
+
+// Copies go one native vector at a time.  GCC would split a 64-byte copy into
+// 16-byte moves, which on AVX2 take a detour through the stack that costs more
+// than the arithmetic.
+#define LRFT_WIDE(T, Native)                                    \
+  struct T {                                                    \
+    Native v[parts];                                            \
+    T() = default;                                              \
+    LRFT_INLINE T(const T& a) { LRFT_EACH v[i] = a.v[i]; }      \
+    LRFT_INLINE T& operator=(const T& a) {                      \
+      LRFT_EACH v[i] = a.v[i];                                  \
+      return *this;                                             \
+    }                                                           \
+  };
+LRFT_WIDE(Pack, NativeDouble)
+LRFT_WIDE(Bits, NativeBits)
+LRFT_WIDE(Mask, NativeMask)  // an entry is all ones or all zeros
+#undef LRFT_WIDE
 
 // ---- making packs ----------------------------------------------------------
 LRFT_INLINE Pack broadcast(double x) {
@@ -62,9 +69,7 @@ LRFT_INLINE Bits broadcast_bits(std::uint64_t x) {
   LRFT_EACH r.v[i] = x - NativeBits{};
   return r;
 }
-// Eight consecutive doubles at any address, one native vector at a time: GCC
-// splits a 64-byte memcpy into 16-byte moves, which on AVX2 go through the stack
-// and cost ten times the arithmetic.
+// Eight consecutive doubles at any address.
 using UnalignedDouble __attribute__((aligned(8), may_alias)) = NativeDouble;
 using UnalignedBits __attribute__((aligned(8), may_alias)) = NativeBits;
 LRFT_INLINE Pack load(const double* p) {
