@@ -38,18 +38,25 @@ using NativeMask = std::int64_t __attribute__((vector_size(8 * native_width)));
 inline constexpr int lanes = 8;                      // entries of a pack
 inline constexpr int parts = lanes / native_width;  // native vectors of a pack
 
-struct Pack {
-  NativeDouble v[parts];
-};
-struct Bits {
-  NativeBits v[parts];
-};
-// A mask entry is all ones or all zeros.
-struct Mask {
-  NativeMask v[parts];
-};
-
 #define LRFT_EACH _Pragma("GCC unroll 4") for (int i = 0; i < parts; ++i)
+
+// Copies go one native vector at a time.  GCC would split a 64-byte copy into
+// 16-byte moves, which on AVX2 take a detour through the stack that costs more
+// than the arithmetic.
+#define LRFT_WIDE(T, Native)                                    \
+  struct T {                                                    \
+    Native v[parts];                                            \
+    T() = default;                                              \
+    LRFT_INLINE T(const T& a) { LRFT_EACH v[i] = a.v[i]; }      \
+    LRFT_INLINE T& operator=(const T& a) {                      \
+      LRFT_EACH v[i] = a.v[i];                                  \
+      return *this;                                             \
+    }                                                           \
+  };
+LRFT_WIDE(Pack, NativeDouble)
+LRFT_WIDE(Bits, NativeBits)
+LRFT_WIDE(Mask, NativeMask)  // an entry is all ones or all zeros
+#undef LRFT_WIDE
 
 // ---- making packs ----------------------------------------------------------
 LRFT_INLINE Pack broadcast(double x) {
@@ -63,18 +70,24 @@ LRFT_INLINE Bits broadcast_bits(std::uint64_t x) {
   return r;
 }
 // Eight consecutive doubles at any address.
+using UnalignedDouble __attribute__((aligned(8), may_alias)) = NativeDouble;
+using UnalignedBits __attribute__((aligned(8), may_alias)) = NativeBits;
 LRFT_INLINE Pack load(const double* p) {
   Pack r;
-  std::memcpy(&r, p, sizeof r);
+  LRFT_EACH r.v[i] = reinterpret_cast<const UnalignedDouble*>(p)[i];
   return r;
 }
-LRFT_INLINE void store(double* p, const Pack& a) { std::memcpy(p, &a, sizeof a); }
+LRFT_INLINE void store(double* p, const Pack& a) {
+  LRFT_EACH reinterpret_cast<UnalignedDouble*>(p)[i] = a.v[i];
+}
 LRFT_INLINE Bits load_bits(const std::uint64_t* p) {
   Bits r;
-  std::memcpy(&r, p, sizeof r);
+  LRFT_EACH r.v[i] = reinterpret_cast<const UnalignedBits*>(p)[i];
   return r;
 }
-LRFT_INLINE void store_bits(std::uint64_t* p, const Bits& a) { std::memcpy(p, &a, sizeof a); }
+LRFT_INLINE void store_bits(std::uint64_t* p, const Bits& a) {
+  LRFT_EACH reinterpret_cast<UnalignedBits*>(p)[i] = a.v[i];
+}
 
 // ---- arithmetic -------------------------------------------------------------
 #define LRFT_BINARY(T, op)                          \
@@ -246,6 +259,24 @@ LRFT_INLINE Bits multiply_low32(const Bits& a, const Bits& b) {
 LRFT_INLINE Pack low32_to_double(const Bits& a) {
   const Bits magic = broadcast_bits(0x4330000000000000ull);  // 2^52
   return as_pack((a & broadcast_bits(0xffffffffull)) | magic) - 0x1p52;
+}
+
+// The nearest integer, ties to even, for |a| < 2^51.
+LRFT_INLINE Pack round_even(const Pack& a) { return (a + 0x1.8p52) - 0x1.8p52; }
+// 2^n for integers -1023 < n < 1024.
+LRFT_INLINE Pack power_of_two(const Pack& n) {
+  return as_pack((as_bits(n + 0x1.8p52) << 52) + broadcast_bits(0x3ff0000000000000ull));
+}
+// a 2^n, rounded once, for integers |n| < 2000: overflow and subnormal results included.
+LRFT_INLINE Pack scale(const Pack& a, const Pack& n) {
+#if defined(__AVX512F__)
+  Pack r;
+  LRFT_EACH r.v[i] = (NativeDouble)_mm512_maskz_scalef_pd(255, (__m512d)a.v[i], (__m512d)n.v[i]);
+  return r;
+#else
+  const Pack half = round_even(n * 0.5);
+  return a * power_of_two(half) * power_of_two(n - half);
+#endif
 }
 
 // ---- sums -------------------------------------------------------------------------

@@ -1,0 +1,57 @@
+// sum_p a_p he_p(z) on the normalised probabilists' Hermite polynomials
+// he_p = He_p / sqrt(p!), by their recurrence
+//   he_p = (z he_{p-1} - sqrt(p-1) he_{p-2}) / sqrt p,   he_p' = sqrt p he_{p-1}.
+#pragma once
+
+#include <cmath>
+#include <utility>
+
+#include "activation/pieces.hpp"
+
+namespace lrft {
+
+// Fills what the recurrence needs; trailing zero coefficients are dropped.
+inline void prepare_hermite(ActivationData& data, std::vector<double> coefficient) {
+  while (coefficient.size() > 1 && coefficient.back() == 0.0) coefficient.pop_back();
+  const std::size_t n = coefficient.size();
+  data.slope_coefficient.assign(n, 0.0);
+  data.up.assign(n, 0.0);
+  data.back.assign(n, 0.0);
+  for (std::size_t p = 1; p < n; ++p) {
+    const double q = static_cast<double>(p);
+    data.slope_coefficient[p] = coefficient[p] * std::sqrt(q);
+    data.up[p] = 1.0 / std::sqrt(q);
+    data.back[p] = std::sqrt((q - 1.0) / q);
+  }
+  data.coefficient = std::move(coefficient);
+}
+
+struct HermiteSeries {
+  static LRFT_INLINE ValueAndSlope at(const ActivationData& data, const Pack& z) {
+    Pack last = broadcast(0.0), he = broadcast(1.0);
+    Pack value = broadcast(data.coefficient[0]), slope = broadcast(0.0);
+    for (std::size_t p = 1; p < data.coefficient.size(); ++p) {
+      slope = fma(he, data.slope_coefficient[p], slope);
+      const Pack next = fma(z * data.up[p], he, last * -data.back[p]);
+      last = he;
+      he = next;
+      value = fma(he, data.coefficient[p], value);
+    }
+    return {value, slope};
+  }
+};
+
+// Only the highest coefficient is not zero.
+struct SingleHermite {
+  static LRFT_INLINE ValueAndSlope at(const ActivationData& data, const Pack& z) {
+    Pack last = broadcast(0.0), he = broadcast(1.0);
+    for (std::size_t p = 1; p < data.coefficient.size(); ++p) {
+      const Pack next = fma(z * data.up[p], he, last * -data.back[p]);
+      last = he;
+      he = next;
+    }
+    return {he * data.coefficient.back(), last * data.slope_coefficient.back()};
+  }
+};
+
+}  // namespace lrft
