@@ -1,24 +1,15 @@
-// The extension module: a list of bind_* calls.
-#include <pybind11/pybind11.h>
-
-#include "isa/build_info.hpp"
-
-namespace py = pybind11;
+// The extension module: a list of bind_* calls, one file a family.
+#include "bind.hpp"
 
 PYBIND11_MODULE(_core, m) {
+  using namespace lrft::bindings;
   m.doc() = "The compiled engine of lrft.";
   m.attr("__version__") = LRFT_VERSION;
-  m.def(
-      "build_info",
-      [] {
-        const lrft::BuildInfo info = lrft::build_info();
-        py::dict d;
-        d["isa"] = info.isa;
-        d["flags"] = info.flags;
-        d["compiler"] = info.compiler;
-        d["eigen"] = info.eigen;
-        d["openmp"] = info.openmp;
-        return d;
-      },
-      "How this copy of the engine was compiled.");
+  bind_build(m);
+  bind_random(m);
+  bind_activation(m);
+  bind_population(m);
+  bind_run(m);
+  bind_reduced(m);
+  bind_limits(m);
 }

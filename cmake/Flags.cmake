@@ -17,6 +17,9 @@ target_compile_options(
             -Wshadow
             -Wconversion
             $<$<CXX_COMPILER_ID:GNU>:-Wno-psabi> # vectors are never passed between sets
+            # GCC 12 warns about its own AVX-512 headers (GCC bug 105593).
+            $<$<AND:$<CXX_COMPILER_ID:GNU>,$<VERSION_LESS:$<CXX_COMPILER_VERSION>,13>>:-Wno-uninitialized>
+            $<$<AND:$<CXX_COMPILER_ID:GNU>,$<VERSION_LESS:$<CXX_COMPILER_VERSION>,13>>:-Wno-maybe-uninitialized>
             $<$<BOOL:${LRFT_WERROR}>:-Werror>)
 
 if(LRFT_SANITIZE)

@@ -89,19 +89,16 @@ double drift(const Population& population, const Shape& shape, const TaskData& t
              const Statistics& statistics, const std::vector<double>& own) {
   const int k = shape.k, m = 2 * k;
   const std::vector<double> C = covariance(shape, task, statistics, own);
-  // E[s t] = (E[(s + t)^2] - E[(s - t)^2]) / 4, s and t the sums over teacher and student.
-  std::vector<double> weights(static_cast<std::size_t>(m));
-  double product = 0;
-  for (const double sign : {1.0, -1.0}) {
-    for (int i = 0; i < k; ++i) {
-      const auto at = static_cast<std::size_t>(i);
-      weights[at] = task.lam[at] * task.c[at];
-      weights[static_cast<std::size_t>(k + i)] = sign * task.lam[at] * own[at];
-    }
-    product += sign * population.expected_square(m, weights.data(), C.data(), true).value / 4;
-  }
+  std::vector<double> K(C.size());
+  population.moments(m, C.data(), true, K.data(), nullptr);
+  double sum = 0;
+  for (int i = 0; i < k; ++i)
+    for (int j = 0; j < k; ++j)
+      sum += task.lam[static_cast<std::size_t>(i)] * task.c[static_cast<std::size_t>(i)] *
+             task.lam[static_cast<std::size_t>(j)] * own[static_cast<std::size_t>(j)] *
+             K[index(i, k + j, m)];
   const double scale = task.xi * task.neuron_scale * task.output_scale;
-  return 2 * scale * scale * product;
+  return 2 * scale * scale * sum;
 }
 
 }  // namespace lrft

@@ -71,8 +71,8 @@ class LowRank {
   }
 
   // ---- the step -----------------------------------------------------------------
-  // Forward, gradient and update of one batch; returns an error that is finite
-  // only if the step was.  noise (b) is what was added to the labels.
+  // Forward, gradient and update of one batch; returns a number that is finite
+  // only if the state still is.  noise (b) is what was added to the labels.
   template <class Space>
   Scalar step(Space& space, const Scalar* noise, const Scalar& lr, const Scalar& lr_own) {
     const int n = shape_.n;
@@ -104,7 +104,8 @@ class LowRank {
       }
     }
     space.move(G_.data(), factor_.data(), spherical_);
-    if (train_own_) move_own(lr_own);
+    worst = worst + space.health();
+    if (train_own_) worst = worst + move_own(lr_own);
     return worst;
   }
 
@@ -130,7 +131,9 @@ class LowRank {
       for (int i = 0; i < packs_; ++i) z_[i] = fma(b[i], f, z_[i]);
     }
   }
-  void move_own(const Scalar& lr) {
+  // Returns what is finite only if B still is.
+  Scalar move_own(const Scalar& lr) {
+    Scalar health = Layout::constant(0);
     for (int j = 0; j < shape_.n; ++j) {
       Pack* B = own_.data() + j * packs_;
       const Pack* g = gradient_.data() + j * packs_;
@@ -147,9 +150,12 @@ class LowRank {
         B[i] = fma(-rate, fma(-tangent, B[i], g[i]), B[i]);
         square = fma(B[i], B[i], square);
       }
-      const Pack scale = Layout::spread(1.0 / sqrt(Layout::reduce(square)));
+      const Scalar length = sqrt(Layout::reduce(square));
+      const Pack scale = Layout::spread(1.0 / length);
       for (int i = 0; i < packs_; ++i) B[i] *= scale;
+      health = health + length;
     }
+    return health;
   }
   static void put(Pack& p, int lane, double x) { reinterpret_cast<double*>(&p)[lane] = x; }
   static void put(double& p, int, double x) { p = x; }

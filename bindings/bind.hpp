@@ -1,0 +1,31 @@
+// What the binding files share.
+#pragma once
+
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <vector>
+
+namespace lrft::bindings {
+
+namespace py = pybind11;
+
+// Float64, C-contiguous, never silently cast.
+using Array = py::array_t<double, py::array::c_style>;
+
+void bind_build(py::module_& m);
+void bind_random(py::module_& m);
+void bind_activation(py::module_& m);
+void bind_population(py::module_& m);
+void bind_run(py::module_& m);
+void bind_limits(py::module_& m);
+void bind_reduced(py::module_& m);
+
+inline std::vector<double> to_vector(const Array& a) { return {a.data(), a.data() + a.size()}; }
+
+inline Array to_array(const std::vector<double>& x) {
+  return Array(static_cast<py::ssize_t>(x.size()), x.data());
+}
+
+}  // namespace lrft::bindings

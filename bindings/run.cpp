@@ -1,0 +1,91 @@
+// Runs, and their chains as dictionaries.
+#include <cmath>
+
+#include "spec.hpp"
+
+namespace lrft::bindings {
+namespace {
+
+// Keeps the ambient arrays alive as long as the run that points into them.
+class BoundRun {
+ public:
+  explicit BoundRun(const py::dict& spec);
+
+  bool advance(double seconds) {
+    const auto interrupted = [] {
+      const py::gil_scoped_acquire acquire;
+      return PyErr_CheckSignals() != 0;
+    };
+    bool done = false;
+    {
+      const py::gil_scoped_release release;
+      done = run_->advance(seconds, interrupted);
+    }
+    if (PyErr_Occurred() != nullptr) throw py::error_already_set();
+    return done;
+  }
+  py::list chains() const;
+  std::int64_t steps_done() const { return run_->steps_done(); }
+  void save() { run_->save(); }
+  py::tuple progress() const {
+    int counts[5] = {};
+    double overlap = 0;
+    int started = 0;
+    for (const Chain& chain : run_->chains()) {
+      ++counts[static_cast<int>(chain.status)];
+      if (chain.status != Status::waiting && chain.status != Status::diverged) {
+        overlap += std::abs(chain.last_overlap);
+        ++started;
+      }
+    }
+    return py::make_tuple(counts[0], counts[1], counts[2] + counts[3], counts[4],
+                          started == 0 ? 0.0 : overlap / started);
+  }
+
+ private:
+  std::vector<py::object> alive_;
+  std::unique_ptr<Run> run_;
+};
+
+py::dict write_chain(const Chain& c) {
+  py::dict d;
+  d["task"] = c.task;
+  d["training"] = c.training;
+  d["replica"] = c.replica;
+  d["status"] = status_names[static_cast<int>(c.status)];
+  d["step"] = c.step;
+  d["overlap_u"] = to_array(c.overlap_u);
+  d["overlap_c"] = to_array(c.overlap_c);
+  d["loss"] = to_array(c.loss);
+  d["hits"] = c.hits;
+  d["loss_hits"] = c.loss_hits;
+  d["last_overlap"] = c.last_overlap;
+  d["state_step"] = c.state_step;
+  d["rows"] = to_array(c.rows);
+  d["own"] = to_array(c.own);
+  return d;
+}
+
+BoundRun::BoundRun(const py::dict& spec) { run_ = make_run(read_spec(spec, alive_)); }
+
+py::list BoundRun::chains() const {
+  py::list out;
+  for (const Chain& chain : run_->chains()) out.append(write_chain(chain));
+  return out;
+}
+
+}  // namespace
+
+void bind_run(py::module_& m) {
+  py::class_<BoundRun>(m, "Run", "A set of chains being trained; see lrft.simulate.")
+      .def(py::init<const py::dict&>(), py::arg("spec"))
+      .def("advance", &BoundRun::advance, py::arg("seconds"),
+           "Work for about `seconds`; True when every chain has ended.")
+      .def("save", &BoundRun::save, "Bring the state of running students into their chains.")
+      .def("chains", &BoundRun::chains, "Every chain as a dictionary.")
+      .def("progress", &BoundRun::progress,
+           "(waiting, running, ended, diverged, mean |overlap_u|).")
+      .def_property_readonly("steps_done", &BoundRun::steps_done);
+}
+
+}  // namespace lrft::bindings

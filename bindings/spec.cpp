@@ -1,0 +1,142 @@
+// From Python dictionaries to the core's plain types.
+#include "spec.hpp"
+
+#include <map>
+
+namespace lrft::bindings {
+
+const char* const status_names[] = {"waiting", "running", "converged", "finished", "diverged"};
+
+namespace {
+
+template <class T>
+T get(const py::handle& d, const char* name) {
+  return d[name].template cast<T>();
+}
+std::vector<double> numbers(const py::handle& d, const char* name) {
+  return to_vector(get<Array>(d, name));
+}
+template <class T>
+T choose(const py::handle& d, const char* name, const std::map<std::string, T>& values) {
+  const auto found = values.find(get<std::string>(d, name));
+  if (found == values.end()) throw py::value_error(std::string(name) + ": unknown value");
+  return found->second;
+}
+const double* pointer(const py::handle& d, const char* name, std::vector<py::object>& alive) {
+  const py::object value = d[name];
+  if (value.is_none()) return nullptr;
+  const auto array = value.cast<Array>();
+  alive.push_back(array);
+  return array.data();
+}
+
+TaskData read_task(const py::handle& d, std::vector<py::object>& alive) {
+  TaskData t;
+  t.d = get<double>(d, "d");
+  t.k = get<int>(d, "k");
+  t.s = get<int>(d, "s");
+  t.features_rank = get<int>(d, "features_rank");
+  t.rank = get<int>(d, "rank");
+  t.R = numbers(d, "R");
+  t.a = numbers(d, "a");
+  t.c = numbers(d, "c");
+  t.lam = numbers(d, "lam");
+  t.xi = get<double>(d, "xi");
+  t.neuron_scale = get<double>(d, "neuron_scale");
+  t.output_scale = get<double>(d, "output_scale");
+  t.noise = get<double>(d, "noise");
+  t.W = pointer(d, "W", alive);
+  t.u = pointer(d, "u", alive);
+  t.pinv = numbers(d, "pinv");
+  return t;
+}
+
+StudentSpec read_student(const py::handle& d, std::vector<py::object>& alive) {
+  StudentSpec s;
+  s.rows = get<int>(d, "rows");
+  s.spherical = get<bool>(d, "spherical");
+  s.train_own = get<bool>(d, "train_own");
+  s.project = get<bool>(d, "project");
+  s.init_own = choose<InitC>(
+      d, "init_own",
+      {{"quantized", InitC::quantized}, {"sphere", InitC::sphere}, {"given", InitC::given}});
+  s.init_rows = choose<InitU>(
+      d, "init_rows",
+      {{"uniform", InitU::uniform}, {"favourable", InitU::favourable}, {"given", InitU::given}});
+  s.own = numbers(d, "own");
+  s.rows_S = numbers(d, "rows_S");
+  s.rows_rest = numbers(d, "rows_rest");
+  s.rows_x = pointer(d, "rows_x", alive);
+  return s;
+}
+
+Schedule read_schedule(const py::handle& d) {
+  Schedule s;
+  s.kind = choose<Schedule::Kind>(d, "kind",
+                                  {{"constant", Schedule::Kind::constant},
+                                   {"inverse_time", Schedule::Kind::inverse_time},
+                                   {"step", Schedule::Kind::step},
+                                   {"array", Schedule::Kind::array}});
+  s.rate = get<double>(d, "rate");
+  s.scale = get<double>(d, "scale");
+  s.factor = get<double>(d, "factor");
+  s.every = get<double>(d, "every");
+  s.values = numbers(d, "values");
+  return s;
+}
+
+TrainingData read_training(const py::handle& d) {
+  TrainingData t;
+  t.steps = get<std::int64_t>(d, "steps");
+  t.batch = get<int>(d, "batch");
+  t.lr = read_schedule(d["lr"]);
+  t.lr_own = read_schedule(d["lr_own"]);
+  t.stop_at = get<double>(d, "stop_at");
+  t.stop_loss = get<double>(d, "stop_loss");
+  t.record = get<std::vector<std::int64_t>>(d, "record");
+  t.thresholds = numbers(d, "thresholds");
+  t.loss_thresholds = numbers(d, "loss_thresholds");
+  return t;
+}
+
+Chain read_chain(const py::handle& d) {
+  Chain c;
+  c.task = get<int>(d, "task");
+  c.training = get<int>(d, "training");
+  c.replica = get<std::uint32_t>(d, "replica");
+  const auto status = get<std::string>(d, "status");
+  for (int i = 0; i < 5; ++i)
+    if (status == status_names[i]) c.status = static_cast<Status>(i);
+  c.step = get<std::int64_t>(d, "step");
+  c.overlap_u = numbers(d, "overlap_u");
+  c.overlap_c = numbers(d, "overlap_c");
+  c.loss = numbers(d, "loss");
+  c.hits = get<std::vector<std::int64_t>>(d, "hits");
+  c.loss_hits = get<std::vector<std::int64_t>>(d, "loss_hits");
+  c.last_overlap = get<double>(d, "last_overlap");
+  c.state_step = get<std::int64_t>(d, "state_step");
+  c.rows = numbers(d, "rows");
+  c.own = numbers(d, "own");
+  return c;
+}
+
+}  // namespace
+
+RunSpec read_spec(const py::dict& d, std::vector<py::object>& alive) {
+  RunSpec spec;
+  spec.ambient = get<bool>(d, "ambient");
+  spec.activation = get<ActivationSpec>(d, "activation");
+  for (const auto& task : get<py::list>(d, "tasks")) spec.tasks.push_back(read_task(task, alive));
+  for (const auto& student : get<py::list>(d, "students"))
+    spec.students.push_back(read_student(student, alive));
+  spec.student = spec.students.front();
+  for (const auto& training : get<py::list>(d, "trainings"))
+    spec.trainings.push_back(read_training(training));
+  for (const auto& chain : get<py::list>(d, "chains")) spec.chains.push_back(read_chain(chain));
+  spec.seed = get<std::uint64_t>(d, "seed");
+  spec.threads = get<int>(d, "threads");
+  spec.keep_state = get<bool>(d, "keep_state");
+  return spec;
+}
+
+}  // namespace lrft::bindings

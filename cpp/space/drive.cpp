@@ -1,0 +1,60 @@
+#include "space/drive.hpp"
+
+#include "space/reduced.hpp"
+#include "student/low_rank.hpp"
+
+namespace lrft {
+namespace {
+
+// A reduced space whose T comes from outside.
+struct GivenT {
+  ReducedSpace& space;
+  int lane;
+  const double* T;
+  const Pack* features(int b) const { return space.features(b); }
+  const Pack* teacher(int b) const { return space.teacher(b); }
+  const Pack* rows(int b) const { return space.rows(b); }
+  Pack health() const { return space.health(); }
+  void move(const Pack* G, const Pack* scale, bool unit) {
+    space.move_given(G, scale, unit, lane, T);
+  }
+};
+
+class DriveReduced final : public Drive {
+ public:
+  DriveReduced(const RunSpec& spec, const std::vector<double>& rows,
+               const std::vector<double>& own, int lane)
+      : lane_(lane),
+        batch_(spec.trainings.front().batch),
+        space_(shape_of(spec), spec.seed),
+        student_(shape_of(spec), spec.student, make_activation(spec.activation)) {
+    space_.set_task(lane, spec.tasks.front(), 0);
+    student_.set_task(lane, spec.tasks.front());
+    space_.set_rows(lane, rows);
+    student_.set_own(lane, own);
+  }
+  void step(const double* X_S, const double* Z, const double* T, const double* noise, double lr,
+            double lr_own) override {
+    std::vector<Pack> added;
+    for (int b = 0; b < batch_; ++b) added.push_back(broadcast(noise[b]));
+    space_.set_coordinates(lane_, X_S, Z);
+    GivenT given{space_, lane_, T};
+    student_.step(given, added.data(), broadcast(lr), broadcast(lr_own));
+  }
+  std::vector<double> rows() const override { return space_.rows_of(lane_); }
+  std::vector<double> own() const override { return student_.own_of(lane_); }
+
+ private:
+  int lane_, batch_;
+  ReducedSpace space_;
+  LowRank<ReplicaLanes> student_;
+};
+
+}  // namespace
+
+std::unique_ptr<Drive> make_drive(const RunSpec& spec, const std::vector<double>& rows,
+                                  const std::vector<double>& own, int lane) {
+  return std::make_unique<DriveReduced>(spec, rows, own, lane);
+}
+
+}  // namespace lrft

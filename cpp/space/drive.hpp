@@ -1,0 +1,27 @@
+// The reduced space under a test's hands: driven by coordinates from outside, it
+// must reproduce an ambient path.
+#pragma once
+
+#include <memory>
+
+#include "lrft/run.hpp"
+
+namespace lrft {
+
+class Drive {
+ public:
+  virtual ~Drive() = default;
+  // One step on X_S (b, s), Z (b, n), T (b, b) and label noise (b).
+  virtual void step(const double* X_S, const double* Z, const double* T, const double* noise,
+                    double lr, double lr_own) = 0;
+  // P (n, s) then L (n, n).
+  virtual std::vector<double> rows() const = 0;
+  virtual std::vector<double> own() const = 0;
+};
+
+// The first task, student and training of `spec`, from given rows and own
+// parameters, in one of the eight lanes.
+std::unique_ptr<Drive> make_drive(const RunSpec& spec, const std::vector<double>& rows,
+                                  const std::vector<double>& own, int lane);
+
+}  // namespace lrft

@@ -1,0 +1,100 @@
+#include "train/limits.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <limits>
+
+#include "activation/activation.hpp"
+#include "random/chi.hpp"
+#include "simd/aligned.hpp"
+#include "space/matrix.hpp"
+
+namespace lrft {
+namespace {
+
+template <class F>
+double best_of(int repeats, const F& work) {
+  double best = std::numeric_limits<double>::infinity();
+  for (int i = 0; i < repeats; ++i) {
+    const auto start = std::chrono::steady_clock::now();
+    work();
+    best = std::min(
+        best, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+  }
+  return best;
+}
+
+Address at_step(std::uint64_t step) {
+  return {broadcast_bits(0), broadcast_bits(step), broadcast_bits(0), 0};
+}
+
+// Two counters at a time, as the spaces draw them.
+void draw(std::uint64_t step, int count, double* out) {
+  Address at = at_step(step);
+  for (int i = 0; i < count; i += 4 * lanes) {
+    const NormalPair z = normals_at(at, 1);
+    at.slot = at.slot + broadcast_bits(1);
+    const NormalPair y = normals_at(at, 1);
+    at.slot = at.slot + broadcast_bits(1);
+    store(out + i, z.first);
+    store(out + i + lanes, z.second);
+    store(out + i + 2 * lanes, y.first);
+    store(out + i + 3 * lanes, y.second);
+  }
+}
+
+}  // namespace
+
+double time_normals(int count, int repeats) {
+  AlignedPacks out(512);
+  const int rounds = std::max(1, count / 4096);
+  return best_of(repeats, [&] {
+           for (int i = 0; i < rounds; ++i) draw(static_cast<std::uint64_t>(i), 4096, out.doubles());
+         }) /
+         rounds / 4096 * count;
+}
+
+double time_ambient_parts(int d, int k, int steps, int repeats) {
+  fix_cache_sizes();
+  constexpr Index depth = 128, N = 32;
+  const Matrix fixed = Matrix::Random(k + 2, d);
+  Matrix X(depth, N), Y(k + 2, N), gram(N, N);
+  const int blocks = std::max(1, steps / static_cast<int>(N));
+  return best_of(repeats, [&] {
+           for (int b = 0; b < blocks; ++b) {
+             Y.setZero();
+             gram.setZero();
+             for (Index begin = 0; begin < d; begin += depth) {
+               const Index rows = std::min(depth, static_cast<Index>(d) - begin);
+               draw(static_cast<std::uint64_t>(b), static_cast<int>(rows * N), X.data());
+               Y.noalias() += fixed.middleCols(begin, rows) * X.topRows(rows);
+               gram.selfadjointView<Eigen::Lower>().rankUpdate(X.topRows(rows).transpose());
+             }
+           }
+         }) /
+         (blocks * N);
+}
+
+double time_reduced_parts(const ActivationSpec& spec, int k, int steps, int repeats) {
+  const Activation activation = make_activation(spec);
+  const int pairs = (k + 3) / 2;
+  AlignedPacks x(2 * pairs + 1), sigma(2 * pairs), slope(2 * pairs);
+  const Pack dof = broadcast(1000.0);
+  return best_of(repeats, [&] {
+           for (int t = 0; t < steps; ++t) {
+             Address at = at_step(static_cast<std::uint64_t>(t));
+             for (int p = 0; p < pairs; ++p) {
+               at.slot = broadcast_bits(static_cast<std::uint64_t>(p));
+               const NormalPair z = normals_at(at, 1);
+               x[2 * p] = z.first;
+               x[2 * p + 1] = z.second;
+             }
+             x[2 * pairs] = chi_at(at, 1, dof);
+             activation.value(activation.data, x.doubles(), sigma.doubles(), k);
+             activation.both(activation.data, x.doubles(), sigma.doubles(), slope.doubles(), k);
+           }
+         }) /
+         steps / lanes;
+}
+
+}  // namespace lrft
