@@ -1,0 +1,149 @@
+"""The base of the configuration models and the field types they share.
+
+Validation never converts: a field takes what :mod:`lrft._checks` takes.  Models are frozen,
+compare and hash by content, and go through JSON and back unchanged.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from typing import Annotated, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    PlainSerializer,
+    PlainValidator,
+    ValidationError,
+    ValidationInfo,
+)
+
+from lrft import _checks
+
+Floats = NDArray[np.float64]
+
+
+class Model(BaseModel):
+    """A frozen configuration; unknown fields are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+    #: Fields that may also be given by position.
+    positional: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, *args: Any, **data: Any) -> None:
+        name = type(self).__name__
+        if len(args) > len(self.positional):
+            raise TypeError(
+                f"{name} takes {len(self.positional)} positional arguments, got {len(args)}"
+            )
+        for key, value in zip(self.positional, args, strict=False):
+            if key in data:
+                raise TypeError(f"{name} got {key} twice")
+            data[key] = value
+        try:
+            super().__init__(**data)
+        except ValidationError as error:
+            raise ValueError(f"{name}: {explain(error)}") from None
+
+    # Tells pydantic that validating data need not come through here.
+    __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
+
+    @property
+    def content_hash(self) -> str:
+        """sha256 (hex) of the canonical JSON, the same on every machine."""
+        text = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(f"lrft {type(self).__name__} 1\n{text}".encode()).hexdigest()
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        return self.model_dump_json() == other.model_dump_json()  # type: ignore[attr-defined]
+
+    def __hash__(self) -> int:
+        return hash(self.content_hash)
+
+
+def explain(error: ValidationError) -> str:
+    """The reasons of a validation error on one line."""
+    reasons = []
+    for item in error.errors(include_url=False):
+        field = ".".join(str(part) for part in item["loc"])
+        if item["type"] == "value_error":
+            reasons.append(str(item["ctx"]["error"]))
+        elif item["type"] == "missing":
+            reasons.append(f"{field} is required")
+        elif item["type"] == "extra_forbidden":
+            reasons.append(f"unknown field {field!r}")
+        else:
+            message = item["msg"][0].lower() + item["msg"][1:]
+            reasons.append(f"{field}: {message}, got {_checks.describe(item['input'])}")
+    return "; ".join(dict.fromkeys(reasons))
+
+
+def _field(check: Callable[[str, Any], Any]) -> BeforeValidator:
+    def validate(value: Any, info: ValidationInfo) -> Any:
+        return check(info.field_name or "value", value)
+
+    return BeforeValidator(validate)
+
+
+def _list(value: Any) -> Any:
+    return value.tolist() if isinstance(value, np.ndarray) else value
+
+
+def _plain(check: Callable[[str, Any], Any]) -> PlainValidator:
+    def validate(value: Any, info: ValidationInfo) -> Any:
+        return check(info.field_name or "value", value)
+
+    return PlainValidator(validate)
+
+
+#: A vector (n,) in, a read-only float64 array out, a list in JSON.
+Vector = Annotated[
+    Floats,
+    _plain(lambda name, value: _checks.array(name, value, ("n",))),
+    PlainSerializer(_list, when_used="json"),
+]
+
+
+def named_or_array(*names: str, ndim: int, unit: bool = False, numbers: bool = False) -> Any:
+    """Metadata of a field that takes a name or an array (n,) or (n, m); a number too if asked."""
+
+    def check(name: str, value: Any) -> Any:
+        if isinstance(value, str):
+            return _checks.choice(name, value, names)
+        if numbers and np.ndim(value) == 0 and not isinstance(value, bytes):
+            return _checks.real(name, value)
+        if np.ndim(value) == 0 and not isinstance(value, np.ndarray):
+            raise TypeError(
+                f"{name} must be one of {_checks.listed(names)} or an array, "
+                f"got {_checks.describe(value)}"
+            )
+        result = _checks.array(name, value, ("n",) if ndim == 1 else ("n", "m"))
+        if unit:
+            _checks.unit(name, result)
+        return result
+
+    return _plain(check)
+
+
+#: To go with :func:`named_or_array`.
+AS_LIST = PlainSerializer(_list, when_used="json")
+
+Flag = Annotated[bool, _field(_checks.boolean)]
+Count = Annotated[int, _field(lambda name, value: _checks.integer(name, value, 1))]
+Positive = Annotated[float, _field(lambda name, value: _checks.real(name, value, above=0.0))]
+
+
+def optional(kind: Callable[[str, Any], Any]) -> BeforeValidator:
+    """A check that lets None pass."""
+    return _field(lambda name, value: None if value is None else kind(name, value))
+
+
+checked = _field

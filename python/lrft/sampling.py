@@ -1,0 +1,158 @@
+"""The random parts of a task, in coordinates.
+
+A task needs only R (k, s) and a (r, s): the rows of W and u in an orthonormal basis of
+S = span(rows of W, rows of u).  Each part is drawn from an addressed stream of its own, so that c
+does not change with d, and row i of R depends only on (seed, i, d).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lrft import _checks, _core
+
+Floats = NDArray[np.float64]
+
+
+def _normals(seed: int, purpose: str, step: int, size: int) -> Floats:
+    if size == 0:
+        return np.zeros(0)
+    return _core.normals(seed, 0, _core.purposes[purpose], step, size)
+
+
+def _signs(seed: int, purpose: str, step: int, size: int) -> Floats:
+    return np.where(_normals(seed, purpose, step, size) < 0.0, -1.0, 1.0)
+
+
+def features(kind: str, d: int, k: int, seed: int) -> Floats:
+    """Coordinates (k, ρ) of the rows of W in an orthonormal basis of their span.
+
+    ``"sphere"``: the lower-triangular factor of a k×d Gaussian matrix (Bartlett), rows
+    normalised: row i has normals before the diagonal and χ_{d−i} on it.  For d < k the rows from
+    d on have d normals.  The Gram matrix has exactly the law of k uniform points on the sphere.
+    ``"orthonormal"``: the identity.  ``"zero"``: no columns, W = 0.
+    """
+    if kind == "zero":
+        return np.zeros((k, 0))
+    if kind == "orthonormal":
+        if d < k:
+            raise ValueError(f"features='orthonormal' needs d >= k, got d = {d}, k = {k}")
+        return np.eye(k)
+    rho = min(d, k)
+    rows = np.zeros((k, rho))
+    dof = d - np.arange(rho, dtype=np.float64)
+    # Step 0 belongs to χ, step i + 1 to row i.
+    rows[np.arange(rho), np.arange(rho)] = _core.chi(seed, 0, _core.purposes["features"], 0, dof)
+    for i in range(k):
+        before = min(i, rho)
+        rows[i, :before] = _normals(seed, "features", i + 1, before)
+    return rows / np.sqrt(np.einsum("ij,ij->i", rows, rows))[:, None]
+
+
+def perturbation_c(kind: str, k: int, rank: int, seed: int) -> Floats:
+    """c, shape (k,) or (k, rank): columns on {±1/√k}^k or uniform on the unit sphere."""
+    columns = []
+    for j in range(rank):
+        if kind == "quantized":
+            columns.append(_signs(seed, "c", j, k) / np.sqrt(k))
+        else:
+            z = _normals(seed, "c", j, k)
+            columns.append(z / np.sqrt(np.einsum("i,i", z, z)))
+    return columns[0] if rank == 1 else np.stack(columns, axis=1)
+
+
+def output_weights(kind: str, k: int, seed: int) -> Floats:
+    """λ, shape (k,): ones, independent signs or independent standard normals."""
+    if kind == "ones":
+        return np.ones(k)
+    if kind == "signs":
+        return _signs(seed, "lam", 0, k)
+    return _normals(seed, "lam", 0, k)
+
+
+def directions(rho: int, d: int, rank: int, parallel: float, seed: int) -> Floats:
+    """Orthonormal rows of u in coordinates, shape (rank, s), with ‖Π_W u_j‖ = `parallel`.
+
+    The first ρ coordinates span the rows of W; the orthogonal parts lie along new basis
+    vectors, which are uniformly distributed once the basis is.  The parallel parts are
+    uniformly distributed orthonormal directions.
+    """
+    extra = rank if parallel < 1.0 else 0
+    if parallel > 0.0 and rho < rank:
+        raise ValueError(f"parallel = {parallel:g} needs W of rank at least {rank}, got {rho}")
+    if d < rho + extra:
+        raise ValueError(
+            f"u with a part orthogonal to W needs d >= {rho + extra} "
+            f"(rank of W {rho}, {rank} directions of u), got d = {d}"
+        )
+    a = np.zeros((rank, rho + extra))
+    if parallel > 0.0:
+        inside = np.stack([_normals(seed, "u", j, rho) for j in range(rank)])
+        a[:, :rho] = parallel * orthonormal_rows(inside)
+    a[:, rho:] = np.sqrt((1.0 - parallel) * (1.0 + parallel)) * np.eye(rank)[:, :extra]
+    return a
+
+
+def embedding(d: int, size: int, seed: int) -> Floats:
+    """The basis Q of S as orthonormal rows (size, d), uniformly distributed; prefix-stable."""
+    _checks.memory(
+        f"the basis of shape ({d}, {size})", 16 * d * size, "simulate with engine='reduced'"
+    )
+    rows = np.empty((size, d))
+    for j in range(size):
+        rows[j] = _normals(seed, "embedding", j, d)
+    return orthonormal_rows(rows)
+
+
+def orthonormal_rows(rows: Floats) -> Floats:
+    """Gram–Schmidt with one repetition: the QR factor with positive diagonal.
+
+    Written with einsum rather than LAPACK so that the bits do not depend on the number of
+    threads of the linear-algebra library.
+    """
+    rows = rows.copy()
+    for j, row in enumerate(rows):
+        for _ in range(2):
+            if j:
+                row -= np.einsum("id,i->d", rows[:j], np.einsum("id,d->i", rows[:j], row))
+        row /= np.sqrt(np.einsum("d,d", row, row))
+    return rows
+
+
+def combine(coordinates: Floats, basis: Floats) -> Floats:
+    """coordinates (n, s) times the orthonormal rows (s, d): vectors of R^d, shape (n, d)."""
+    n, d = len(coordinates), basis.shape[1]
+    _checks.memory(f"W of shape ({n}, {d})", 8 * n * d, "simulate with engine='reduced'")
+    result = np.zeros((n, d))
+    for j, direction in enumerate(basis):
+        used = np.flatnonzero(coordinates[:, j])
+        for i in used:
+            result[i] += coordinates[i, j] * direction
+    return result
+
+
+def span_basis(W: Floats, u: Floats) -> tuple[Floats, Floats, Floats, int]:
+    """Coordinates of given weights: R (k, s), a (r, s), basis rows (s, d) and ρ.
+
+    Singular values of W below max(k, d)·2^-52 times the largest count as zero; so does a part
+    of u orthogonal to W shorter than 1e-12 times its longest row.
+    """
+    left, values, right = np.linalg.svd(W, full_matrices=False)
+    rho = int(np.sum(values > max(W.shape) * np.finfo(np.float64).eps * values[0]))
+    basis = right[:rho]
+    inside = np.zeros((len(u), rho))
+    rest = u.copy()
+    for _ in range(2):
+        part = rest @ basis.T
+        rest -= part @ basis
+        inside += part
+    _, sizes, outside = np.linalg.svd(rest, full_matrices=False)
+    longest = np.sqrt(np.einsum("ij,ij->i", u, u).max())
+    outside = outside[sizes > 1e-12 * longest]
+    R = np.zeros((len(W), rho + len(outside)))
+    R[:, :rho] = left[:, :rho] * values[:rho]
+    a = np.concatenate([inside, rest @ outside.T], axis=1)
+    if not (np.isfinite(R).all() and np.isfinite(a).all()):
+        raise ValueError("W must have a finite singular value decomposition: entries too large")
+    return R, a, np.concatenate([basis, outside]), rho

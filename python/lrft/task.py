@@ -1,0 +1,628 @@
+"""Tasks: a base network, the perturbation to be learned, and the scales of the model.
+
+A task lives in coordinates (d, R, a): the rows of W and u in an orthonormal basis of their
+span.  Sampled tasks never hold a k×d matrix until ``W`` or ``u`` is asked for, so d may be 10^9.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from functools import cached_property
+from os import PathLike
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from lrft import _checks, sampling
+from lrft.activation import Activation
+
+Floats = NDArray[np.float64]
+
+FEATURES = ("sphere", "orthonormal", "zero")
+PERTURBATIONS = ("quantized", "sphere")
+OUTPUT_WEIGHTS = ("ones", "signs", "gaussian")
+NORMALIZATIONS = ("none", "unit")
+#: Below this length of Π_W u the perturbation counts as orthogonal to the features.
+ORTHOGONAL_TOLERANCE = 1e-12
+
+
+class Task:
+    r"""A teacher f*(x) = output_scale · Σ_i λ_i σ(neuron_scale · ⟨w_i + ξ c_i u, x⟩), x ~ N(0, I_d).
+
+    The base network f has the same λ, σ and W without the perturbation ξcuᵀ (Eqs. 1–3 of the
+    paper).  The constructor takes given weights; see :meth:`sample`, :meth:`from_coordinates`
+    and :meth:`hard_from_scratch` for the others.  Tasks are immutable; arguments are copied.
+
+    Parameters
+    ----------
+    W : array_like of shape (k, d)
+        Features, one row a neuron.  Any rank, any norms.
+    lam : array_like of shape (k,)
+        Output weights λ, not all zero.
+    c, u : array_like of shape (k,) and (d,), or (k, r) and (r, d)
+        The perturbation.  For rank one both must have norm 1 within 1e-9; for rank r they are
+        taken as given and the perturbation is ξ Σ_j c_j u_jᵀ.
+    xi : float
+        Strength ξ > 0.
+    activation : str or Activation
+        σ; see :meth:`lrft.Activation.parse`.
+    normalization : {"none", "unit"}
+        ``"unit"`` sets neuron_scale = 1/√(1+ξ²/k), which makes unit neurons for quantised c,
+        u ⟂ W and ‖w_i‖ = 1 (Eq. 11).
+    neuron_scale : float, optional
+        Given directly instead of a normalisation; 1 by default.
+    output_scale : float
+        1 by default; the simulations of App. B use 1/ξ.
+    noise : float
+        Standard deviation of the label noise.
+
+    Attributes
+    ----------
+    d, k, rank : int
+        Input dimension, number of neurons, rank r of the perturbation.
+    R : ndarray of shape (k, s)
+        Coordinates of the rows of W: W = R Qᵀ with Q (d, s) orthonormal.
+    a : ndarray of shape (r, s)
+        Coordinates of u: u = a Qᵀ.
+    features_rank : int
+        ρ = rank W.  The first ρ coordinates span the rows of W: R[:, ρ:] = 0, and a[:, :ρ] is
+        the part of u inside span(W).  Given weights: from the singular value decomposition,
+        with singular values below max(k, d)·2^-52 of the largest counted as zero, and a part of
+        u outside span(W) shorter than 1e-12 likewise.
+    lam, c : ndarray of shape (k,), and (k,) or (k, r)
+    xi, neuron_scale, output_scale, noise : float
+    activation : Activation
+    normalization : str
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming the argument, what was given and what was expected.  Arrays must be real and
+        finite; integers and long doubles are taken only where float64 holds them exactly.
+
+    Examples
+    --------
+    >>> import numpy as np, lrft
+    >>> W, u = np.eye(2, 4), np.eye(4)[3]
+    >>> task = lrft.Task(W=W, lam=[1.0, -1.0], c=[0.6, 0.8], u=u, xi=1.0, activation="tanh")
+    >>> task.d, task.k, task.features_rank, task.u_orthogonal
+    (4, 2, 2, True)
+    """
+
+    d: int
+    k: int
+    rank: int
+    R: Floats
+    a: Floats
+    features_rank: int
+    lam: Floats
+    c: Floats
+    xi: float
+    activation: Activation
+    normalization: str
+    neuron_scale: float
+    output_scale: float
+    noise: float
+    #: True for given weights, False for a task in coordinates with a random basis.
+    given: bool
+    embedding_seed: int
+    #: How the parts were made, for the repr: features, c, u.
+    labels: dict[str, str]
+
+    def __init__(
+        self,
+        *,
+        W: ArrayLike,
+        lam: ArrayLike,
+        c: ArrayLike,
+        u: ArrayLike,
+        xi: float,
+        activation: str | Activation = "relu",
+        normalization: str = "none",
+        neuron_scale: float | None = None,
+        output_scale: float = 1.0,
+        noise: float = 0.0,
+    ) -> None:
+        rows = _checks.array("W", W, ("k", "d"))
+        c, rank = _check_c(c, len(rows))
+        shape = (rows.shape[1],) if rank == 1 else (rank, rows.shape[1])
+        directions = _checks.array("u", u, shape)
+        if rank == 1:
+            _checks.unit("u", directions)
+        _check_nonzero("u", np.atleast_2d(directions), "row")
+        R, a, _, rho = sampling.span_basis(rows, np.atleast_2d(directions))
+        self._fill(
+            d=rows.shape[1], R=R, a=a, rho=rho, lam=lam, c=c, xi=xi, activation=activation,
+            normalization=normalization, neuron_scale=neuron_scale, output_scale=output_scale,
+            noise=noise, embedding_seed=0, given=True,
+            labels={"features": "given", "c": "given", "u": "given"},
+        )  # fmt: skip
+        self.__dict__["_ambient"] = rows, directions
+
+    def _fill(
+        self, *, d: int, R: Floats, a: Floats, rho: int, lam: object, c: object, xi: object,
+        activation: str | Activation, normalization: object, neuron_scale: object,
+        output_scale: object, noise: object, embedding_seed: int, given: bool,
+        labels: dict[str, str],
+    ) -> None:  # fmt: skip
+        """Check what all constructors share and set the attributes."""
+        k = len(R)
+        xi = _checks.real("xi", xi, above=0.0)
+        normalization = _checks.choice("normalization", normalization, NORMALIZATIONS)
+        if neuron_scale is None:
+            neuron_scale = 1.0 if normalization == "none" else float(1.0 / np.sqrt(1.0 + xi**2 / k))
+        elif normalization == "unit":
+            raise ValueError("normalization='unit' sets neuron_scale: give one of the two")
+        lam = _checks.array("lam", lam, (k,))
+        if not lam.any():
+            raise ValueError("lam must have a nonzero entry: the network would be zero")
+        c, rank = _check_c(c, k)
+        if len(a) != rank:
+            raise ValueError(f"u must have {rank} rows like the columns of c, got {len(a)}")
+        self.__dict__.update(
+            d=d, k=k, rank=rank, R=_frozen(R), a=_frozen(a), features_rank=rho, lam=lam, c=c,
+            xi=xi, activation=Activation.parse(activation), normalization=normalization,
+            neuron_scale=_checks.real("neuron_scale", neuron_scale, above=0.0),
+            output_scale=_checks.real("output_scale", output_scale, above=0.0),
+            noise=_checks.real("noise", noise, minimum=0.0),
+            given=given, embedding_seed=embedding_seed, labels=labels,
+        )  # fmt: skip
+
+    @classmethod
+    def sample(
+        cls,
+        d: int,
+        k: int,
+        xi: float | None = None,
+        *,
+        activation: str | Activation = "relu",
+        features: str = "sphere",
+        c: str | ArrayLike | None = None,
+        u: str | ArrayLike = "orthogonal",
+        parallel: float | None = None,
+        lam: str | float | ArrayLike | None = None,
+        normalization: str = "none",
+        neuron_scale: float | None = None,
+        output_scale: float = 1.0,
+        noise: float = 0.0,
+        rank: int = 1,
+        seed: int = 0,
+    ) -> Task:
+        """A random task, in O(k²) memory whatever d.
+
+        Parameters
+        ----------
+        d, k : int
+            Input dimension and number of neurons.
+        xi : float, optional
+            Strength ξ; √k by default, the paper's regime.
+        activation, normalization, neuron_scale, output_scale, noise
+            As for :class:`Task`.
+        features : {"sphere", "orthonormal", "zero"}
+            ``"sphere"``: w_i independent and uniform on the unit sphere of R^d (App. B), drawn
+            exactly through their triangular factor.  ``"orthonormal"``: Assumption A4, d ≥ k.
+            ``"zero"``: W = 0, single-index regression.
+        c : {"quantized", "sphere"} or array_like of shape (k,) or (k, rank), optional
+            ``"quantized"``, the default: uniform on {±1/√k}^k (A3).  ``"sphere"``: uniform on the unit
+            sphere (App. B).  For zero features and rank one the default is 1/√k throughout.
+        u : "orthogonal" or array_like of shape (d,) or (rank, d)
+            ``"orthogonal"``: orthonormal directions outside span(W) (A2), except for
+            `parallel`.  A given u makes the k×d matrix W at once.
+        parallel : float, optional
+            ‖Π_W u‖ in [0, 1], as in Fig. 5; the direction inside span(W) is uniform.
+        lam : {"ones", "signs", "gaussian"}, float or array_like of shape (k,), optional
+            Output weights; ones by default, 1/k for zero features.  A number gives λ_i = lam.
+        rank : int
+            Rank of the perturbation; the directions u_j are orthonormal.
+        seed : int
+            In [0, 2^64).  Every part has a stream of its own: c and λ do not change with d, and
+            feature i does not change with k.
+
+        Returns
+        -------
+        Task
+
+        Raises
+        ------
+        TypeError, ValueError
+            Naming the argument; also where d is too small for what is asked.
+
+        Examples
+        --------
+        >>> import lrft
+        >>> task = lrft.Task.sample(d=10**7, k=16, normalization="unit", seed=1)
+        >>> task.R.shape, task.a.shape, task.xi
+        ((16, 17), (1, 17), 4.0)
+        """
+        d = _checks.integer("d", d, 1, _checks.MAX_DIMENSION)
+        k = _checks.integer("k", k, 1)
+        rank = _checks.integer("rank", rank, 1)
+        seed = _checks.seed("seed", seed)
+        features = _checks.choice("features", features, FEATURES)
+        _checks.memory(
+            f"the factor of {k} features", 16 * k * (min(d, k) + rank), "take a smaller k"
+        )
+        if xi is None:
+            xi = float(np.sqrt(k))
+        zero = features == "zero"
+        labels = {"features": features, "c": c if isinstance(c, str) else "given"}
+        if c is None and zero and rank == 1:
+            c, labels["c"] = np.full(k, 1.0 / np.sqrt(k)), "constant"
+        elif c is None:
+            c = labels["c"] = "quantized"
+        if isinstance(c, str):
+            c = sampling.perturbation_c(_checks.choice("c", c, PERTURBATIONS), k, rank, seed)
+        c, columns = _check_c(c, k)
+        if columns != rank:
+            raise ValueError(f"c must have {rank} columns (rank = {rank}), got shape {c.shape}")
+        if lam is None:
+            lam = 1.0 / k if zero else "ones"
+        if isinstance(lam, str):
+            lam = sampling.output_weights(_checks.choice("lam", lam, OUTPUT_WEIGHTS), k, seed)
+        elif np.ndim(lam) == 0:
+            lam = np.full(k, _checks.real("lam", lam))
+        R = sampling.features(features, d, k, seed)
+        rho = R.shape[1]
+        common: dict[str, Any] = dict(
+            lam=lam, c=c, xi=xi, activation=activation, normalization=normalization,
+            neuron_scale=neuron_scale, output_scale=output_scale, noise=noise,
+        )  # fmt: skip
+        if not isinstance(u, str):
+            if parallel is not None:
+                raise ValueError("parallel is for u='orthogonal': give u or parallel, not both")
+            W = sampling.combine(R, sampling.embedding(d, rho, seed))
+            task = cls(W=W, u=u, **common)
+            task.labels.update(labels)
+            return task
+        _checks.choice("u", u, ("orthogonal",))
+        level = 0.0 if parallel is None else parallel
+        level = _checks.real("parallel", level, minimum=0.0, maximum=1.0)
+        labels["u"] = f"parallel {level:g}" if level else "orthogonal"
+        a = sampling.directions(rho, d, rank, level, seed)
+        R = np.pad(R, ((0, 0), (0, a.shape[1] - rho)))
+        return cls._in_coordinates(d, R, a, rho, seed, labels, common)
+
+    @classmethod
+    def _in_coordinates(
+        cls, d: int, R: Floats, a: Floats, rho: int, seed: int, labels: dict[str, str],
+        common: dict[str, Any],
+    ) -> Task:  # fmt: skip
+        task = cls.__new__(cls)
+        arguments = {"normalization": "none", "neuron_scale": None, "output_scale": 1.0}
+        arguments |= {"activation": "relu", "noise": 0.0} | common
+        task._fill(
+            d=d, R=R, a=a, rho=rho, embedding_seed=seed, given=False, labels=labels, **arguments
+        )
+        return task
+
+    @classmethod
+    def from_coordinates(
+        cls,
+        d: int,
+        R: ArrayLike,
+        a: ArrayLike,
+        *,
+        lam: ArrayLike,
+        c: ArrayLike,
+        xi: float,
+        seed: int = 0,
+        **options: Any,
+    ) -> Task:
+        """A task from coordinates: any Gram matrix of the features, at any d.
+
+        Parameters
+        ----------
+        d : int
+            Input dimension, at least s.
+        R : array_like of shape (k, s)
+            Coordinates of the rows of W in an orthonormal basis; with ρ = rank R, the columns
+            from ρ on must be zero.
+        a : array_like of shape (r, s)
+            Coordinates of u, the part orthogonal to span(W) in the columns from ρ on.  Norm 1
+            within 1e-9 for r = 1.
+        lam, c, xi
+            As for :class:`Task`.
+        seed : int
+            Of the uniformly distributed basis Q, used only when W or u is asked for.
+        **options
+            activation, normalization, neuron_scale, output_scale and noise.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As for :class:`Task`.
+
+        Examples
+        --------
+        >>> import lrft
+        >>> task = lrft.Task.from_coordinates(10**6, [[1, 0, 0], [0.6, 0.8, 0]], [[0, 0, 1]],
+        ...                                   lam=[1, 1], c=[0.6, 0.8], xi=1.0)
+        >>> task.gram.tolist()
+        [[1.0, 0.6], [0.6, 1.0]]
+        """
+        d = _checks.integer("d", d, 1, _checks.MAX_DIMENSION)
+        rows = _checks.array("R", R, ("k", "s"))
+        size = rows.shape[1]
+        if d < size:
+            raise ValueError(f"d must be at least the {size} columns of R, got {d}")
+        directions = _checks.array("a", a, ("r", size))
+        if len(directions) == 1:
+            _checks.unit("a", directions[0])
+        _check_nonzero("a", directions, "row")
+        rho = int(np.linalg.matrix_rank(rows))
+        if rows[:, rho:].any():
+            raise ValueError(f"R has rank {rho}, so its columns from {rho} on must be zero")
+        _check_options(options)
+        labels = {"features": "given", "c": "given", "u": "given"}
+        common = dict(lam=lam, c=c, xi=xi, **options)
+        seed = _checks.seed("seed", seed)
+        return cls._in_coordinates(d, rows, directions, rho, seed, labels, common)
+
+    @classmethod
+    def hard_from_scratch(cls, d: int, k: int, degree: int = 3, *, seed: int = 0) -> Task:
+        """A task that is hard to learn from scratch and easy to fine-tune (Claim 2, Theorem 3).
+
+        λ_i = 1, ξ = 1, σ = he_degree, quantised c, unit w_i with ⟨w_i, w_j⟩ = −c_i c_j, u ⟂ W
+        and unit neurons, so that the perturbed neurons are orthonormal.  The Gram matrix
+        (1+1/k)I − ccᵀ is positive definite, with the symmetric root used for R.
+
+        Parameters
+        ----------
+        d, k : int
+            d ≥ k + 1 suffices (the paper's explicit construction needs d > 1 + k(k+1)/2).
+        degree : int
+            From 1 to 64; the theorem is for degree > 2.
+        seed : int
+            Of c and the basis.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If d < k + 1, or an argument is out of range.
+
+        Examples
+        --------
+        >>> import numpy as np, lrft
+        >>> task = lrft.Task.hard_from_scratch(d=100, k=4)
+        >>> V = task.neuron_scale * (task.R + np.outer(task.c, task.a[0]))
+        >>> bool(np.allclose(V @ V.T, np.eye(4)))
+        True
+        """
+        k = _checks.integer("k", k, 1)
+        d = _checks.integer("d", d, k + 1, _checks.MAX_DIMENSION)
+        degree = _checks.integer("degree", degree, 1)
+        seed = _checks.seed("seed", seed)
+        c = sampling.perturbation_c("quantized", k, 1, seed)
+        # Eigenvalue 1/k along c, 1 + 1/k elsewhere.
+        large, small = np.sqrt(1.0 + 1.0 / k), np.sqrt(1.0 / k)
+        root = large * np.eye(k) + (small - large) * np.outer(c, c)
+        R = np.pad(root, ((0, 0), (0, 1)))
+        a = np.zeros((1, k + 1))
+        a[0, k] = 1.0
+        common = dict(
+            lam=np.ones(k), c=c, xi=1.0, activation=f"he{degree}", normalization="unit"
+        )
+        labels = {"features": "hard", "c": "quantized", "u": "orthogonal"}
+        return cls._in_coordinates(d, R, a, k, seed, labels, common)
+
+    @cached_property
+    def _ambient(self) -> tuple[Floats, Floats]:
+        basis = sampling.embedding(self.d, self.R.shape[1], self.embedding_seed)
+        u = sampling.combine(self.a, basis)
+        return _frozen(sampling.combine(self.R, basis)), _frozen(u[0] if self.rank == 1 else u)
+
+    @property
+    def W(self) -> Floats:
+        """Features, shape (k, d), read-only; made when first asked for and then kept."""
+        return self._ambient[0]
+
+    @property
+    def u(self) -> Floats:
+        """Directions, shape (d,) or (r, d), read-only; made together with ``W``."""
+        return self._ambient[1]
+
+    @property
+    def Q(self) -> Floats:
+        """The basis of span(W, u), shape (d, s), with W = R Qᵀ and u = a Qᵀ; made anew each time."""
+        if self.given:
+            return sampling.span_basis(self.W, np.atleast_2d(self.u))[2].T
+        return sampling.embedding(self.d, self.R.shape[1], self.embedding_seed).T
+
+    @property
+    def gram(self) -> Floats:
+        """Inner products of the features, R Rᵀ, shape (k, k)."""
+        return np.einsum("is,js->ij", self.R, self.R)
+
+    @property
+    def u_orthogonal(self) -> bool:
+        """Whether u ⟂ span(W), that is ‖Π_W u_j‖ ≤ 1e-12 for every row (A2)."""
+        inside = np.linalg.norm(self.a[:, : self.features_rank], axis=1)
+        return bool((inside <= ORTHOGONAL_TOLERANCE).all())
+
+    def replace(self, **changes: Any) -> Task:
+        """The same task with some arguments changed.
+
+        Parameters
+        ----------
+        **changes
+            lam, c, xi, activation, normalization, neuron_scale, output_scale, noise; W and u
+            for given weights; d and seed (of the basis) for a task in coordinates.  Under
+            ``normalization="unit"`` the neuron scale follows ξ.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As for :class:`Task`, or if the name is not one of these.
+
+        Examples
+        --------
+        >>> import lrft
+        >>> task = lrft.Task.sample(d=100, k=4, normalization="unit")
+        >>> task.replace(xi=1.0, d=10**6).neuron_scale == 1 / 1.25**0.5
+        True
+        """
+        own = {"W", "u"} if self.given else {"d", "seed"}
+        _check_options(changes, {"lam", "c", "xi"} | own)
+        current: dict[str, Any] = {
+            name: getattr(self, name)
+            for name in ("lam", "c", "xi", "activation", "normalization", "output_scale", "noise")
+        }
+        if "neuron_scale" in changes:
+            current["normalization"] = "none"
+        elif self.normalization == "none" and changes.get("normalization") != "unit":
+            current["neuron_scale"] = self.neuron_scale
+        labels = self.labels | {name: "given" for name in ("c", "u") if name in changes}
+        if self.given:
+            task = type(self)(**({"W": self.W, "u": self.u} | current | changes))
+            if "W" in changes:
+                labels["features"] = "given"
+            task.__dict__["labels"] = labels
+            return task
+        d = _checks.integer("d", changes.pop("d", self.d), 1, _checks.MAX_DIMENSION)
+        if d < self.R.shape[1]:
+            raise ValueError(f"d must be at least {self.R.shape[1]} for this task, got {d}")
+        seed = _checks.seed("seed", changes.pop("seed", self.embedding_seed))
+        return self._in_coordinates(
+            d, self.R, self.a, self.features_rank, seed, labels, current | changes
+        )
+
+    def _scalars(self) -> dict[str, Any]:
+        """What defines the task beside its arrays, ready for canonical JSON."""
+        return {
+            "d": self.d, "features_rank": self.features_rank, "xi": self.xi,
+            "activation": self.activation.identity, "neuron_scale": self.neuron_scale,
+            "output_scale": self.output_scale, "noise": self.noise,
+            "embedding": "given" if self.given else self.embedding_seed,
+        }  # fmt: skip
+
+    def _arrays(self) -> dict[str, Floats]:
+        """The arrays that define the task: W and u as given, or the coordinates."""
+        own = {"W": self.W, "u": self.u} if self.given else {"R": self.R, "a": self.a}
+        return own | {"lam": self.lam, "c": self.c}
+
+    @cached_property
+    def content_hash(self) -> str:
+        """sha256 (hex) of everything that defines the task, the same on every machine."""
+        scalars = self._scalars()
+        if self.given:
+            # Follows from W and u, and may differ by rounding between machines.
+            del scalars["features_rank"]
+        digest = hashlib.sha256(b"lrft task 1\n")
+        digest.update(json.dumps(scalars, sort_keys=True, separators=(",", ":")).encode())
+        for name, value in sorted(self._arrays().items()):
+            digest.update(f"\n{name} {value.shape}\n".encode())
+            digest.update(np.ascontiguousarray(value + 0.0, dtype="<f8"))  # -0 counts as 0
+        return digest.hexdigest()
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the task to a ``.npz`` or ``.safetensors`` file; loading it is exact.
+
+        Raises
+        ------
+        ValueError
+            For another suffix, a folder that cannot be written, or a custom activation.
+
+        Examples
+        --------
+        >>> import tempfile, pathlib, lrft
+        >>> task = lrft.Task.sample(d=100, k=4)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = pathlib.Path(folder) / "task.npz"
+        ...     task.save(path)
+        ...     lrft.Task.load(path) == task
+        True
+        """
+        from lrft import weights
+
+        weights.save_task(self, path)
+
+    @classmethod
+    def load(cls, path: str | PathLike[str]) -> Task:
+        """Read a task from a file written by :meth:`save`.
+
+        Raises
+        ------
+        ValueError
+            Naming the path and the reason if the file is missing, truncated, edited or of
+            another kind or version.
+        """
+        from lrft import weights
+
+        return weights.load_task(path)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError(f"a Task is immutable: use task.replace({name}=...)")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError("a Task is immutable")
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Task):
+            return NotImplemented
+        return self.content_hash == other.content_hash
+
+    def __hash__(self) -> int:
+        return hash(self.content_hash)
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = self.__dict__.copy()
+        if not self.given:
+            state.pop("_ambient", None)  # cheaper to make than to send
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        for value in (*state.values(), *state.get("_ambient", ())):
+            if isinstance(value, np.ndarray):
+                value.flags.writeable = False
+
+    def __repr__(self) -> str:
+        parts = [f"d={self.d}", f"k={self.k}", f"xi={self.xi:.4g}"]
+        if self.rank > 1:
+            parts.append(f"rank={self.rank}")
+        parts.append(f"activation='{self.activation}'")
+        parts += [f"{name}={value!r}" for name, value in self.labels.items()]
+        parts.append(f"neuron_scale={self.neuron_scale:.4f}")
+        if self.output_scale != 1.0:
+            parts.append(f"output_scale={self.output_scale:.4g}")
+        if self.noise:
+            parts.append(f"noise={self.noise:.4g}")
+        return f"Task({', '.join(parts)}, hash={self.content_hash[:8]})"
+
+
+def _frozen(values: Floats) -> Floats:
+    values = np.ascontiguousarray(values)
+    values.flags.writeable = False
+    return values
+
+
+def _check_c(c: object, k: int) -> tuple[Floats, int]:
+    """c as (k,) of norm 1, or (k, r) with r ≥ 2 nonzero columns; and its rank."""
+    values = _checks.array("c", c)
+    if values.ndim == 1:
+        values = _checks.array("c", c, (k,))
+        _checks.unit("c", values)
+        return values, 1
+    if values.ndim != 2 or len(values) != k or values.shape[1] < 2:
+        raise ValueError(
+            f"c must have shape ({k},), or ({k}, r) for a perturbation of rank r >= 2, "
+            f"got {values.shape}"
+        )
+    _check_nonzero("c", values.T, "column")
+    return values, values.shape[1]
+
+
+def _check_nonzero(name: str, rows: Floats, what: str) -> None:
+    for j, row in enumerate(rows):
+        if not row.any():
+            raise ValueError(f"{name} must not be zero, but {what} {j} is")
+
+
+def _check_options(options: dict[str, Any], more: set[str] | None = None) -> None:
+    allowed = {"activation", "normalization", "neuron_scale", "output_scale", "noise"}
+    allowed |= more or set()
+    for name in options:
+        if name not in allowed:
+            raise TypeError(f"unknown argument {name!r}: expected one of {sorted(allowed)}")

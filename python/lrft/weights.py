@@ -1,0 +1,283 @@
+"""Files of tasks and base networks: ``.npz`` and ``.safetensors``.
+
+Both hold named arrays and one JSON text.  Files are written beside their place and moved
+there, so that a full disk or a crash never leaves half a file.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import zipfile
+import zlib
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from lrft import _checks
+from lrft.activation import Activation
+
+if TYPE_CHECKING:
+    from lrft.task import Task
+
+Floats = NDArray[np.float64]
+
+#: Version of the task file; other versions are refused.
+TASK_VERSION = 1
+SUFFIXES = (".npz", ".safetensors")
+
+
+@dataclass(frozen=True, eq=False)
+class Weights:
+    """A base network Σ_i λ_i σ(neuron_scale ⟨w_i, x⟩) · output_scale.
+
+    Attributes
+    ----------
+    W : ndarray of shape (k, d)
+    lam : ndarray of shape (k,)
+    activation : Activation or None
+        None where the file does not say.
+    neuron_scale, output_scale : float
+        1 where the file does not say.
+    """
+
+    W: Floats
+    lam: Floats
+    activation: Activation | None = None
+    neuron_scale: float = 1.0
+    output_scale: float = 1.0
+
+
+def load_weights(path: str | PathLike[str]) -> Weights:
+    """Read a base network.
+
+    Parameters
+    ----------
+    path : path
+        ``.npz`` or ``.safetensors`` with the arrays W (k, d) and lam (k,), and optionally
+        activation, neuron_scale and output_scale: metadata of a safetensors file, 0-d
+        arrays of an npz file.  Other names are refused.
+
+    Returns
+    -------
+    Weights
+
+    Raises
+    ------
+    ValueError
+        Naming the path and the reason.
+
+    Examples
+    --------
+    >>> import tempfile, pathlib, lrft
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder) / "base.safetensors"
+    ...     lrft.save_weights(path, W=[[1.0, 0.0]], lam=[2.0], activation="tanh")
+    ...     lrft.load_weights(path).W.tolist()
+    [[1.0, 0.0]]
+    """
+    arrays, text = _read(path)
+    try:
+        if extra := set(arrays) - {"W", "lam"}:
+            raise ValueError(f"unexpected arrays {sorted(extra)}: a base network has W and lam")
+        for name in ("W", "lam"):
+            if name not in arrays:
+                raise ValueError(f"no array {name!r}: a base network has W (k, d) and lam (k,)")
+        W = _checks.array("W", arrays["W"], ("k", "d"))
+        lam = _checks.array("lam", arrays["lam"], (len(W),))
+        activation = Activation.parse(text["activation"]) if "activation" in text else None
+        scales = {}
+        for name in ("neuron_scale", "output_scale"):
+            scales[name] = _checks.real(name, float(text.get(name, "1")), above=0.0)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"cannot read weights from {str(path)!r}: {error}") from None
+    return Weights(W, lam, activation, **scales)
+
+
+def save_weights(
+    path: str | PathLike[str],
+    W: ArrayLike,
+    lam: ArrayLike,
+    activation: str | Activation | None = None,
+    neuron_scale: float = 1.0,
+    output_scale: float = 1.0,
+) -> None:
+    """Write a base network that :func:`load_weights` reads.
+
+    Parameters
+    ----------
+    path : path
+        Ends in ``.npz`` or ``.safetensors``.
+    W, lam : array_like of shape (k, d) and (k,)
+    activation : str or Activation, optional
+    neuron_scale, output_scale : float
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming the argument, or the path that cannot be written.
+
+    Examples
+    --------
+    See :func:`load_weights`.
+    """
+    W = _checks.array("W", W, ("k", "d"))
+    arrays = {"W": W, "lam": _checks.array("lam", lam, (len(W),))}
+    text = {
+        "neuron_scale": repr(_checks.real("neuron_scale", neuron_scale, above=0.0)),
+        "output_scale": repr(_checks.real("output_scale", output_scale, above=0.0)),
+    }
+    if activation is not None:
+        text["activation"] = _savable(Activation.parse(activation))
+    _write(path, arrays, text)
+
+
+def save_task(task: Task, path: str | PathLike[str]) -> None:
+    """Write a task; see :meth:`lrft.Task.save`."""
+    about = {
+        "format": "lrft task", "version": TASK_VERSION, "given": task.given, "d": task.d,
+        "features_rank": task.features_rank, "xi": task.xi,
+        "activation": _savable(task.activation), "normalization": task.normalization,
+        "neuron_scale": task.neuron_scale, "output_scale": task.output_scale,
+        "noise": task.noise, "seed": task.embedding_seed, "labels": task.labels,
+        "content_hash": task.content_hash,
+    }  # fmt: skip
+    _write(path, task._arrays(), {"lrft": json.dumps(about, sort_keys=True)})
+
+
+def load_task(path: str | PathLike[str]) -> Task:
+    """Read a task; see :meth:`lrft.Task.load`."""
+    arrays, text = _read(path)
+    try:
+        task = _task_of(arrays, text)
+    except KeyError as error:
+        raise ValueError(f"cannot read a task from {str(path)!r}: no entry {error}") from None
+    except (TypeError, ValueError, AttributeError) as error:
+        raise ValueError(f"cannot read a task from {str(path)!r}: {error}") from None
+    return task
+
+
+def _task_of(arrays: dict[str, NDArray[Any]], text: dict[str, str]) -> Task:
+    from lrft.task import Task
+
+    about = json.loads(text["lrft"]) if "lrft" in text else {}
+    if not isinstance(about, dict) or about.get("format") != "lrft task":
+        raise ValueError("not a task file (a base network is read by lrft.load_weights)")
+    if about["version"] != TASK_VERSION:
+        raise ValueError(f"format version {about['version']!r}, but this is {TASK_VERSION}")
+    # The saved neuron scale is what counts; a normalisation gives it anew, with the same bits.
+    named = ("xi", "activation", "normalization", "output_scale", "noise")
+    common = {name: about[name] for name in named}
+    if common["normalization"] == "none":
+        common["neuron_scale"] = about["neuron_scale"]
+    common |= {"lam": arrays["lam"], "c": arrays["c"]}
+    labels = {name: str(about["labels"][name]) for name in ("features", "c", "u")}
+    if about["given"]:
+        task = Task(W=arrays["W"], u=arrays["u"], **common)
+        task.__dict__["labels"] = labels
+    else:
+        R = _checks.array("R", arrays["R"], ("k", "s"))
+        a = _checks.array("a", arrays["a"], ("r", R.shape[1]))
+        d = _checks.integer("d", about["d"], R.shape[1], _checks.MAX_DIMENSION)
+        rho = _checks.integer("features_rank", about["features_rank"], 0, R.shape[1])
+        seed = _checks.seed("seed", about["seed"])
+        task = Task._in_coordinates(d, R, a, rho, seed, labels, common)
+    if task.content_hash != about["content_hash"]:
+        raise ValueError("its content does not match its content hash: the file was changed")
+    return task
+
+
+def _savable(activation: Activation) -> str:
+    if activation.kind == "custom":
+        raise ValueError(f"activation {activation} is compiled code and cannot be saved")
+    return str(activation)
+
+
+def _suffix(path: str | PathLike[str]) -> tuple[Path, str]:
+    try:
+        path = Path(path)
+    except TypeError:
+        raise TypeError(f"path must be a path, got {_checks.describe(path)}") from None
+    if path.suffix not in SUFFIXES:
+        raise ValueError(f"path must end in .npz or .safetensors, got {str(path)!r}")
+    return path, path.suffix
+
+
+def _read(path: str | PathLike[str]) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
+    """Arrays and texts of a file, or ValueError naming the path and the reason."""
+    path, suffix = _suffix(path)
+    try:
+        return _read_npz(path) if suffix == ".npz" else _read_safetensors(path)
+    except FileNotFoundError:
+        raise ValueError(f"cannot read {str(path)!r}: no such file") from None
+    except _UNREADABLE as error:
+        reason = str(error) or type(error).__name__
+        raise ValueError(f"cannot read {str(path)!r} as a {suffix} file: {reason}") from None
+
+
+#: What the readers raise on files that are truncated, edited, of another kind, or claim too much.
+_UNREADABLE = (
+    OSError, ValueError, TypeError, KeyError, EOFError, SyntaxError, MemoryError,
+    NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
+
+
+def _read_npz(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
+    arrays: dict[str, NDArray[Any]] = {}
+    text: dict[str, str] = {}
+    with path.open("rb") as file:
+        if not zipfile.is_zipfile(file):
+            raise ValueError("not a zip archive, or truncated")
+        file.seek(0)
+        with np.load(file, allow_pickle=False) as stored:
+            for name in stored.files:
+                value = stored[name]
+                if not isinstance(value, np.ndarray):
+                    raise ValueError(f"entry {name!r} is not an array")
+                if value.ndim == 0:
+                    text[name] = str(value[()])
+                else:
+                    arrays[name] = value
+    return arrays, text
+
+
+def _read_safetensors(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
+    from safetensors import SafetensorError, safe_open
+
+    with path.open("rb"):  # for the usual reasons of the operating system
+        pass
+    try:
+        with safe_open(path, framework="numpy") as stored:
+            arrays = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
+            return arrays, dict(stored.metadata() or {})
+    except SafetensorError as error:
+        raise ValueError(str(error)) from None
+
+
+def _write(path: str | PathLike[str], arrays: dict[str, Floats], text: dict[str, str]) -> None:
+    path, suffix = _suffix(path)
+    temporary = None
+    try:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        with os.fdopen(handle, "wb") as file:
+            if suffix == ".npz":
+                entries = {name: np.array(value) for name, value in text.items()}
+                np.savez(file, **arrays, **entries)  # type: ignore[arg-type]
+            else:
+                from safetensors.numpy import save
+
+                file.write(save(dict(arrays), metadata=text))
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(temporary, 0o666 & ~umask)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise ValueError(f"cannot write {str(path)!r}: {error.strerror or error}") from None
+    finally:
+        if temporary is not None and os.path.exists(temporary):
+            os.unlink(temporary)
