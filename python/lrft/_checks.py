@@ -29,7 +29,7 @@ MAX_DIMENSION = 2**53
 
 
 def describe(value: object) -> str:
-    """A short description of a value for an error message."""
+    """Describe a value in an error message."""
     if isinstance(value, np.ndarray):
         return f"an array of shape {value.shape} and dtype {value.dtype}"
     text = repr(value)
@@ -111,7 +111,7 @@ def listed(options: Collection[str]) -> str:
 def array(
     name: str, value: object, shape: tuple[int | str, ...] | None = None, *, copy: bool = True
 ) -> Floats:
-    """A read-only C-contiguous float64 copy of `value`, all entries finite.
+    """Copy `value` into a read-only C-contiguous float64 array, all entries finite.
 
     `shape` gives the expected length of each axis; a string stands for any length ≥ 1 and
     names it in the message.  float16, float32 and float64 are taken as they are; integers and
@@ -125,7 +125,7 @@ def array(
     try:
         given = np.asarray(value)
     except ValueError:
-        raise ValueError(f"{name} must be a rectangular array, got rows of unequal length") from None
+        raise ValueError(f"{name} must be rectangular, got rows of unequal length") from None
     if given.dtype.kind not in "fiu":
         raise TypeError(f"{name} must be an array of real numbers, got dtype {given.dtype}")
     if shape is not None:

@@ -63,14 +63,14 @@ class Model(BaseModel):
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self):
             return NotImplemented
-        return self.model_dump_json() == other.model_dump_json()  # type: ignore[attr-defined]
+        return self.model_dump_json() == other.model_dump_json()
 
     def __hash__(self) -> int:
         return hash(self.content_hash)
 
 
 def explain(error: ValidationError) -> str:
-    """The reasons of a validation error on one line."""
+    """Give the reasons of a validation error on one line."""
     reasons = []
     for item in error.errors(include_url=False):
         field = ".".join(str(part) for part in item["loc"])
@@ -86,7 +86,9 @@ def explain(error: ValidationError) -> str:
     return "; ".join(dict.fromkeys(reasons))
 
 
-def _field(check: Callable[[str, Any], Any]) -> BeforeValidator:
+def checked(check: Callable[[str, Any], Any]) -> BeforeValidator:
+    """Make a validator of a field from a check of (name, value)."""
+
     def validate(value: Any, info: ValidationInfo) -> Any:
         return check(info.field_name or "value", value)
 
@@ -97,7 +99,9 @@ def _list(value: Any) -> Any:
     return value.tolist() if isinstance(value, np.ndarray) else value
 
 
-def _plain(check: Callable[[str, Any], Any]) -> PlainValidator:
+def plain(check: Callable[[str, Any], Any]) -> PlainValidator:
+    """Make a validator whose result is final, from a check of (name, value)."""
+
     def validate(value: Any, info: ValidationInfo) -> Any:
         return check(info.field_name or "value", value)
 
@@ -107,13 +111,13 @@ def _plain(check: Callable[[str, Any], Any]) -> PlainValidator:
 #: A vector (n,) in, a read-only float64 array out, a list in JSON.
 Vector = Annotated[
     Floats,
-    _plain(lambda name, value: _checks.array(name, value, ("n",))),
+    plain(lambda name, value: _checks.array(name, value, ("n",))),
     PlainSerializer(_list, when_used="json"),
 ]
 
 
 def named_or_array(*names: str, ndim: int, unit: bool = False, numbers: bool = False) -> Any:
-    """Metadata of a field that takes a name or an array (n,) or (n, m); a number too if asked."""
+    """Make the metadata of a field that takes a name or an array (and a number, if asked)."""
 
     def check(name: str, value: Any) -> Any:
         if isinstance(value, str):
@@ -130,20 +134,17 @@ def named_or_array(*names: str, ndim: int, unit: bool = False, numbers: bool = F
             _checks.unit(name, result)
         return result
 
-    return _plain(check)
+    return plain(check)
 
 
 #: To go with :func:`named_or_array`.
 AS_LIST = PlainSerializer(_list, when_used="json")
 
-Flag = Annotated[bool, _field(_checks.boolean)]
-Count = Annotated[int, _field(lambda name, value: _checks.integer(name, value, 1))]
-Positive = Annotated[float, _field(lambda name, value: _checks.real(name, value, above=0.0))]
+Flag = Annotated[bool, checked(_checks.boolean)]
+Count = Annotated[int, checked(lambda name, value: _checks.integer(name, value, 1))]
+Positive = Annotated[float, checked(lambda name, value: _checks.real(name, value, above=0.0))]
 
 
 def optional(kind: Callable[[str, Any], Any]) -> BeforeValidator:
-    """A check that lets None pass."""
-    return _field(lambda name, value: None if value is None else kind(name, value))
-
-
-checked = _field
+    """Make a check that lets None pass."""
+    return checked(lambda name, value: None if value is None else kind(name, value))

@@ -27,6 +27,9 @@ NAMES = ("relu", "erf", "tanh", "sigmoid", "gelu", "silu", "softplus", "quadrati
 #: Highest Hermite degree accepted.
 MAX_DEGREE = 64
 
+_DOUBLE = ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_double)
+_FUNCTION: Any = _DOUBLE.__mro__[1]  # what all ctypes functions derive from
+
 _HERMITE = re.compile(r"he(\d+)")
 _SERIES = re.compile(r"hermite\((.*)\)")
 
@@ -82,7 +85,7 @@ class Activation:
 
     @classmethod
     def named(cls, name: str) -> Activation:
-        """One of the named activations.
+        """Take one of the named activations.
 
         Parameters
         ----------
@@ -104,7 +107,7 @@ class Activation:
 
     @classmethod
     def hermite(cls, coefficients: Sequence[float] | ArrayLike) -> Activation:
-        """The series σ = Σ_p a_p he_p on normalised probabilists' Hermite polynomials.
+        """Make the series σ = Σ_p a_p he_p on normalised probabilists' Hermite polynomials.
 
         Parameters
         ----------
@@ -126,7 +129,7 @@ class Activation:
 
     @classmethod
     def custom(cls, value: Any, derivative: Any, label: str = "custom") -> Activation:
-        """An activation from two compiled callbacks ``double(double)``.
+        """Make an activation from two compiled callbacks ``double(double)``.
 
         Parameters
         ----------
@@ -167,7 +170,7 @@ class Activation:
 
     @classmethod
     def parse(cls, text: str | Activation) -> Activation:
-        """An activation from what a user types: a name, ``he3``, ``hermite(0, 1)`` or itself.
+        """Make an activation from what a user types: a name, ``he3``, ``hermite(0, 1)`` or itself.
 
         Parameters
         ----------
@@ -215,10 +218,11 @@ class Activation:
         addresses = [0, 0]
         if self.kind == "custom":
             addresses = [_address("value", f) for f in self.functions]
-        return _core.activation(self.kind, np.array(self.coefficients, dtype=np.float64), *addresses)
+        coefficients = np.array(self.coefficients, dtype=np.float64)
+        return _core.activation(self.kind, coefficients, *addresses)
 
     def evaluate(self, z: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """σ(z) and σ′(z), each of the shape of z.
+        """Return σ(z) and σ′(z), each of the shape of z.
 
         Examples
         --------
@@ -233,11 +237,11 @@ class Activation:
         return np.reshape(value, shape), np.reshape(slope, shape)
 
     def __call__(self, z: ArrayLike) -> NDArray[np.float64]:
-        """σ(z), of the shape of z."""
+        """Return σ(z), of the shape of z."""
         return self.evaluate(z)[0]
 
     def derivative(self, z: ArrayLike) -> NDArray[np.float64]:
-        """σ′(z), of the shape of z.
+        """Return σ′(z), of the shape of z.
 
         Examples
         --------
@@ -266,9 +270,8 @@ class Activation:
         return "custom:" + hashlib.sha256(values.astype("<f8").tobytes()).hexdigest()
 
     def _on(self, points: NDArray[np.float64]) -> list[NDArray[np.float64]]:
-        """σ and σ′ of a custom activation, called one by one."""
-        signature = ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_double)
-        functions = [signature(_address("value", f)) for f in self.functions]
+        """Evaluate a custom σ and σ′ one by one, without the core."""
+        functions = [_DOUBLE(_address("value", f)) for f in self.functions]
         return [np.array([f(float(z)) for z in points]) for f in functions]
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -289,12 +292,12 @@ def _trimmed(coefficients: Sequence[float]) -> tuple[float, ...]:
 
 
 def _address(name: str, function: Any) -> int:
-    """The address of a compiled ``double(double)``, or TypeError."""
+    """Return the address of a compiled ``double(double)``, or TypeError."""
     wanted = "a compiled double(double): numba cfunc, scipy.LowLevelCallable or ctypes function"
     if type(function).__name__ == "LowLevelCallable" and isinstance(function, tuple):
         return _low_level_address(name, function)
     native = getattr(function, "ctypes", function)  # numba keeps a typed ctypes function
-    if not isinstance(native, ctypes._CFuncPtr):
+    if not isinstance(native, _FUNCTION):
         raise TypeError(f"{name} must be {wanted}, got {_checks.describe(function)}")
     arguments = tuple(native.argtypes or ())
     if native.restype is not ctypes.c_double or arguments != (ctypes.c_double,):

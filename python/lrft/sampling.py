@@ -18,7 +18,8 @@ Floats = NDArray[np.float64]
 def _normals(seed: int, purpose: str, step: int, size: int) -> Floats:
     if size == 0:
         return np.zeros(0)
-    return _core.normals(seed, 0, _core.purposes[purpose], step, size)
+    values: Floats = _core.normals(seed, 0, _core.purposes[purpose], step, size)
+    return values
 
 
 def _signs(seed: int, purpose: str, step: int, size: int) -> Floats:
@@ -26,7 +27,7 @@ def _signs(seed: int, purpose: str, step: int, size: int) -> Floats:
 
 
 def features(kind: str, d: int, k: int, seed: int) -> Floats:
-    """Coordinates (k, ρ) of the rows of W in an orthonormal basis of their span.
+    """Draw coordinates (k, ρ) of the rows of W in an orthonormal basis of their span.
 
     ``"sphere"``: the lower-triangular factor of a k×d Gaussian matrix (Bartlett), rows
     normalised: row i has normals before the diagonal and χ_{d−i} on it.  For d < k the rows from
@@ -51,7 +52,7 @@ def features(kind: str, d: int, k: int, seed: int) -> Floats:
 
 
 def perturbation_c(kind: str, k: int, rank: int, seed: int) -> Floats:
-    """c, shape (k,) or (k, rank): columns on {±1/√k}^k or uniform on the unit sphere."""
+    """Draw c, shape (k,) or (k, rank): columns on {±1/√k}^k or uniform on the unit sphere."""
     columns = []
     for j in range(rank):
         if kind == "quantized":
@@ -63,7 +64,7 @@ def perturbation_c(kind: str, k: int, rank: int, seed: int) -> Floats:
 
 
 def output_weights(kind: str, k: int, seed: int) -> Floats:
-    """λ, shape (k,): ones, independent signs or independent standard normals."""
+    """Draw λ, shape (k,): ones, independent signs or independent standard normals."""
     if kind == "ones":
         return np.ones(k)
     if kind == "signs":
@@ -72,7 +73,7 @@ def output_weights(kind: str, k: int, seed: int) -> Floats:
 
 
 def directions(rho: int, d: int, rank: int, parallel: float, seed: int) -> Floats:
-    """Orthonormal rows of u in coordinates, shape (rank, s), with ‖Π_W u_j‖ = `parallel`.
+    """Draw orthonormal rows of u in coordinates, shape (rank, s), with ‖Π_W u_j‖ = `parallel`.
 
     The first ρ coordinates span the rows of W; the orthogonal parts lie along new basis
     vectors, which are uniformly distributed once the basis is.  The parallel parts are
@@ -95,7 +96,7 @@ def directions(rho: int, d: int, rank: int, parallel: float, seed: int) -> Float
 
 
 def embedding(d: int, size: int, seed: int) -> Floats:
-    """The basis Q of S as orthonormal rows (size, d), uniformly distributed; prefix-stable."""
+    """Draw the basis Q of S as orthonormal rows (size, d), uniformly distributed."""
     _checks.memory(
         f"the basis of shape ({d}, {size})", 16 * d * size, "simulate with engine='reduced'"
     )
@@ -106,7 +107,7 @@ def embedding(d: int, size: int, seed: int) -> Floats:
 
 
 def orthonormal_rows(rows: Floats) -> Floats:
-    """Gram–Schmidt with one repetition: the QR factor with positive diagonal.
+    """Apply Gram–Schmidt with one repetition: the QR factor with positive diagonal.
 
     Written with einsum rather than LAPACK so that the bits do not depend on the number of
     threads of the linear-algebra library.
@@ -121,7 +122,7 @@ def orthonormal_rows(rows: Floats) -> Floats:
 
 
 def combine(coordinates: Floats, basis: Floats) -> Floats:
-    """coordinates (n, s) times the orthonormal rows (s, d): vectors of R^d, shape (n, d)."""
+    """Return the vectors (n, d) with these coordinates (n, s) in the orthonormal rows (s, d)."""
     n, d = len(coordinates), basis.shape[1]
     _checks.memory(f"W of shape ({n}, {d})", 8 * n * d, "simulate with engine='reduced'")
     result = np.zeros((n, d))
@@ -133,7 +134,7 @@ def combine(coordinates: Floats, basis: Floats) -> Floats:
 
 
 def span_basis(W: Floats, u: Floats) -> tuple[Floats, Floats, Floats, int]:
-    """Coordinates of given weights: R (k, s), a (r, s), basis rows (s, d) and ρ.
+    """Find the coordinates of given weights: R (k, s), a (r, s), basis rows (s, d) and ρ.
 
     Singular values of W below max(k, d)·2^-52 times the largest count as zero; so does a part
     of u orthogonal to W shorter than 1e-12 times its longest row.

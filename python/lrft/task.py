@@ -6,9 +6,6 @@ span.  Sampled tasks never hold a k×d matrix until ``W`` or ``u`` is asked for,
 
 from __future__ import annotations
 
-import hashlib
-import json
-from functools import cached_property
 from os import PathLike
 from typing import Any
 
@@ -16,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lrft import _checks, sampling
+from lrft._task_base import TaskBase, check_c, check_nonzero
 from lrft.activation import Activation
 
 Floats = NDArray[np.float64]
@@ -23,14 +21,12 @@ Floats = NDArray[np.float64]
 FEATURES = ("sphere", "orthonormal", "zero")
 PERTURBATIONS = ("quantized", "sphere")
 OUTPUT_WEIGHTS = ("ones", "signs", "gaussian")
-NORMALIZATIONS = ("none", "unit")
-#: Below this length of Π_W u the perturbation counts as orthogonal to the features.
-ORTHOGONAL_TOLERANCE = 1e-12
 
 
-class Task:
-    r"""A teacher f*(x) = output_scale · Σ_i λ_i σ(neuron_scale · ⟨w_i + ξ c_i u, x⟩), x ~ N(0, I_d).
+class Task(TaskBase):
+    r"""A teacher network, a base with a low-rank perturbation, on Gaussian inputs.
 
+    f*(x) = output_scale · Σ_i λ_i σ(neuron_scale · ⟨w_i + ξ c_i u, x⟩), x ~ N(0, I_d).
     The base network f has the same λ, σ and W without the perturbation ξcuᵀ (Eqs. 1–3 of the
     paper).  The constructor takes given weights; see :meth:`sample`, :meth:`from_coordinates`
     and :meth:`hard_from_scratch` for the others.  Tasks are immutable; arguments are copied.
@@ -91,26 +87,6 @@ class Task:
     (4, 2, 2, True)
     """
 
-    d: int
-    k: int
-    rank: int
-    R: Floats
-    a: Floats
-    features_rank: int
-    lam: Floats
-    c: Floats
-    xi: float
-    activation: Activation
-    normalization: str
-    neuron_scale: float
-    output_scale: float
-    noise: float
-    #: True for given weights, False for a task in coordinates with a random basis.
-    given: bool
-    embedding_seed: int
-    #: How the parts were made, for the repr: features, c, u.
-    labels: dict[str, str]
-
     def __init__(
         self,
         *,
@@ -126,12 +102,12 @@ class Task:
         noise: float = 0.0,
     ) -> None:
         rows = _checks.array("W", W, ("k", "d"))
-        c, rank = _check_c(c, len(rows))
+        c, rank = check_c(c, len(rows))
         shape = (rows.shape[1],) if rank == 1 else (rank, rows.shape[1])
         directions = _checks.array("u", u, shape)
         if rank == 1:
             _checks.unit("u", directions)
-        _check_nonzero("u", np.atleast_2d(directions), "row")
+        check_nonzero("u", np.atleast_2d(directions), "row")
         R, a, _, rho = sampling.span_basis(rows, np.atleast_2d(directions))
         self._fill(
             d=rows.shape[1], R=R, a=a, rho=rho, lam=lam, c=c, xi=xi, activation=activation,
@@ -140,35 +116,6 @@ class Task:
             labels={"features": "given", "c": "given", "u": "given"},
         )  # fmt: skip
         self.__dict__["_ambient"] = rows, directions
-
-    def _fill(
-        self, *, d: int, R: Floats, a: Floats, rho: int, lam: object, c: object, xi: object,
-        activation: str | Activation, normalization: object, neuron_scale: object,
-        output_scale: object, noise: object, embedding_seed: int, given: bool,
-        labels: dict[str, str],
-    ) -> None:  # fmt: skip
-        """Check what all constructors share and set the attributes."""
-        k = len(R)
-        xi = _checks.real("xi", xi, above=0.0)
-        normalization = _checks.choice("normalization", normalization, NORMALIZATIONS)
-        if neuron_scale is None:
-            neuron_scale = 1.0 if normalization == "none" else float(1.0 / np.sqrt(1.0 + xi**2 / k))
-        elif normalization == "unit":
-            raise ValueError("normalization='unit' sets neuron_scale: give one of the two")
-        lam = _checks.array("lam", lam, (k,))
-        if not lam.any():
-            raise ValueError("lam must have a nonzero entry: the network would be zero")
-        c, rank = _check_c(c, k)
-        if len(a) != rank:
-            raise ValueError(f"u must have {rank} rows like the columns of c, got {len(a)}")
-        self.__dict__.update(
-            d=d, k=k, rank=rank, R=_frozen(R), a=_frozen(a), features_rank=rho, lam=lam, c=c,
-            xi=xi, activation=Activation.parse(activation), normalization=normalization,
-            neuron_scale=_checks.real("neuron_scale", neuron_scale, above=0.0),
-            output_scale=_checks.real("output_scale", output_scale, above=0.0),
-            noise=_checks.real("noise", noise, minimum=0.0),
-            given=given, embedding_seed=embedding_seed, labels=labels,
-        )  # fmt: skip
 
     @classmethod
     def sample(
@@ -190,7 +137,7 @@ class Task:
         rank: int = 1,
         seed: int = 0,
     ) -> Task:
-        """A random task, in O(k²) memory whatever d.
+        """Draw a random task, in O(k²) memory whatever d.
 
         Parameters
         ----------
@@ -205,8 +152,8 @@ class Task:
             exactly through their triangular factor.  ``"orthonormal"``: Assumption A4, d ≥ k.
             ``"zero"``: W = 0, single-index regression.
         c : {"quantized", "sphere"} or array_like of shape (k,) or (k, rank), optional
-            ``"quantized"``, the default: uniform on {±1/√k}^k (A3).  ``"sphere"``: uniform on the unit
-            sphere (App. B).  For zero features and rank one the default is 1/√k throughout.
+            ``"quantized"``, the default: uniform on {±1/√k}^k (A3).  ``"sphere"``: uniform on
+            the unit sphere (App. B).  For zero features and rank one the default is 1/√k throughout.
         u : "orthogonal" or array_like of shape (d,) or (rank, d)
             ``"orthogonal"``: orthonormal directions outside span(W) (A2), except for
             `parallel`.  A given u makes the k×d matrix W at once.
@@ -254,7 +201,7 @@ class Task:
             c = labels["c"] = "quantized"
         if isinstance(c, str):
             c = sampling.perturbation_c(_checks.choice("c", c, PERTURBATIONS), k, rank, seed)
-        c, columns = _check_c(c, k)
+        c, columns = check_c(c, k)
         if columns != rank:
             raise ValueError(f"c must have {rank} columns (rank = {rank}), got shape {c.shape}")
         if lam is None:
@@ -290,8 +237,11 @@ class Task:
         common: dict[str, Any],
     ) -> Task:  # fmt: skip
         task = cls.__new__(cls)
-        arguments = {"normalization": "none", "neuron_scale": None, "output_scale": 1.0}
-        arguments |= {"activation": "relu", "noise": 0.0} | common
+        arguments: dict[str, Any] = {
+            "activation": "relu", "normalization": "none", "neuron_scale": None,
+            "output_scale": 1.0, "noise": 0.0,
+        }  # fmt: skip
+        arguments |= common
         task._fill(
             d=d, R=R, a=a, rho=rho, embedding_seed=seed, given=False, labels=labels, **arguments
         )
@@ -310,7 +260,7 @@ class Task:
         seed: int = 0,
         **options: Any,
     ) -> Task:
-        """A task from coordinates: any Gram matrix of the features, at any d.
+        """Make a task from coordinates: any Gram matrix of the features, at any d.
 
         Parameters
         ----------
@@ -350,7 +300,7 @@ class Task:
         directions = _checks.array("a", a, ("r", size))
         if len(directions) == 1:
             _checks.unit("a", directions[0])
-        _check_nonzero("a", directions, "row")
+        check_nonzero("a", directions, "row")
         rho = int(np.linalg.matrix_rank(rows))
         if rows[:, rho:].any():
             raise ValueError(f"R has rank {rho}, so its columns from {rho} on must be zero")
@@ -362,7 +312,7 @@ class Task:
 
     @classmethod
     def hard_from_scratch(cls, d: int, k: int, degree: int = 3, *, seed: int = 0) -> Task:
-        """A task that is hard to learn from scratch and easy to fine-tune (Claim 2, Theorem 3).
+        """Make a task that is hard to learn from scratch and easy to fine-tune (Claim 2, Theorem 3).
 
         λ_i = 1, ξ = 1, σ = he_degree, quantised c, unit w_i with ⟨w_i, w_j⟩ = −c_i c_j, u ⟂ W
         and unit neurons, so that the perturbed neurons are orthonormal.  The Gram matrix
@@ -401,48 +351,12 @@ class Task:
         R = np.pad(root, ((0, 0), (0, 1)))
         a = np.zeros((1, k + 1))
         a[0, k] = 1.0
-        common = dict(
-            lam=np.ones(k), c=c, xi=1.0, activation=f"he{degree}", normalization="unit"
-        )
+        common = dict(lam=np.ones(k), c=c, xi=1.0, activation=f"he{degree}", normalization="unit")
         labels = {"features": "hard", "c": "quantized", "u": "orthogonal"}
         return cls._in_coordinates(d, R, a, k, seed, labels, common)
 
-    @cached_property
-    def _ambient(self) -> tuple[Floats, Floats]:
-        basis = sampling.embedding(self.d, self.R.shape[1], self.embedding_seed)
-        u = sampling.combine(self.a, basis)
-        return _frozen(sampling.combine(self.R, basis)), _frozen(u[0] if self.rank == 1 else u)
-
-    @property
-    def W(self) -> Floats:
-        """Features, shape (k, d), read-only; made when first asked for and then kept."""
-        return self._ambient[0]
-
-    @property
-    def u(self) -> Floats:
-        """Directions, shape (d,) or (r, d), read-only; made together with ``W``."""
-        return self._ambient[1]
-
-    @property
-    def Q(self) -> Floats:
-        """The basis of span(W, u), shape (d, s), with W = R Qᵀ and u = a Qᵀ; made anew each time."""
-        if self.given:
-            return sampling.span_basis(self.W, np.atleast_2d(self.u))[2].T
-        return sampling.embedding(self.d, self.R.shape[1], self.embedding_seed).T
-
-    @property
-    def gram(self) -> Floats:
-        """Inner products of the features, R Rᵀ, shape (k, k)."""
-        return np.einsum("is,js->ij", self.R, self.R)
-
-    @property
-    def u_orthogonal(self) -> bool:
-        """Whether u ⟂ span(W), that is ‖Π_W u_j‖ ≤ 1e-12 for every row (A2)."""
-        inside = np.linalg.norm(self.a[:, : self.features_rank], axis=1)
-        return bool((inside <= ORTHOGONAL_TOLERANCE).all())
-
     def replace(self, **changes: Any) -> Task:
-        """The same task with some arguments changed.
+        """Make the same task with some arguments changed.
 
         Parameters
         ----------
@@ -488,34 +402,6 @@ class Task:
             d, self.R, self.a, self.features_rank, seed, labels, current | changes
         )
 
-    def _scalars(self) -> dict[str, Any]:
-        """What defines the task beside its arrays, ready for canonical JSON."""
-        return {
-            "d": self.d, "features_rank": self.features_rank, "xi": self.xi,
-            "activation": self.activation.identity, "neuron_scale": self.neuron_scale,
-            "output_scale": self.output_scale, "noise": self.noise,
-            "embedding": "given" if self.given else self.embedding_seed,
-        }  # fmt: skip
-
-    def _arrays(self) -> dict[str, Floats]:
-        """The arrays that define the task: W and u as given, or the coordinates."""
-        own = {"W": self.W, "u": self.u} if self.given else {"R": self.R, "a": self.a}
-        return own | {"lam": self.lam, "c": self.c}
-
-    @cached_property
-    def content_hash(self) -> str:
-        """sha256 (hex) of everything that defines the task, the same on every machine."""
-        scalars = self._scalars()
-        if self.given:
-            # Follows from W and u, and may differ by rounding between machines.
-            del scalars["features_rank"]
-        digest = hashlib.sha256(b"lrft task 1\n")
-        digest.update(json.dumps(scalars, sort_keys=True, separators=(",", ":")).encode())
-        for name, value in sorted(self._arrays().items()):
-            digest.update(f"\n{name} {value.shape}\n".encode())
-            digest.update(np.ascontiguousarray(value + 0.0, dtype="<f8"))  # -0 counts as 0
-        return digest.hexdigest()
-
     def save(self, path: str | PathLike[str]) -> None:
         """Write the task to a ``.npz`` or ``.safetensors`` file; loading it is exact.
 
@@ -551,73 +437,6 @@ class Task:
         from lrft import weights
 
         return weights.load_task(path)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        raise AttributeError(f"a Task is immutable: use task.replace({name}=...)")
-
-    def __delattr__(self, name: str) -> None:
-        raise AttributeError("a Task is immutable")
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Task):
-            return NotImplemented
-        return self.content_hash == other.content_hash
-
-    def __hash__(self) -> int:
-        return hash(self.content_hash)
-
-    def __getstate__(self) -> dict[str, Any]:
-        state = self.__dict__.copy()
-        if not self.given:
-            state.pop("_ambient", None)  # cheaper to make than to send
-        return state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        for value in (*state.values(), *state.get("_ambient", ())):
-            if isinstance(value, np.ndarray):
-                value.flags.writeable = False
-
-    def __repr__(self) -> str:
-        parts = [f"d={self.d}", f"k={self.k}", f"xi={self.xi:.4g}"]
-        if self.rank > 1:
-            parts.append(f"rank={self.rank}")
-        parts.append(f"activation='{self.activation}'")
-        parts += [f"{name}={value!r}" for name, value in self.labels.items()]
-        parts.append(f"neuron_scale={self.neuron_scale:.4f}")
-        if self.output_scale != 1.0:
-            parts.append(f"output_scale={self.output_scale:.4g}")
-        if self.noise:
-            parts.append(f"noise={self.noise:.4g}")
-        return f"Task({', '.join(parts)}, hash={self.content_hash[:8]})"
-
-
-def _frozen(values: Floats) -> Floats:
-    values = np.ascontiguousarray(values)
-    values.flags.writeable = False
-    return values
-
-
-def _check_c(c: object, k: int) -> tuple[Floats, int]:
-    """c as (k,) of norm 1, or (k, r) with r ≥ 2 nonzero columns; and its rank."""
-    values = _checks.array("c", c)
-    if values.ndim == 1:
-        values = _checks.array("c", c, (k,))
-        _checks.unit("c", values)
-        return values, 1
-    if values.ndim != 2 or len(values) != k or values.shape[1] < 2:
-        raise ValueError(
-            f"c must have shape ({k},), or ({k}, r) for a perturbation of rank r >= 2, "
-            f"got {values.shape}"
-        )
-    _check_nonzero("c", values.T, "column")
-    return values, values.shape[1]
-
-
-def _check_nonzero(name: str, rows: Floats, what: str) -> None:
-    for j, row in enumerate(rows):
-        if not row.any():
-            raise ValueError(f"{name} must not be zero, but {what} {j} is")
 
 
 def _check_options(options: dict[str, Any], more: set[str] | None = None) -> None:
