@@ -43,11 +43,11 @@ def features(kind: str, d: int, k: int, seed: int) -> Floats:
     rho = min(d, k)
     rows = np.zeros((k, rho))
     dof = d - np.arange(rho, dtype=np.float64)
-    # Step 0 belongs to χ, step i + 1 to row i.
-    rows[np.arange(rho), np.arange(rho)] = _core.chi(seed, 0, _core.purposes["features"], 0, dof)
+    diagonal = _core.chi(seed, 0, _core.purposes["features_chi"], 0, dof)
+    rows[np.arange(rho), np.arange(rho)] = diagonal
     for i in range(k):
         before = min(i, rho)
-        rows[i, :before] = _normals(seed, "features", i + 1, before)
+        rows[i, :before] = _normals(seed, "features", i, before)
     return rows / np.sqrt(np.einsum("ij,ij->i", rows, rows))[:, None]
 
 

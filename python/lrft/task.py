@@ -153,7 +153,7 @@ class Task(TaskBase):
             ``"zero"``: W = 0, single-index regression.
         c : {"quantized", "sphere"} or array_like of shape (k,) or (k, rank), optional
             ``"quantized"``, the default: uniform on {±1/√k}^k (A3).  ``"sphere"``: uniform on
-            the unit sphere (App. B).  For zero features and rank one the default is 1/√k throughout.
+            the unit sphere (App. B).  The default for zero features and rank one is 1/√k.
         u : "orthogonal" or array_like of shape (d,) or (rank, d)
             ``"orthogonal"``: orthonormal directions outside span(W) (A2), except for
             `parallel`.  A given u makes the k×d matrix W at once.
@@ -312,7 +312,7 @@ class Task(TaskBase):
 
     @classmethod
     def hard_from_scratch(cls, d: int, k: int, degree: int = 3, *, seed: int = 0) -> Task:
-        """Make a task that is hard to learn from scratch and easy to fine-tune (Claim 2, Theorem 3).
+        """Make a task hard to learn from scratch and easy to fine-tune (Claim 2, Theorem 3).
 
         λ_i = 1, ξ = 1, σ = he_degree, quantised c, unit w_i with ⟨w_i, w_j⟩ = −c_i c_j, u ⟂ W
         and unit neurons, so that the perturbed neurons are orthonormal.  The Gram matrix
