@@ -17,7 +17,6 @@ from lrft import provenance
 
 if TYPE_CHECKING:
     import xarray as xr
-
     from lrft.task import Task
     from lrft.training import Training
 
@@ -127,7 +126,6 @@ def assemble(
     ('replica', 'step')
     """
     import xarray as xr
-
     from lrft.task import Task
 
     single = isinstance(tasks, Task)
