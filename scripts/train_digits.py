@@ -1,15 +1,16 @@
 """Train the base network that ships with lrft, on scikit-learn's handwritten digits.
 
-    python scripts/train_digits.py            # train, report, write python/lrft/data/digits.safetensors
+    python scripts/train_digits.py            # train, report, write the package's data file
     python scripts/train_digits.py --check    # evaluate the shipped file only
 
-The network is f(x) = Σ_i lam_i relu(<w_i, x>): 64 inputs, 32 hidden units, no biases, one output fitted
-by squared loss to +1 where the digit is 5 or more and -1 elsewhere.
+The network is f(x) = Σ_i lam_i relu(<w_i, x>): 64 inputs, 32 hidden units, no biases, one output
+fitted by squared loss to +1 where the digit is 5 or more and to -1 elsewhere.
 
-Inputs. lrft's model draws x ~ N(0, I). So that the trained weights live in coordinates where this is
-the Gaussian with the data's own first two moments, images are centred and whitened, x = Σ^{-1/2} (image - mean),
-with mean and covariance of the training images. A little ridge is added to Σ, or pixels that are
-always blank (infinite gain) and nearly blank ones (noise blown up) would rule the distances.
+Inputs. lrft's model draws x ~ N(0, I). So that the trained weights live in coordinates where this
+is the Gaussian with the data's own first two moments, images are centred and whitened,
+x = Σ^{-1/2} (image - mean), with mean and covariance of the training images. A little ridge is
+added to Σ: without it pixels that are always blank would have infinite gain, and nearly blank ones
+would be noise blown up.
 """
 
 from __future__ import annotations

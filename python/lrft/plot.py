@@ -1,7 +1,8 @@
 """Pictures of results: overlaps and losses against steps, with the spread over replicas.
 
 Every function returns a `matplotlib.figure.Figure` and never touches pyplot's global state, so it
-works without a display; save it with ``figure.savefig("run.png")``. matplotlib comes with ``lrft[plot]``.
+works without a display; save it with ``figure.savefig("run.png")``.
+matplotlib comes with ``lrft[plot]``.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["loss", "overlap", "summary"]
 
-# Okabe and Ito's palette without yellow (too faint on white): told apart in all common colour blindness.
+# Okabe and Ito's colour-blind-safe palette, without its yellow, which is too faint on white.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 THIN_LINES = 16  # with more replicas than this the band alone is readable
 
@@ -39,12 +40,12 @@ _STYLE = {
 
 
 def overlap(ds: xr.Dataset, which: str = "u", axes: Axes | None = None) -> Figure:
-    """Overlap of the student with the teacher against steps.
+    """Draw the overlap of the student with the teacher against steps.
 
-    Thin lines are replicas (drawn when there are at most 16), the thick line is their median and the
-    band reaches from the 10th to the 90th percentile. A replica that stopped because it had converged
-    is held at its last recorded value, otherwise the median would forget the fastest; a diverged or
-    interrupted one ends where it ended and leaves the statistics there.
+    Thin lines are replicas (drawn when there are at most 16), the thick line is their median and
+    the band reaches from the 10th to the 90th percentile. A replica that stopped because it had
+    converged is held at its last recorded value, otherwise the median would forget the fastest; a
+    diverged or interrupted one ends where it ended and leaves the statistics there.
 
     Parameters
     ----------
@@ -84,9 +85,9 @@ def overlap(ds: xr.Dataset, which: str = "u", axes: Axes | None = None) -> Figur
 
 
 def loss(ds: xr.Dataset, axes: Axes | None = None) -> Figure:
-    """Population loss against steps; the vertical axis is logarithmic when the loss falls tenfold.
+    """Draw the population loss against steps.
 
-    Parameters and drawing as in `overlap`.
+    The vertical axis is logarithmic when the loss falls tenfold. Drawing as in `overlap`.
 
     Parameters
     ----------
@@ -117,7 +118,7 @@ def loss(ds: xr.Dataset, axes: Axes | None = None) -> Figure:
 
 
 def summary(ds: xr.Dataset) -> Figure:
-    """Overlaps and loss side by side, under a title that says what was run.
+    """Draw overlaps and loss side by side, under a title that says what was run.
 
     The panel for ĉ is left out when ĉ never moved.
 
@@ -245,7 +246,7 @@ def _label(axes: Axes, ends: Sequence[_End]) -> None:
 
 
 def _paths(ds: xr.Dataset, name: str) -> NDArray[np.float64]:
-    """A variable as (tasks, replicas, steps), with missing dimensions of length one."""
+    """Return a variable as (tasks, replicas, steps), with missing dimensions of length one."""
     variable = ds[name]
     extra = [str(dim) for dim in variable.dims if dim not in ("task", "replica", "step")]
     if extra:
@@ -282,7 +283,7 @@ def _colours(tasks: int) -> list[Any]:
 
 
 def _labels(ds: xr.Dataset) -> list[str]:
-    """What tells the tasks apart, one label per task."""
+    """Say what tells the tasks apart, one label per task."""
     described = [_describe(ds.isel(task=index)) for index in range(ds.sizes["task"])]
     differing = [key for key in described[0] if len({one[key] for one in described}) > 1]
     if not differing:
@@ -300,7 +301,7 @@ def _describe(one: xr.Dataset) -> dict[str, str]:
 
 
 def _title(ds: xr.Dataset) -> str:
-    """The task (or what the tasks share), and how the replicas ended."""
+    """Name the task (or what the tasks share), and how the replicas ended."""
     if "task" in ds.dims:
         described = [_describe(ds.isel(task=index)) for index in range(ds.sizes["task"])]
         shared = [

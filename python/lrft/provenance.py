@@ -1,7 +1,7 @@
 """Where a result came from: versions, build, machine choices, configuration.
 
-Everything here ends up as flat attributes (str, int or float) of a result, so that a file read years
-later says what made it, and `configuration` alone is enough to run it again.
+Everything here ends up as flat attributes (str, int or float) of a result, so that a file read
+years later says what made it.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _PACKAGES = (
 
 
 def environment() -> dict[str, str]:
-    """What the running process is made of.
+    """Describe what the running process is made of.
 
     Returns
     -------
@@ -136,7 +136,7 @@ def lrft_version() -> str:
 
 
 def now() -> str:
-    """The time, UTC, to the second, in ISO 8601."""
+    """Tell the time, UTC, to the second, in ISO 8601."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
@@ -177,7 +177,7 @@ def git_commit() -> str | None:
     """
     package = Path(__file__).resolve().parent
     root = package.parent.parent
-    # A checkout holds the package at python/lrft; site-packages inside somebody's repository does not.
+    # A checkout has the package at python/lrft; site-packages in somebody's repository does not.
     if package != root / "python" / "lrft" or not (root / ".git").exists():
         return None
     command = ["git", "-C", str(root), "--no-optional-locks", "describe", "--always", "--dirty",

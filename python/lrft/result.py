@@ -1,6 +1,7 @@
 """Results: one labelled `xarray.Dataset` per run, and its NetCDF file.
 
-The table `VARIABLES` is the layout; `assemble` fills it, `save` and `load` carry it to disk and back.
+The table `VARIABLES` is the layout; `assemble` fills it, `save` and `load` carry it to disk and
+back.
 """
 
 from __future__ import annotations
@@ -59,9 +60,9 @@ VARIABLES: dict[str, _Variable] = {
         (*_RUN, "loss_threshold"), "first recorded step at the loss threshold", _LOSS_HIT
     ),
     "status": _Variable(_RUN, "how the replica ended", _STATUS),
-    "stop_step": _Variable(_RUN, "steps done", "number of updates after which the replica stopped"),
+    "stop_step": _Variable(_RUN, "steps done", "updates after which the replica stopped"),
 }
-"""Data variables of a result: dimensions, name and definition. Steps are counts, all units are 1."""
+"""Data variables of a result: dimensions, name, definition. Steps are counts: all units are 1."""
 
 _COORDINATES = {
     "step": ("step", "number of updates done; one fresh batch each"),
@@ -99,8 +100,8 @@ def assemble(
     raw : mapping
         ``step`` int64 (n,); ``overlap_u``, ``overlap_c``, ``loss`` float64 (T, R, n), overlaps
         optionally with one or two further axes; ``thresholds`` float64 (m,), ``hit_step`` int64
-        (T, R, m); ``loss_thresholds`` float64 (q,), ``loss_hit_step`` int64 (T, R, q); ``status`` str
-        (T, R); ``stop_step`` int64 (T, R); optionally ``replica`` int64 (R,), 0…R−1 by default.
+        (T, R, m); ``loss_thresholds`` float64 (q,), ``loss_hit_step`` int64 (T, R, q); ``status``
+        str (T, R); ``stop_step`` int64 (T, R); optionally ``replica`` int64 (R,), else 0…R−1.
     attrs : mapping
         ``seed``, ``engine`` and ``threads`` are required; the rest (str, int or float, for example
         ``interrupted``) is kept as it is.
