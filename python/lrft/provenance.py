@@ -126,6 +126,7 @@ def describe_task(task: Task) -> dict[str, Any]:
         "neuron_scale": task.neuron_scale,
         "output_scale": task.output_scale,
         "noise": task.noise,
+        "made": dict(task.labels),
         "content_hash": task.content_hash,
     }
 

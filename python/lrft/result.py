@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lrft import provenance
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from lrft.task import Task
     from lrft.training import Training
 
-__all__ = ["assemble", "load", "save"]
+__all__ = ["assemble", "hit_quantile", "load", "save"]
 
 
 class _Variable(NamedTuple):
@@ -192,6 +193,72 @@ def assemble(
         **attrs,
     }
     return ds.squeeze("task") if single else ds
+
+
+def hit_quantile(ds: xr.Dataset, p: float, name: str = "hit_step") -> xr.DataArray:
+    """Quantile over replicas of a hitting step, with censored replicas counted properly.
+
+    The Kaplan–Meier estimate: a replica that finished or was interrupted before hitting counts as
+    "later than its ``stop_step``", neither dropped nor taken as a hit. A diverged one counts as
+    never hitting.
+
+    Parameters
+    ----------
+    ds : xarray.Dataset
+        As `lrft.simulate` returns it.
+    p : float
+        In (0, 1); 0.5 is the median (the lower one for an even number of hits).
+    name : {"hit_step", "loss_hit_step"}
+
+    Returns
+    -------
+    xarray.DataArray
+        Over ``threshold`` (or ``loss_threshold``), and ``task`` if there is one. Infinite where the
+        estimate does not reach p: too few replicas hit.
+
+    Raises
+    ------
+    ValueError
+        If p or name is not one of these.
+
+    Examples
+    --------
+    >>> import lrft
+    >>> from lrft.result import hit_quantile
+    >>> task = lrft.Task.sample(d=50, k=2, seed=0)
+    >>> ds = lrft.simulate(task, lrft.Training(lr=0.001, steps=10), replicas=3, seed=0)
+    >>> hit_quantile(ds, 0.5).sel(threshold=0.95).item()
+    inf
+    """
+    import xarray as xr
+
+    if not 0.0 < p < 1.0:
+        raise ValueError(f"p={p!r}, expected a number between 0 and 1")
+    if name not in ("hit_step", "loss_hit_step"):
+        raise ValueError(f"name={name!r}, expected 'hit_step' or 'loss_hit_step'")
+    never = np.iinfo(np.int64).max
+    censored_at = ds.stop_step.where(ds.status != "diverged", never)
+    quantile: xr.DataArray = xr.apply_ufunc(
+        lambda hit, end: _kaplan_meier(hit, end, p),
+        ds[name],
+        censored_at,
+        input_core_dims=[["replica"], ["replica"]],
+        vectorize=True,
+        output_dtypes=[np.float64],
+    )
+    return quantile
+
+
+def _kaplan_meier(hit: NDArray[np.int64], censored_at: NDArray[np.int64], p: float) -> float:
+    """First time at which the estimated share of hits reaches p; both arrays (replicas,)."""
+    end = np.where(hit >= 0, hit, censored_at)
+    surviving = 1.0
+    for time in np.unique(hit[hit >= 0]):
+        at_risk = int(np.sum(end >= time))
+        surviving *= 1.0 - int(np.sum(hit == time)) / at_risk
+        if surviving <= 1.0 - p + 1e-12:
+            return float(time)
+    return float("inf")
 
 
 def save(ds: xr.Dataset, path: str | os.PathLike[str]) -> None:
