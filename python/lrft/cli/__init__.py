@@ -1,0 +1,86 @@
+"""The command line: `lrft run`, `lrft plot`, `lrft info`.
+
+Results go to stdout, progress and messages to stderr. Exit codes: 0 done, 1 the run failed,
+2 the input was wrong (one line says why), 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+__all__ = ["main"]
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command line and exit.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        ``sys.argv[1:]`` by default.
+
+    Raises
+    ------
+    SystemExit
+        Always, with the exit code.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        code = _run(arguments or ["--help"])
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        print("lrft: interrupted", file=sys.stderr)
+        code = 130
+    except BrokenPipeError:
+        # The reader of stdout has gone; keep the interpreter from failing again when it flushes.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
+    except (ValueError, TypeError, OSError, MemoryError) as error:
+        if "LRFT_TRACEBACK" in os.environ:
+            raise
+        code = _refuse(str(error) or type(error).__name__)
+    sys.exit(code)
+
+
+def _run(arguments: list[str]) -> int:
+    from typer.main import get_command
+
+    try:
+        # Not standalone: errors come here instead of being printed over several lines.
+        result: Any = get_command(_app(arguments[0])).main(
+            arguments, prog_name="lrft", standalone_mode=False
+        )
+    except Exception as error:
+        # The class of typer's own usage errors has moved between its versions; its method has not.
+        if not hasattr(error, "format_message"):
+            raise
+        return _refuse(error.format_message())
+    return result if isinstance(result, int) else 0
+
+
+def _app(first: str) -> Any:
+    import typer
+
+    from lrft.cli.info import info
+    from lrft.cli.plot import plot
+    from lrft.cli.run import HELP, command
+
+    app = typer.Typer(
+        help="Simulate the learning dynamics of low-rank fine-tuning, fast and exactly.",
+        add_completion=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+        rich_markup_mode="rich",
+    )
+    # The flags of `run` are made from pydantic models: not worth loading for another command.
+    app.command("run", help=HELP)(command() if first == "run" else lambda: None)
+    app.command("plot")(plot)
+    app.command("info")(info)
+    return app
+
+
+def _refuse(message: str) -> int:
+    print(f"lrft: {' '.join(message.split())}", file=sys.stderr)
+    return 2

@@ -1,0 +1,114 @@
+"""Every setting of a run, read off the library's own signatures, models and docstrings.
+
+There is no second table of names, defaults or help texts: a field added to `Task.sample`, `Training`,
+the student or `simulate` appears as a flag and as a TOML key by itself.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+# What only the command line knows: section, name, default, type, help.
+_OWN = (
+    ("task", "weights", None, "name or file",
+     "fine-tune given weights: 'digits', shipped with lrft, or a .npz or .safetensors file with W "
+     "(k, d) and lam (k,)"),
+    ("run", "out", ".", "folder", "where the results go; made if missing"),
+    ("run", "name", "lrft-run", "str", "the results are NAME.nc and NAME.png"),
+)  # fmt: skip
+# Two fields called seed: the one of `simulate` keeps the short flag.
+_FLAGS = {("task", "seed"): "task-seed"}
+
+
+@dataclass(frozen=True)
+class Field:
+    """One setting: `section` and `name` in TOML, `flag` on the command line."""
+
+    section: str
+    name: str
+    default: Any
+    type: str
+    help: str
+
+    @property
+    def flag(self) -> str:
+        """The flag without its dashes."""
+        return _FLAGS.get((self.section, self.name), self.name.replace("_", "-"))
+
+    @property
+    def parameter(self) -> str:
+        """The flag as a Python name."""
+        return self.flag.replace("-", "_")
+
+    @property
+    def boolean(self) -> bool:
+        """Whether it is a switch, ``--x`` or ``--no-x``."""
+        return self.type == "bool"
+
+    @property
+    def metavar(self) -> str:
+        """What the help shows in place of the value."""
+        options = re.match(r"\{(.+?)\}", self.type)
+        if options:
+            return "|".join(re.findall(r'"(.+?)"', options.group(1)))
+        return {"int": "INT", "float": "NUMBER"}.get(self.type.split(",")[0], "VALUE")
+
+
+def fields() -> dict[str, dict[str, Field]]:
+    """All settings by section (``task``, ``training``, ``student``, ``run``) and name."""
+    import lrft
+
+    found = [
+        *_of_function("task", lrft.Task.sample, (), lrft.Task.__doc__),
+        *_of_model("training", lrft.Training, ("student",)),
+        *_of_model("student", lrft.RankOne, ("kind",)),
+        *_of_function("run", lrft.simulate, ("task", "training", "progress")),
+        *(Field(*own) for own in _OWN),
+    ]
+    sections: dict[str, dict[str, Field]] = {}
+    for field in found:
+        sections.setdefault(field.section, {})[field.name] = field
+    return sections
+
+
+def _of_function(section: str, function: Any, skip: Collection[str], *docs: Any) -> Iterator[Field]:
+    documented: dict[str, tuple[str, str]] = {}
+    for doc in (*docs, function.__doc__):
+        own = _parameters(doc)
+        # "As for Task" stands for the entry in an earlier docstring.
+        documented |= {name: entry for name, entry in own.items() if entry[1][:6] != "As for"}
+    for name, parameter in inspect.signature(function).parameters.items():
+        if name not in skip:
+            default = None if parameter.default is parameter.empty else parameter.default
+            yield Field(section, name, default, *documented.get(name, ("", "")))
+
+
+def _of_model(section: str, model: Any, skip: Collection[str]) -> Iterator[Field]:
+    documented = _parameters(model.__doc__)
+    for name, info in model.model_fields.items():
+        if name not in skip:
+            default = None if info.is_required() else info.get_default(call_default_factory=True)
+            yield Field(section, name, default, *documented.get(name, ("", "")))
+
+
+def _parameters(doc: str | None) -> dict[str, tuple[str, str]]:
+    """Type and description of each entry under "Parameters" in a numpydoc docstring."""
+    _, _, section = inspect.cleandoc(doc or "").partition("Parameters\n----------\n")
+    section = re.split(r"\n[A-Z]\w+\n-+\n", section)[0]
+    found: dict[str, tuple[str, str]] = {}
+    for entry in re.split(r"\n(?=\S)", section.strip()):
+        head, *text = entry.splitlines() or [""]
+        names, _, kind = head.partition(" : ")
+        for name in names.split(","):
+            found[name.strip()] = (kind, _plain(" ".join(" ".join(text).split())))
+    return found
+
+
+def _plain(text: str) -> str:
+    """Strip reStructuredText markup for the terminal."""
+    text = re.sub(r":\w+:`~?([^`]+)`", r"\1", text)
+    return re.sub(r"`{1,2}([^`]+)`{1,2}", r"\1", text)

@@ -1,0 +1,77 @@
+"""The table that ends a run, on stdout."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+def show(ds: xr.Dataset) -> None:
+    """Print hits and hitting steps per threshold, final values and how the replicas ended.
+
+    Parameters
+    ----------
+    ds : xarray.Dataset
+        Of one task, as `lrft.simulate` returns it.
+    """
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    from lrft.result import hit_quantile
+
+    console = Console(highlight=False)
+    replicas = ds.sizes["replica"]
+    console.print(
+        f"{ds.activation.item()}, d = {ds.d.item()}, k = {ds.k.item()}, ξ = {ds.xi.item():.4g}, "
+        f"{ds.attrs['engine']} engine; {replicas} replicas: {_ends(ds)}"
+    )
+    hits = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in ("threshold", "hits", "median step", "10 %", "90 %"):
+        hits.add_column(name, justify="right")
+    for levels, steps, symbol in (
+        (ds.threshold, ds.hit_step, "|<û,u>| ≥"),
+        (ds.loss_threshold, ds.loss_hit_step, "loss ≤"),
+    ):
+        quantiles = {p: hit_quantile(ds, p, steps.name) for p in (0.5, 0.1, 0.9)}
+        for index, level in enumerate(levels.values):
+            count = int((steps[:, index] >= 0).sum())
+            row = [_step(values[index].item()) for values in quantiles.values()]
+            hits.add_row(f"{symbol} {level:.4g}", f"{count}/{replicas}", *row)
+    console.print(hits)
+
+    final = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in ("last record", "median", "lowest", "highest"):
+        final.add_column(name, justify="right")
+    u, c, loss = (_last(ds[name].values) for name in ("overlap_u", "overlap_c", "loss"))
+    # (c, u) and (-c, -u) are the same teacher: the sign that counts is that of the product.
+    rows = (("|<û,u>|", np.abs(u)), ("sign<û,u> <ĉ,c>", np.sign(u) * c), ("loss", loss))
+    for symbol, values in rows:
+        if np.isfinite(values).any():
+            spread = np.nanmedian(values), np.nanmin(values), np.nanmax(values)
+            final.add_row(symbol, *(f"{value:.4g}" for value in spread))
+    console.print(final)
+
+
+def _ends(ds: xr.Dataset) -> str:
+    names, counts = np.unique(ds.status.values, return_counts=True)
+    text = ", ".join(f"{count} {name}" for name, count in zip(names, counts, strict=True))
+    diverged = ds.stop_step.values[ds.status.values == "diverged"]
+    if diverged.size:
+        text += f" (first divergence at step {diverged.min():,})"
+    return text
+
+
+def _step(value: float) -> str:
+    """Write a hitting step; infinite means that too few replicas hit for this quantile."""
+    return f"{value:,.0f}" if np.isfinite(value) else "–"
+
+
+def _last(paths: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the last finite value of each replica, nan where there is none."""
+    return np.array([[np.nan, *path[np.isfinite(path)]][-1] for path in paths])

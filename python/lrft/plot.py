@@ -1,0 +1,337 @@
+"""Pictures of results: overlaps and losses against steps, with the spread over replicas.
+
+Every function returns a `matplotlib.figure.Figure` and never touches pyplot's global state, so it
+works without a display; save it with ``figure.savefig("run.png")``.
+matplotlib comes with ``lrft[plot]``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["loss", "overlap", "summary"]
+
+# Okabe and Ito's colour-blind-safe palette, without its yellow, which is too faint on white.
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
+THIN_LINES = 16  # with more replicas than this the band alone is readable
+
+_STYLE = {
+    "font.size": 10.5,
+    "axes.titlesize": 11,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#e4e4e4",
+    "grid.linewidth": 0.7,
+    "legend.frameon": False,
+    "figure.dpi": 110,
+    "savefig.dpi": 160,
+}
+
+
+def overlap(ds: xr.Dataset, which: str = "u", axes: Axes | None = None) -> Figure:
+    """Draw the overlap of the student with the teacher against steps.
+
+    Thin lines are replicas (drawn when there are at most 16), the thick line is their median and
+    the band reaches from the 10th to the 90th percentile. A replica that stopped because it had
+    converged is held at its last recorded value, otherwise the median would forget the fastest; a
+    diverged or interrupted one ends where it ended and leaves the statistics there.
+
+    Parameters
+    ----------
+    ds : xarray.Dataset
+        As `lrft.simulate` returns it; one colour per task.
+    which : {"u", "c"}
+        ``"u"`` draws |<û,u>|. ``"c"`` draws <ĉ,c> with the sign that <û,u> has at the end, because
+        (c, u) and (-c, -u) are the same teacher.
+    axes : matplotlib.axes.Axes, optional
+        Drawn into these instead of a new figure.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    ValueError
+        If ``which`` is unknown, or the overlap is not one number per step.
+    ImportError
+        If matplotlib is not installed.
+
+    Examples
+    --------
+    >>> import lrft
+    >>> task = lrft.Task.sample(d=50, k=2, seed=0)
+    >>> ds = lrft.simulate(task, lrft.Training(lr=0.001, steps=50, record=5), replicas=3, seed=0)
+    >>> lrft.plot.overlap(ds).axes[0].get_xlabel()
+    'steps'
+    """
+    if which not in ("u", "c"):
+        raise ValueError(f"which={which!r}, expected 'u' or 'c'")
+    with _style():
+        figure, axes = _axes(axes)
+        _overlap(axes, ds, which, labelled=True)
+    return figure
+
+
+def loss(ds: xr.Dataset, axes: Axes | None = None) -> Figure:
+    """Draw the population loss against steps.
+
+    The vertical axis is logarithmic when the loss falls tenfold. Drawing as in `overlap`.
+
+    Parameters
+    ----------
+    ds : xarray.Dataset
+    axes : matplotlib.axes.Axes, optional
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is not installed.
+
+    Examples
+    --------
+    >>> import lrft
+    >>> task = lrft.Task.sample(d=50, k=2, seed=0)
+    >>> ds = lrft.simulate(task, lrft.Training(lr=0.001, steps=50, record=5), replicas=3, seed=0)
+    >>> lrft.plot.loss(ds).axes[0].get_xlabel()
+    'steps'
+    """
+    with _style():
+        figure, axes = _axes(axes)
+        _loss(axes, ds, labelled=True)
+    return figure
+
+
+def summary(ds: xr.Dataset) -> Figure:
+    """Draw overlaps and loss side by side, under a title that says what was run.
+
+    The panel for ĉ is left out when ĉ never moved.
+
+    Parameters
+    ----------
+    ds : xarray.Dataset
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is not installed.
+
+    Examples
+    --------
+    >>> import lrft
+    >>> task = lrft.Task.sample(d=50, k=2, seed=0)
+    >>> ds = lrft.simulate(task, lrft.Training(lr=0.001, steps=50, record=5), replicas=3, seed=0)
+    >>> len(lrft.plot.summary(ds).axes)
+    2
+    """
+    figure_type = _figure_type()
+    c_paths = _paths(ds, "overlap_c")
+    c_trained = bool(np.any(np.abs(c_paths - c_paths[..., :1]) > 1e-12))
+    panels = 3 if c_trained else 2
+    with _style():
+        figure: Figure = figure_type(figsize=(4.3 * panels + 0.4, 4.0), layout="constrained")
+        axes = figure.subplots(1, panels)
+        _overlap(axes[0], ds, "u", labelled=False)
+        if c_trained:
+            _overlap(axes[1], ds, "c", labelled=False)
+        _loss(axes[-1], ds, labelled=True)
+        figure.suptitle(_title(ds), x=0.01, ha="left", fontsize=11)
+    return figure
+
+
+def _overlap(axes: Axes, ds: xr.Dataset, which: str, labelled: bool) -> None:
+    values = _paths(ds, f"overlap_{which}")
+    if which == "u":
+        values = np.abs(values)
+        label = r"overlap  $|\langle\hat u, u\rangle|$"
+    else:
+        values = values * np.where(_last(_paths(ds, "overlap_u")) < 0.0, -1.0, 1.0)[..., None]
+        label = r"overlap  $\langle\hat c, c\rangle$"
+    ends = _draw(axes, ds, values)
+    lowest = np.min(values, initial=0.0, where=np.isfinite(values))
+    axes.set_ylim(1.05 * lowest - 0.02, 1.02)
+    axes.set_ylabel(label)
+    if labelled:
+        _label(axes, ends)
+
+
+def _loss(axes: Axes, ds: xr.Dataset, labelled: bool) -> None:
+    values = _paths(ds, "loss")
+    ends = _draw(axes, ds, values)
+    positive = values[np.isfinite(values) & (values > 0.0)]
+    if positive.size and positive.min() < 0.1 * positive.max():
+        axes.set_yscale("log")
+    else:
+        axes.set_ylim(bottom=0.0)
+    axes.set_ylabel(r"population loss  $\mathrm{E}\,(\hat f - f^*)^2$")
+    if labelled:
+        _label(axes, ends)
+
+
+class _End(NamedTuple):
+    """Where a line ends, and what to write there."""
+
+    height: float
+    label: str
+    colour: Any
+
+
+def _draw(axes: Axes, ds: xr.Dataset, values: NDArray[np.float64]) -> list[_End]:
+    """Lines, medians and bands for values of shape (tasks, replicas, steps)."""
+    from matplotlib.ticker import EngFormatter
+
+    step = ds.step.values
+    held = _hold(ds, values)
+    tasks, replicas, _ = held.shape
+    labels = _labels(ds) if tasks > 1 else [""]
+    ends = []
+    for paths, colour, label in zip(held, _colours(tasks), labels, strict=True):
+        alive = np.isfinite(paths).any(axis=0)
+        low, middle, high = np.full((3, len(step)), np.nan)
+        bounds = np.nanpercentile(paths[:, alive], (10, 50, 90), axis=0)
+        low[alive], middle[alive], high[alive] = bounds
+        if replicas > 1:
+            axes.fill_between(step, low, high, color=colour, alpha=0.18, linewidth=0)
+        if 1 < replicas <= THIN_LINES:
+            axes.plot(step, paths.T, color=colour, alpha=0.35, linewidth=0.6)
+        axes.plot(step, middle, color=colour, linewidth=2.0, label=label or None)
+        if label and alive.any():
+            ends.append(_End(float(middle[alive][-1]), label, colour))
+    axes.set_xlabel("steps")
+    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+    # Nothing moves after the last replica has stopped: do not spend the width on it.
+    last = max(1, min(int(step[-1]), int(1.08 * ds.stop_step.max().item())))
+    if len(step) > 2 and step[len(step) // 2] < 0.1 * step[-1]:  # recorded at growing distances
+        axes.set_xscale("symlog", linthresh=max(1, int(step[1])))
+    axes.set_xlim(0, last)
+    return ends
+
+
+def _label(axes: Axes, ends: Sequence[_End]) -> None:
+    """Name the lines at their ends, pushed apart where they end together; many get a legend."""
+    if len(ends) > len(PALETTE):
+        axes.legend(fontsize=7, ncols=2)
+        return
+    spacing = 0.07
+    to_axes = axes.transData + axes.transAxes.inverted()
+    heights = [float(to_axes.transform((0.0, end.height))[1]) for end in ends]
+    order = np.argsort(heights)
+    placed: list[float] = []
+    for index in order:
+        placed.append(max(heights[index], placed[-1] + spacing) if placed else heights[index])
+    overflow = max(0.0, placed[-1] - 1.0) if placed else 0.0
+    for index, height in zip(order, placed, strict=True):
+        _, label, colour = ends[index]
+        place: dict[str, Any] = {"transform": axes.transAxes, "va": "center", "fontsize": 9}
+        axes.text(1.02, height - overflow, label, color=colour, **place)
+
+
+def _paths(ds: xr.Dataset, name: str) -> NDArray[np.float64]:
+    """Return a variable as (tasks, replicas, steps), with missing dimensions of length one."""
+    variable = ds[name]
+    extra = [str(dim) for dim in variable.dims if dim not in ("task", "replica", "step")]
+    if extra:
+        raise ValueError(
+            f"{name} has the dimension {extra[0]!r}; choose one with ds.isel({extra[0]}=0)"
+        )
+    for dim in ("task", "replica"):
+        if dim not in variable.dims:
+            variable = variable.expand_dims(dim)
+    return np.asarray(variable.transpose("task", "replica", "step").values, dtype=np.float64)
+
+
+def _hold(ds: xr.Dataset, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Converged replicas held at their last value; not finite means not drawn."""
+    held = np.where(np.isfinite(values), values, np.nan)
+    converged = np.asarray(ds.status.values).reshape(values.shape[:2]) == "converged"
+    return np.where(np.isnan(held) & converged[..., None], _last(held)[..., None], held)
+
+
+def _last(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Last finite value along the last axis, nan where there is none."""
+    finite = np.isfinite(values)
+    index = values.shape[-1] - 1 - np.argmax(finite[..., ::-1], axis=-1)
+    last = np.take_along_axis(values, index[..., None], axis=-1)[..., 0]
+    return np.where(finite.any(axis=-1), last, np.nan)
+
+
+def _colours(tasks: int) -> list[Any]:
+    if tasks <= len(PALETTE):
+        return list(PALETTE[:tasks])
+    from matplotlib import colormaps
+
+    return [colormaps["viridis"](x) for x in np.linspace(0.0, 0.92, tasks)]
+
+
+def _labels(ds: xr.Dataset) -> list[str]:
+    """Say what tells the tasks apart, one label per task."""
+    described = [_describe(ds.isel(task=index)) for index in range(ds.sizes["task"])]
+    differing = [key for key in described[0] if len({one[key] for one in described}) > 1]
+    if not differing:
+        return [f"task {index}" for index in range(len(described))]
+    return [", ".join(one[key] for key in differing) for one in described]
+
+
+def _describe(one: xr.Dataset) -> dict[str, str]:
+    return {
+        "activation": str(one.activation.item()),
+        "d": f"d = {one.d.item()}",
+        "k": f"k = {one.k.item()}",
+        "xi": f"ξ = {one.xi.item():.4g}",
+    }
+
+
+def _title(ds: xr.Dataset) -> str:
+    """Name the task (or what the tasks share), and how the replicas ended."""
+    if "task" in ds.dims:
+        described = [_describe(ds.isel(task=index)) for index in range(ds.sizes["task"])]
+        shared = [
+            text for key, text in described[0].items() if len({o[key] for o in described}) == 1
+        ]
+        parts = [f"{len(described)} tasks", *shared]
+    else:
+        parts = list(_describe(ds).values())
+    names, counts = np.unique(np.asarray(ds.status.values), return_counts=True)
+    ended = ", ".join(f"{count} {name}" for name, count in zip(names, counts, strict=True))
+    band = "line: median, band: 10–90 % of replicas" if ds.replica.size > 1 else "one replica"
+    return f"{', '.join(parts)}   |   {ended}   |   {band}"
+
+
+def _axes(axes: Axes | None) -> tuple[Figure, Axes]:
+    if axes is None:
+        figure = _figure_type()(figsize=(5.2, 3.8), layout="constrained")
+        return figure, figure.subplots()
+    return axes.get_figure(root=True), axes  # type: ignore[return-value]
+
+
+def _style() -> Any:
+    from matplotlib import rc_context
+
+    return rc_context(_STYLE)  # type: ignore[arg-type]
+
+
+def _figure_type() -> type[Figure]:
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise ImportError("plots need matplotlib: pip install 'lrft[plot]'") from error
+    return Figure

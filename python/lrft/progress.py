@@ -1,0 +1,154 @@
+"""Progress of a run: what `lrft.simulate` reports, and how the command line shows it.
+
+Progress goes to stderr, so that results on stdout can be piped.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+__all__ = ["Bar", "Progress"]
+
+_LINE_EVERY = 10.0  # seconds between lines where a bar cannot be drawn
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A moment of a run, handed to the ``progress`` callable about ten times a second.
+
+    Attributes
+    ----------
+    done_steps, total_steps : int
+        Steps done and steps to do, of one replica.
+    seconds : float
+        Since the run began.
+    overlap : float
+        Mean of |overlap_u| over the replicas still running; nan when none is.
+    running, finished, diverged : int
+        Replicas (of all tasks together) in each state; converged ones count as finished.
+
+    Examples
+    --------
+    >>> from lrft.progress import Progress
+    >>> Progress(500, 1000, 2.0, 0.3, running=8, finished=0, diverged=0).steps_per_second
+    250.0
+    """
+
+    done_steps: int
+    total_steps: int
+    seconds: float
+    overlap: float
+    running: int
+    finished: int
+    diverged: int
+
+    @property
+    def steps_per_second(self) -> float:
+        """Steps of every running replica per second of wall time."""
+        return self.done_steps / self.seconds if self.seconds > 0.0 else 0.0
+
+    def describe(self) -> str:
+        """One line, as logs show it.
+
+        Examples
+        --------
+        >>> from lrft.progress import Progress
+        >>> Progress(500, 1000, 2.0, 0.3, running=7, finished=0, diverged=1).describe()
+        '250 steps/s, overlap 0.300, 7 running, 1 diverged'
+        """
+        parts = [f"{format_count(self.steps_per_second)} steps/s"]
+        if self.overlap == self.overlap:
+            parts.append(f"overlap {self.overlap:.3f}")
+        counts = {"running": self.running, "done": self.finished, "diverged": self.diverged}
+        parts += [f"{count} {name}" for name, count in counts.items() if count]
+        return ", ".join(parts)
+
+
+class Bar:
+    """A progress bar on stderr; single lines now and then where stderr is no terminal.
+
+    Used as a context manager whose value is passed as ``progress``.
+
+    Examples
+    --------
+    >>> import lrft
+    >>> from lrft.progress import Bar
+    >>> task = lrft.Task.sample(d=50, k=2, seed=0)
+    >>> with Bar() as bar:
+    ...     ds = lrft.simulate(task, lrft.Training(lr=0.001, steps=10), replicas=2, progress=bar)
+    """
+
+    def __init__(self) -> None:
+        self._bar: Any = None
+        self._row: Any = None
+        self._next_line = time.monotonic() + _LINE_EVERY
+
+    def __enter__(self) -> Bar:
+        if sys.stderr.isatty():
+            from rich.console import Console
+            from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
+            from rich.progress import Progress as RichProgress
+
+            # Refreshed from the callback only: a drawing thread would compete for the GIL.
+            self._bar = RichProgress(
+                BarColumn(bar_width=None),
+                TaskProgressColumn(),
+                TextColumn("{task.description}"),
+                TextColumn("ETA"),
+                TimeRemainingColumn(),
+                console=Console(stderr=True),
+                auto_refresh=False,
+                transient=True,
+                expand=True,
+            )
+            self._bar.start()
+            self._row = self._bar.add_task("starting", total=None)
+        return self
+
+    def __call__(self, progress: Progress) -> None:
+        """Show a moment of the run."""
+        if self._bar is not None:
+            self._bar.update(
+                self._row,
+                completed=progress.done_steps,
+                total=progress.total_steps,
+                description=progress.describe(),
+                refresh=True,
+            )
+        elif time.monotonic() >= self._next_line:
+            self._next_line = time.monotonic() + _LINE_EVERY
+            share = progress.done_steps / max(1, progress.total_steps)
+            print(f"{share:4.0%}  {progress.describe()}", file=sys.stderr, flush=True)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+
+def format_count(value: float) -> str:
+    """Write a number of steps readably.
+
+    Examples
+    --------
+    >>> from lrft.progress import format_count
+    >>> format_count(950), format_count(12_300), format_count(2_500_000)
+    ('950', '12.3k', '2.50M')
+    """
+    for limit, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value >= limit:
+            return _three(value / limit) + unit
+    return f"{value:.0f}"
+
+
+def _three(value: float) -> str:
+    """Write value ≥ 1 with at least three significant digits, zeros kept."""
+    return f"{value:.{2 if value < 10 else 1 if value < 100 else 0}f}"

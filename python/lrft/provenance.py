@@ -1,0 +1,190 @@
+"""Where a result came from: versions, build, machine choices, configuration.
+
+Everything here ends up as flat attributes (str, int or float) of a result, so that a file read
+years later says what made it.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import subprocess
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lrft.task import Task
+    from lrft.training import Training
+
+__all__ = ["SCHEMA_VERSION", "configuration", "environment", "git_commit", "package_versions"]
+
+SCHEMA_VERSION = 1
+"""Version of the layout of result files; raised when a reader of the old layout would misread."""
+
+_PACKAGES = (
+    "numpy",
+    "scipy",
+    "xarray",
+    "h5netcdf",
+    "pydantic",
+    "safetensors",
+    "typer",
+    "rich",
+    "matplotlib",
+)
+
+
+def environment() -> dict[str, str]:
+    """Describe what the running process is made of.
+
+    Returns
+    -------
+    dict of str to str
+        ``lrft_version``, ``instruction_set``, ``compiler``, ``eigen_version``, ``python_version``,
+        ``numpy_version``, ``platform`` and, only for an editable checkout, ``git_commit``.
+
+    Examples
+    --------
+    >>> from lrft.provenance import environment
+    >>> sorted(environment())[:2]
+    ['compiler', 'eigen_version']
+    """
+    import numpy
+
+    from lrft import _core
+
+    build = _core.build_info()
+    found = {
+        "lrft_version": lrft_version(),
+        "instruction_set": build["isa"],
+        "compiler": build["compiler"],
+        "eigen_version": build["eigen"],
+        "python_version": platform.python_version(),
+        "numpy_version": numpy.__version__,
+        "platform": platform.platform(terse=True),
+    }
+    commit = git_commit()
+    if commit is not None:
+        found["git_commit"] = commit
+    return found
+
+
+def configuration(
+    tasks: Sequence[Task], training: Training, *, seed: int, replicas: int, engine: str
+) -> str:
+    """Everything that defines the numbers of a result, as canonical JSON.
+
+    Parameters
+    ----------
+    tasks : sequence of Task
+    training : Training
+    seed, replicas : int
+    engine : str
+        The engine that ran (``"reduced"`` or ``"ambient"``), never ``"auto"``.
+
+    Returns
+    -------
+    str
+        JSON with sorted keys: ``tasks`` (description and ``content_hash`` each), ``training``,
+        ``seed``, ``replicas``, ``engine``.
+    """
+    return json.dumps(
+        {
+            "tasks": [describe_task(task) for task in tasks],
+            "training": training.model_dump(mode="json"),
+            "seed": seed,
+            "replicas": replicas,
+            "engine": engine,
+        },
+        sort_keys=True,
+        allow_nan=False,
+    )
+
+
+def describe_task(task: Task) -> dict[str, Any]:
+    """Scalars that describe a task, and the hash that identifies it.
+
+    Parameters
+    ----------
+    task : Task
+
+    Returns
+    -------
+    dict
+        JSON-ready; ``content_hash`` covers the arrays, which are not repeated here.
+    """
+    return {
+        "d": task.d,
+        "k": task.k,
+        "rank": task.rank,
+        "xi": task.xi,
+        "activation": str(task.activation),
+        "neuron_scale": task.neuron_scale,
+        "output_scale": task.output_scale,
+        "noise": task.noise,
+        "made": dict(task.labels),
+        "content_hash": task.content_hash,
+    }
+
+
+def lrft_version() -> str:
+    """Version of lrft, from the metadata of the installed package."""
+    return metadata.version("lrft")
+
+
+def now() -> str:
+    """Tell the time, UTC, to the second, in ISO 8601."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def package_versions() -> dict[str, str]:
+    """Versions of the Python packages that lrft uses; those not installed are left out.
+
+    Examples
+    --------
+    >>> from lrft.provenance import package_versions
+    >>> "numpy" in package_versions()
+    True
+    """
+    found = {}
+    for name in _PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+@cache
+def git_commit() -> str | None:
+    """Commit of the lrft sources, with ``-dirty`` when they differ from it.
+
+    Returns
+    -------
+    str or None
+        None when lrft does not run from a checkout (an installed wheel), or git cannot tell.
+        The repository the user happens to work in is never looked at.
+
+    Examples
+    --------
+    >>> from lrft.provenance import git_commit
+    >>> commit = git_commit()
+    >>> commit is None or len(commit.removesuffix("-dirty")) == 40
+    True
+    """
+    package = Path(__file__).resolve().parent
+    root = package.parent.parent
+    # A checkout has the package at python/lrft; site-packages in somebody's repository does not.
+    if package != root / "python" / "lrft" or not (root / ".git").exists():
+        return None
+    command = ["git", "-C", str(root), "--no-optional-locks", "describe", "--always", "--dirty",
+               "--abbrev=40", "--exclude=*"]  # fmt: skip
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=5, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip() or None

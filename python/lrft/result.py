@@ -1,0 +1,380 @@
+"""Results: one labelled `xarray.Dataset` per run, and its NetCDF file.
+
+The table `VARIABLES` is the layout; `assemble` fills it, `save` and `load` carry it to disk and
+back.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lrft import provenance
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from lrft.task import Task
+    from lrft.training import Training
+
+__all__ = ["assemble", "hit_quantile", "load", "save"]
+
+
+class _Variable(NamedTuple):
+    dims: tuple[str, ...]
+    long_name: str
+    definition: str
+
+
+_RUN = ("task", "replica")
+
+_OVERLAP_U = "<û,u> for a rank-one student; NaN after the replica stopped"
+_OVERLAP_C = "<ĉ,c> for a rank-one student; NaN after the replica stopped"
+_LOSS = (
+    "E[(f̂(x) - f*(x))^2] over x ~ N(0, I_d), exact, without label noise and without a factor 1/2; "
+    "NaN after the replica stopped"
+)
+_HIT = (
+    "first step, 0 included, with |overlap_u| >= threshold, checked at every step; "
+    "-1: censored, not reached in the steps done, which are in stop_step"
+)
+_LOSS_HIT = (
+    "first recorded step with loss <= loss_threshold, checked at recorded steps only; "
+    "-1: censored, not reached in the steps done, which are in stop_step"
+)
+_STATUS = (
+    "converged: stop_at or stop_loss was met; finished: all steps done; "
+    "diverged: state or loss no longer finite; interrupted: stopped by the user"
+)
+
+VARIABLES: dict[str, _Variable] = {
+    "overlap_u": _Variable((*_RUN, "step"), "overlap of û with u", _OVERLAP_U),
+    "overlap_c": _Variable((*_RUN, "step"), "overlap of ĉ with c", _OVERLAP_C),
+    "loss": _Variable((*_RUN, "step"), "population loss", _LOSS),
+    "hit_step": _Variable((*_RUN, "threshold"), "first step at the overlap threshold", _HIT),
+    "loss_hit_step": _Variable(
+        (*_RUN, "loss_threshold"), "first recorded step at the loss threshold", _LOSS_HIT
+    ),
+    "status": _Variable(_RUN, "how the replica ended", _STATUS),
+    "stop_step": _Variable(_RUN, "steps done", "updates after which the replica stopped"),
+}
+"""Data variables of a result: dimensions, name, definition. Steps are counts: all units are 1."""
+
+_COORDINATES = {
+    "step": ("step", "number of updates done; one fresh batch each"),
+    "replica": ("replica", "index that addresses the replica's random numbers"),
+    "threshold": ("overlap threshold", "level of |overlap_u| whose first hit is in hit_step"),
+    "loss_threshold": ("loss threshold", "level of loss whose first hit is in loss_hit_step"),
+    "task_hash": ("content hash of the task", "sha256 of everything that defines the task"),
+    "d": ("input dimension", "x ~ N(0, I_d)"),
+    "k": ("neurons", "number of rows of W"),
+    "xi": ("perturbation strength", "ξ in the teacher's W + ξ c u^T"),
+    "activation": ("activation", "σ of base, teacher and student"),
+}
+
+# More of û than one number: singular values between row spaces, or all pairs of neurons.
+_EXTRA_DIMS: dict[int, tuple[str, ...]] = {
+    0: (),
+    1: ("component",),
+    2: ("student_row", "teacher_row"),
+}
+
+
+def assemble(
+    tasks: Task | Sequence[Task],
+    training: Training,
+    raw: Mapping[str, Any],
+    attrs: Mapping[str, Any],
+) -> xr.Dataset:
+    """Label the arrays of a run and attach where they came from.
+
+    Parameters
+    ----------
+    tasks : Task or sequence of Task
+        One task not in a list drops the ``task`` dimension.
+    training : Training
+    raw : mapping
+        ``step`` int64 (n,); ``overlap_u``, ``overlap_c``, ``loss`` float64 (T, R, n), overlaps
+        optionally with one or two further axes; ``thresholds`` float64 (m,), ``hit_step`` int64
+        (T, R, m); ``loss_thresholds`` float64 (q,), ``loss_hit_step`` int64 (T, R, q); ``status``
+        str (T, R); ``stop_step`` int64 (T, R); optionally ``replica`` int64 (R,), else 0…R−1.
+    attrs : mapping
+        ``seed``, ``engine`` and ``threads`` are required; the rest (str, int or float, for example
+        ``interrupted``) is kept as it is.
+
+    Returns
+    -------
+    xarray.Dataset
+        Dimensions ``(task, replica, step)``, or ``(replica, step)`` for one task, with coordinates
+        ``threshold`` and ``loss_threshold`` for the hitting steps. Attributes carry the provenance;
+        ``configuration`` is JSON with the tasks, the training, seed, replicas and engine.
+
+    Raises
+    ------
+    ValueError
+        If an array's shape does not fit the others; the message names it.
+
+    Examples
+    --------
+    >>> import lrft
+    >>> task = lrft.Task.sample(d=50, k=2, seed=0)
+    >>> ds = lrft.simulate(task, lrft.Training(lr=0.001, steps=10, record=2), replicas=3, seed=0)
+    >>> ds.overlap_u.dims
+    ('replica', 'step')
+    """
+    import xarray as xr
+    from lrft.task import Task
+
+    single = isinstance(tasks, Task)
+    task_list: list[Task] = [tasks] if isinstance(tasks, Task) else list(tasks)
+
+    # Through objects, so that the string width is that of the longest entry, as `load` gives it.
+    status = np.asarray(raw["status"]).astype(object).astype(str)
+    if status.ndim != 2 or status.shape[0] != len(task_list):
+        raise ValueError(
+            f"raw['status'] has shape {status.shape}, expected ({len(task_list)}, replicas)"
+        )
+    replicas = status.shape[1]
+    coordinates = {
+        "step": np.asarray(raw["step"], dtype=np.int64),
+        "replica": np.asarray(raw.get("replica", np.arange(replicas)), dtype=np.int64),
+        "threshold": np.asarray(raw["thresholds"], dtype=np.float64),
+        "loss_threshold": np.asarray(raw["loss_thresholds"], dtype=np.float64),
+    }
+    sizes = {"task": len(task_list)} | {name: len(values) for name, values in coordinates.items()}
+
+    data = {}
+    for name, variable in VARIABLES.items():
+        values = status if name == "status" else np.asarray(raw[name])
+        extra = _EXTRA_DIMS.get(values.ndim - len(variable.dims)) if "overlap" in name else ()
+        expected = tuple(sizes[dim] for dim in variable.dims)
+        if (
+            extra is None
+            or values.shape[: len(expected)] != expected
+            or (len(expected) + len(extra) != values.ndim)
+        ):
+            raise ValueError(f"raw[{name!r}] has shape {values.shape}, expected {expected}")
+        data[name] = ((*variable.dims, *extra), values)
+
+    per_task = {
+        "task_hash": np.array([task.content_hash for task in task_list], dtype=str),
+        "d": np.array([task.d for task in task_list], dtype=np.int64),
+        "k": np.array([task.k for task in task_list], dtype=np.int64),
+        "xi": np.array([task.xi for task in task_list], dtype=np.float64),
+        "activation": np.array([str(task.activation) for task in task_list], dtype=str),
+    }
+    ds = xr.Dataset(
+        data,
+        coords=coordinates | {name: ("task", values) for name, values in per_task.items()},
+    )
+    for name, variable in VARIABLES.items():
+        ds[name].attrs = {"long_name": variable.long_name, "definition": variable.definition}
+        if name != "status":
+            ds[name].attrs["units"] = "1"
+    for name, (long_name, definition) in _COORDINATES.items():
+        ds[name].attrs = {"long_name": long_name, "definition": definition}
+        if ds[name].dtype.kind != "U":
+            ds[name].attrs["units"] = "1"
+
+    ds.attrs = {
+        "title": "Low-rank fine-tuning: learning dynamics",
+        "schema_version": provenance.SCHEMA_VERSION,
+        "created": provenance.now(),
+        **provenance.environment(),
+        "replicas": replicas,
+        "configuration": provenance.configuration(
+            task_list, training, seed=attrs["seed"], replicas=replicas, engine=attrs["engine"]
+        ),
+        **attrs,
+    }
+    return ds.squeeze("task") if single else ds
+
+
+def hit_quantile(ds: xr.Dataset, p: float, name: str = "hit_step") -> xr.DataArray:
+    """Quantile over replicas of a hitting step, with censored replicas counted properly.
+
+    The Kaplan–Meier estimate: a replica that finished or was interrupted before hitting counts as
+    "later than its ``stop_step``", neither dropped nor taken as a hit. A diverged one counts as
+    never hitting.
+
+    Parameters
+    ----------
+    ds : xarray.Dataset
+        As `lrft.simulate` returns it.
+    p : float
+        In (0, 1); 0.5 is the median (the lower one for an even number of hits).
+    name : {"hit_step", "loss_hit_step"}
+
+    Returns
+    -------
+    xarray.DataArray
+        Over ``threshold`` (or ``loss_threshold``), and ``task`` if there is one. Infinite where the
+        estimate does not reach p: too few replicas hit.
+
+    Raises
+    ------
+    ValueError
+        If p or name is not one of these.
+
+    Examples
+    --------
+    >>> import lrft
+    >>> from lrft.result import hit_quantile
+    >>> task = lrft.Task.sample(d=50, k=2, seed=0)
+    >>> ds = lrft.simulate(task, lrft.Training(lr=0.001, steps=10), replicas=3, seed=0)
+    >>> hit_quantile(ds, 0.5).sel(threshold=0.95).item()
+    inf
+    """
+    import xarray as xr
+
+    if not 0.0 < p < 1.0:
+        raise ValueError(f"p={p!r}, expected a number between 0 and 1")
+    if name not in ("hit_step", "loss_hit_step"):
+        raise ValueError(f"name={name!r}, expected 'hit_step' or 'loss_hit_step'")
+    never = np.iinfo(np.int64).max
+    censored_at = ds.stop_step.where(ds.status != "diverged", never)
+    quantile: xr.DataArray = xr.apply_ufunc(
+        lambda hit, end: _kaplan_meier(hit, end, p),
+        ds[name],
+        censored_at,
+        input_core_dims=[["replica"], ["replica"]],
+        vectorize=True,
+        output_dtypes=[np.float64],
+    )
+    return quantile
+
+
+def _kaplan_meier(hit: NDArray[np.int64], censored_at: NDArray[np.int64], p: float) -> float:
+    """First time at which the estimated share of hits reaches p; both arrays (replicas,)."""
+    end = np.where(hit >= 0, hit, censored_at)
+    surviving = 1.0
+    for time in np.unique(hit[hit >= 0]):
+        at_risk = int(np.sum(end >= time))
+        surviving *= 1.0 - int(np.sum(hit == time)) / at_risk
+        if surviving <= 1.0 - p + 1e-12:
+            return float(time)
+    return float("inf")
+
+
+def save(ds: xr.Dataset, path: str | os.PathLike[str]) -> None:
+    """Write a result to a NetCDF file, whole or not at all.
+
+    The file is written beside ``path`` under a temporary name, flushed to disk and renamed, so an
+    existing file is replaced only by a complete one.
+
+    Parameters
+    ----------
+    ds : xarray.Dataset
+        As `lrft.simulate` returns it.
+    path : path-like
+        Usually ending in ``.nc``; its folder must exist.
+
+    Raises
+    ------
+    ValueError
+        If ``ds`` is not a result, or the folder does not exist.
+    OSError
+        If the file cannot be written (no permission, disk full).
+
+    Examples
+    --------
+    >>> import tempfile, pathlib, lrft
+    >>> task = lrft.Task.sample(d=50, k=2, seed=0)
+    >>> ds = lrft.simulate(task, lrft.Training(lr=0.001, steps=10, record=2), replicas=2, seed=0)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     lrft.save(ds, pathlib.Path(folder) / "run.nc")
+    ...     lrft.load(pathlib.Path(folder) / "run.nc").identical(ds)
+    True
+    """
+    target = Path(path)
+    _check_layout(ds, "ds")
+    if not target.parent.is_dir():
+        raise ValueError(f"path={str(target)!r}: the folder {str(target.parent)!r} does not exist")
+    if target.is_dir():
+        raise ValueError(f"path={str(target)!r} is a folder, expected a file name")
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
+    try:
+        ds.to_netcdf(temporary, engine="h5netcdf")
+        with open(temporary, "rb+") as written:
+            os.fsync(written.fileno())
+        os.replace(temporary, target)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def load(path: str | os.PathLike[str]) -> xr.Dataset:
+    """Read a result back from a NetCDF file, exactly as it was saved.
+
+    Parameters
+    ----------
+    path : path-like
+
+    Returns
+    -------
+    xarray.Dataset
+        In memory; the file is closed.
+
+    Raises
+    ------
+    ValueError
+        If there is no such file, it cannot be read, it is not a result of lrft, or its layout is
+        newer than this version understands. The message says which.
+
+    Examples
+    --------
+    >>> import lrft
+    >>> lrft.load("no-such-file.nc")
+    Traceback (most recent call last):
+    ...
+    ValueError: path='no-such-file.nc': no such file
+    """
+    import xarray as xr
+
+    where = f"path={str(path)!r}"
+    if not Path(path).exists():
+        raise ValueError(f"{where}: no such file")
+    if not Path(path).is_file():
+        raise ValueError(f"{where} is not a file")
+    try:
+        ds = xr.load_dataset(path, engine="h5netcdf", decode_times=False)
+    except Exception as error:  # h5py and xarray raise many kinds for files that are not NetCDF
+        raise ValueError(f"{where}: not a readable NetCDF file ({_first_line(error)})") from error
+    _check_layout(ds, where)
+    for name, variable in ds.variables.items():
+        variable.encoding = {}
+        if variable.dtype.kind in "OT":
+            ds[name] = ds[name].astype(str)
+        variable.attrs = {key: _plain(value) for key, value in variable.attrs.items()}
+    ds.attrs = {key: _plain(value) for key, value in ds.attrs.items()}
+    ds.encoding = {}
+    return ds
+
+
+def _check_layout(ds: xr.Dataset, where: str) -> None:
+    version = ds.attrs.get("schema_version")
+    missing = [name for name in VARIABLES if name not in ds.variables]
+    if version is None or missing:
+        lacks = ", ".join(missing) or "the attribute schema_version"
+        raise ValueError(f"{where}: not a result of lrft (it lacks {lacks})")
+    if not isinstance(version, int | np.integer):
+        raise ValueError(f"{where}: not a result of lrft (schema_version={version!r})")
+    if version > provenance.SCHEMA_VERSION:
+        raise ValueError(
+            f"{where}: layout version {version} is newer than the version "
+            f"{provenance.SCHEMA_VERSION} that lrft {provenance.lrft_version()} reads"
+        )
+
+
+def _plain(value: Any) -> Any:
+    """HDF5 attributes come back as NumPy scalars; give back the Python ones that were saved."""
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
