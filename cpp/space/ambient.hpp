@@ -20,7 +20,7 @@
 #pragma once
 
 #include <algorithm>
-#include <atomic>
+#include <functional>
 #include <vector>
 
 #include "population/statistics.hpp"
@@ -41,7 +41,7 @@ class AmbientSpace {
   AmbientSpace(const Shape& shape, std::uint64_t seed)
       : shape_(shape),
         seed_(seed),
-        steps_(std::max(1, block_inputs / shape.batch)),
+        steps_(std::max(1, block_inputs(shape) / shape.batch)),
         used_(steps_ * shape.batch),
         N_((used_ + lanes - 1) / lanes * lanes),
         fields_rows_(shape.k + shape.rank + shape.n),
@@ -59,7 +59,8 @@ class AmbientSpace {
 
   // Steps between two states from which the path can be replayed.
   int block_steps() const { return steps_; }
-  void set_cancel(const std::atomic<bool>* cancel) { cancel_ = cancel; }
+  // Asked between tiles; when it says yes, `draw` gives up.
+  void set_cancelled(std::function<bool()> cancelled) { cancelled_ = std::move(cancelled); }
 
   // ---- one replica in and out ----------------------------------------------------
   void set_task(int, const TaskData& task, std::uint32_t replica) {
@@ -179,7 +180,8 @@ class AmbientSpace {
   Scalar health() const { return health_; }
 
  private:
-  static constexpr int block_inputs = 32;
+  // Inputs of a block: fewer at large d, where a block must stay short enough to interrupt.
+  static int block_inputs(const Shape& shape) { return shape.d > 1 << 20 ? 8 : 32; }
   static constexpr Index tile_depth = 128;
   static constexpr std::size_t kept_inputs = std::size_t{4} << 20;
 
@@ -213,16 +215,12 @@ class AmbientSpace {
       }
     }
   }
-  bool cancelled() const {
-    return cancel_ != nullptr && cancel_->load(std::memory_order_relaxed);
-  }
-
   bool draw_block() {
     const int k = shape_.k, r = shape_.rank, n = shape_.n;
     Y_.setZero();
     gram_.setZero();
     for (Index begin = 0; begin < d_; begin += tile_depth) {
-      if (cancelled()) return false;
+      if (cancelled_ && cancelled_()) return false;
       const Index depth = std::min(tile_depth, d_ - begin);
       double* x = X_.data() + (keep_ ? begin * N_ : 0);
       draw_tile(begin, depth, x);
@@ -237,7 +235,8 @@ class AmbientSpace {
     if (shape_.project && shape_.features_rank > 0) {
       const Eigen::Map<const Matrix> pinv(task_->pinv.data(), shape_.features_rank, k);
       F_.noalias() = pinv * Y_.topRows(k);
-      teacher_moved_.noalias() -= teacher_features() * F_;
+      const Eigen::Map<const Matrix> a(task_->a.data(), r, shape_.s);
+      teacher_moved_.noalias() -= a.leftCols(shape_.features_rank) * F_;
       if (steps_ > 1) gram_.noalias() -= F_.transpose() * F_;
     }
     for (int q = 0; q < N_; ++q) {
@@ -248,16 +247,12 @@ class AmbientSpace {
     rows_now_ = Y_.bottomRows(n);
     return true;
   }
-  // The coordinates (r, features_rank) of the teacher's directions in span(W).
-  auto teacher_features() const {
-    return Eigen::Map<const Matrix>(task_->a.data(), shape_.rank, shape_.s)
-        .leftCols(shape_.features_rank);
+  // Coordinates [begin, begin + depth) of `count` rows in R^d.
+  using Columns = Eigen::Map<const Matrix, 0, Eigen::OuterStride<>>;
+  static Columns columns(const double* rows, int count, Index begin, Index depth, Index d) {
+    return Columns(rows + begin, count, depth, Eigen::OuterStride<>(d));
   }
-  static auto columns(const double* rows, int count, Index begin, Index depth, Index d) {
-    return Eigen::Map<const Matrix, 0, Eigen::OuterStride<>>(rows + begin, count, depth,
-                                                             Eigen::OuterStride<>(d));
-  }
-  auto columns(const double* rows, int count, Index begin, Index depth) const {
+  Columns columns(const double* rows, int count, Index begin, Index depth) const {
     return columns(rows, count, begin, depth, d_);
   }
 
@@ -325,7 +320,7 @@ class AmbientSpace {
   int N_;            // the same, rounded up to packs
   int fields_rows_, packs_;
   const TaskData* task_ = nullptr;
-  const std::atomic<bool>* cancel_ = nullptr;
+  std::function<bool()> cancelled_;
   std::uint32_t replica_ = 0;
   Index d_ = 0;
   std::uint64_t pairs_ = 0;   // counters an input

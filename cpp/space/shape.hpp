@@ -6,6 +6,7 @@
 namespace lrft {
 
 struct Shape {
+  double d;           // input dimension; the same for all in the ambient space
   int k;              // neurons of the network
   int s;              // dimension of S = span(rows of W, rows of u)
   int features_rank;  // dimension of span(rows of W): the first coordinates of S
@@ -19,7 +20,8 @@ struct Shape {
 
 inline Shape shape_of(const RunSpec& spec) {
   const TaskData& t = spec.tasks.front();
-  return {t.k,
+  return {t.d,
+          t.k,
           t.s,
           t.features_rank,
           t.rank,

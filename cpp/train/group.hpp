@@ -6,7 +6,6 @@
 // sees d.
 #pragma once
 
-#include <atomic>
 #include <cmath>
 #include <functional>
 #include <limits>
@@ -27,26 +26,24 @@ class Group {
 
   // `next` hands out the next chain, or null when there are no more.
   Group(const RunSpec& spec, const Shape& shape, const Population& population,
-        std::vector<Chain>& chains, std::function<Chain*()> next)
+        std::function<Chain*()> next)
       : spec_(spec),
         shape_(shape),
         population_(population),
-        chains_(chains),
         next_(std::move(next)),
         space_(shape, spec.seed),
         student_(shape, spec.student, make_activation(spec.activation)),
         noise_(static_cast<std::size_t>(shape.batch), Layout::constant(0)) {}
 
-  // Once set, the group abandons what it is doing as soon as it can.
-  void set_cancel(const std::atomic<bool>* cancel) { cancel_ = cancel; }
-
-  // Works until `stop` says so; false when there is nothing left to do.
-  template <class Stop>
-  bool work(const Stop& stop) {
+  // Works until `stop` says so, asked between steps, or `cancelled`, asked also inside
+  // long ones; false when there is nothing left to do.
+  bool work(const std::function<bool()>& stop, const std::function<bool()>& cancelled) {
+    cancelled_ = cancelled;
+    if constexpr (width == 1) space_.set_cancelled(cancelled);
     do {
       if (!fill_lanes()) return false;
       if (!run_to_event(stop)) return true;
-    } while (!stop() && !cancel_->load(std::memory_order_relaxed));
+    } while (!stop());
     return true;
   }
 
@@ -106,9 +103,9 @@ class Group {
     set_rates(lane);
     // Replay to where the chain was saved: same bits, nothing observed twice.
     if constexpr (width == 1) {
-      space_.set_cancel(nullptr);
+      space_.set_cancelled({});
       while (static_cast<std::int64_t>(step_[lane]) < chain.step) one_step();
-      space_.set_cancel(cancel_);
+      space_.set_cancelled(cancelled_);
     }
     if (fresh) {
       chain.last_overlap = get(space_.overlap(), lane);
@@ -149,8 +146,7 @@ class Group {
 
   // ---- stepping -----------------------------------------------------------------------
   // Steps until a lane has something to say, at most `chunk`; false if cancelled.
-  template <class Stop>
-  bool run_to_event(const Stop& stop) {
+  bool run_to_event(const std::function<bool()>& stop) {
     std::int64_t run = 1024;
     for (int lane = 0; lane < width; ++lane)
       if (chain_[lane] != nullptr)
@@ -274,7 +270,6 @@ class Group {
   const RunSpec& spec_;
   Shape shape_;
   const Population& population_;
-  std::vector<Chain>& chains_;
   std::function<Chain*()> next_;
   Space space_;
   LowRank<Layout> student_;
@@ -287,7 +282,7 @@ class Group {
   std::vector<Scalar> noise_;
   bool noisy_ = false, varying_ = false;
   std::vector<double> block_own_;  // ambient: own parameters at the block's start
-  const std::atomic<bool>* cancel_ = nullptr;
+  std::function<bool()> cancelled_;
   std::int64_t steps_done_ = 0;
 };
 

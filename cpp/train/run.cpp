@@ -47,8 +47,9 @@ class RunOn final : public Run {
     for (std::size_t i = 0; i < groups_.size(); ++i) {
       Poll poll(i == 0 ? &interrupted : nullptr, cancel);
       try {
-        groups_[i]->set_cancel(&cancel);
-        if (groups_[i]->work([&] { return poll() || Clock::now() >= deadline; })) ++unfinished;
+        const auto cancelled = [&poll] { return poll(); };
+        const auto stop = [&] { return poll() || Clock::now() >= deadline; };
+        if (groups_[i]->work(stop, cancelled)) ++unfinished;
       } catch (...) {
         const std::lock_guard<std::mutex> lock(failure_mutex);
         failure = std::current_exception();

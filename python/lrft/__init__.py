@@ -1,6 +1,13 @@
-"""Simulate the learning dynamics of low-rank fine-tuning, fast and exactly."""
+"""Simulate the learning dynamics of low-rank fine-tuning, fast and exactly.
+
+Start with `Task.sample`, `Training` and `simulate`; ``lrft run`` does the same from the
+command line.
+"""
 
 from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 from lrft import _isa
 
@@ -8,3 +15,71 @@ __version__ = "0.1.0"
 
 # First of all: from here on `from lrft import _core` is the module of the chosen set.
 _isa.load()
+
+if TYPE_CHECKING:
+    from lrft import plot, reference, schedule, theory
+    from lrft.activation import Activation
+    from lrft.random import normals
+    from lrft.result import load, save
+    from lrft.simulate import Simulation, simulate
+    from lrft.task import Task
+    from lrft.training import FullNetwork, LoRA, RankOne, Training, geometric
+    from lrft.weights import load_weights
+
+# Public name -> the module it lives in; None for a module itself. Loaded when first used.
+_HOME = {
+    "Activation": "activation",
+    "FullNetwork": "training",
+    "LoRA": "training",
+    "RankOne": "training",
+    "Simulation": "simulate",
+    "Task": "task",
+    "Training": "training",
+    "geometric": "training",
+    "load": "result",
+    "load_weights": "weights",
+    "normals": "random",
+    "plot": None,
+    "reference": None,
+    "save": "result",
+    "schedule": None,
+    "simulate": "simulate",
+    "theory": None,
+}
+
+__all__ = [
+    "Activation",
+    "FullNetwork",
+    "LoRA",
+    "RankOne",
+    "Simulation",
+    "Task",
+    "Training",
+    "__version__",
+    "geometric",
+    "load",
+    "load_weights",
+    "normals",
+    "plot",
+    "reference",
+    "save",
+    "schedule",
+    "simulate",
+    "theory",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'lrft' has no attribute {name!r}")
+    home = _HOME[name]
+    if home is None:
+        return importlib.import_module(f"lrft.{name}")
+    value = getattr(importlib.import_module(f"lrft.{home}"), name)
+    # The function, not the module of the same name that the import has just set.
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

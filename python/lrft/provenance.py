@@ -133,7 +133,9 @@ def describe_task(task: Task) -> dict[str, Any]:
 
 def lrft_version() -> str:
     """Version of lrft, from the metadata of the installed package."""
-    return metadata.version("lrft")
+    import lrft
+
+    return lrft.__version__
 
 
 def now() -> str:

@@ -1,0 +1,350 @@
+"""Run online SGD: `simulate` in one call, `Simulation` step by step."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lrft import _checks, _core, _engine, schedule
+from lrft.progress import Progress
+from lrft.students import RankOne
+from lrft.task import Task
+from lrft.training import Training, check_compatible
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["Simulation", "simulate"]
+
+ENGINES = ("auto", "reduced", "ambient")
+SLICE = 0.1  # seconds between looks at progress
+
+ProgressCallback = Callable[[Progress], object]
+
+
+def simulate(
+    task: Task | Sequence[Task],
+    training: Training,
+    *,
+    replicas: int | Sequence[int] = 8,
+    seed: int = 0,
+    engine: str = "auto",
+    threads: int | None = None,
+    progress: ProgressCallback | None = None,
+) -> xr.Dataset:
+    """Train replicas of a student by online SGD (Eq. 4) and return what was recorded.
+
+    Parameters
+    ----------
+    task : Task or sequence of Task
+        Tasks in a list share their random numbers.
+    training : Training
+    replicas : int or sequence of int
+        How many, with indices 0, 1, …; or the indices themselves. A replica's path depends on
+        its index and the seed, never on its company.
+    seed : int
+        0 ≤ seed < 2^64.
+    engine : {"auto", "reduced", "ambient"}
+        The space inputs live in. ``"reduced"`` is exact in law for Gaussian inputs at a cost
+        independent of d; ``"ambient"`` draws every x in R^d. ``"auto"`` takes the reduced space
+        wherever it is defined.
+    threads : int, optional
+        By default as many as this process may use. Results do not depend on it.
+    progress : callable, optional
+        Called about ten times a second with a `lrft.progress.Progress`.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``overlap_u``, ``overlap_c``, ``loss``, ``hit_step``, ``status`` and more with dimensions
+        ``(task, replica, step)``, or ``(replica, step)`` for one task. Ctrl-C returns what was
+        recorded so far, with status ``"interrupted"``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For arguments that are wrong or do not fit each other, before anything runs.
+
+    Examples
+    --------
+    >>> import lrft
+    >>> task = lrft.Task.sample(d=100, k=4, xi=2.0, activation="relu", c="quantized", seed=0)
+    >>> training = lrft.Training(lr=0.002, steps=20_000, stop_at=0.9)
+    >>> ds = lrft.simulate(task, training, replicas=8, seed=1)
+    >>> ds.overlap_u.dims
+    ('replica', 'step')
+    """
+    simulation = Simulation(
+        task, training, replicas=replicas, seed=seed, engine=engine, threads=threads
+    )
+    simulation.run(progress)
+    return simulation.dataset()
+
+
+class Simulation:
+    """A run that can be watched, stopped and looked at on the way.
+
+    Parameters
+    ----------
+    task, training, replicas, seed, engine, threads
+        As for `simulate`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As for `simulate`.
+
+    Examples
+    --------
+    >>> import lrft
+    >>> task = lrft.Task.sample(d=100, k=4, seed=0)
+    >>> simulation = lrft.Simulation(task, lrft.Training(lr=0.001, steps=1000), replicas=2)
+    >>> while not simulation.advance(seconds=0.1):
+    ...     pass
+    >>> simulation.dataset().sizes["replica"]
+    2
+    """
+
+    def __init__(
+        self,
+        task: Task | Sequence[Task],
+        training: Training,
+        *,
+        replicas: int | Sequence[int] = 8,
+        seed: int = 0,
+        engine: str = "auto",
+        threads: int | None = None,
+    ) -> None:
+        self.tasks = _check_tasks(task)
+        self._given = task if isinstance(task, Task) else self.tasks
+        if not isinstance(training, Training):
+            raise TypeError(f"training must be a Training, got {type(training).__name__}")
+        self.training = training
+        self.replicas = _check_replicas(replicas)
+        self.seed = _checks.seed("seed", seed)
+        self.threads = available_threads() if threads is None else _check_threads(threads)
+        for one in self.tasks:
+            check_compatible(one, training)
+        training.check_memory(self.tasks, len(self.replicas))
+        self.engine = _choose_engine(self.tasks, training, engine)
+        self.interrupted = False
+        self.seconds = 0.0
+        self._rates, self.rate_notes = _settle_rates(self.tasks, training)
+        self._runs = [self._start(group) for group in self._groups()]
+
+    # ---- running ----------------------------------------------------------------------
+
+    def advance(self, seconds: float = SLICE) -> bool:
+        """Work for about `seconds`; return True when every replica has ended.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            On Ctrl-C, within half a second; what was done stays and can go on.
+        """
+        begin = time.perf_counter()
+        try:
+            for run in self._runs:
+                left = seconds - (time.perf_counter() - begin)
+                if left <= 0 or not run.advance(left):
+                    return False
+            return True
+        finally:
+            self.seconds += time.perf_counter() - begin
+
+    def run(self, progress: ProgressCallback | None = None) -> None:
+        """Work until every replica has ended, or until Ctrl-C.
+
+        Parameters
+        ----------
+        progress : callable, optional
+            Called about ten times a second.
+        """
+        self.interrupted = False
+        try:
+            while not self.advance():
+                if progress is not None:
+                    progress(self.progress())
+            if progress is not None:
+                progress(self.progress())
+        except KeyboardInterrupt:
+            self.interrupted = True
+
+    def progress(self) -> Progress:
+        """Return where the run stands."""
+        counts = np.array([run.progress()[:4] for run in self._runs]).sum(axis=0)
+        overlaps = [run.progress()[4] for run in self._runs if sum(run.progress()[1:3])]
+        chains = max(1, int(counts.sum()))
+        return Progress(
+            done_steps=sum(run.steps_done for run in self._runs) // chains,
+            total_steps=self.training.steps,
+            seconds=self.seconds,
+            overlap=float(np.mean(overlaps)) if overlaps else float("nan"),
+            running=int(counts[0] + counts[1]),
+            finished=int(counts[2]),
+            diverged=int(counts[3]),
+        )
+
+    def dataset(self) -> xr.Dataset:
+        """Return everything recorded so far, labelled, as `simulate` does."""
+        from lrft import result
+
+        attrs: dict[str, Any] = {
+            "seed": self.seed,
+            "engine": self.engine,
+            "threads": self.threads,
+            "interrupted": int(self.interrupted),
+            "learning_rate": "; ".join(self.rate_notes),
+        }
+        return result.assemble(self._given, self.training, self._raw(), attrs)
+
+    # ---- setting up ---------------------------------------------------------------------
+
+    def _groups(self) -> list[list[int]]:
+        """Tasks that can share lanes: those of one shape and activation."""
+        ambient = self.engine == "ambient"
+        groups: dict[tuple[Any, ...], list[int]] = {}
+        for i, task in enumerate(self.tasks):
+            shape = (task.R.shape, task.features_rank, task.rank, task.activation.identity)
+            groups.setdefault((*shape, task.d if ambient else 0), []).append(i)
+        return list(groups.values())
+
+    def _start(self, group: list[int]) -> _core.Run:
+        ambient = self.engine == "ambient"
+        student = self.training.student
+        assert isinstance(student, RankOne)
+        tasks = [self.tasks[i] for i in group]
+        return _core.Run(
+            {
+                "ambient": ambient,
+                "activation": tasks[0].activation.core,
+                "tasks": [_engine.task_spec(task, ambient) for task in tasks],
+                "students": [_engine.student_spec(task, student, ambient) for task in tasks],
+                "trainings": [_engine.training_spec(self.training, self._rates[i]) for i in group],
+                "chains": [
+                    _engine.new_chain(j, replica, self.training)
+                    for j in range(len(group))
+                    for replica in self.replicas
+                ],
+                "seed": self.seed,
+                "threads": self.threads,
+                "keep_state": False,
+            }
+        )
+
+    # ---- results --------------------------------------------------------------------------
+
+    def _raw(self) -> dict[str, Any]:
+        steps = self.training.record_steps
+        shape = (len(self.tasks), len(self.replicas))
+        raw: dict[str, Any] = {
+            "step": steps,
+            "replica": np.asarray(self.replicas, dtype=np.int64),
+            "thresholds": np.asarray(self.training.thresholds, dtype=np.float64),
+            "hit_step": np.full((*shape, len(self.training.thresholds)), -1, dtype=np.int64),
+            "loss_thresholds": np.asarray(self.training.loss_thresholds, dtype=np.float64),
+            "loss_hit_step": np.full(
+                (*shape, len(self.training.loss_thresholds)), -1, dtype=np.int64
+            ),
+            "status": np.full(shape, "interrupted", dtype=object),
+            "stop_step": np.zeros(shape, dtype=np.int64),
+        }
+        series = ("overlap_u", "overlap_c", "loss")
+        for name in series:
+            raw[name] = np.full((*shape, len(steps)), np.nan)
+        place = {replica: i for i, replica in enumerate(self.replicas)}
+        for group, run in zip(self._groups(), self._runs, strict=True):
+            for chain in run.chains():
+                at = (group[chain["task"]], place[chain["replica"]])
+                for name in series:
+                    raw[name][at][: len(chain[name])] = chain[name]
+                raw["hit_step"][at] = chain["hits"]
+                raw["loss_hit_step"][at] = chain["loss_hits"]
+                raw["stop_step"][at] = chain["step"]
+                if chain["status"] not in ("waiting", "running"):
+                    raw["status"][at] = chain["status"]
+        return raw
+
+
+def available_threads() -> int:
+    """Return the number of processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _check_threads(threads: object) -> int:
+    return _checks.integer("threads", threads, 1, 4096)
+
+
+def _check_tasks(task: object) -> list[Task]:
+    tasks = [task] if isinstance(task, Task) else task
+    if not isinstance(tasks, Sequence) or isinstance(tasks, str | bytes):
+        raise TypeError(f"task must be a Task or a list of them, got {type(task).__name__}")
+    if not tasks:
+        raise ValueError("task must not be an empty list")
+    for i, one in enumerate(tasks):
+        if not isinstance(one, Task):
+            raise TypeError(f"task[{i}] must be a Task, got {type(one).__name__}")
+    return list(tasks)
+
+
+def _check_replicas(replicas: object) -> list[int]:
+    if isinstance(replicas, Sequence | np.ndarray | range) and not isinstance(
+        replicas, str | bytes
+    ):
+        indices = [
+            _checks.integer(f"replicas[{i}]", value, 0, 2**32 - 1)
+            for i, value in enumerate(replicas)
+        ]
+        if not indices:
+            raise ValueError("replicas must name at least one replica, got none")
+        if len(set(indices)) != len(indices):
+            raise ValueError(f"replicas must be distinct, got {list(replicas)!r}")
+        return indices
+    return list(range(_checks.integer("replicas", replicas, 1, 2**24)))
+
+
+def _choose_engine(tasks: list[Task], training: Training, engine: object) -> str:
+    """Settle the space; the reduced one wherever it is defined."""
+    name = _checks.choice("engine", engine, ENGINES)
+    small = [t for t in tasks if t.d < _engine.smallest_reduced_dimension(t, training)]
+    if name == "auto":
+        return "ambient" if small else "reduced"
+    if name == "reduced" and small:
+        least = _engine.smallest_reduced_dimension(small[0], training)
+        raise ValueError(
+            f"engine='reduced' needs d >= {least} for this task (dimension of span(W, u), plus "
+            f"the student's rows, plus the lesser of rows and batch), got d = {small[0].d}: "
+            "use engine='ambient'"
+        )
+    if name == "ambient":
+        for task in tasks:
+            if task.d > 2**31 - 64:
+                raise ValueError(
+                    f"engine='ambient' needs d < 2^31, got d = {task.d}: use engine='reduced'"
+                )
+            rows = task.k + task.rank
+            _checks.memory(
+                f"engine='ambient' at d = {task.d}, k = {task.k}",
+                8 * rows * task.d,
+                "use engine='reduced'",
+            )
+    return name
+
+
+def _settle_rates(
+    tasks: list[Task], training: Training
+) -> tuple[list[float | schedule.Schedule], list[str]]:
+    """Return each task's rate of û, and how it was found."""
+    if training.lr != "auto":
+        return [training.lr] * len(tasks), ["given"]
+    from lrft import theory
+
+    settled = [theory.auto_lr(task, training.student) for task in tasks]
+    return [lr for lr, _ in settled], [note for _, note in settled]
