@@ -1,0 +1,71 @@
+#include "population/polynomial.hpp"
+
+#include <cmath>
+#include <cstddef>
+#include <limits>
+
+namespace lrft {
+
+std::vector<double> polynomial_series(const ActivationSpec& spec, bool derivative) {
+  std::vector<double> a = spec.coefficients;
+  if (spec.kind == ActivationKind::quadratic) a = {1.0, 0.0, std::sqrt(2.0)};
+  if (!derivative) return a;
+  std::vector<double> slope;  // he_p' = sqrt(p) he_{p-1}
+  for (std::size_t p = 1; p < a.size(); ++p) {
+    slope.push_back(a[p] * std::sqrt(static_cast<double>(p)));
+  }
+  if (slope.empty()) slope.push_back(0.0);
+  return slope;
+}
+
+void rescaled_series(const std::vector<double>& a, double v, double* alpha, double* size) {
+  const std::size_t n = a.size();
+  for (std::size_t q = 0; q < n; ++q) alpha[q] = size[q] = 0.0;
+  for (std::size_t p = 0; p < n; ++p) {
+    if (a[p] == 0.0) continue;
+    double term = a[p];
+    for (std::size_t j = 0; 2 * j <= p; ++j) {
+      const std::size_t q = p - 2 * j;
+      alpha[q] += term;
+      size[q] += std::fabs(term);
+      if (q >= 2) {
+        const double pairs = static_cast<double>(q) * static_cast<double>(q - 1);
+        term *= std::sqrt(pairs) / (2.0 * static_cast<double>(j + 1)) * (v - 1.0);
+      }
+    }
+  }
+}
+
+void polynomial_moments(const std::vector<double>& a, int m, const double* C, double* K,
+                        double* bound) {
+  const std::size_t n = a.size();
+  const std::size_t rows = static_cast<std::size_t>(m);
+  std::vector<double> alpha(rows * n), size(rows * n), root(rows);
+  const double relative =
+      static_cast<double>(8 + 2 * n) * std::numeric_limits<double>::epsilon();
+  for (std::size_t i = 0; i < rows; ++i) {
+    const double v = C[i * rows + i];
+    if (i > 0 && v == C[(i - 1) * rows + i - 1]) {
+      for (std::size_t q = 0; q < n; ++q) {
+        alpha[i * n + q] = alpha[(i - 1) * n + q];
+        size[i * n + q] = size[(i - 1) * n + q];
+      }
+    } else {
+      rescaled_series(a, v, &alpha[i * n], &size[i * n]);
+    }
+    double total = 0.0;
+    for (std::size_t q = n; q-- > 0;) total = total * v + size[i * n + q] * size[i * n + q];
+    root[i] = std::sqrt(total);
+  }
+  for (std::size_t i = 0; i < rows; ++i) {
+    for (std::size_t j = 0; j <= i; ++j) {
+      const double c = C[i * rows + j];
+      double value = 0.0;
+      for (std::size_t q = n; q-- > 0;) value = value * c + alpha[i * n + q] * alpha[j * n + q];
+      K[i * rows + j] = K[j * rows + i] = value;
+      if (bound) bound[i * rows + j] = bound[j * rows + i] = relative * root[i] * root[j];
+    }
+  }
+}
+
+}  // namespace lrft

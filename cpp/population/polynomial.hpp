@@ -1,0 +1,22 @@
+// Polynomial activations: finite sums, exact at any norm.
+#pragma once
+
+#include <vector>
+
+#include "lrft/activation.hpp"
+
+namespace lrft {
+
+// sigma (or sigma') on normalised Hermite polynomials: quadratic and hermite only.
+std::vector<double> polynomial_series(const ActivationSpec& spec, bool derivative);
+
+// sigma(z) = sum_p a_p he_p(z) with z = s x reads sum_q alpha_q(s^2) s^q he_q(x), where
+//   alpha_q(v) = sum_j a_{q+2j} sqrt((q+2j)!/q!) / (j! 2^j) (v - 1)^j.
+// Writes alpha_q to alpha[q] and the sum of the terms' sizes to size[q], q = 0..degree.
+void rescaled_series(const std::vector<double>& a, double v, double* alpha, double* size);
+
+// K_ij = sum_q alpha_q(C_ii) alpha_q(C_jj) C_ij^q and bounds on its error.
+void polynomial_moments(const std::vector<double>& a, int m, const double* C, double* K,
+                        double* bound);
+
+}  // namespace lrft

@@ -1,0 +1,145 @@
+#include "lrft/population.hpp"
+
+#include <cmath>
+#include <cstddef>
+#include <limits>
+#include <stdexcept>
+
+#include "population/closed_form.hpp"
+#include "population/custom.hpp"
+#include "population/polynomial.hpp"
+#include "population/waves.hpp"
+
+namespace lrft {
+
+namespace {
+
+constexpr double epsilon = std::numeric_limits<double>::epsilon();
+
+template <class Kernel>
+void closed_moments(Kernel kernel, int m, const double* C, double* K, double* bound) {
+  const std::size_t n = static_cast<std::size_t>(m);
+  for (std::size_t i = 0; i < n; ++i) {
+    for (std::size_t j = 0; j <= i; ++j) {
+      K[i * n + j] = K[j * n + i] = kernel(C[i * n + i], C[j * n + j], C[i * n + j]);
+    }
+  }
+  if (!bound) return;
+  for (std::size_t i = 0; i < n; ++i) {
+    for (std::size_t j = 0; j < n; ++j) {
+      bound[i * n + j] = 8.0 * epsilon * std::sqrt(K[i * n + i] * K[j * n + j]);
+    }
+  }
+}
+
+// Neumaier's compensated sum.
+struct Sum {
+  double value = 0.0, lost = 0.0;
+  void add(double x) {
+    const double next = value + x;
+    lost += std::fabs(value) >= std::fabs(x) ? (value - next) + x : (x - next) + value;
+    value = next;
+  }
+};
+
+bool valid(int m, const double* C) {
+  const std::size_t n = static_cast<std::size_t>(m);
+  for (std::size_t i = 0; i < n; ++i) {
+    if (!(C[i * n + i] >= 0.0)) return false;
+    for (std::size_t j = 0; j <= i; ++j) {
+      if (!std::isfinite(C[i * n + j])) return false;
+    }
+  }
+  return true;
+}
+
+}  // namespace
+
+Population::Population(const ActivationSpec& spec) : spec_(spec) {
+  if (spec.kind == ActivationKind::hermite) {
+    if (spec.coefficients.empty()) {
+      throw std::invalid_argument("coefficients: a hermite activation needs at least one");
+    }
+    for (const double a : spec.coefficients) {
+      if (!std::isfinite(a)) throw std::invalid_argument("coefficients: must be finite");
+    }
+  }
+  if (spec.kind == ActivationKind::custom && (!spec.value || !spec.derivative)) {
+    throw std::invalid_argument("custom activation: value and derivative must both be given");
+  }
+}
+
+void Population::moments(int m, const double* C, bool derivative, double* K,
+                         double* bound) const {
+  const std::size_t entries = static_cast<std::size_t>(m) * static_cast<std::size_t>(m);
+  if (!valid(m, C)) {
+    for (std::size_t k = 0; k < entries; ++k) {
+      K[k] = std::numeric_limits<double>::quiet_NaN();
+      if (bound) bound[k] = std::numeric_limits<double>::infinity();
+    }
+    return;
+  }
+  namespace closed = closed_form;
+  switch (spec_.kind) {
+    case ActivationKind::relu:
+      if (derivative) {
+        closed_moments(closed::relu_derivative, m, C, K, bound);
+      } else {
+        closed_moments(closed::relu, m, C, K, bound);
+      }
+      return;
+    case ActivationKind::erf:
+      if (derivative) {
+        closed_moments(closed::erf_derivative, m, C, K, bound);
+      } else {
+        closed_moments(closed::erf, m, C, K, bound);
+      }
+      return;
+    case ActivationKind::gelu:
+      if (derivative) {
+        closed_moments(closed::gelu_derivative, m, C, K, bound);
+      } else {
+        closed_moments(closed::gelu, m, C, K, bound);
+      }
+      return;
+    case ActivationKind::quadratic:
+    case ActivationKind::hermite:
+      polynomial_moments(polynomial_series(spec_, derivative), m, C, K, bound);
+      return;
+    case ActivationKind::custom:
+      custom_moments(derivative ? spec_.derivative : spec_.value, m, C, K, bound);
+      return;
+    case ActivationKind::tanh:
+    case ActivationKind::sigmoid:
+    case ActivationKind::silu:
+    case ActivationKind::softplus:
+      wave_moments(wave_form(spec_.kind, derivative), m, C, K, bound);
+      return;
+  }
+}
+
+Moment Population::expected_square(int m, const double* w, const double* C,
+                                   bool derivative) const {
+  const std::size_t n = static_cast<std::size_t>(m);
+  std::vector<double> K(n * n), error(n * n);
+  moments(m, C, derivative, K.data(), error.data());
+  Sum total;
+  double bound = 0.0;
+  for (std::size_t i = 0; i < n; ++i) {
+    double row = 0.0, row_bound = 0.5 * std::fabs(w[i]) * error[i * n + i];
+    for (std::size_t j = 0; j < i; ++j) {
+      row += w[j] * K[i * n + j];
+      row_bound += std::fabs(w[j]) * error[i * n + j];
+    }
+    total.add(2.0 * w[i] * row);
+    total.add(w[i] * w[i] * K[i * n + i]);
+    bound += 2.0 * std::fabs(w[i]) * row_bound;
+  }
+  const double value = total.value + total.lost;
+  if (!std::isfinite(value)) {
+    return {std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity()};
+  }
+  return {value < 0.0 ? 0.0 : value, bound};
+}
+
+}  // namespace lrft

@@ -1,0 +1,32 @@
+// Gaussian expectations of a function known only through its values.
+//
+// Integrals are composite Gauss-Legendre sums with a break at 0, where activations have
+// their kinks and steps, and panels that shrink towards it, so that large norms do no
+// harm.  Every result is computed at two resolutions; `error` is their difference.  It is
+// an estimate, not a proof: a function with structure elsewhere finer than the panels can
+// defeat it.
+#pragma once
+
+#include <vector>
+
+namespace lrft {
+
+using Function = double (*)(double);
+
+struct Estimate {
+  double value, error;
+};
+
+// mu[p] = E[f(s x) he_p(x)] for p < count (a multiple of nothing in particular);
+// `moment` is E f(s x)^2, `error` bounds the Euclidean norm of the errors of mu.
+struct Projection {
+  std::vector<double> mu;
+  double moment, error;
+};
+Projection project(Function f, double s, int count);
+
+// E[f(s x) f(t y)], x and y unit Gaussians of correlation cosine/hypot(cosine, sine): polar
+// coordinates, where the lines of the kinks are rays.  About 1.5e5 evaluations of f twice.
+Estimate plane_moment(Function f, double s, double t, double cosine, double sine);
+
+}  // namespace lrft
