@@ -19,7 +19,7 @@ namespace lrft {
 
 // One chi variate a lane with dof[lane] degrees of freedom; slots below 2^24.
 // A lane whose dof is not a number or below 1 returns garbage, but returns.
-LRFT_INLINE Pack chi_at(Address at, std::uint64_t seed, const Pack& dof) {
+LRFT_INLINE Pack chi_at(Address at, const Philox& random, const Pack& dof) {
   const Pack delta = fma(dof, 0.5, -1.0 / 3.0);
   const Pack c = 1.0 / sqrt(delta * 9.0);
   const Mask single = dof < 1.5;
@@ -27,15 +27,20 @@ LRFT_INLINE Pack chi_at(Address at, std::uint64_t seed, const Pack& dof) {
   Pack result = broadcast(0.0);
   Mask open = broadcast(0.0) == broadcast(0.0);
   for (std::uint64_t attempt = 0; attempt < 128; ++attempt) {
+    Words bits[2];
     at.slot = slot + broadcast_bits(2 * attempt);
-    const Pack z = normals_at(at, seed).first;
+    bits[0] = counter_at(at);
     at.slot = slot + broadcast_bits(2 * attempt + 1);
-    const Words bits = words_at(at, seed);
+    bits[1] = counter_at(at);
+    random.many<2>(bits);
+    const Pack z = normal_pair(bits[0]).first;
     const Pack w = c * z;
     const Pack root = w + 1.0;
+    // Accepted if log U <= exponent.
     const Pack exponent = delta * 3.0 * log1p_minus_cubic(max(w, broadcast(-0.999999)));
-    const Pack threshold = log_positive(uniform(bits.w[0], bits.w[1]));
-    const Mask refused = ((root <= 0.0) | (threshold > exponent)) & ~single;
+    const Pack minus_two_log_u = minus_two_log(odd_integer(bits[1].w[0], bits[1].w[1], 0));
+    const Mask refused =
+        ((root <= 0.0) | (minus_two_log_u < exponent * -2.0)) & ~single;
     const Pack gamma = sqrt(delta * 2.0 * (root * root * root));
     result = select(open, select(single, abs(z), gamma), result);
     open = open & refused;

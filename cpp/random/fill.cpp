@@ -22,11 +22,12 @@ Address address(std::uint32_t replica, Purpose purpose, std::uint64_t step) {
 
 void fill_normals(std::uint64_t seed, std::uint32_t replica, Purpose purpose, std::uint64_t step,
                   std::size_t size, double* out) {
+  const Philox random(seed);
   Address at = address(replica, purpose, step);
   double pair[2][lanes];
   for (std::size_t i = 0; i < size; i += 2 * lanes) {
     at.slot = counting_from(i / 2);
-    const NormalPair z = normals_at(at, seed);
+    const NormalPair z = normals_at(at, random);
     store(pair[0], z.first);
     store(pair[1], z.second);
     const std::size_t n = std::min(size - i, std::size_t{2 * lanes});
@@ -36,21 +37,21 @@ void fill_normals(std::uint64_t seed, std::uint32_t replica, Purpose purpose, st
 
 void fill_chi(std::uint64_t seed, std::uint32_t replica, Purpose purpose, std::uint64_t step,
               std::size_t size, const double* dof, double* out) {
+  const Philox random(seed);
   Address at = address(replica, purpose, step);
   double nu[lanes], chi[lanes];
   for (std::size_t i = 0; i < size; i += lanes) {
     const std::size_t n = std::min(size - i, std::size_t{lanes});
     for (std::size_t j = 0; j < lanes; ++j) nu[j] = dof[i + std::min(j, n - 1)];
     at.slot = counting_from(i);
-    store(chi, chi_at(at, seed, load(nu)));
+    store(chi, chi_at(at, random, load(nu)));
     std::copy(chi, chi + n, out + i);
   }
 }
 
 void philox_words(const std::uint32_t counter[4], std::uint64_t key, std::uint32_t out[4]) {
-  const Words w = philox({{broadcast_bits(counter[0]), broadcast_bits(counter[1]),
-                           broadcast_bits(counter[2]), broadcast_bits(counter[3])}},
-                         key);
+  const Words w = Philox(key)({{broadcast_bits(counter[0]), broadcast_bits(counter[1]),
+                                broadcast_bits(counter[2]), broadcast_bits(counter[3])}});
   for (int i = 0; i < 4; ++i) {
     std::uint64_t x[lanes];
     store_bits(x, w.w[i]);

@@ -14,19 +14,40 @@ struct Words {
   Bits w[4];
 };
 
-LRFT_INLINE Words philox(Words c, std::uint64_t key) {
-  std::uint32_t k0 = static_cast<std::uint32_t>(key);
-  std::uint32_t k1 = static_cast<std::uint32_t>(key >> 32);
-#pragma GCC unroll 10
-  for (int round = 0; round < 10; ++round) {
-    const Bits p0 = multiply_low32(c.w[0], broadcast_bits(0xD2511F53u));
-    const Bits p1 = multiply_low32(c.w[2], broadcast_bits(0xCD9E8D57u));
-    c = {(p1 >> 32) ^ c.w[1] ^ broadcast_bits(k0), p1,
-         (p0 >> 32) ^ c.w[3] ^ broadcast_bits(k1), p0};
-    k0 += 0x9E3779B9u;
-    k1 += 0xBB67AE85u;
+// The ten round keys of a 64-bit key, worked out once.
+class Philox {
+ public:
+  explicit Philox(std::uint64_t key) {
+    std::uint32_t k0 = static_cast<std::uint32_t>(key);
+    std::uint32_t k1 = static_cast<std::uint32_t>(key >> 32);
+    for (int round = 0; round < 10; ++round) {
+      key_[round][0] = k0;
+      key_[round][1] = k1;
+      k0 += 0x9E3779B9u;
+      k1 += 0xBB67AE85u;
+    }
   }
-  return c;
-}
+  // M counters in step, in place: one alone leaves the processor waiting for its own results.
+  template <int M>
+  LRFT_INLINE void many(Words* c) const {
+#pragma GCC unroll 10
+    for (int round = 0; round < 10; ++round) {
+      const Bits k0 = broadcast_bits(key_[round][0]), k1 = broadcast_bits(key_[round][1]);
+#pragma GCC unroll 8
+      for (int i = 0; i < M; ++i) {
+        const Bits p0 = multiply_low32(c[i].w[0], broadcast_bits(0xD2511F53u));
+        const Bits p1 = multiply_low32(c[i].w[2], broadcast_bits(0xCD9E8D57u));
+        c[i] = {{high32(p1) ^ c[i].w[1] ^ k0, p1, high32(p0) ^ c[i].w[3] ^ k1, p0}};
+      }
+    }
+  }
+  LRFT_INLINE Words operator()(Words c) const {
+    many<1>(&c);
+    return c;
+  }
+
+ private:
+  std::uint64_t key_[10][2];
+};
 
 }  // namespace lrft

@@ -255,6 +255,26 @@ LRFT_INLINE Bits multiply_low32(const Bits& a, const Bits& b) {
 #endif
   return r;
 }
+// Entries whose low 32 bits are the high 32 of a's; their high halves are anything.
+LRFT_INLINE Bits high32(const Bits& a) {
+  Bits r;
+#if defined(__AVX512F__)
+  LRFT_EACH r.v[i] = (NativeBits)_mm512_shuffle_epi32((__m512i)a.v[i], _MM_PERM_CDAB);
+#elif defined(__AVX2__)
+  LRFT_EACH r.v[i] = (NativeBits)_mm256_shuffle_epi32((__m256i)a.v[i], 0xb1);
+#elif defined(__SSE2__)
+  LRFT_EACH r.v[i] = (NativeBits)_mm_shuffle_epi32((__m128i)a.v[i], 0xb1);
+#else
+  LRFT_EACH r.v[i] = a.v[i] >> 32;
+#endif
+  return r;
+}
+// Where the sign bit of each entry is set.
+LRFT_INLINE Mask negative(const Bits& a) {
+  Mask r;
+  LRFT_EACH r.v[i] = (NativeMask)a.v[i] < 0;
+  return r;
+}
 // The low 32 bits of each entry as a double, exactly.
 LRFT_INLINE Pack low32_to_double(const Bits& a) {
   const Bits magic = broadcast_bits(0x4330000000000000ull);  // 2^52

@@ -41,6 +41,7 @@ class AmbientSpace {
   AmbientSpace(const Shape& shape, std::uint64_t seed)
       : shape_(shape),
         seed_(seed),
+        random_(seed),
         steps_(std::max(1, block_inputs(shape) / shape.batch)),
         used_(steps_ * shape.batch),
         N_((used_ + lanes - 1) / lanes * lanes),
@@ -202,19 +203,16 @@ class AmbientSpace {
                  load_bits(step), broadcast_bits(replica_),
                  static_cast<std::uint64_t>(Purpose::inputs)};
       double* x = X + column;
-      // Two counters at a time hide each other's latency.
-      for (Index j = 0; j < depth; j += 4) {
-        const NormalPair z = normals_at(at, seed_);
-        at.slot = at.slot + broadcast_bits(1);
-        const NormalPair y = normals_at(at, seed_);
-        at.slot = at.slot + broadcast_bits(1);
-        store(x + j * N_, z.first);
-        if (j + 1 < depth) store(x + (j + 1) * N_, z.second);
-        if (j + 2 < depth) store(x + (j + 2) * N_, y.first);
-        if (j + 3 < depth) store(x + (j + 3) * N_, y.second);
+      Pack z[8];
+      for (Index j = 0; j < depth; j += 8) {
+        const auto left = static_cast<int>(std::min<Index>(8, depth - j));
+        normals_from(at, random_, (left + 1) / 2, z);
+        at.slot = at.slot + broadcast_bits(4);
+        for (int i = 0; i < left; ++i) store(x + (j + i) * N_, z[i]);
       }
     }
   }
+
   bool draw_block() {
     const int k = shape_.k, r = shape_.rank, n = shape_.n;
     Y_.setZero();
@@ -315,6 +313,7 @@ class AmbientSpace {
 
   Shape shape_;
   std::uint64_t seed_;
+  Philox random_;
   int steps_;        // of a block
   int used_;         // inputs of a block
   int N_;            // the same, rounded up to packs

@@ -38,6 +38,7 @@ class ReducedSpace {
   ReducedSpace(const Shape& shape, std::uint64_t seed)
       : shape_(shape),
         seed_(seed),
+        random_(seed),
         m_(std::min(shape.n, shape.batch)),
         R_(shape.k * shape.s),
         a_(shape.rank * shape.s),
@@ -119,25 +120,17 @@ class ReducedSpace {
     Address at{broadcast_bits(0), t, load_bits(replica_),
                static_cast<std::uint64_t>(Purpose::coordinates)};
     const int pairs = (shape_.s + shape_.n + 1) / 2;
-    for (int b = 0; b < shape_.batch; ++b) {
-      Pack* x = X_.data() + b * (2 * pairs);
-      for (int p = 0; p < pairs; ++p) {
-        at.slot = broadcast_bits(static_cast<std::uint64_t>(b * pairs + p));
-        const NormalPair z = normals_at(at, seed_);
-        x[2 * p] = z.first;
-        x[2 * p + 1] = z.second;
-      }
-    }
+    normals_from(at, random_, shape_.batch * pairs, X_.data());
     at.slot = broadcast_bits(static_cast<std::uint64_t>(shape_.batch * pairs));
     for (int i = 0; i < m_; ++i)
       for (int j = 0; j < i; ++j) {
-        T_[i * m_ + j] = normals_at(at, seed_).first;
+        T_[i * m_ + j] = normals_at(at, random_).first;
         at.slot = at.slot + broadcast_bits(1);
       }
     at.purpose = static_cast<std::uint64_t>(Purpose::chi);
     for (int i = 0; i < m_; ++i) {
       at.slot = broadcast_bits(static_cast<std::uint64_t>(i));
-      T_[i * m_ + i] = chi_at(at, seed_, dof_ - static_cast<double>(i));
+      T_[i * m_ + i] = chi_at(at, random_, dof_ - static_cast<double>(i));
     }
     fields();
   }
@@ -347,6 +340,7 @@ class ReducedSpace {
 
   Shape shape_;
   std::uint64_t seed_;
+  Philox random_;
   int m_;              // chi variates a step, min(n, b)
   AlignedPacks R_;     // (k, s)
   AlignedPacks a_;     // (r, s)

@@ -31,6 +31,7 @@ class Group {
         shape_(shape),
         population_(population),
         next_(std::move(next)),
+        random_(spec.seed),
         space_(shape, spec.seed),
         student_(shape, spec.student, make_activation(spec.activation)),
         noise_(static_cast<std::size_t>(shape.batch), Layout::constant(0)) {}
@@ -201,7 +202,7 @@ class Group {
     Address at{broadcast_bits(0), load_bits(step), load_bits(replica),
                static_cast<std::uint64_t>(Purpose::noise)};
     for (Scalar& noise : noise_) {
-      store(z, load(scale) * normals_at(at, spec_.seed).first);
+      store(z, load(scale) * normals_at(at, random_).first);
       for (int lane = 0; lane < width; ++lane) put(noise, lane, z[lane]);
       at.slot = at.slot + broadcast_bits(1);
     }
@@ -271,6 +272,7 @@ class Group {
   Shape shape_;
   const Population& population_;
   std::function<Chain*()> next_;
+  Philox random_;
   Space space_;
   LowRank<Layout> student_;
   Chain* chain_[width] = {};

@@ -28,34 +28,32 @@ Address at_step(std::uint64_t step) {
   return {broadcast_bits(0), broadcast_bits(step), broadcast_bits(0), 0};
 }
 
-// Two counters at a time, as the spaces draw them.
-void draw(std::uint64_t step, int count, double* out) {
+// As the ambient space draws them.
+void draw(const Philox& random, std::uint64_t step, int count, double* out) {
   Address at = at_step(step);
-  for (int i = 0; i < count; i += 4 * lanes) {
-    const NormalPair z = normals_at(at, 1);
-    at.slot = at.slot + broadcast_bits(1);
-    const NormalPair y = normals_at(at, 1);
-    at.slot = at.slot + broadcast_bits(1);
-    store(out + i, z.first);
-    store(out + i + lanes, z.second);
-    store(out + i + 2 * lanes, y.first);
-    store(out + i + 3 * lanes, y.second);
+  Pack z[8];
+  for (int i = 0; i < count; i += 8 * lanes) {
+    normals_from(at, random, 4, z);
+    at.slot = at.slot + broadcast_bits(4);
+    for (int j = 0; j < 8; ++j) store(out + i + j * lanes, z[j]);
   }
 }
 
 }  // namespace
 
 double time_normals(int count, int repeats) {
+  const Philox random(1);
   AlignedPacks out(512);
   const int rounds = std::max(1, count / 4096);
   return best_of(repeats, [&] {
-           for (int i = 0; i < rounds; ++i) draw(static_cast<std::uint64_t>(i), 4096, out.doubles());
+           for (int i = 0; i < rounds; ++i) draw(random, static_cast<std::uint64_t>(i), 4096, out.doubles());
          }) /
          rounds / 4096 * count;
 }
 
 double time_ambient_parts(int d, int k, int steps, int repeats) {
   fix_cache_sizes();
+  const Philox random(1);
   constexpr Index depth = 128, N = 32;
   const Matrix fixed = Matrix::Random(k + 2, d);
   Matrix X(depth, N), Y(k + 2, N), gram(N, N);
@@ -66,7 +64,7 @@ double time_ambient_parts(int d, int k, int steps, int repeats) {
              gram.setZero();
              for (Index begin = 0; begin < d; begin += depth) {
                const Index rows = std::min(depth, static_cast<Index>(d) - begin);
-               draw(static_cast<std::uint64_t>(b), static_cast<int>(rows * N), X.data());
+               draw(random, static_cast<std::uint64_t>(b), static_cast<int>(rows * N), X.data());
                Y.noalias() += fixed.middleCols(begin, rows) * X.topRows(rows);
                gram.selfadjointView<Eigen::Lower>().rankUpdate(X.topRows(rows).transpose());
              }
@@ -80,16 +78,12 @@ double time_reduced_parts(const ActivationSpec& spec, int k, int steps, int repe
   const int pairs = (k + 3) / 2;
   AlignedPacks x(2 * pairs + 1), sigma(2 * pairs), slope(2 * pairs);
   const Pack dof = broadcast(1000.0);
+  const Philox random(1);
   return best_of(repeats, [&] {
            for (int t = 0; t < steps; ++t) {
-             Address at = at_step(static_cast<std::uint64_t>(t));
-             for (int p = 0; p < pairs; ++p) {
-               at.slot = broadcast_bits(static_cast<std::uint64_t>(p));
-               const NormalPair z = normals_at(at, 1);
-               x[2 * p] = z.first;
-               x[2 * p + 1] = z.second;
-             }
-             x[2 * pairs] = chi_at(at, 1, dof);
+             const Address at = at_step(static_cast<std::uint64_t>(t));
+             normals_from(at, random, pairs, x.data());
+             x[2 * pairs] = chi_at(at, random, dof);
              activation.value(activation.data, x.doubles(), sigma.doubles(), k);
              activation.both(activation.data, x.doubles(), sigma.doubles(), slope.doubles(), k);
            }
