@@ -140,6 +140,8 @@ def span_basis(W: Floats, u: Floats) -> tuple[Floats, Floats, Floats, int]:
     of u orthogonal to W shorter than 1e-12 times its longest row.
     """
     left, values, right = np.linalg.svd(W, full_matrices=False)
+    if not np.isfinite(values).all():
+        raise ValueError("W must have finite singular values, got entries too large for that")
     rho = int(np.sum(values > max(W.shape) * np.finfo(np.float64).eps * values[0]))
     basis = right[:rho]
     inside = np.zeros((len(u), rho))
@@ -154,6 +156,6 @@ def span_basis(W: Floats, u: Floats) -> tuple[Floats, Floats, Floats, int]:
     R = np.zeros((len(W), rho + len(outside)))
     R[:, :rho] = left[:, :rho] * values[:rho]
     a = np.concatenate([inside, rest @ outside.T], axis=1)
-    if not (np.isfinite(R).all() and np.isfinite(a).all()):
-        raise ValueError("W must have a finite singular value decomposition: entries too large")
+    if not np.isfinite(a).all():
+        raise ValueError("u must have finite inner products, got entries too large for that")
     return R, a, np.concatenate([basis, outside]), rho
