@@ -75,9 +75,10 @@ def load_weights(path: str | PathLike[str]) -> Weights:
     Examples
     --------
     >>> import tempfile, pathlib, lrft
+    >>> from lrft.weights import save_weights
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = pathlib.Path(folder) / "base.safetensors"
-    ...     lrft.save_weights(path, W=[[1.0, 0.0]], lam=[2.0], activation="tanh")
+    ...     save_weights(path, W=[[1.0, 0.0]], lam=[2.0], activation="tanh")
     ...     lrft.load_weights(path).W.tolist()
     [[1.0, 0.0]]
     """

@@ -11,6 +11,7 @@ import pytest
 
 import lrft
 from lrft.training import check_compatible
+from lrft.weights import save_weights
 
 DOUBLE = ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_double)
 SINGLE = ctypes.CFUNCTYPE(ctypes.c_float, ctypes.c_float)
@@ -379,12 +380,10 @@ class TestFiles:
             edited[position] ^= 0x41
             task_file.write_bytes(edited)
             try:
-                again = lrft.Task.load(task_file)
-            except ValueError as error:
-                assert task_file.name in str(error)
+                assert lrft.Task.load(task_file) == task
+            except ValueError:
+                refused(lambda: lrft.Task.load(task_file), ValueError, task_file.name)
                 noticed += 1
-            else:
-                assert again == task
         assert noticed > 15
 
     def test_rubbish(self, task_file):
@@ -411,7 +410,7 @@ class TestFiles:
 
     def test_wrong_kind(self, task_file, tmp_path):
         base = tmp_path / f"base{task_file.suffix}"
-        lrft.save_weights(base, np.eye(2, 3), [1.0, 2.0])
+        save_weights(base, np.eye(2, 3), [1.0, 2.0])
         assert lrft.load_weights(base).W.shape == (2, 3)
         refused(lambda: lrft.load_weights(task_file), ValueError, "unexpected arrays")
         refused(lambda: lrft.Task.load(base), ValueError, "not a task file")

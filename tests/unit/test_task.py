@@ -9,6 +9,7 @@ import pytest
 
 import lrft
 from lrft import sampling
+from lrft.weights import save_weights
 
 ROUNDING = 1e-13  # a few hundred ulp: sums of at most a few hundred terms of order one
 
@@ -347,7 +348,7 @@ def test_file_round_trip_is_exact(name, suffix, tmp_path):
 def test_base_network_round_trip(suffix, tmp_path):
     path = tmp_path / f"base{suffix}"
     W, lam = np.random.default_rng(0).standard_normal((3, 5)), [1.0, 2.0, -3.0]
-    lrft.save_weights(path, W, lam, activation="tanh", neuron_scale=0.1, output_scale=1 / 3)
+    save_weights(path, W, lam, activation="tanh", neuron_scale=0.1, output_scale=1 / 3)
     base = lrft.load_weights(path)
     assert base.W.tobytes() == W.tobytes()
     assert base.lam.tolist() == lam
