@@ -98,7 +98,7 @@ def directions(rho: int, d: int, rank: int, parallel: float, seed: int) -> Float
 def embedding(d: int, size: int, seed: int) -> Floats:
     """Draw the basis Q of S as orthonormal rows (size, d), uniformly distributed."""
     _checks.memory(
-        f"the basis of shape ({d}, {size})", 16 * d * size, "simulate with engine='reduced'"
+        f"the basis of shape ({d}, {size})", 8 * d * size, "simulate with engine='reduced'"
     )
     rows = np.empty((size, d))
     for j in range(size):
@@ -107,12 +107,11 @@ def embedding(d: int, size: int, seed: int) -> Floats:
 
 
 def orthonormal_rows(rows: Floats) -> Floats:
-    """Apply Gram–Schmidt with one repetition: the QR factor with positive diagonal.
+    """Apply Gram–Schmidt with one repetition, in place: QR with a positive diagonal.
 
     Written with einsum rather than LAPACK so that the bits do not depend on the number of
     threads of the linear-algebra library.
     """
-    rows = rows.copy()
     for j, row in enumerate(rows):
         for _ in range(2):
             if j:
