@@ -30,12 +30,16 @@ def _outside(rows: np.ndarray, v: np.ndarray) -> np.ndarray:
 
 
 def written_out(p: Problem, inputs: np.ndarray) -> np.ndarray:
-    """Overlaps along `inputs` (steps, d), from projectors and gradients as the paper writes them."""
+    """Overlaps along `inputs` (steps, d), projectors and gradients as the paper writes them."""
     u_hat, c_hat = p.u0, p.c0
     overlaps = [p.u @ u_hat]
     for x in inputs:
-        target = p.lam @ _sigma(p.activation, p.neuron_scale * (p.W + p.xi * np.outer(p.c, p.u)) @ x)[0]
-        value, slope = _sigma(p.activation, p.neuron_scale * (p.W + p.xi * np.outer(c_hat, u_hat)) @ x)
+        target = (
+            p.lam @ _sigma(p.activation, p.neuron_scale * (p.W + p.xi * np.outer(p.c, p.u)) @ x)[0]
+        )
+        value, slope = _sigma(
+            p.activation, p.neuron_scale * (p.W + p.xi * np.outer(c_hat, u_hat)) @ x
+        )
         error = p.lam @ value - target
         grad_u = 2 * error * p.neuron_scale * p.xi * (p.lam @ (slope * c_hat)) * x
         grad_c = 2 * error * p.neuron_scale * p.xi * p.lam * slope * (u_hat @ x)
@@ -49,7 +53,7 @@ def written_out(p: Problem, inputs: np.ndarray) -> np.ndarray:
 
 
 def check_given(baseline: Baseline, p: Problem, steps: int = 150) -> float:
-    """Largest distance of the baseline's path from `written_out` on the same inputs; raises above 1e-9."""
+    """Return the largest gap to `written_out` on the same inputs; raise above 1e-9."""
     inputs = np.random.default_rng(1).standard_normal((steps, p.d))
     expected = written_out(p, inputs)
     path = np.asarray(baseline.load()(p, steps, inputs))
@@ -58,22 +62,29 @@ def check_given(baseline: Baseline, p: Problem, steps: int = 150) -> float:
     gap = float(np.abs(path - expected[:, None]).max()) if path.shape[0] == steps + 1 else math.inf
     moved = float(np.abs(expected - expected[0]).max())
     if not gap <= 1e-9 or moved < 1e-3:
-        raise WrongAnswer(f"{baseline.name} is wrong: off by {gap:.1e} on a path that moves by {moved:.1e}")
+        raise WrongAnswer(
+            f"{baseline.name} is off by {gap:.1e} on a path that moves by {moved:.1e}"
+        )
     return gap
 
 
 def check_law(baseline: Baseline, p: Problem, steps: int = 192, seeds: int = 48) -> float:
-    """z-score between last overlaps from the baseline's own samples and from `written_out`; raises above 5.
+    """Return the z-score of last overlaps, own samples against `written_out`; raise above 5.
 
-    Also raises unless the spreads agree within a factor of two and different seeds give different paths.
+    Also raise unless the spreads agree within a factor of two and different seeds give different
+    paths.
     """
     run = baseline.load()
-    ours = np.concatenate([np.atleast_1d(run(replace(p, seed=100 + s), steps)[-1]) for s in range(seeds)])
+    ours = np.concatenate(
+        [np.atleast_1d(run(replace(p, seed=100 + s), steps)[-1]) for s in range(seeds)]
+    )
     rng = np.random.default_rng(2)
     theirs = np.array([written_out(p, rng.standard_normal((steps, p.d)))[-1] for _ in range(seeds)])
     spread = math.hypot(ours.std() / math.sqrt(ours.size), theirs.std() / math.sqrt(theirs.size))
     score = float(abs(ours.mean() - theirs.mean()) / spread)
     ratio = float(ours.std() / theirs.std())
     if not (score < 5 and 0.5 < ratio < 2):
-        raise WrongAnswer(f"{baseline.name} has the wrong law: mean off by {score:.1f} se, spread ratio {ratio:.2f}")
+        raise WrongAnswer(
+            f"{baseline.name}: mean off by {score:.1f} standard errors, spread ratio {ratio:.2f}"
+        )
     return score

@@ -1,10 +1,12 @@
 """Numba: the whole loop compiled, normals included.
 
-A NumPy `Generator` used inside compiled code is the fastest source found: its ziggurat is compiled in place, so a
-normal from SFC64 takes about 2.7 ns where NumPy's own fill takes 7.2 and Numba's `np.random.standard_normal` 25.
+A NumPy `Generator` used inside compiled code is the fastest source found: its ziggurat is compiled
+in place, so a normal from SFC64 takes about 2.7 ns where NumPy's own fill takes 7.2 and Numba's
+`np.random.standard_normal` 25.
 
-Inside compiled code BLAS gives the products, as it does in NumPy.  ``fastmath`` stays off: all tools here keep
-IEEE arithmetic, except that the sums of length d may be reordered (BLAS reorders them too).
+Inside compiled code BLAS gives the products, as it does in NumPy.  ``fastmath`` stays off: all
+tools here keep IEEE arithmetic, except that the sums of length d may be reordered (BLAS reorders
+them too).
 """
 
 from __future__ import annotations
@@ -95,10 +97,21 @@ def _loop(kind, rng, inputs, W, lam, c, u, c_hat, u_hat, s, xi, lr, joint, steps
 def loop(p: Problem, steps: int, inputs: np.ndarray | None = None) -> np.ndarray:
     """All sample by sample in one compiled loop."""
     return _loop(
-        KINDS[p.activation], np.random.Generator(np.random.SFC64(p.seed)),
-        np.empty((0, 0)) if inputs is None else inputs, p.W, p.lam, p.c, p.u, p.c0.copy(), p.u0.copy(),
-        p.neuron_scale, p.xi, p.lr, p.joint, steps,
-    )  # fmt: skip
+        KINDS[p.activation],
+        np.random.Generator(np.random.SFC64(p.seed)),
+        np.empty((0, 0)) if inputs is None else inputs,
+        p.W,
+        p.lam,
+        p.c,
+        p.u,
+        p.c0.copy(),
+        p.u0.copy(),
+        p.neuron_scale,
+        p.xi,
+        p.lr,
+        p.joint,
+        steps,
+    )
 
 
 @numba.njit
@@ -136,7 +149,19 @@ def _blocked(kind, rng, inputs, W_and_u, W, lam, c, u, c_hat, u_hat, s, xi, lr, 
 def blocked(p: Problem, steps: int, inputs: np.ndarray | None = None) -> np.ndarray:
     """Fields and projected samples by block, still in one compiled function."""
     return _blocked(
-        KINDS[p.activation], np.random.Generator(np.random.SFC64(p.seed)),
-        np.empty((0, 0)) if inputs is None else inputs, np.vstack([p.W, p.u]), p.W, p.lam, p.c, p.u,
-        p.c0.copy(), p.u0.copy(), p.neuron_scale, p.xi, p.lr, p.joint, steps,
-    )  # fmt: skip
+        KINDS[p.activation],
+        np.random.Generator(np.random.SFC64(p.seed)),
+        np.empty((0, 0)) if inputs is None else inputs,
+        np.vstack([p.W, p.u]),
+        p.W,
+        p.lam,
+        p.c,
+        p.u,
+        p.c0.copy(),
+        p.u0.copy(),
+        p.neuron_scale,
+        p.xi,
+        p.lr,
+        p.joint,
+        steps,
+    )

@@ -50,7 +50,7 @@ def _blocks(p: Problem, steps: int, inputs: np.ndarray | None):
 
 
 def loop(p: Problem, steps: int, inputs: np.ndarray | None = None) -> np.ndarray:
-    """Sample by sample; W x is computed once for teacher, student and projection, temporaries of length d avoided."""
+    """Sample by sample; W x is computed once for teacher, student and projection."""
     sigma = ACTIVATIONS[p.activation]
     W, u_hat, c_hat = p.W, p.u0.copy(), p.c0.copy()
     teacher, student = p.neuron_scale * p.xi * p.c, p.neuron_scale * p.xi * c_hat
@@ -88,7 +88,7 @@ def _move_c(p: Problem, c_hat: np.ndarray, move: np.ndarray) -> tuple[np.ndarray
 
 
 def blocked(p: Problem, steps: int, inputs: np.ndarray | None = None) -> np.ndarray:
-    """Fields, targets and projected samples by block; only the student's own work is left in the loop."""
+    """Fields, targets and projected samples by block; the loop does the student's own work."""
     sigma = ACTIVATIONS[p.activation]
     W_and_u = np.vstack([p.W, p.u])
     u_hat, c_hat = p.u0.copy(), p.c0.copy()
@@ -112,7 +112,7 @@ def blocked(p: Problem, steps: int, inputs: np.ndarray | None = None) -> np.ndar
             value, slope = sigma(Z[j] + student * q)
             residual = scale * (float(p.lam @ value) - targets[j])
             g = residual * float(weights @ slope)
-            # |u_hat - g (x - q u_hat)|² = 1 + g² (|x|² - q²) for a unit u_hat; made exact at the block's end
+            # |u_hat - g (x - q u_hat)|² = 1 + g² (|x|² - q²) ; made exact at the block's end
             shrink = 1 / math.sqrt(1 + g * g * (squares[j] - q * q))
             np.multiply(x, g * shrink, out=step)
             u_hat *= (1 + g * q) * shrink
@@ -128,8 +128,10 @@ def blocked(p: Problem, steps: int, inputs: np.ndarray | None = None) -> np.ndar
     return overlaps
 
 
-def batched(p: Problem, steps: int, inputs: np.ndarray | None = None, chains: int = 64) -> np.ndarray:
-    """64 chains in step; returns (steps + 1, chains).  Given `inputs` (steps, d) move every chain alike."""
+def batched(
+    p: Problem, steps: int, inputs: np.ndarray | None = None, chains: int = 64
+) -> np.ndarray:
+    """64 chains in step, as (steps + 1, chains); given `inputs` (steps, d) move all alike."""
     sigma = ACTIVATIONS[p.activation]
     rng = np.random.Generator(np.random.SFC64(p.seed))
     W_and_u = np.ascontiguousarray(np.vstack([p.W, p.u]).T)

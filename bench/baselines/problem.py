@@ -49,9 +49,15 @@ class Problem:
 
     @classmethod
     def sample(
-        cls, d: int, k: int, activation: str = "relu", joint: bool = False, delta: float = 0.2, seed: int = 0
+        cls,
+        d: int,
+        k: int,
+        activation: str = "relu",
+        joint: bool = False,
+        delta: float = 0.2,
+        seed: int = 0,
     ) -> Problem:
-        """Draw the paper's task: orthonormal features, quantised c, ξ = √k, unit neurons, λ = 1/√k, rate δ/d."""
+        """Draw orthonormal W, quantised c, ξ = √k, unit neurons, λ = 1/√k; the rate is δ/d."""
         rng = np.random.default_rng(seed)
         basis = np.linalg.qr(rng.standard_normal((d, k + 2)))[0].T
         W, u, start = np.ascontiguousarray(basis[:k]), basis[k].copy(), basis[k + 1].copy()
@@ -61,6 +67,16 @@ class Problem:
         c0 = c.copy()
         c0[: k // 4] *= -1  # a frozen c_hat that is not c
         return cls(
-            W, np.full(k, 1 / np.sqrt(k)), c, u, c0, u0,
-            xi=math.sqrt(k), neuron_scale=1 / math.sqrt(2.0), lr=delta / d, activation=activation, joint=joint, seed=seed,
-        )  # fmt: skip
+            W,
+            np.full(k, 1 / np.sqrt(k)),
+            c,
+            u,
+            c0,
+            u0,
+            xi=math.sqrt(k),
+            neuron_scale=1 / math.sqrt(2.0),
+            lr=delta / d,
+            activation=activation,
+            joint=joint,
+            seed=seed,
+        )

@@ -1,6 +1,7 @@
 """PyTorch: an eager loop over samples, and the same step through `torch.compile`.
 
-The gradient is written out: automatic differentiation of a two-line network costs several times the step.
+The gradient is written out: automatic differentiation of a two-line network costs several times the
+step.
 """
 
 from __future__ import annotations
@@ -75,7 +76,18 @@ def _drive(step, p: Problem, steps: int, inputs: np.ndarray | None) -> np.ndarra
         path = []
         for x in X.unbind():
             u_hat, c_hat, m = step(
-                p.activation, p.joint, x, u_hat, c_hat, W, u, teacher, lam, p.neuron_scale, factor, 2 * p.lr
+                p.activation,
+                p.joint,
+                x,
+                u_hat,
+                c_hat,
+                W,
+                u,
+                teacher,
+                lam,
+                p.neuron_scale,
+                factor,
+                2 * p.lr,
             )
             path.append(m)
         overlaps[first + 1 : first + 1 + count] = torch.stack(path)

@@ -1,7 +1,8 @@
-"""What `lrft bench` runs: `lrft` beside what a user would write instead, and beside what the machine allows.
+"""What `lrft bench` runs: `lrft` beside what a user would write, and what the machine allows.
 
-Every case checks its answers before it is timed; contenders take turns in interleaved rounds; ratios are medians over
-rounds with a band.  The cases of the quick table take less than a minute, all of them several.
+Every case checks its answers before it is timed; contenders take turns in interleaved rounds;
+ratios are medians over rounds with a band.  The cases of the quick table take less than a minute,
+all of them several.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ __all__ = ["Case", "cases", "goals", "run", "table"]
 
 
 def cases(full: bool = False, only: str | None = None) -> tuple[Case, ...]:
-    """The benchmarks, in the order of the table.
+    """Return the benchmarks, in the order of the table.
 
     Parameters
     ----------
@@ -39,7 +40,9 @@ def cases(full: bool = False, only: str | None = None) -> tuple[Case, ...]:
     if only is not None:
         chosen = tuple(c for c in every if only in c.name or only == c.group)
         if not chosen:
-            raise ValueError(f"only must match a case; {only!r} is in none of {[c.name for c in every]}")
+            raise ValueError(
+                f"only must match a case; {only!r} is in none of {[c.name for c in every]}"
+            )
         return chosen
     return tuple(c for c in every if full or c.quick)
 

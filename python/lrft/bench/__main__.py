@@ -1,4 +1,4 @@
-"""`python -m lrft.bench`: run the benchmarks with every tool at one thread, print the table, write the JSON."""
+"""`python -m lrft.bench`: time with every tool at one thread, print the table, write the JSON."""
 
 from __future__ import annotations
 
@@ -15,13 +15,25 @@ from lrft.bench.environment import cpu, one_thread_environment, slug
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; the exit code is 1 if something computes a wrong answer, 2 for a wrong argument."""
-    parser = argparse.ArgumentParser(prog="lrft bench", description="Time lrft beside what a user would write instead.")
-    parser.add_argument("--full", action="store_true", help="every case, not only those of the quick table")
-    parser.add_argument("--only", metavar="TEXT", help="only cases whose name contains TEXT, or of group TEXT")
+    """Run the command; return 1 for a wrong answer; a wrong argument exits with 2."""
+    parser = argparse.ArgumentParser(
+        prog="lrft bench", description="Time lrft beside what a user would write instead."
+    )
+    parser.add_argument(
+        "--full", action="store_true", help="every case, not only those of the quick table"
+    )
+    parser.add_argument(
+        "--only", metavar="TEXT", help="only cases whose name contains TEXT, or of group TEXT"
+    )
     parser.add_argument("--rounds", type=int, help="interleaved rounds (default 5, with --full 9)")
-    parser.add_argument("--seconds", type=float, help="time of one contender in a round (default 0.03, with --full 0.1)")
-    parser.add_argument("--out", type=Path, default=Path(), help="folder of the JSON (default: the current one)")
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        help="time of one contender in a round (default 0.03, with --full 0.1)",
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path(), help="folder of the JSON (default: the current one)"
+    )
     options = parser.parse_args(arguments)
     rounds = (9 if options.full else 5) if options.rounds is None else options.rounds
     seconds = (0.1 if options.full else 0.03) if options.seconds is None else options.seconds
@@ -34,7 +46,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not options.out.is_dir():
         parser.error(f"--out must be an existing folder, got {options.out}")
     try:
-        report = run(chosen, rounds, seconds, progress=lambda name: print(f"... {name}", file=sys.stderr, flush=True))
+        report = run(
+            chosen,
+            rounds,
+            seconds,
+            progress=lambda name: print(f"... {name}", file=sys.stderr, flush=True),
+        )
     except AssertionError as error:
         print(f"a benchmark computes something wrong: {error}", file=sys.stderr)
         return 1
@@ -51,9 +68,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def in_one_thread(arguments: Sequence[str]) -> int:
-    """Run `main` in a process whose libraries start with one thread: that cannot be changed once they are loaded."""
+    """Run `main` in a process whose libraries start with one thread: later is too late."""
     return subprocess.run(
-        [sys.executable, "-m", "lrft.bench", *arguments], env=one_thread_environment() | {"LRFT_BENCH": "1"}, check=False
+        [sys.executable, "-m", "lrft.bench", *arguments],
+        env=one_thread_environment() | {"LRFT_BENCH": "1"},
+        check=False,
     ).returncode
 
 

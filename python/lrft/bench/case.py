@@ -1,10 +1,10 @@
-"""What one benchmark is: something `lrft` does, what else does it, its physical limit, and a check of the answer."""
+"""What a benchmark is: what `lrft` does, what else does it, its limit, a check of the answer."""
 
 from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from lrft.bench.interleave import Contender, interleave, ratio
@@ -21,12 +21,13 @@ class Contest:
     ours : Contender
         What `lrft` does.
     others : sequence of (Contender, str)
-        What it is compared with, each with its kind: "loop", "blocked", "batched", or "self" for `lrft` itself
-        under other conditions.
+        What it is compared with, each with its kind: "loop", "blocked", "batched", or "self" for
+        `lrft` itself under other conditions.
     limit : Contender or None
         The unavoidable parts of the same work alone.
     check : callable
-        Raises AssertionError if any contender computes something wrong; called before anything is timed.
+        Raises AssertionError if any contender computes something wrong; called before anything is
+        timed.
     """
 
     ours: Contender
@@ -67,11 +68,10 @@ class Case:
     quick: bool = False
     all_cores: bool = False
     note: str = ""
-    tags: frozenset[str] = field(default_factory=frozenset)
 
 
 def measure(case: Case, rounds: int, seconds: float) -> dict[str, Any]:
-    """Check, then time, one case; the result is a row of the report, in JSON values and nanoseconds.
+    """Check, then time, one case; return a row of the report, in JSON values and nanoseconds.
 
     Raises
     ------
@@ -100,7 +100,11 @@ def measure(case: Case, rounds: int, seconds: float) -> dict[str, Any]:
     if contest.limit is not None:
         limit = times[contest.limit.name]
         share = ratio(limit, ours)
-        row["limit"] = _timing(limit) | {"share": share.median, "low": share.low, "high": share.high}
+        row["limit"] = _timing(limit) | {
+            "share": share.median,
+            "low": share.low,
+            "high": share.high,
+        }
     for contender, kind in contest.others:
         theirs = times[contender.name]
         r = ratio(theirs, ours)

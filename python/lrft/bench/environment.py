@@ -1,4 +1,4 @@
-"""Where the numbers come from: CPU, compiler, flags and versions, and how threads are kept at one."""
+"""Where the numbers come from: CPU, compiler, flags, versions; and how threads are kept at one."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _PACKAGES = ("lrft", "numpy", "scipy", "numba", "jax", "jaxlib", "torch", "threa
 
 
 def one_thread_environment() -> dict[str, str]:
-    """A copy of the environment in which every tool starts with one thread (lrft takes its own from `threads`)."""
+    """Return the environment in which every tool starts with one thread."""
     environment = dict(os.environ)
     environment.update(dict.fromkeys(_THREAD_VARIABLES, "1"))
     return environment
@@ -45,10 +45,13 @@ def one_core() -> Iterator[None]:
 
 
 def cpu() -> str:
-    """The processor's name as the system gives it."""
+    """Return the processor's name as the system gives it."""
     with contextlib.suppress(OSError):
         text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-        fields = {key.strip(): value.strip() for key, _, value in (s.partition(":") for s in text.splitlines())}
+        fields = {
+            key.strip(): value.strip()
+            for key, _, value in (s.partition(":") for s in text.splitlines())
+        }
         if "model name" in fields:
             family, model = fields.get("cpu family", "?"), fields.get("model", "?")
             return f"{fields['model name']} (family {family}, model {model})"
@@ -56,10 +59,14 @@ def cpu() -> str:
 
 
 def vector_sets() -> list[str]:
-    """The vector instruction sets that matter here, of those the CPU has."""
+    """List the vector instruction sets that matter here, of those the CPU has."""
     with contextlib.suppress(OSError):
         words = set(Path("/proc/cpuinfo").read_text(encoding="utf-8").split())
-        return [name for name in ("sse4_2", "avx", "avx2", "fma", "avx512f", "avx512dq", "avx512ifma") if name in words]
+        return [
+            name
+            for name in ("sse4_2", "avx", "avx2", "fma", "avx512f", "avx512dq", "avx512ifma")
+            if name in words
+        ]
     return []
 
 
@@ -75,7 +82,9 @@ def describe() -> dict[str, object]:
     return {
         "cpu": cpu(),
         "vector_sets": vector_sets(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else os.cpu_count(),
         "system": f"{platform.system()} {platform.machine()}",
         "python": f"{platform.python_implementation()} {sys.version.split()[0]}",
         "lrft": build,

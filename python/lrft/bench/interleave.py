@@ -1,6 +1,7 @@
-"""Fair timing on a machine that others use too: contenders take turns, and ratios are taken within a round.
+"""Fair timing on a machine that others use too: contenders take turns, ratios within a round.
 
-A slow spell of the machine then hits all contenders of a round alike and leaves their ratio nearly as it was.
+A slow spell of the machine then hits all contenders of a round alike and leaves their ratio nearly
+as it was.
 """
 
 from __future__ import annotations
@@ -22,12 +23,13 @@ class Contender:
     name : str
         What it is called in tables.
     call : callable
-        ``call(n)`` does ``n`` units of work.  It may return the seconds it took by its own clock; if it returns
-        anything that is not a float, the call is timed from outside.
+        ``call(n)`` does ``n`` units of work.  It may return the seconds it took by its own clock;
+        if it returns anything that is not a float, the call is timed from outside.
     multiple : int
         `n` is a multiple of this; one call does at least so many units.
     per_call : int
-        Calls do this many units for every one asked for (64 for a loop that moves 64 chains a step).
+        Calls do this many units for every one asked for (64 for a loop that moves 64 chains a
+        step).
     """
 
     name: str
@@ -57,7 +59,8 @@ def interleave(
     rounds : int
         How many rounds; at least 1.
     seconds : float
-        Roughly how long one call lasts; the amount of work is chosen accordingly, before the first round.
+        Roughly how long one call lasts; the amount of work is chosen accordingly, before the first
+        round.
 
     Returns
     -------
@@ -71,7 +74,8 @@ def interleave(
 
     Examples
     --------
-    >>> times = interleave([Contender("a", lambda n: 2.0 * n), Contender("b", lambda n: 6.0 * n)], rounds=3)
+    >>> a, b = Contender("a", lambda n: 2.0 * n), Contender("b", lambda n: 6.0 * n)
+    >>> times = interleave([a, b], rounds=3)
     >>> times["a"], ratio(times["b"], times["a"]).median
     ([2.0, 2.0, 2.0], 3.0)
     """
@@ -86,7 +90,9 @@ def interleave(
         order = [(turn + i) % len(contenders) for i in range(len(contenders))]
         for i in order:
             contender = contenders[i]
-            times[contender.name].append(_time(contender, amounts[i]) / (amounts[i] * contender.per_call))
+            times[contender.name].append(
+                _time(contender, amounts[i]) / (amounts[i] * contender.per_call)
+            )
     return times
 
 
@@ -111,7 +117,7 @@ def _time(contender: Contender, amount: int) -> float:
 
 
 def _amount(contender: Contender, seconds: float) -> int:
-    """Units of work that last about `seconds`; the calls made to find out also warm caches and compilers."""
+    """Find the units of work that last about `seconds`; this also warms caches and compilers."""
     amount = contender.multiple
     _time(contender, amount)  # compiles
     elapsed = _time(contender, amount)

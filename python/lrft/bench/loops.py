@@ -14,12 +14,17 @@ _NAME = "lrft_bench_baselines"
 
 
 def directory() -> Path | None:
-    """The folder of the baselines, or None where there is neither a checkout nor a copy.
+    """Return the folder of the baselines, or None where there is neither a checkout nor a copy.
 
-    The copy is ``lrft/_baselines``; a checkout is looked for around the package and in the working directory.
+    The copy is ``lrft/_baselines``; a checkout is looked for around the package and in the working
+    directory.
     """
     here = Path(__file__).resolve()
-    places = [here.parents[1] / "_baselines", here.parents[3] / "bench" / "baselines", Path("bench/baselines")]
+    places = [
+        here.parents[1] / "_baselines",
+        here.parents[3] / "bench" / "baselines",
+        Path("bench/baselines"),
+    ]
     return next((place.resolve() for place in places if (place / "problem.py").is_file()), None)
 
 
@@ -35,7 +40,9 @@ def baselines() -> ModuleType:
         return sys.modules[_NAME]
     folder = directory()
     if folder is None:
-        raise ModuleNotFoundError("the baselines are missing: run from a checkout of lrft, which has bench/baselines")
+        raise ModuleNotFoundError(
+            "the baselines are missing: run from a checkout of lrft, which has bench/baselines"
+        )
     spec = importlib.util.spec_from_file_location(
         _NAME, folder / "__init__.py", submodule_search_locations=[str(folder)]
     )
@@ -48,6 +55,6 @@ def baselines() -> ModuleType:
 
 
 def checker() -> ModuleType:
-    """The module that checks baselines."""
+    """Import the module that checks baselines."""
     baselines()
     return importlib.import_module(f"{_NAME}.check")

@@ -50,13 +50,15 @@ def _normals() -> Contest:
     others = [(Contender("NumPy SFC64", theirs, per_call=_COUNT), "loop")]
     fill = _numba_fill()
     if fill is not None:
-        others.append((Contender("Numba SFC64", partial(fill, generator, out), per_call=_COUNT), "compiled"))
+        others.append(
+            (Contender("Numba SFC64", partial(fill, generator, out), per_call=_COUNT), "compiled")
+        )
     others.append((Contender("lrft in the engine", bare, per_call=_COUNT), "self"))
     return Contest(Contender("lrft", ours, per_call=_COUNT), others, check)
 
 
 def _numba_fill() -> Callable[..., None] | None:
-    """NumPy's SFC64 with its ziggurat compiled by Numba: the fastest way to normals that a Python user has."""
+    """Compile NumPy's ziggurat on SFC64 by Numba: the fastest normals a Python user has."""
     try:
         import numba
     except ImportError:
@@ -72,9 +74,15 @@ def _numba_fill() -> Callable[..., None] | None:
 
 
 NORMALS_CASE = Case(
-    "Gaussian numbers", "random", "normal", _normals, goal=4.0, goal_kinds=("loop",), quick=True,
-    note=f"{_COUNT} a call, against NumPy's fastest generator; Numba compiles NumPy's ziggurat in place.",
-)  # fmt: skip
+    "Gaussian numbers",
+    "random",
+    "normal",
+    _normals,
+    goal=4.0,
+    goal_kinds=("loop",),
+    quick=True,
+    note=f"{_COUNT} a call, against NumPy's fastest; Numba compiles NumPy's ziggurat in place.",
+)
 
 
 def _relu(z: Array) -> tuple[Array, Array]:
@@ -155,14 +163,25 @@ def _activation(name: str, numpy_form: Callable[[Array], tuple[Array, Array]]) -
 
 
 _FORMS: dict[str, Callable[[Array], tuple[Array, Array]]] = {
-    "relu": _relu, "erf": _erf, "tanh": _tanh, "sigmoid": _sigmoid, "gelu": _gelu, "silu": _silu,
-    "softplus": _softplus, "quadratic": _quadratic, "he3": _he3,
-}  # fmt: skip
+    "relu": _relu,
+    "erf": _erf,
+    "tanh": _tanh,
+    "sigmoid": _sigmoid,
+    "gelu": _gelu,
+    "silu": _silu,
+    "softplus": _softplus,
+    "quadratic": _quadratic,
+    "he3": _he3,
+}
 
 ACTIVATION_CASES = tuple(
     Case(
-        f"σ and σ' of {name}", "activation", "value", partial(_activation, name, form),
-        quick=name in ("tanh", "gelu"), note="Both values, 8192 arguments a call.",
+        f"σ and σ' of {name}",
+        "activation",
+        "value",
+        partial(_activation, name, form),
+        quick=name in ("tanh", "gelu"),
+        note="Both values, 8192 arguments a call.",
     )
     for name, form in _FORMS.items()
-)  # fmt: skip
+)

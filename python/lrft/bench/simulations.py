@@ -29,22 +29,37 @@ def _task(problem: Any) -> Any:
     import lrft
 
     return lrft.Task(
-        W=problem.W, lam=problem.lam, c=problem.c, u=problem.u, xi=problem.xi,
-        activation=problem.activation, neuron_scale=problem.neuron_scale,
-    )  # fmt: skip
+        W=problem.W,
+        lam=problem.lam,
+        c=problem.c,
+        u=problem.u,
+        xi=problem.xi,
+        activation=problem.activation,
+        neuron_scale=problem.neuron_scale,
+    )
 
 
 def _training(problem: Any, steps: int, record: Any = None) -> Any:
     import lrft
 
-    student = lrft.RankOne(train_c=problem.joint, orthogonal=True, c_init=problem.c0, u_init=problem.u0)
-    return lrft.Training(student=student, lr=problem.lr, steps=steps, record=[0, steps] if record is None else record)
+    student = lrft.RankOne(
+        train_c=problem.joint, orthogonal=True, c_init=problem.c0, u_init=problem.u0
+    )
+    return lrft.Training(
+        student=student, lr=problem.lr, steps=steps, record=[0, steps] if record is None else record
+    )
 
 
 def _simulator(
-    name: str, problem: Any, engine: str, replicas: int, threads: int = 1, task: Any = None, multiple: int = 256
+    name: str,
+    problem: Any,
+    engine: str,
+    replicas: int,
+    threads: int = 1,
+    task: Any = None,
+    multiple: int = 256,
 ) -> Contender:
-    """`lrft.simulate` as a user calls it: results assembled, overlap and exact loss recorded at both ends."""
+    """`lrft.simulate` as a user calls it: overlap and exact loss recorded at both ends."""
     import lrft
 
     task = _task(problem) if task is None else task
@@ -57,8 +72,10 @@ def _simulator(
 
 
 @cache
-def _loops(problem_key: tuple[int, int, str, bool], thorough: bool = True) -> tuple[tuple[Contender, str], ...]:
-    """The baselines that are installed and right, as contenders; wrong ones raise AssertionError."""
+def _loops(
+    problem_key: tuple[int, int, str, bool], thorough: bool = True
+) -> tuple[tuple[Contender, str], ...]:
+    """Return the baselines that are installed; raise AssertionError if one is wrong."""
     problem = _problem(*problem_key)
     ready = []
     for baseline in loops.baselines().installed():
@@ -72,22 +89,31 @@ def _loops(problem_key: tuple[int, int, str, bool], thorough: bool = True) -> tu
         except Exception as error:
             if not baseline.optional:
                 raise
-            print(f"{baseline.name} left out: {type(error).__name__}: {error}"[:200], file=sys.stderr)
+            print(
+                f"{baseline.name} left out: {type(error).__name__}: {error}"[:200], file=sys.stderr
+            )
             continue
         multiple = 16 if baseline.chains > 1 else 256
         call = partial(run, problem)
-        ready.append((Contender(baseline.name, call, multiple=multiple, per_call=baseline.chains), baseline.kind))
+        ready.append(
+            (
+                Contender(baseline.name, call, multiple=multiple, per_call=baseline.chains),
+                baseline.kind,
+            )
+        )
     return tuple(ready)
 
 
 def _check_path(problem: Any) -> None:
-    """The ambient engine, sample by sample, against Eq. 4 written out on the same samples."""
+    """Hold the ambient engine, sample by sample, against Eq. 4 written out."""
     import lrft
 
     inputs = np.stack([lrft.normals(_SEED, 0, t, problem.d) for t in range(_STEPS_CHECKED)])
     expected = loops.checker().written_out(problem, inputs)
     training = _training(problem, _STEPS_CHECKED, list(range(_STEPS_CHECKED + 1)))
-    ds = lrft.simulate(_task(problem), training, replicas=1, seed=_SEED, engine="ambient", threads=1)
+    ds = lrft.simulate(
+        _task(problem), training, replicas=1, seed=_SEED, engine="ambient", threads=1
+    )
     gap = float(np.abs(ds.overlap_u.values[0] - expected).max())
     if not gap <= 1e-9:
         raise AssertionError(f"the ambient engine is off by {gap:.1e}")
@@ -100,21 +126,26 @@ def _check_law(problem: Any, task: Any = None, steps: int = 512) -> None:
     task = _task(problem) if task is None else task
     last = [
         lrft.simulate(task, _training(problem, steps), replicas=_LANES, seed=seed, engine=engine)
-        .overlap_u.isel(step=-1).values
+        .overlap_u.isel(step=-1)
+        .values
         for engine, seed in (("reduced", _SEED), ("ambient", _SEED + 1))
-    ]  # fmt: skip
+    ]
     reduced, ambient = last
     score = abs(reduced.mean() - ambient.mean()) / math.hypot(reduced.std() / 8, ambient.std() / 8)
     spread = reduced.std() / ambient.std()
     if not (score < 5 and 0.5 < spread < 2):
-        raise AssertionError(f"reduced against ambient: mean {score:.1f} standard errors off, spread ratio {spread:.2f}")
+        raise AssertionError(
+            f"reduced and ambient: means {score:.1f} se apart, spread ratio {spread:.2f}"
+        )
 
 
 def _ambient(d: int, k: int, activation: str, joint: bool, thorough: bool) -> Contest:
     from lrft import _core
 
     problem = _problem(d, k, activation, joint)
-    limit = Contender("limit", lambda steps: float(_core.limits.block(d, k, 1, steps)), multiple=256)
+    limit = Contender(
+        "limit", lambda steps: float(_core.limits.block(d, k, 1, steps)), multiple=256
+    )
     return Contest(
         _simulator("lrft", problem, "ambient", 1),
         _loops((d, k, activation, joint), thorough),
@@ -140,9 +171,17 @@ def _reduced(k: int, joint: bool, features: str, thorough: bool) -> Contest:
         import lrft
 
         task = lrft.Task.sample(
-            d=1000, k=k, xi=math.sqrt(k), activation="relu", features="sphere", c=problem.c, u="orthogonal",
-            lam=problem.lam, normalization="unit", seed=0,
-        )  # fmt: skip
+            d=1000,
+            k=k,
+            xi=math.sqrt(k),
+            activation="relu",
+            features="sphere",
+            c=problem.c,
+            u="orthogonal",
+            lam=problem.lam,
+            normalization="unit",
+            seed=0,
+        )
         problem = _start_free(problem)
     return Contest(
         _simulator("lrft", problem, "reduced", _LANES, task=task),
@@ -153,7 +192,7 @@ def _reduced(k: int, joint: bool, features: str, thorough: bool) -> Contest:
 
 
 def _start_free(problem: Any) -> Any:
-    """The same rates with a start that any task accepts: û uniform, orthogonal to that task's features."""
+    """Return the problem with a start that any task accepts."""
     from dataclasses import replace
 
     return replace(problem, u0="uniform")
@@ -164,9 +203,17 @@ def _any_dimension(k: int) -> Contest:
 
     def at(d: int) -> Any:
         return lrft.Task.sample(
-            d=d, k=k, xi=math.sqrt(k), activation="relu", features="orthonormal", c="quantized",
-            u="orthogonal", lam="ones", normalization="unit", seed=0,
-        )  # fmt: skip
+            d=d,
+            k=k,
+            xi=math.sqrt(k),
+            activation="relu",
+            features="orthonormal",
+            c="quantized",
+            u="orthogonal",
+            lam="ones",
+            normalization="unit",
+            seed=0,
+        )
 
     problem = _start_free(_problem(1000, k, "relu", False))
     large, small = at(10_000_000), at(100)
@@ -188,7 +235,14 @@ def _threads(engine: str, d: int, k: int) -> Contest:
 
     def check() -> None:
         one, two = (
-            lrft.simulate(_task(problem), _training(problem, 700), replicas=16, seed=_SEED, engine=engine, threads=n)
+            lrft.simulate(
+                _task(problem),
+                _training(problem, 700),
+                replicas=16,
+                seed=_SEED,
+                engine=engine,
+                threads=n,
+            )
             for n in (1, 2)
         )
         if not np.array_equal(one.overlap_u.values, two.overlap_u.values):
@@ -202,7 +256,7 @@ def _threads(engine: str, d: int, k: int) -> Contest:
 
 
 def _whole_run(engine: str, steps: int, thorough: bool) -> Contest:
-    """Everything a user waits for: the task's basis, 8 replicas, 200 records with exact losses, the dataset."""
+    """Time all a user waits for: the task's basis, 200 records with losses, the dataset."""
     import lrft
 
     problem = _problem(2000, 50, "relu", True)
@@ -211,7 +265,12 @@ def _whole_run(engine: str, steps: int, thorough: bool) -> Contest:
     def ours(calls: int) -> None:
         for _ in range(calls):
             lrft.simulate(
-                _task(problem), _training(problem, steps, 200), replicas=replicas, seed=_SEED, engine=engine, threads=1
+                _task(problem),
+                _training(problem, steps, 200),
+                replicas=replicas,
+                seed=_SEED,
+                engine=engine,
+                threads=1,
             )
 
     def check() -> None:
@@ -225,62 +284,95 @@ def _whole_run(engine: str, steps: int, thorough: bool) -> Contest:
     )
 
 
-def _cases() -> list[Case]:
-    cases = []
-    for (d, k), goal in (((1000, 16), 6.0), ((2000, 50), 5.0)):
-        for activation, joint in (("relu", False), ("relu", True), ("tanh", False), ("gelu", False)):
-            main = activation == "relu" and not joint
-            quick = main and d == 1000
-            cases.append(
-                Case(
-                    f"ambient step, d = {d}, k = {k}, {activation}, ĉ {'joint' if joint else 'frozen'}",
-                    "ambient", "step", partial(_ambient, d, k, activation, joint, not quick),
-                    goal=goal if main else None, goal_share=0.7 if main else None, quick=quick,
-                    note="One chain, one thread. Limit: the same normals, product and Gram matrix alone.",
-                )
-            )  # fmt: skip
-        cases.append(
-            Case(
-                f"ambient step, d = {d}, k = {k}, joint against frozen", "ambient", "step",
-                partial(_joint_against_frozen, d, k), goal=1 / 1.2, goal_kinds=("self",),
-                note="The ratio is frozen time over joint time.",
-            )
-        )  # fmt: skip
-    for joint, features in ((False, "orthonormal"), (True, "orthonormal"), (False, "sphere")):
-        main = not joint and features == "orthonormal"
-        cases.append(
-            Case(
-                f"reduced step, k = 16, {features} features, ĉ {'joint' if joint else 'frozen'}", "reduced",
-                "replica-step", partial(_reduced, 16, joint, features, False),
-                goal=200.0 if main else None, quick=main,
-                note="64 replicas, one thread, any d; the baselines are at d = 1000 with orthonormal features. "
-                "Limit: normals and activations alone.",
-            )
-        )  # fmt: skip
-    cases.append(
-        Case(
-            "reduced step, k = 16, d = 10⁷ against d = 100", "reduced", "replica-step", partial(_any_dimension, 16),
-            goal=0.9, goal_kinds=("self",), note="The same cost at every dimension.",
-        )
-    )  # fmt: skip
-    for engine, d, k in (("ambient", 1000, 16), ("reduced", 1000, 16)):
-        cases.append(
-            Case(
-                f"16 replicas on two threads, {engine}", "ensemble", "replica-step",
-                partial(_threads, engine, d, k), goal=1.8, goal_kinds=("self",), quick=engine == "ambient",
-                all_cores=True, note="The ratio is one thread over two.",
-            )
-        )  # fmt: skip
-    for engine, steps in (("ambient", 2_000), ("reduced", 20_000)):
-        cases.append(
-            Case(
-                f"whole run, d = 2000, k = 50, joint, {engine}", "whole run", "replica-step",
-                partial(_whole_run, engine, steps, False),
-                note=f"8 replicas of {steps} steps with basis, 200 records, exact losses and dataset; "
-                "the baselines do the steps and overlaps only.",
-            )
-        )  # fmt: skip
-    return cases
+def _ambient_case(d: int, k: int, activation: str, joint: bool, goal: float | None) -> Case:
+    quick = goal is not None and d == 1000
+    return Case(
+        f"ambient, d = {d}, k = {k}, {activation}, {'joint' if joint else 'frozen'}",
+        "ambient",
+        "step",
+        partial(_ambient, d, k, activation, joint, not quick),
+        goal=goal,
+        goal_share=None if goal is None else 0.7,
+        quick=quick,
+        note="One chain. The limit is the same normals, matrix product and Gram matrix alone.",
+    )
 
 
-SIMULATION_CASES = tuple(_cases())
+def _joint_case(d: int, k: int) -> Case:
+    return Case(
+        f"ambient, d = {d}, k = {k}, joint for frozen",
+        "ambient",
+        "step",
+        partial(_joint_against_frozen, d, k),
+        goal=1 / 1.2,
+        goal_kinds=("self",),
+        note="The ratio is the time with ĉ frozen over that with ĉ trained.",
+    )
+
+
+def _reduced_case(k: int, features: str, joint: bool, goal: float | None) -> Case:
+    return Case(
+        f"reduced, k = {k}, {features}, {'joint' if joint else 'frozen'}",
+        "reduced",
+        "replica-step",
+        partial(_reduced, k, joint, features, False),
+        goal=goal,
+        quick=goal is not None,
+        note="64 replicas; the loops are at d = 1000, orthonormal. The limit is the normals and "
+        "activations alone.",
+    )
+
+
+def _threads_case(engine: str) -> Case:
+    return Case(
+        f"{engine}, 16 replicas, two threads",
+        "ensemble",
+        "replica-step",
+        partial(_threads, engine, 1000, 16),
+        goal=1.8,
+        goal_kinds=("self",),
+        quick=engine == "ambient",
+        all_cores=True,
+        note="The ratio is the time on one thread over that on two.",
+    )
+
+
+def _whole_case(engine: str, steps: int) -> Case:
+    return Case(
+        f"whole run, {engine}, d = 2000, k = 50, joint",
+        "whole run",
+        "replica-step",
+        partial(_whole_run, engine, steps, False),
+        note=f"8 replicas of {steps} steps with 200 records, exact losses and the dataset; "
+        "the loops do the steps and overlaps only.",
+    )
+
+
+SIMULATION_CASES = (
+    _ambient_case(1000, 16, "relu", False, 6.0),
+    _ambient_case(1000, 16, "relu", True, None),
+    _ambient_case(1000, 16, "tanh", False, None),
+    _ambient_case(1000, 16, "gelu", False, None),
+    _joint_case(1000, 16),
+    _ambient_case(2000, 50, "relu", False, 5.0),
+    _ambient_case(2000, 50, "relu", True, None),
+    _ambient_case(2000, 50, "tanh", False, None),
+    _ambient_case(2000, 50, "gelu", False, None),
+    _joint_case(2000, 50),
+    _reduced_case(16, "orthonormal", False, 200.0),
+    _reduced_case(16, "orthonormal", True, None),
+    _reduced_case(16, "sphere", False, None),
+    Case(
+        "reduced, k = 16, d = 10⁷ for d = 100",
+        "reduced",
+        "replica-step",
+        partial(_any_dimension, 16),
+        goal=0.9,
+        goal_kinds=("self",),
+        note="The ratio is the time at d = 100 over that at d = 10⁷.",
+    ),
+    _threads_case("ambient"),
+    _threads_case("reduced"),
+    _whole_case("ambient", 2_000),
+    _whole_case("reduced", 20_000),
+)

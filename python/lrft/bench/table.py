@@ -11,20 +11,27 @@ _SINGLE = ("loop", "blocked", "compiled")
 
 
 def fastest(row: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """The fastest single-chain contender of a row, or, where there is none, the first contender."""
+    """Return the fastest single-chain contender of a row; where there is none, the fastest."""
     others: list[Mapping[str, Any]] = row["others"]
     single = [o for o in others if o["kind"] in _SINGLE]
     return min(single or others, key=lambda o: o["ns"], default=None)
 
 
 def goals(row: Mapping[str, Any]) -> list[tuple[str, float, float, bool]]:
-    """The goals of a row: what, the measured value, the goal, and whether it is reached."""
+    """List the goals of a row: what, the value measured, the goal, whether it is reached."""
     found = []
     if row["goal"] is not None:
         rivals = [o for o in row["others"] if o["kind"] in row["goal_kinds"]]
         if rivals:
             rival = min(rivals, key=lambda o: o["ns"])
-            found.append((f"times {rival['name']}", rival["ratio"], row["goal"], rival["ratio"] >= row["goal"]))
+            found.append(
+                (
+                    f"times {rival['name']}",
+                    rival["ratio"],
+                    row["goal"],
+                    rival["ratio"] >= row["goal"],
+                )
+            )
     if row["goal_share"] is not None and row["limit"] is not None:
         share = row["limit"]["share"]
         found.append(("share of the limit", share, row["goal_share"], share >= row["goal_share"]))
@@ -43,7 +50,7 @@ def number(value: float) -> str:
 
 
 def table(report: Mapping[str, Any]) -> str:
-    """All rows: the time of `lrft`, its fastest rival, their ratio with its band, the limit and the share reached."""
+    """Write all rows: time, fastest rival, ratio with its band, limit and share reached."""
     head = ("what", "lrft", "fastest other", "its", "ratio", "band", "limit", "share")
     lines = [head]
     for row in report["rows"]:
@@ -63,7 +70,10 @@ def table(report: Mapping[str, Any]) -> str:
     widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
     left = (0, 2)
     text = [
-        "  ".join(cell.ljust(w) if i in left else cell.rjust(w) for i, (cell, w) in enumerate(zip(line, widths, strict=True)))
+        "  ".join(
+            cell.ljust(w) if i in left else cell.rjust(w)
+            for i, (cell, w) in enumerate(zip(line, widths, strict=True))
+        )
         for line in lines
     ]
     text.insert(1, "-" * len(text[0]))
