@@ -26,7 +26,7 @@ def cases(full: bool = False, only: str | None = None) -> tuple[Case, ...]:
     full : bool
         All of them, rather than those of the quick table.
     only : str, optional
-        Only those (of all) whose name or group contains this.
+        Only those, of all, of this group; or, if it is no group, with this in their name.
 
     Raises
     ------
@@ -35,10 +35,14 @@ def cases(full: bool = False, only: str | None = None) -> tuple[Case, ...]:
     """
     from lrft.bench.parts import ACTIVATION_CASES, NORMALS_CASE
     from lrft.bench.simulations import SIMULATION_CASES
+    from lrft.bench.worker import ISA_CASES
 
-    every = (NORMALS_CASE, *ACTIVATION_CASES, *SIMULATION_CASES)
+    every = (NORMALS_CASE, *ACTIVATION_CASES, *SIMULATION_CASES, *ISA_CASES)
+    groups = {c.group for c in every}
     if only is not None:
-        chosen = tuple(c for c in every if only in c.name or only == c.group)
+        chosen = tuple(
+            c for c in every if only == c.group or (only not in groups and only in c.name)
+        )
         if not chosen:
             raise ValueError(
                 f"only must match a case; {only!r} is in none of {[c.name for c in every]}"

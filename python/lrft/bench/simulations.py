@@ -13,7 +13,7 @@ from lrft.bench import loops
 from lrft.bench.case import Case, Contest
 from lrft.bench.interleave import Contender
 
-__all__ = ["SIMULATION_CASES"]
+__all__ = ["SIMULATION_CASES", "problem_of", "simulator", "task_of", "training_of"]
 
 _SEED = 7
 _STEPS_CHECKED = 150
@@ -21,11 +21,13 @@ _LANES = 64
 
 
 @cache
-def _problem(d: int, k: int, activation: str, joint: bool) -> Any:
+def problem_of(d: int, k: int, activation: str, joint: bool) -> Any:
+    """Draw the baselines' problem of these sizes, once."""
     return loops.baselines().Problem.sample(d, k, activation, joint)
 
 
-def _task(problem: Any) -> Any:
+def task_of(problem: Any) -> Any:
+    """Return it as an `lrft.Task`."""
     import lrft
 
     return lrft.Task(
@@ -39,7 +41,8 @@ def _task(problem: Any) -> Any:
     )
 
 
-def _training(problem: Any, steps: int, record: Any = None) -> Any:
+def training_of(problem: Any, steps: int, record: Any = None) -> Any:
+    """Return its rates and start as an `lrft.Training`; by default both ends are recorded."""
     import lrft
 
     student = lrft.RankOne(
@@ -50,7 +53,7 @@ def _training(problem: Any, steps: int, record: Any = None) -> Any:
     )
 
 
-def _simulator(
+def simulator(
     name: str,
     problem: Any,
     engine: str,
@@ -62,10 +65,10 @@ def _simulator(
     """`lrft.simulate` as a user calls it: overlap and exact loss recorded at both ends."""
     import lrft
 
-    task = _task(problem) if task is None else task
+    task = task_of(problem) if task is None else task
 
     def call(steps: int) -> None:
-        training = _training(problem, steps)
+        training = training_of(problem, steps)
         lrft.simulate(task, training, replicas=replicas, seed=_SEED, engine=engine, threads=threads)
 
     return Contender(name, call, multiple=multiple, per_call=replicas)
@@ -76,7 +79,7 @@ def _loops(
     problem_key: tuple[int, int, str, bool], thorough: bool = True
 ) -> tuple[tuple[Contender, str], ...]:
     """Return the baselines that are installed; raise AssertionError if one is wrong."""
-    problem = _problem(*problem_key)
+    problem = problem_of(*problem_key)
     ready = []
     for baseline in loops.baselines().installed():
         if baseline.slow_to_compile and not thorough:
@@ -110,9 +113,9 @@ def _check_path(problem: Any) -> None:
 
     inputs = np.stack([lrft.normals(_SEED, 0, t, problem.d) for t in range(_STEPS_CHECKED)])
     expected = loops.checker().written_out(problem, inputs)
-    training = _training(problem, _STEPS_CHECKED, list(range(_STEPS_CHECKED + 1)))
+    training = training_of(problem, _STEPS_CHECKED, list(range(_STEPS_CHECKED + 1)))
     ds = lrft.simulate(
-        _task(problem), training, replicas=1, seed=_SEED, engine="ambient", threads=1
+        task_of(problem), training, replicas=1, seed=_SEED, engine="ambient", threads=1
     )
     gap = float(np.abs(ds.overlap_u.values[0] - expected).max())
     if not gap <= 1e-9:
@@ -123,9 +126,9 @@ def _check_law(problem: Any, task: Any = None, steps: int = 512) -> None:
     """Means and spreads of the overlap after `steps`, reduced against ambient, 64 replicas each."""
     import lrft
 
-    task = _task(problem) if task is None else task
+    task = task_of(problem) if task is None else task
     last = [
-        lrft.simulate(task, _training(problem, steps), replicas=_LANES, seed=seed, engine=engine)
+        lrft.simulate(task, training_of(problem, steps), replicas=_LANES, seed=seed, engine=engine)
         .overlap_u.isel(step=-1)
         .values
         for engine, seed in (("reduced", _SEED), ("ambient", _SEED + 1))
@@ -142,12 +145,12 @@ def _check_law(problem: Any, task: Any = None, steps: int = 512) -> None:
 def _ambient(d: int, k: int, activation: str, joint: bool, thorough: bool) -> Contest:
     from lrft import _core
 
-    problem = _problem(d, k, activation, joint)
+    problem = problem_of(d, k, activation, joint)
     limit = Contender(
-        "limit", lambda steps: float(_core.limits.block(d, k, 1, steps)), multiple=256
+        "limit", lambda steps: steps * float(_core.limits.block(d, k, steps, 1)), multiple=256
     )
     return Contest(
-        _simulator("lrft", problem, "ambient", 1),
+        simulator("lrft", problem, "ambient", 1),
         _loops((d, k, activation, joint), thorough),
         partial(_check_path, problem),
         limit,
@@ -155,10 +158,10 @@ def _ambient(d: int, k: int, activation: str, joint: bool, thorough: bool) -> Co
 
 
 def _joint_against_frozen(d: int, k: int) -> Contest:
-    frozen, joint = _problem(d, k, "relu", False), _problem(d, k, "relu", True)
+    frozen, joint = problem_of(d, k, "relu", False), problem_of(d, k, "relu", True)
     return Contest(
-        _simulator("joint", joint, "ambient", 1),
-        [(_simulator("frozen", frozen, "ambient", 1), "self")],
+        simulator("joint", joint, "ambient", 1),
+        [(simulator("frozen", frozen, "ambient", 1), "self")],
         partial(_check_path, joint),
     )
 
@@ -166,7 +169,8 @@ def _joint_against_frozen(d: int, k: int) -> Contest:
 def _reduced(k: int, joint: bool, features: str, thorough: bool) -> Contest:
     from lrft import _core
 
-    problem, task = _problem(1000, k, "relu", joint), None
+    relu = _core.activation("relu", [])
+    problem, task = problem_of(1000, k, "relu", joint), None
     if features == "sphere":
         import lrft
 
@@ -184,10 +188,14 @@ def _reduced(k: int, joint: bool, features: str, thorough: bool) -> Contest:
         )
         problem = _start_free(problem)
     return Contest(
-        _simulator("lrft", problem, "reduced", _LANES, task=task),
+        simulator("lrft", problem, "reduced", _LANES, task=task),
         _loops((1000, k, "relu", joint), thorough),
         partial(_check_law, problem, task),
-        Contender("limit", lambda steps: float(_core.limits.reduced(k, steps)), multiple=256),
+        Contender(
+            "limit",
+            lambda steps: steps * float(_core.limits.reduced(relu, k, steps, 1)),
+            multiple=256,
+        ),
     )
 
 
@@ -215,15 +223,15 @@ def _any_dimension(k: int) -> Contest:
             seed=0,
         )
 
-    problem = _start_free(_problem(1000, k, "relu", False))
+    problem = _start_free(problem_of(1000, k, "relu", False))
     large, small = at(10_000_000), at(100)
 
     def check() -> None:
         _check_law(problem, at(1000))
 
     return Contest(
-        _simulator("d = 10⁷", problem, "reduced", _LANES, task=large),
-        [(_simulator("d = 100", problem, "reduced", _LANES, task=small), "self")],
+        simulator("d = 10⁷", problem, "reduced", _LANES, task=large),
+        [(simulator("d = 100", problem, "reduced", _LANES, task=small), "self")],
         check,
     )
 
@@ -231,13 +239,13 @@ def _any_dimension(k: int) -> Contest:
 def _threads(engine: str, d: int, k: int) -> Contest:
     import lrft
 
-    problem = _problem(d, k, "relu", False)
+    problem = problem_of(d, k, "relu", False)
 
     def check() -> None:
         one, two = (
             lrft.simulate(
-                _task(problem),
-                _training(problem, 700),
+                task_of(problem),
+                training_of(problem, 700),
                 replicas=16,
                 seed=_SEED,
                 engine=engine,
@@ -249,8 +257,8 @@ def _threads(engine: str, d: int, k: int) -> Contest:
             raise AssertionError("two threads give other bits than one")
 
     return Contest(
-        _simulator("two threads", problem, engine, 16, threads=2),
-        [(_simulator("one thread", problem, engine, 16, threads=1), "self")],
+        simulator("two threads", problem, engine, 16, threads=2),
+        [(simulator("one thread", problem, engine, 16, threads=1), "self")],
         check,
     )
 
@@ -259,14 +267,14 @@ def _whole_run(engine: str, steps: int, thorough: bool) -> Contest:
     """Time all a user waits for: the task's basis, 200 records with losses, the dataset."""
     import lrft
 
-    problem = _problem(2000, 50, "relu", True)
+    problem = problem_of(2000, 50, "relu", True)
     replicas = 8
 
     def ours(calls: int) -> None:
         for _ in range(calls):
             lrft.simulate(
-                _task(problem),
-                _training(problem, steps, 200),
+                task_of(problem),
+                training_of(problem, steps, 200),
                 replicas=replicas,
                 seed=_SEED,
                 engine=engine,
