@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -83,7 +84,8 @@ def measure(case: Case, rounds: int, seconds: float) -> dict[str, Any]:
     contenders = [contest.ours, *(c for c, _ in contest.others)]
     if contest.limit is not None:
         contenders.append(contest.limit)
-    times = interleave(contenders, rounds, seconds)
+    clock = time.perf_counter if case.all_cores else time.process_time
+    times = interleave(contenders, rounds, seconds, clock)
     ours = times[contest.ours.name]
     row: dict[str, Any] = {
         "name": case.name,

@@ -48,7 +48,10 @@ class Ratio:
 
 
 def interleave(
-    contenders: Sequence[Contender], rounds: int = 7, seconds: float = 0.05
+    contenders: Sequence[Contender],
+    rounds: int = 7,
+    seconds: float = 0.05,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> dict[str, list[float]]:
     """Time all contenders in rounds, each once a round, in an order that rotates.
 
@@ -61,6 +64,10 @@ def interleave(
     seconds : float
         Roughly how long one call lasts; the amount of work is chosen accordingly, before the first
         round.
+
+    clock : callable
+        What tells the time. For work on one thread `time.process_time` leaves out the time that the
+        system gives to others.
 
     Returns
     -------
@@ -84,14 +91,14 @@ def interleave(
         raise ValueError(f"contenders must have different names, got {names}")
     if rounds < 1:
         raise ValueError(f"rounds must be at least 1, got {rounds}")
-    amounts = [_amount(c, seconds) for c in contenders]
+    amounts = [_amount(c, seconds, clock) for c in contenders]
     times: dict[str, list[float]] = {name: [] for name in names}
     for turn in range(rounds):
         order = [(turn + i) % len(contenders) for i in range(len(contenders))]
         for i in order:
             contender = contenders[i]
             times[contender.name].append(
-                _time(contender, amounts[i]) / (amounts[i] * contender.per_call)
+                _time(contender, amounts[i], clock) / (amounts[i] * contender.per_call)
             )
     return times
 
@@ -109,23 +116,23 @@ def ratio(slower: Sequence[float], faster: Sequence[float]) -> Ratio:
     return Ratio(statistics.median(ratios), ratios[outer], ratios[-1 - outer])
 
 
-def _time(contender: Contender, amount: int) -> float:
-    start = time.perf_counter()
+def _time(contender: Contender, amount: int, clock: Callable[[], float]) -> float:
+    start = clock()
     own = contender.call(amount)
-    elapsed = time.perf_counter() - start
+    elapsed = clock() - start
     return own if isinstance(own, float) else elapsed
 
 
-def _amount(contender: Contender, seconds: float) -> int:
+def _amount(contender: Contender, seconds: float, clock: Callable[[], float]) -> int:
     """Find the units of work that last about `seconds`; this also warms caches and compilers."""
     amount = contender.multiple
-    _time(contender, amount)  # compiles
-    elapsed = _time(contender, amount)
+    _time(contender, amount, clock)  # compiles
+    elapsed = _time(contender, amount, clock)
     while elapsed < seconds / 20:  # too short to extrapolate from
         amount *= 8
-        _time(contender, amount)
-        elapsed = _time(contender, amount)
+        _time(contender, amount, clock)
+        elapsed = _time(contender, amount, clock)
     wanted = max(1, round(amount * seconds / elapsed / contender.multiple)) * contender.multiple
     if wanted != amount:
-        _time(contender, wanted)
+        _time(contender, wanted, clock)
     return wanted

@@ -35,8 +35,8 @@ def _normals() -> Contest:
         for _ in range(calls):
             generator.standard_normal(out=out)
 
-    def bare(calls: int) -> float:
-        return float(_core.limits.normals(_COUNT * calls, 1))
+    def bare(calls: int) -> None:
+        _core.limits.normals(_COUNT * calls, 1)
 
     def check() -> None:
         z = np.concatenate([_core.normals(1, 0, purpose, step, _COUNT) for step in range(64)])

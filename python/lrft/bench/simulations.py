@@ -17,7 +17,8 @@ __all__ = ["SIMULATION_CASES", "problem_of", "simulator", "task_of", "training_o
 
 _SEED = 7
 _STEPS_CHECKED = 150
-_LANES = 64
+_REPLICAS = 64
+_GROUP = 8  # replicas that the reduced space moves side by side
 
 
 @cache
@@ -128,7 +129,9 @@ def _check_law(problem: Any, task: Any = None, steps: int = 512) -> None:
 
     task = task_of(problem) if task is None else task
     last = [
-        lrft.simulate(task, training_of(problem, steps), replicas=_LANES, seed=seed, engine=engine)
+        lrft.simulate(
+            task, training_of(problem, steps), replicas=_REPLICAS, seed=seed, engine=engine
+        )
         .overlap_u.isel(step=-1)
         .values
         for engine, seed in (("reduced", _SEED), ("ambient", _SEED + 1))
@@ -146,14 +149,15 @@ def _ambient(d: int, k: int, activation: str, joint: bool, thorough: bool) -> Co
     from lrft import _core
 
     problem = problem_of(d, k, activation, joint)
-    limit = Contender(
-        "limit", lambda steps: steps * float(_core.limits.block(d, k, steps, 1)), multiple=256
-    )
+
+    def parts_alone(steps: int) -> None:
+        _core.limits.block(d, k, steps, 1)
+
     return Contest(
         simulator("lrft", problem, "ambient", 1),
         _loops((d, k, activation, joint), thorough),
         partial(_check_path, problem),
-        limit,
+        Contender("limit", parts_alone, multiple=256),
     )
 
 
@@ -170,6 +174,10 @@ def _reduced(k: int, joint: bool, features: str, thorough: bool) -> Contest:
     from lrft import _core
 
     relu = _core.activation("relu", [])
+
+    def parts_alone(steps: int) -> None:
+        _core.limits.reduced(relu, k, steps, 1)
+
     problem, task = problem_of(1000, k, "relu", joint), None
     if features == "sphere":
         import lrft
@@ -188,14 +196,10 @@ def _reduced(k: int, joint: bool, features: str, thorough: bool) -> Contest:
         )
         problem = _start_free(problem)
     return Contest(
-        simulator("lrft", problem, "reduced", _LANES, task=task),
+        simulator("lrft", problem, "reduced", _REPLICAS, task=task),
         _loops((1000, k, "relu", joint), thorough),
         partial(_check_law, problem, task),
-        Contender(
-            "limit",
-            lambda steps: steps * float(_core.limits.reduced(relu, k, steps, 1)),
-            multiple=256,
-        ),
+        Contender("limit", parts_alone, multiple=256, per_call=_GROUP),
     )
 
 
@@ -230,8 +234,8 @@ def _any_dimension(k: int) -> Contest:
         _check_law(problem, at(1000))
 
     return Contest(
-        simulator("d = 10⁷", problem, "reduced", _LANES, task=large),
-        [(simulator("d = 100", problem, "reduced", _LANES, task=small), "self")],
+        simulator("d = 10⁷", problem, "reduced", _REPLICAS, task=large),
+        [(simulator("d = 100", problem, "reduced", _REPLICAS, task=small), "self")],
         check,
     )
 

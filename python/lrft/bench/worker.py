@@ -9,6 +9,7 @@ import atexit
 import os
 import subprocess
 import sys
+import time
 from functools import partial
 from itertools import pairwise
 
@@ -18,7 +19,8 @@ from lrft.bench.interleave import Contender
 
 __all__ = ["ISA_CASES"]
 
-_WORK = ("normals", "ambient", "reduced")
+#: what is timed: (units of work a call does at least, replicas)
+_WORK = {"normals": (8192, 1), "ambient": (256, 1), "reduced": (256, 64)}
 
 
 class Worker:
@@ -58,8 +60,10 @@ def _contest(what: str, better: str, worse: str) -> Contest:
     workers = Worker(better), Worker(worse)
 
     def contender(worker: Worker) -> Contender:
-        multiple = 8192 if what == "normals" else 256
-        return Contender(worker.isa, lambda n: float(worker.ask(f"{what} {n}")), multiple=multiple)
+        multiple, each = _WORK[what]
+        return Contender(
+            worker.isa, lambda n: float(worker.ask(f"{what} {n}")), multiple=multiple, per_call=each
+        )
 
     def check() -> None:
         for worker in workers:
@@ -98,8 +102,11 @@ def _serve() -> None:
     from lrft.bench.simulations import problem_of, simulator, task_of, training_of
 
     problem = problem_of(1000, 16, "relu", False)
-    ambient = simulator("ambient", problem, "ambient", 1)
-    reduced = simulator("reduced", problem, "reduced", 64)
+    work = {
+        "normals": lambda n: _core.limits.normals(n, 1),
+        "ambient": simulator("ambient", problem, "ambient", 1).call,
+        "reduced": simulator("reduced", problem, "reduced", 64).call,
+    }
     for line in sys.stdin:
         what, *amount = line.split()
         if what == "isa":
@@ -110,15 +117,10 @@ def _serve() -> None:
             training = training_of(problem, 500)
             ds = lrft.simulate(task_of(problem), training, replicas=1, seed=7, engine="ambient")
             print(repr(float(ds.overlap_u.values[0, -1])), flush=True)
-        elif what == "normals":
-            print(_core.limits.normals(int(amount[0]), 1), flush=True)
         else:
-            import time
-
-            run = ambient if what == "ambient" else reduced
-            start = time.perf_counter()
-            run.call(int(amount[0]))
-            print(time.perf_counter() - start, flush=True)
+            start = time.process_time()
+            work[what](int(amount[0]))
+            print(time.process_time() - start, flush=True)
 
 
 if __name__ == "__main__":
