@@ -18,7 +18,11 @@
 #include <immintrin.h>
 #endif
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define LRFT_INLINE inline  // a sanitizer takes minutes over a function with everything inlined
+#else
 #define LRFT_INLINE inline __attribute__((always_inline))
+#endif
 
 namespace lrft {
 

@@ -108,9 +108,7 @@ def listed(options: Collection[str]) -> str:
     return ", ".join(repr(option) for option in options)
 
 
-def array(
-    name: str, value: object, shape: tuple[int | str, ...] | None = None, *, copy: bool = True
-) -> Floats:
+def array(name: str, value: object, shape: tuple[int | str, ...] | None = None) -> Floats:
     """Copy `value` into a read-only C-contiguous float64 array, all entries finite.
 
     `shape` gives the expected length of each axis; a string stands for any length ≥ 1 and
@@ -131,7 +129,7 @@ def array(
     if shape is not None:
         _check_shape(name, given.shape, shape)
     with np.errstate(over="ignore"):
-        result = np.array(given, dtype=np.float64, order="C", copy=True if copy else None)
+        result = np.array(given, dtype=np.float64, order="C")
     if not np.isfinite(result).all():
         bad = np.argwhere(~np.isfinite(result))[0]
         raise ValueError(
@@ -140,8 +138,7 @@ def array(
     exact = given.dtype.kind == "f" and given.dtype.itemsize <= 8
     if not exact and not _same_numbers(given, result):
         raise ValueError(f"{name} has entries of dtype {given.dtype} that float64 cannot hold")
-    if copy:
-        result.flags.writeable = False
+    result.flags.writeable = False
     return result
 
 

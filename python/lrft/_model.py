@@ -86,6 +86,18 @@ def explain(error: ValidationError) -> str:
     return "; ".join(dict.fromkeys(reasons))
 
 
+def _json(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    return list(value) if isinstance(value, tuple) else value
+
+
+#: To go with :func:`plain` and :func:`named_or_array`.
+AS_JSON = PlainSerializer(_json, when_used="json")
+
+
 def checked(check: Callable[[str, Any], Any]) -> BeforeValidator:
     """Make a validator of a field from a check of (name, value)."""
 
@@ -93,10 +105,6 @@ def checked(check: Callable[[str, Any], Any]) -> BeforeValidator:
         return check(info.field_name or "value", value)
 
     return BeforeValidator(validate)
-
-
-def _list(value: Any) -> Any:
-    return value.tolist() if isinstance(value, np.ndarray) else value
 
 
 def plain(check: Callable[[str, Any], Any]) -> PlainValidator:
@@ -112,7 +120,7 @@ def plain(check: Callable[[str, Any], Any]) -> PlainValidator:
 Vector = Annotated[
     Floats,
     plain(lambda name, value: _checks.array(name, value, ("n",))),
-    PlainSerializer(_list, when_used="json"),
+    AS_JSON,
 ]
 
 
@@ -122,9 +130,9 @@ def named_or_array(*names: str, ndim: int, unit: bool = False, numbers: bool = F
     def check(name: str, value: Any) -> Any:
         if isinstance(value, str):
             return _checks.choice(name, value, names)
-        if numbers and np.ndim(value) == 0 and not isinstance(value, bytes):
+        if numbers and np.isscalar(value):
             return _checks.real(name, value)
-        if np.ndim(value) == 0 and not isinstance(value, np.ndarray):
+        if np.isscalar(value) or value is None:
             raise TypeError(
                 f"{name} must be one of {_checks.listed(names)} or an array, "
                 f"got {_checks.describe(value)}"
@@ -136,9 +144,6 @@ def named_or_array(*names: str, ndim: int, unit: bool = False, numbers: bool = F
 
     return plain(check)
 
-
-#: To go with :func:`named_or_array`.
-AS_LIST = PlainSerializer(_list, when_used="json")
 
 Flag = Annotated[bool, checked(_checks.boolean)]
 Count = Annotated[int, checked(lambda name, value: _checks.integer(name, value, 1))]

@@ -206,9 +206,10 @@ def _draw(axes: Axes, ds: xr.Dataset, values: NDArray[np.float64]) -> list[_End]
     ends = []
     for paths, colour, label in zip(held, _colours(tasks), labels, strict=True):
         alive = np.isfinite(paths).any(axis=0)
-        low, middle, high = np.full((3, len(step)), np.nan)
-        bounds = np.nanpercentile(paths[:, alive], (10, 50, 90), axis=0)
-        low[alive], middle[alive], high[alive] = bounds
+        bounds = np.full((3, len(step)), np.nan)
+        if alive.any():
+            bounds[:, alive] = np.nanpercentile(paths[:, alive], (10, 50, 90), axis=0)
+        low, middle, high = bounds
         if replicas > 1:
             axes.fill_between(step, low, high, color=colour, alpha=0.18, linewidth=0)
         if 1 < replicas <= THIN_LINES:

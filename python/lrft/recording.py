@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from lrft import _checks
-from lrft._model import Model, checked, explain, plain
+from lrft._model import AS_JSON, Model, checked, explain, plain
 
 Integers = NDArray[np.int64]
 
@@ -27,9 +27,11 @@ class Geometric(Model):
         """At most n distinct steps from 0 to `last`; fewer only where `last` has fewer."""
         if self.n > last:
             return np.arange(last + 1, dtype=np.int64)
+        if self.n == 2:
+            return np.array([0, last], dtype=np.int64)
         # Small steps collide when rounded, so take more points until n are distinct: the count
         # grows with the number of points, and a bisection finds where it reaches n.
-        low, high = self.n - 1, 2 * self.n
+        low, high = self.n - 2, 2 * self.n
         while len(_geometric_steps(high, last)) < self.n:
             low, high = high, 2 * high
         while high - low > 1:
@@ -38,7 +40,8 @@ class Geometric(Model):
                 low = middle
             else:
                 high = middle
-        return _geometric_steps(high, last)
+        found = _geometric_steps(high, last)
+        return np.delete(found, slice(1, 1 + len(found) - self.n))
 
 
 def _geometric_steps(points: int, last: int) -> Integers:
@@ -112,6 +115,6 @@ def _loss_thresholds(name: str, value: Any) -> Any:
     return given
 
 
-Record = Annotated[int | tuple[int, ...] | Geometric, plain(_record)]
-Thresholds = Annotated[tuple[float, ...], plain(_thresholds)]
-LossThresholds = Annotated[tuple[float, ...], plain(_loss_thresholds)]
+Record = Annotated[int | tuple[int, ...] | Geometric, plain(_record), AS_JSON]
+Thresholds = Annotated[tuple[float, ...], plain(_thresholds), AS_JSON]
+LossThresholds = Annotated[tuple[float, ...], plain(_loss_thresholds), AS_JSON]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -342,7 +343,10 @@ def load(path: str | os.PathLike[str]) -> xr.Dataset:
     if not Path(path).is_file():
         raise ValueError(f"{where} is not a file")
     try:
-        ds = xr.load_dataset(path, engine="h5netcdf", decode_times=False)
+        with warnings.catch_warnings():
+            # Other people's files make xarray warn before the layout is looked at.
+            warnings.simplefilter("ignore")
+            ds = xr.load_dataset(path, engine="h5netcdf", decode_times=False)
     except Exception as error:  # h5py and xarray raise many kinds for files that are not NetCDF
         raise ValueError(f"{where}: not a readable NetCDF file ({_first_line(error)})") from error
     _check_layout(ds, where)

@@ -98,7 +98,7 @@ def directions(rho: int, d: int, rank: int, parallel: float, seed: int) -> Float
 def embedding(d: int, size: int, seed: int) -> Floats:
     """Draw the basis Q of S as orthonormal rows (size, d), uniformly distributed."""
     _checks.memory(
-        f"the basis of shape ({d}, {size})", 16 * d * size, "simulate with engine='reduced'"
+        f"the basis of shape ({d}, {size})", 8 * d * size, "simulate with engine='reduced'"
     )
     rows = np.empty((size, d))
     for j in range(size):
@@ -107,12 +107,11 @@ def embedding(d: int, size: int, seed: int) -> Floats:
 
 
 def orthonormal_rows(rows: Floats) -> Floats:
-    """Apply Gram–Schmidt with one repetition: the QR factor with positive diagonal.
+    """Apply Gram–Schmidt with one repetition, in place: QR with a positive diagonal.
 
     Written with einsum rather than LAPACK so that the bits do not depend on the number of
     threads of the linear-algebra library.
     """
-    rows = rows.copy()
     for j, row in enumerate(rows):
         for _ in range(2):
             if j:
@@ -140,6 +139,8 @@ def span_basis(W: Floats, u: Floats) -> tuple[Floats, Floats, Floats, int]:
     of u orthogonal to W shorter than 1e-12 times its longest row.
     """
     left, values, right = np.linalg.svd(W, full_matrices=False)
+    if not np.isfinite(values).all():
+        raise ValueError("W must have finite singular values, got entries too large for that")
     rho = int(np.sum(values > max(W.shape) * np.finfo(np.float64).eps * values[0]))
     basis = right[:rho]
     inside = np.zeros((len(u), rho))
@@ -154,6 +155,6 @@ def span_basis(W: Floats, u: Floats) -> tuple[Floats, Floats, Floats, int]:
     R = np.zeros((len(W), rho + len(outside)))
     R[:, :rho] = left[:, :rho] * values[:rho]
     a = np.concatenate([inside, rest @ outside.T], axis=1)
-    if not (np.isfinite(R).all() and np.isfinite(a).all()):
-        raise ValueError("W must have a finite singular value decomposition: entries too large")
+    if not np.isfinite(a).all():
+        raise ValueError("u must have finite inner products, got entries too large for that")
     return R, a, np.concatenate([basis, outside]), rho

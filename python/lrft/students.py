@@ -10,7 +10,7 @@ from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from lrft import _checks
 from lrft._model import (
-    AS_LIST,
+    AS_JSON,
     Count,
     Flag,
     Model,
@@ -49,8 +49,8 @@ def _optional_rate(name: str, value: Any) -> Any:
     return None if value is None else _rate(name, value)
 
 
-RateOrAuto = Annotated[float | Literal["auto"] | Schedule, plain(_rate_or_auto)]
-OptionalRate = Annotated[float | Schedule | None, plain(_optional_rate)]
+RateOrAuto = Annotated[float | Literal["auto"] | Schedule, plain(_rate_or_auto), AS_JSON]
+OptionalRate = Annotated[float | Schedule | None, plain(_optional_rate), AS_JSON]
 OptionalPositive = Annotated[
     float | None, optional(lambda name, value: _checks.real(name, value, above=0.0))
 ]
@@ -102,10 +102,10 @@ class RankOne(Model):
     c_init: Annotated[
         str | Floats,
         named_or_array("quantized", "sphere", "teacher", ndim=1, unit=True),
-        AS_LIST,
+        AS_JSON,
     ] = "quantized"
     u_init: Annotated[
-        str | Floats, named_or_array("uniform", "favourable", ndim=1, unit=True), AS_LIST
+        str | Floats, named_or_array("uniform", "favourable", ndim=1, unit=True), AS_JSON
     ] = "uniform"
     lr_c: OptionalRate = None
     linearized: Flag = False
@@ -165,11 +165,11 @@ class LoRA(Model):
     kind: Literal["lora"] = "lora"
     rank: Count
     alpha: OptionalPositive = None
-    a_init: Annotated[str | Floats, named_or_array("gaussian", "zero", ndim=2), AS_LIST] = (
+    a_init: Annotated[str | Floats, named_or_array("gaussian", "zero", ndim=2), AS_JSON] = (
         "gaussian"
     )
     a_std: OptionalPositive = None
-    b_init: Annotated[str | Floats, named_or_array("zero", "gaussian", ndim=2), AS_LIST] = "zero"
+    b_init: Annotated[str | Floats, named_or_array("zero", "gaussian", ndim=2), AS_JSON] = "zero"
     train_a: Flag = True
     train_b: Flag = True
     lr_b: OptionalRate = None
@@ -240,12 +240,12 @@ class FullNetwork(Model):
 
     kind: Literal["full"] = "full"
     width: Annotated[int | None, optional(lambda n, v: _checks.integer(n, v, 1))] = None
-    init: Annotated[str | Floats, named_or_array("base", "gaussian", ndim=2), AS_LIST] = "base"
+    init: Annotated[str | Floats, named_or_array("base", "gaussian", ndim=2), AS_JSON] = "base"
     std: OptionalPositive = None
     lam_init: Annotated[
         str | float | Floats,
         named_or_array("base", "ones", "signs", "gaussian", ndim=1, numbers=True),
-        AS_LIST,
+        AS_JSON,
     ] = "base"
     train_lam: Flag = False
     lr_lam: OptionalRate = None

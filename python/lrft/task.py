@@ -208,7 +208,7 @@ class Task(TaskBase):
             lam = 1.0 / k if zero else "ones"
         if isinstance(lam, str):
             lam = sampling.output_weights(_checks.choice("lam", lam, OUTPUT_WEIGHTS), k, seed)
-        elif np.ndim(lam) == 0:
+        elif np.isscalar(lam):
             lam = np.full(k, _checks.real("lam", lam))
         R = sampling.features(features, d, k, seed)
         rho = R.shape[1]

@@ -44,6 +44,13 @@ class Weights:
         None where the file does not say.
     neuron_scale, output_scale : float
         1 where the file does not say.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lrft.weights import Weights
+    >>> Weights(np.eye(2), np.ones(2)).output_scale
+    1.0
     """
 
     W: Floats
@@ -75,9 +82,10 @@ def load_weights(path: str | PathLike[str]) -> Weights:
     Examples
     --------
     >>> import tempfile, pathlib, lrft
+    >>> from lrft.weights import save_weights
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = pathlib.Path(folder) / "base.safetensors"
-    ...     lrft.save_weights(path, W=[[1.0, 0.0]], lam=[2.0], activation="tanh")
+    ...     save_weights(path, W=[[1.0, 0.0]], lam=[2.0], activation="tanh")
     ...     lrft.load_weights(path).W.tolist()
     [[1.0, 0.0]]
     """
@@ -124,7 +132,13 @@ def save_weights(
 
     Examples
     --------
-    See :func:`load_weights`.
+    >>> import tempfile, pathlib
+    >>> from lrft.weights import load_weights, save_weights
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder) / "base.npz"
+    ...     save_weights(path, W=[[1.0, 0.0]], lam=[2.0], neuron_scale=0.5)
+    ...     load_weights(path).neuron_scale
+    0.5
     """
     W = _checks.array("W", W, ("k", "d"))
     arrays = {"W": W, "lam": _checks.array("lam", lam, (len(W),))}

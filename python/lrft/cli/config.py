@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 Settings = dict[str, dict[str, Any]]
 
-# The paper's simulations (App. B), where they differ from the library's defaults. Their output scale
-# is 1/xi: see `_paper_output_scale`.
+# The paper's simulations (App. B), where they differ from the library's defaults. Their output
+# scale is 1/xi: see `_paper_output_scale`.
 _PAPER: Settings = {
     "task": {"d": 2000, "k": 50, "features": "sphere", "c": "sphere", "normalization": "unit"},
     "training": {"lr": "auto", "steps": 1_000_000, "stop_at": 0.95},
@@ -36,7 +36,7 @@ _FROM_WEIGHTS = ("d", "k", "features", "lam", "rank")  # a weights file says the
 
 
 def resolve(path: Path | None, flags: Mapping[str, Any]) -> Settings:
-    """Settings of a run by section, in the order defaults, file, flags.
+    """Merge defaults, file and flags, later ones overriding, into settings by section.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ def resolve(path: Path | None, flags: Mapping[str, Any]) -> Settings:
 
 
 def _paper_output_scale(task: Mapping[str, Any]) -> float:
-    """1/xi, as in the simulations of App. B; 1 where xi is not a number (the task will refuse it)."""
+    """1/xi, as in the simulations of App. B; 1 where xi is no number: the task will refuse it."""
     xi = task["k"] ** 0.5 if task["xi"] is None and isinstance(task["k"], int) else task["xi"]
     return 1.0 / xi if isinstance(xi, int | float) and xi > 0 else 1.0
 

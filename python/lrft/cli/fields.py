@@ -1,7 +1,7 @@
 """Every setting of a run, read off the library's own signatures, models and docstrings.
 
-There is no second table of names, defaults or help texts: a field added to `Task.sample`, `Training`,
-the student or `simulate` appears as a flag and as a TOML key by itself.
+There is no second table of names, defaults or help texts: a field added to `Task.sample`,
+`Training`, the student or `simulate` appears as a flag and as a TOML key by itself.
 """
 
 from __future__ import annotations

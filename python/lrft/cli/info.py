@@ -48,7 +48,7 @@ def collect() -> dict[str, Any]:
         "version": provenance.lrft_version(),
         "instruction_set": build["isa"],
         "instruction_sets": list(_isa.available()),
-        "threads": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "threads": _threads(),
         "compiler": build["compiler"],
         "flags": build["flags"],
         "eigen": build["eigen"],
@@ -56,8 +56,15 @@ def collect() -> dict[str, Any]:
         "python": platform.python_version(),
         "platform": platform.platform(terse=True),
         "packages": provenance.package_versions(),
-    }  # fmt: skip
+    }
     commit = provenance.git_commit()
     if commit is not None:
         found["git_commit"] = commit
     return found
+
+
+def _threads() -> int:
+    """Count the threads a run uses by default: the cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

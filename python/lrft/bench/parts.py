@@ -1,0 +1,187 @@
+"""The parts of a step on their own: Gaussian numbers and activations."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lrft.bench.case import Case, Contest
+from lrft.bench.interleave import Contender
+
+__all__ = ["ACTIVATION_CASES", "NORMALS_CASE"]
+
+Array = npt.NDArray[np.float64]
+
+_COUNT = 8192  # 64 KiB: what a block of samples is, and small enough for the cache
+
+
+def _normals() -> Contest:
+    from lrft import _core
+
+    purpose = _core.purposes["inputs"]
+    generator = np.random.Generator(np.random.SFC64(1))
+    out = np.empty(_COUNT)
+
+    def ours(calls: int) -> None:
+        for step in range(calls):
+            _core.normals(1, 0, purpose, step, _COUNT)
+
+    def theirs(calls: int) -> None:
+        for _ in range(calls):
+            generator.standard_normal(out=out)
+
+    def bare(calls: int) -> None:
+        _core.limits.normals(_COUNT * calls, 1)
+
+    def check() -> None:
+        z = np.concatenate([_core.normals(1, 0, purpose, step, _COUNT) for step in range(64)])
+        for power, moment, spread in ((1, 0, 1), (2, 1, 2), (3, 0, 15), (4, 3, 96)):
+            score = (np.mean(z**power) - moment) / math.sqrt(spread / z.size)
+            if not abs(score) < 5:
+                raise AssertionError(f"the mean of z**{power} is {score:.1f} standard errors off")
+        if np.unique(z).size < z.size - 1:
+            raise AssertionError("normals repeat")
+
+    others = [(Contender("NumPy SFC64", theirs, per_call=_COUNT), "loop")]
+    fill = _numba_fill()
+    if fill is not None:
+        others.append(
+            (Contender("Numba SFC64", partial(fill, generator, out), per_call=_COUNT), "compiled")
+        )
+    others.append((Contender("lrft in the engine", bare, per_call=_COUNT), "self"))
+    return Contest(Contender("lrft", ours, per_call=_COUNT), others, check)
+
+
+def _numba_fill() -> Callable[..., None] | None:
+    """Compile NumPy's ziggurat on SFC64 by Numba: the fastest normals a Python user has."""
+    try:
+        import numba
+    except ImportError:
+        return None
+
+    @numba.njit  # type: ignore[misc,untyped-decorator,unused-ignore]
+    def fill(generator: Any, out: Array, calls: int) -> None:
+        for _ in range(calls):
+            for i in range(out.size):
+                out[i] = generator.standard_normal()
+
+    return fill  # type: ignore[no-any-return]
+
+
+NORMALS_CASE = Case(
+    "Gaussian numbers",
+    "random",
+    "normal",
+    _normals,
+    goal=4.0,
+    goal_kinds=("loop",),
+    quick=True,
+    note=f"{_COUNT} a call, against NumPy's fastest; Numba compiles NumPy's ziggurat in place.",
+)
+
+
+def _relu(z: Array) -> tuple[Array, Array]:
+    return np.maximum(z, 0.0), (z > 0).astype(np.float64)
+
+
+def _erf(z: Array) -> tuple[Array, Array]:
+    from scipy.special import erf
+
+    return erf(z * math.sqrt(0.5)), math.sqrt(2 / math.pi) * np.exp(-0.5 * z * z)
+
+
+def _tanh(z: Array) -> tuple[Array, Array]:
+    t = np.tanh(z)
+    return t, 1 - t * t
+
+
+def _sigmoid(z: Array) -> tuple[Array, Array]:
+    from scipy.special import expit
+
+    s = expit(z)
+    return s, s * (1 - s)
+
+
+def _gelu(z: Array) -> tuple[Array, Array]:
+    from scipy.special import ndtr
+
+    phi = ndtr(z)
+    return z * phi, phi + z * np.exp(-0.5 * z * z) / math.sqrt(2 * math.pi)
+
+
+def _silu(z: Array) -> tuple[Array, Array]:
+    from scipy.special import expit
+
+    s = expit(z)
+    return z * s, s * (1 + z * (1 - s))
+
+
+def _softplus(z: Array) -> tuple[Array, Array]:
+    from scipy.special import expit
+
+    return np.logaddexp(0.0, z), expit(z)
+
+
+def _quadratic(z: Array) -> tuple[Array, Array]:
+    return z * z, 2 * z
+
+
+def _he3(z: Array) -> tuple[Array, Array]:
+    return (z * z - 3) * z / math.sqrt(6), (z * z - 1) * (3 / math.sqrt(6))
+
+
+def _activation(name: str, numpy_form: Callable[[Array], tuple[Array, Array]]) -> Contest:
+    import lrft
+
+    core = lrft.Activation.parse(name).core
+    z = 2 * np.random.default_rng(3).standard_normal(_COUNT)
+
+    def ours(calls: int) -> None:
+        for _ in range(calls):
+            core.evaluate(z)
+
+    def theirs(calls: int) -> None:
+        for _ in range(calls):
+            numpy_form(z)
+
+    def check() -> None:
+        for what, got, expected in zip(("σ", "σ'"), core.evaluate(z), numpy_form(z), strict=True):
+            gap = float(np.max(np.abs(got - expected) / (1 + np.abs(expected))))
+            if not gap < 1e-13:  # the NumPy forms cancel in places: 1 - tanh², for one
+                raise AssertionError(f"{what} of {name} is off by {gap:.1e}")
+
+    return Contest(
+        Contender("lrft", ours, per_call=_COUNT),
+        [(Contender("NumPy/SciPy", theirs, per_call=_COUNT), "loop")],
+        check,
+    )
+
+
+_FORMS: dict[str, Callable[[Array], tuple[Array, Array]]] = {
+    "relu": _relu,
+    "erf": _erf,
+    "tanh": _tanh,
+    "sigmoid": _sigmoid,
+    "gelu": _gelu,
+    "silu": _silu,
+    "softplus": _softplus,
+    "quadratic": _quadratic,
+    "he3": _he3,
+}
+
+ACTIVATION_CASES = tuple(
+    Case(
+        f"σ and σ' of {name}",
+        "activation",
+        "value",
+        partial(_activation, name, form),
+        quick=name in ("tanh", "gelu"),
+        note="Both values, 8192 arguments a call.",
+    )
+    for name, form in _FORMS.items()
+)

@@ -1,0 +1,80 @@
+"""The report as a table of plain text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+__all__ = ["fastest", "goals", "number", "table"]
+
+_SINGLE = ("loop", "blocked", "compiled")
+
+
+def fastest(row: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return the fastest single-chain contender of a row; where there is none, the fastest."""
+    others: list[Mapping[str, Any]] = row["others"]
+    single = [o for o in others if o["kind"] in _SINGLE]
+    return min(single or others, key=lambda o: o["ns"], default=None)
+
+
+def goals(row: Mapping[str, Any]) -> list[tuple[str, float, float, bool]]:
+    """List the goals of a row: what, the value measured, the goal, whether it is reached."""
+    found = []
+    if row["goal"] is not None:
+        rivals = [o for o in row["others"] if o["kind"] in row["goal_kinds"]]
+        if rivals:
+            rival = min(rivals, key=lambda o: o["ns"])
+            found.append(
+                (
+                    f"times {rival['name']}",
+                    rival["ratio"],
+                    row["goal"],
+                    rival["ratio"] >= row["goal"],
+                )
+            )
+    if row["goal_share"] is not None and row["limit"] is not None:
+        share = row["limit"]["share"]
+        found.append(("share of the limit", share, row["goal_share"], share >= row["goal_share"]))
+    return found
+
+
+def number(value: float) -> str:
+    """Three significant digits.
+
+    Examples
+    --------
+    >>> number(1234.4), number(41.26), number(0.8449)
+    ('1234', '41.3', '0.845')
+    """
+    return f"{value:.0f}" if value >= 100 else f"{value:#.3g}"
+
+
+def table(report: Mapping[str, Any]) -> str:
+    """Write all rows: time, fastest rival, ratio with its band, limit and share reached."""
+    head = ("what", "lrft", "fastest other", "its", "ratio", "band", "limit", "share")
+    lines = [head]
+    for row in report["rows"]:
+        rival, limit = fastest(row), row["limit"]
+        lines.append(
+            (
+                row["name"],
+                f"{number(row['lrft']['ns'])} ns/{row['unit']}",
+                rival["name"] if rival else "-",
+                f"{number(rival['ns'])} ns" if rival else "-",
+                f"{number(rival['ratio'])}x" if rival else "-",
+                f"{number(rival['low'])}-{number(rival['high'])}" if rival else "-",
+                f"{number(limit['ns'])} ns" if limit else "-",
+                f"{limit['share']:.0%}" if limit else "-",
+            )
+        )
+    widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
+    left = (0, 2)
+    text = [
+        "  ".join(
+            cell.ljust(w) if i in left else cell.rjust(w)
+            for i, (cell, w) in enumerate(zip(line, widths, strict=True))
+        )
+        for line in lines
+    ]
+    text.insert(1, "-" * len(text[0]))
+    return "\n".join(s.rstrip() for s in text)

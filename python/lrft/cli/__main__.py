@@ -1,0 +1,5 @@
+"""`python -m lrft.cli` is `lrft`."""
+
+from lrft.cli import main
+
+main()

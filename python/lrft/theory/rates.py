@@ -1,0 +1,257 @@
+"""What learning rate the dynamics bear, and the choice behind ``lr="auto"``.
+
+At rate ``lr = delta / d`` the overlap q of u_hat with its target obeys, as d grows,
+
+    dq/dtau = D(q) - (delta / 2) q N(q),      tau = lr * t,
+
+with D the pull of the population gradient and N = E[g^2] its noise (design: the normalisation of
+u_hat costs half the squared length of every step). The overlap therefore passes q only if
+``delta < 2 D / (q N)``, and it passes the tightest q fastest at exactly half of that.
+Near a student that fits the teacher, noise vanishes with the loss and the limit is that of
+squared loss in its linear regime, ``lr < E|J|^2 / E|J|^4`` with J = df_hat/d(u_hat, c_hat).
+Both are estimated on one fixed Gaussian sample, so that any activation and any u will do.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lrft import _checks
+from lrft.theory.drift import drift
+from lrft.theory.population import perturbation, unit_vector
+from lrft.theory.sampled import Gradients, SampledGradient
+
+if TYPE_CHECKING:
+    from lrft.task import Task
+
+Floats = NDArray[np.float64]
+
+#: The share of the limit that "auto" takes: the fastest passage of the tightest point (above).
+FRACTION = 0.5
+#: Overlaps at which a frozen c_hat is examined; up to the last default threshold.
+OVERLAPS = (0.25, 0.6, 0.85, 0.95)
+#: A random c_hat that is trained has moved towards c by the time q is beyond these.
+EARLY_OVERLAPS = (0.25, 0.6)
+SAMPLES, DRAWS = 4096, 5
+#: A pull below this many standard errors counts as none.
+RESOLVED = 3.0
+
+
+class Limit(NamedTuple):
+    """A rate that the dynamics do not bear, and what sets it."""
+
+    lr: float
+    cause: str
+
+
+def stability_limit(task: Task, student: Any, *, batch: int = 1) -> float:
+    """The rate above which a rank-one student stalls before it has learned.
+
+    Parameters
+    ----------
+    task : Task
+    student : RankOne
+        ``train_c``, ``orthogonal``, ``c_init`` and ``linearized`` matter.
+    batch : int
+        Samples a step.
+
+    Returns
+    -------
+    float
+        The smallest of: the rate at which noise balances the pull somewhere between the start
+        and overlap 0.95, for c_hat as the student starts it (the median over five draws if it is
+        random); and, if c_hat is trained or the right one, the same with c_hat = c and the limit
+        of the linear regime at the teacher.
+
+    Raises
+    ------
+    ValueError
+        If the student is not a rank-one student, u lies in span(W) and is projected away, or
+        the gradient vanishes (a linearised student whose base has no slope).
+
+    Examples
+    --------
+    The limit falls as 1 / d.
+
+    >>> import lrft
+    >>> from types import SimpleNamespace
+    >>> student = SimpleNamespace(train_c=True, orthogonal=True, c_init="quantized")
+    >>> limits = [stability_limit(lrft.Task.sample(d=d, k=4, features="orthonormal"), student)
+    ...           for d in (10**3, 10**5)]
+    >>> bool(80 < limits[0] / limits[1] < 125)
+    True
+    """
+    return _tightest(task, student, batch).lr
+
+
+def auto_lr(task: Task, student: Any, *, batch: int = 1) -> tuple[float, str]:
+    """The rate that ``lr="auto"`` takes: half of `stability_limit`, to two digits.
+
+    Parameters
+    ----------
+    task : Task
+    student : RankOne
+    batch : int
+        Samples a step.
+
+    Returns
+    -------
+    lr : float
+        For u_hat and for c_hat.
+    reasoning : str
+        One line for the log and the record of the run.
+
+    Raises
+    ------
+    ValueError
+        As `stability_limit`.
+
+    Examples
+    --------
+    >>> import lrft
+    >>> from types import SimpleNamespace
+    >>> student = SimpleNamespace(train_c=False, orthogonal=True, c_init="quantized")
+    >>> lr, reasoning = auto_lr(lrft.Task.sample(d=1000, k=4), student)
+    >>> 1e-5 < lr < 1e-1
+    True
+    """
+    limit = _tightest(task, student, batch)
+    lr = _two_digits(FRACTION * limit.lr)
+    return lr, (
+        f"lr = {lr:g} (delta = lr d = {lr * task.d:.3g}), {FRACTION:g} of the stability limit "
+        f"{limit.lr:.3g}, set by {limit.cause}; estimated from {SAMPLES} samples"
+    )
+
+
+# ---- the limits --------------------------------------------------------------------------------
+
+
+def _tightest(task: Task, student: Any, batch: int) -> Limit:
+    if not hasattr(student, "train_c"):
+        kind = type(student).__name__
+        raise ValueError(f"lr='auto' is defined for the RankOne student, not {kind}: give a rate")
+    batch = _checks.integer("batch", batch, 1)
+    c, direction = _target(task, student.orthogonal)
+    sampled = SampledGradient(task, direction, SAMPLES)
+    rule = _Rule(task, student, sampled, batch)
+    draws, name = _starts(task, student)
+    starts_at_c = np.allclose([abs(c_hat @ c) for c_hat in draws], 1, rtol=0, atol=1e-9)
+    fits = (student.train_c or starts_at_c) and not rule.linearized
+
+    found = []
+    overlaps = EARLY_OVERLAPS if student.train_c else OVERLAPS
+    limits = [limit for c_hat in draws if (limit := rule.passage(c_hat, overlaps, name))]
+    if limits:
+        limits.sort()
+        found.append(limits[(len(limits) - 1) // 2])
+    if fits or not found:
+        at_c = rule.passage(c, OVERLAPS, "c_hat = c")
+        if at_c:
+            found.append(at_c)
+    if fits or not found:
+        found.append(rule.linear_regime(c))
+    tightest = min(found)
+    if not np.isfinite(tightest.lr):
+        raise ValueError("lr='auto' has nothing to go by, the gradient vanishes: give a rate")
+    return tightest
+
+
+class _Rule:
+    """The two limits for one task, student and sample."""
+
+    def __init__(self, task: Task, student: Any, sampled: SampledGradient, batch: int) -> None:
+        self.task, self.sampled, self.batch = task, sampled, batch
+        self.train_c, self.orthogonal = bool(student.train_c), bool(student.orthogonal)
+        self.linearized = bool(getattr(student, "linearized", False))
+
+    def at(self, c_hat: Floats, overlap: float) -> Gradients:
+        return self.sampled.at(c_hat, overlap, linearized=self.linearized)
+
+    def passage(self, c_hat: Floats, overlaps: tuple[float, ...], name: str) -> Limit | None:
+        """Where noise would hold q back, from the start to the first q without a pull."""
+        first = self.at(c_hat, overlaps[0])
+        if first.pull(overlaps[0]).mean() < 0:  # (-u_hat, -c_hat) is the same student
+            c_hat = -c_hat
+        start = 1 / np.sqrt(self.task.d)
+        limits = []
+        for q in (start, *overlaps):
+            state = self.at(c_hat, q)
+            pull = state.pull(q)
+            strength = float(pull.mean())
+            if not strength > RESOLVED * float(pull.std()) / np.sqrt(pull.size):
+                if q != start:
+                    break
+                # h vanishes at 0 for single-index models of exponent > 1: use the exact one
+                strength = self.exact_pull(c_hat, q)
+                if not strength > 0:
+                    continue
+            noise = float(state.squared_scale.mean()) / self.batch
+            delta = 2 * strength / (q * noise) if noise > 0 else np.inf
+            by_noise = delta / self.task.d
+            limits.append(
+                Limit(self._not_too_stiff(by_noise, state), f"noise at overlap {q:.2g} ({name})")
+            )
+        return min(limits) if limits else None
+
+    def exact_pull(self, c_hat: Floats, q: float) -> float:
+        """D(q) from the drift where that is defined, else 0."""
+        task = self.task
+        free = task.features_rank > 0 and not self.orthogonal
+        if self.linearized or free or task.rank > 1 or not task.u_orthogonal:
+            return 0.0
+        return float(drift(task, c_hat, q)) * (1 - q * q)
+
+    def linear_regime(self, c: Floats) -> Limit:
+        """Squared loss near the teacher: every sample must on average shrink the error."""
+        state = self.at(c, 1.0)
+        squared = self._length(state)
+        fourth = float((squared**2).mean())
+        by_noise = self.batch * float(squared.mean()) / fourth if fourth > 0 else np.inf
+        return Limit(self._not_too_stiff(by_noise, state), "the linear regime at the teacher")
+
+    def _length(self, state: Gradients) -> Floats:
+        """|J|^2 of each sample; |x|^2 is d to good accuracy."""
+        return self.task.d * state.slope**2 + (state.squared_slope_c if self.train_c else 0.0)
+
+    def _not_too_stiff(self, by_noise: float, state: Gradients) -> float:
+        """Large batches leave the limit of plain gradient descent, curvature 2 E[J J^T]."""
+        curvature = float(np.mean(state.slope**2))
+        if self.train_c:
+            curvature += float(np.mean(state.squared_slope_c))
+        rate = 1 / by_noise + curvature
+        return 1 / rate if rate > 0 else np.inf
+
+
+def _target(task: Task, orthogonal: bool) -> tuple[Floats, Floats]:
+    """c and the coordinates of what u_hat can find; leading singular pair for rank above one."""
+    change = perturbation(task)
+    if orthogonal:
+        change[:, : task.features_rank] = 0.0
+    left, singular, right = np.linalg.svd(change, full_matrices=False)
+    if not singular[0] > 1e-12 * task.xi:
+        raise ValueError("u lies in span(W), where an orthogonal student cannot go: give a rate")
+    return left[:, 0], right[0]
+
+
+def _starts(task: Task, student: Any) -> tuple[list[Floats], str]:
+    """The c_hat that the student may start from: the given one or a few draws."""
+    from lrft import _core
+
+    if not isinstance(student.c_init, str):
+        return [unit_vector("c_init", student.c_init, task.k)], "c_hat as given"
+    draws = []
+    for i in range(DRAWS):
+        z = np.asarray(_core.normals(0, i, _core.purposes["init_c"], 0, task.k))
+        if student.c_init == "quantized":
+            z = np.where(z < 0, -1.0, 1.0)
+        draws.append(z / np.linalg.norm(z))
+    return draws, "median over random c_hat"
+
+
+def _two_digits(value: float) -> float:
+    """Rounded down to two significant digits, so that rounding errors do not show."""
+    unit = 10.0 ** (np.floor(np.log10(value)) - 1)
+    return float(f"{np.floor(value / unit) * unit:.1e}")

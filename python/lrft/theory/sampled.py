@@ -1,0 +1,93 @@
+"""Gradients of the rank-one student on a fixed Gaussian sample, in coordinates.
+
+One sample of x serves every state, so that estimates at different states share their errors and
+the same question always has the same answer. Cost: samples x k activations a state, whatever d.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lrft.theory.population import perturbation
+
+if TYPE_CHECKING:
+    from lrft.task import Task
+
+Floats = NDArray[np.float64]
+
+#: Seed of the sample; any constant will do.
+SEED = 0x6C726674
+
+
+@dataclass(frozen=True)
+class Gradients:
+    """One state on all samples; ``L = (f_hat - y)^2``, arrays of shape (samples,) unless said."""
+
+    residual: Floats  #: f_hat - f*
+    slope: Floats  #: df_hat/du_hat = slope * x
+    by_neuron: Floats  #: (samples, k), df_hat/dc_hat_j = by_neuron_j <u_hat, x>
+    target: Floats  #: <t, x>
+    field: Floats  #: <u_hat, x>
+    noise: float  #: variance of the label noise
+
+    @property
+    def squared_scale(self) -> Floats:
+        """g^2 where dL/du_hat = g x, averaged over the label noise."""
+        return 4 * (self.residual**2 + self.noise) * self.slope**2
+
+    @property
+    def squared_slope_c(self) -> Floats:
+        """|df_hat/dc_hat|^2."""
+        return self.field**2 * np.einsum("nj,nj->n", self.by_neuron, self.by_neuron)
+
+    def pull(self, overlap: float) -> Floats:
+        """Movement of <t, u_hat> against the gradient on the sphere, per unit of rate."""
+        towards = self.target - overlap * self.field
+        return np.asarray(-2 * self.residual * self.slope * towards)
+
+
+class SampledGradient:
+    """A task on a fixed sample, seen by students ``u_hat = q t + sqrt(1 - q^2) v``.
+
+    Parameters
+    ----------
+    task : Task
+    direction : ndarray, shape (s,)
+        Coordinates of t, a unit vector of span(W, u); v is orthogonal to that span.
+    samples : int
+    """
+
+    def __init__(self, task: Task, direction: Floats, samples: int) -> None:
+        from lrft import _core
+
+        size = task.R.shape[1] + 1
+        normals = _core.normals(SEED, 0, _core.purposes["inputs"], 0, samples * size)
+        X = np.asarray(normals).reshape(samples, size)
+        self.task = task
+        self.base = task.neuron_scale * (X[:, :-1] @ task.R.T)
+        moved = task.neuron_scale * (X[:, :-1] @ perturbation(task).T)
+        self.labels = task.output_scale * (task.activation(self.base + moved) @ task.lam)
+        self.target, self.rest = X[:, :-1] @ direction, X[:, -1]
+
+    def at(self, c_hat: Floats, overlap: float, *, linearized: bool = False) -> Gradients:
+        """The student with this c_hat and this overlap q = <t, u_hat>."""
+        task = self.task
+        out = task.output_scale
+        strength = task.neuron_scale * task.xi
+        field = overlap * self.target + np.sqrt(1 - overlap**2) * self.rest
+        change = strength * np.multiply.outer(field, c_hat)
+        value, slope = task.activation.evaluate(self.base if linearized else self.base + change)
+        f_hat = out * ((value + slope * change if linearized else value) @ task.lam)
+        by_neuron = slope * (out * strength * task.lam)
+        return Gradients(
+            residual=f_hat - self.labels,
+            slope=by_neuron @ c_hat,
+            by_neuron=by_neuron,
+            target=self.target,
+            field=field,
+            noise=task.noise**2,
+        )

@@ -1,0 +1,156 @@
+"""Activations as Python objects: names, series, callbacks, text, hashing."""
+
+from __future__ import annotations
+
+import ctypes
+import math
+import pickle
+
+import numpy as np
+import pytest
+
+import lrft
+
+DOUBLE = ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_double)
+Z = np.linspace(-5.0, 5.0, 41)
+
+
+def normal_cdf(z):
+    return 0.5 * (1.0 + np.vectorize(math.erf)(z / math.sqrt(2.0)))
+
+
+def normal_density(z):
+    return np.exp(-0.5 * z * z) / math.sqrt(2.0 * math.pi)
+
+
+def logistic(z):
+    return 1.0 / (1.0 + np.exp(-z))
+
+
+FORMULAS = {
+    "relu": (lambda z: np.maximum(z, 0.0), lambda z: (z > 0.0).astype(float)),
+    "erf": (lambda z: 2.0 * normal_cdf(z) - 1.0, lambda z: 2.0 * normal_density(z)),
+    "tanh": (np.tanh, lambda z: 1.0 / np.cosh(z) ** 2),
+    "sigmoid": (logistic, lambda z: logistic(z) * logistic(-z)),
+    "gelu": (lambda z: z * normal_cdf(z), lambda z: normal_cdf(z) + z * normal_density(z)),
+    "silu": (
+        lambda z: z * logistic(z),
+        lambda z: logistic(z) * (1.0 + z * logistic(-z)),
+    ),
+    "softplus": (lambda z: np.log1p(np.exp(z)), logistic),
+    "quadratic": (lambda z: z * z, lambda z: 2.0 * z),
+    "he1": (lambda z: z, np.ones_like),
+    "he2": (lambda z: (z * z - 1.0) / math.sqrt(2.0), lambda z: math.sqrt(2.0) * z),
+    "he3": (
+        lambda z: (z**3 - 3.0 * z) / math.sqrt(6.0),
+        lambda z: (3.0 * z * z - 3.0) / math.sqrt(6.0),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FORMULAS)
+def test_values_follow_the_definition(name):
+    activation = lrft.Activation.parse(name)
+    value, slope = FORMULAS[name]
+    # The formulas above lose a few ulp of the largest term, hence the absolute part.
+    np.testing.assert_allclose(activation(Z), value(Z), rtol=1e-13, atol=1e-14)
+    np.testing.assert_allclose(activation.derivative(Z), slope(Z), rtol=1e-13, atol=1e-14)
+
+
+@pytest.mark.parametrize("shape", [(), (3,), (2, 3), (0,), (2, 1, 4)])
+def test_shape_is_kept(shape):
+    activation = lrft.Activation.named("tanh")
+    z = np.full(shape, 0.5)
+    sigma, slope = activation.evaluate(z)
+    assert sigma.shape == slope.shape == shape
+    assert np.all(sigma == np.tanh(0.5)) or np.allclose(sigma, np.tanh(0.5), rtol=1e-15)
+
+
+def test_strided_input_is_not_changed():
+    z = np.arange(20.0).reshape(4, 5).T[::2]
+    before = z.copy()
+    assert np.array_equal(lrft.Activation.named("quadratic")(z), before**2)
+    assert np.array_equal(z, before)
+
+
+@pytest.mark.parametrize(
+    "text", ["relu", "erf", "silu", "he1", "he64", "hermite(0.0, 0.1, -2.5e-30)", "hermite(1.5)"]
+)
+def test_text_round_trip(text):
+    activation = lrft.Activation.parse(text)
+    assert str(activation) == text
+    assert lrft.Activation.parse(str(activation)) == activation
+    assert pickle.loads(pickle.dumps(activation)) == activation
+
+
+def test_trailing_zeros_do_not_count():
+    assert lrft.Activation.hermite([0, 0, 1, 0, 0]) == lrft.Activation.parse("he2")
+    assert hash(lrft.Activation.hermite([0, 1])) == hash(lrft.Activation.parse("he1"))
+
+
+def test_series_is_the_sum_of_its_terms():
+    a, b = lrft.Activation.parse("he2"), lrft.Activation.parse("he3")
+    both = lrft.Activation.hermite([0.0, 0.0, 2.0, -0.5])
+    np.testing.assert_allclose(both(Z), 2.0 * a(Z) - 0.5 * b(Z), rtol=1e-13, atol=1e-12)
+
+
+def test_core_is_made_once():
+    activation = lrft.Activation.named("relu")
+    assert activation.core is activation.core
+
+
+class TestCustom:
+    def sine(self, label="sine"):
+        return lrft.Activation.custom(DOUBLE(math.sin), DOUBLE(math.cos), label)
+
+    def test_values(self):
+        activation = self.sine()
+        np.testing.assert_array_equal(activation(Z), [math.sin(z) for z in Z])
+        np.testing.assert_array_equal(activation.derivative(Z), [math.cos(z) for z in Z])
+
+    def test_identity_is_that_of_the_function(self):
+        other = lrft.Activation.custom(DOUBLE(math.cos), DOUBLE(lambda z: -math.sin(z)))
+        assert self.sine("a").identity == self.sine("b").identity
+        assert self.sine().identity != other.identity
+
+    def test_library_function_with_declared_types(self):
+        import ctypes.util
+
+        library = ctypes.CDLL(ctypes.util.find_library("m") or "libm.so.6")
+        for name in ("sin", "cos"):
+            getattr(library, name).restype = ctypes.c_double
+            getattr(library, name).argtypes = [ctypes.c_double]
+        activation = lrft.Activation.custom(library.sin, library.cos)
+        np.testing.assert_allclose(activation(Z), np.sin(Z), rtol=1e-14, atol=1e-15)
+
+    def test_scipy_callable(self):
+        scipy = pytest.importorskip("scipy")
+        value = scipy.LowLevelCallable(DOUBLE(math.sin))
+        slope = scipy.LowLevelCallable(DOUBLE(math.cos))
+        activation = lrft.Activation.custom(value, slope)
+        np.testing.assert_array_equal(activation(Z), [math.sin(z) for z in Z])
+        single = ctypes.CFUNCTYPE(ctypes.c_float, ctypes.c_float)
+        with pytest.raises(TypeError, match="signature 'double"):
+            lrft.Activation.custom(scipy.LowLevelCallable(single(math.sin)), slope)
+        loaded = scipy.LowLevelCallable(DOUBLE(math.sin), ctypes.c_void_p(1))
+        with pytest.raises(TypeError, match="user_data"):
+            lrft.Activation.custom(loaded, slope)
+
+    def test_numba_callback(self):
+        numba = pytest.importorskip("numba")
+        signature = "float64(float64)"
+        value = numba.cfunc(signature)(lambda z: z**3)
+        slope = numba.cfunc(signature)(lambda z: 3.0 * z**2)
+        np.testing.assert_allclose(lrft.Activation.custom(value, slope)(Z), Z**3, rtol=1e-15)
+        wrong = numba.cfunc("float32(float32)")(lambda z: z)
+        with pytest.raises(TypeError, match="one double"):
+            lrft.Activation.custom(wrong, slope)
+
+    def test_cannot_be_pickled_or_saved(self, tmp_path):
+        activation = self.sine()
+        with pytest.raises(TypeError, match="pickled"):
+            pickle.dumps(activation)
+        task = lrft.Task.sample(d=20, k=3, activation=activation)
+        with pytest.raises(ValueError, match="cannot be saved"):
+            task.save(tmp_path / "task.npz")
+        assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,465 @@
+"""Malformed inputs: each raises a clear error; beside each group a valid control runs."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import math
+
+import numpy as np
+import pytest
+
+import lrft
+from lrft.training import check_compatible
+from lrft.weights import save_weights
+
+DOUBLE = ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_double)
+SINGLE = ctypes.CFUNCTYPE(ctypes.c_float, ctypes.c_float)
+NAN, INF = float("nan"), float("inf")
+
+
+def refused(call, error, message):
+    """The call raises this very kind of error, with a message that says `message`."""
+    with pytest.raises((ValueError, TypeError), match=message) as caught:
+        call()
+    assert isinstance(caught.value, error), f"{type(caught.value).__name__}: {caught.value}"
+    assert len(str(caught.value)) < 400
+    assert "\n" not in str(caught.value)
+
+
+# Given weights: W (3, 5), lam (3,), c (3,), u (5,).
+WEIGHTS = {
+    "W": np.eye(3, 5), "lam": np.ones(3), "c": np.array([0.6, 0.8, 0.0]), "u": np.eye(5)[4],
+    "xi": 1.0,
+}  # fmt: skip
+W_NAN, W_INF = np.eye(3, 5), np.eye(3, 5)
+W_NAN[1, 2], W_INF[2, 4] = NAN, -INF
+GIVEN = [
+    ({"W": np.ones(5)}, ValueError, r"W must have shape \(k, d\), got \(5,\)"),
+    ({"W": np.ones((1, 3, 5))}, ValueError, "W must have shape"),
+    ({"W": np.ones((0, 5))}, ValueError, "W must have shape"),
+    ({"W": np.ones((3, 0))}, ValueError, "W must have shape"),
+    ({"W": W_NAN}, ValueError, r"W must be finite, got nan at index \(1, 2\)"),
+    ({"W": W_INF}, ValueError, r"W must be finite, got -inf at index \(2, 4\)"),
+    ({"W": np.eye(3, 5) * 1j}, TypeError, "W must be an array of real numbers.*complex"),
+    ({"W": np.eye(3, 5) > 0}, TypeError, "W must be.*bool"),
+    ({"W": np.eye(3, 5).astype(object)}, TypeError, "W must be.*object"),
+    ({"W": [[1.0, 2.0], [3.0]]}, ValueError, "W must be rectangular"),
+    ({"W": "digits"}, TypeError, "W must be an array"),
+    ({"W": None}, TypeError, "W must be an array"),
+    ({"W": np.ma.masked_equal(np.eye(3, 5), 1.0)}, TypeError, "W must be a plain array"),
+    ({"W": np.full((3, 5), 2**62 + 1)}, ValueError, "W has entries of dtype int64"),
+    ({"W": np.full((3, 5), 1e308)}, ValueError, "W must have finite singular values"),
+    ({"lam": np.ones(4)}, ValueError, r"lam must have shape \(3,\), got \(4,\)"),
+    ({"lam": np.ones((3, 1))}, ValueError, "lam must have shape"),
+    ({"lam": 1.0}, ValueError, "lam must have shape"),
+    ({"lam": np.zeros(3)}, ValueError, "lam must have a nonzero entry"),
+    ({"lam": [1.0, NAN, 1.0]}, ValueError, "lam must be finite"),
+    ({"lam": ["1", "2", "3"]}, TypeError, "lam must be an array of real numbers"),
+    ({"c": np.zeros(3)}, ValueError, "c must have norm 1.*got norm 0"),
+    ({"c": np.array([0.6, 0.8001, 0.0])}, ValueError, "c must have norm 1"),
+    ({"c": np.array([0.6, 0.8])}, ValueError, r"c must have shape \(3,\)"),
+    ({"c": np.array([[0.6], [0.8], [0.0]])}, ValueError, "c must have shape"),
+    ({"c": np.ones((2, 3))}, ValueError, "c must have shape"),
+    ({"c": np.float64(1.0)}, ValueError, "c must have shape"),
+    ({"c": np.eye(3, 2)}, ValueError, r"u must have shape \(2, 5\)"),
+    ({"c": np.eye(3)[:, [0, 0, 2]] * [1, 0, 1], "u": np.eye(3, 5)}, ValueError, "c must not be"),
+    ({"c": np.eye(3, 2), "u": np.eye(2, 5) * [[1], [0]]}, ValueError, "u must not be zero"),
+    ({"u": np.zeros(5)}, ValueError, "u must have norm 1"),
+    ({"u": np.ones(5)}, ValueError, "u must have norm 1.*got norm 2.236"),
+    ({"u": np.eye(5)[[4]]}, ValueError, r"u must have shape \(5,\)"),
+    ({"u": np.eye(4)[3]}, ValueError, "u must have shape"),
+    ({"xi": 0.0}, ValueError, "xi must be greater than 0, got 0"),
+    ({"xi": -1.0}, ValueError, "xi must be greater than 0"),
+    ({"xi": NAN}, ValueError, "xi must be finite"),
+    ({"xi": "1"}, TypeError, "xi must be a real number, got '1'"),
+    ({"xi": True}, TypeError, "xi must be a real number"),
+    ({"xi": 10**400}, ValueError, "xi must fit into float64"),
+    ({"xi": np.ones(1)}, TypeError, "xi must be a real number"),
+    ({"activation": "swish"}, ValueError, "activation must be one of.*'swish'"),
+    ({"activation": 3}, TypeError, "activation must be a name"),
+    ({"normalization": "batch"}, ValueError, "normalization must be one of 'none', 'unit'"),
+    ({"normalization": "unit", "neuron_scale": 0.5}, ValueError, "give one of the two"),
+    ({"neuron_scale": 0.0}, ValueError, "neuron_scale must be greater than 0"),
+    ({"output_scale": -1.0}, ValueError, "output_scale must be greater than 0"),
+    ({"noise": -0.1}, ValueError, "noise must be at least 0"),
+    ({"noise": None}, TypeError, "noise must be a real number"),
+]
+if np.finfo(np.longdouble).nmant > np.finfo(np.float64).nmant:
+    third = np.full(3, np.longdouble(1) / 3)
+    GIVEN.append(({"lam": third}, ValueError, "lam has entries of dtype float128"))
+
+
+@pytest.mark.parametrize("number", range(len(GIVEN)))
+def test_given_weights(number):
+    changes, error, message = GIVEN[number]
+    assert lrft.Task(**WEIGHTS).k == 3
+    refused(lambda: lrft.Task(**(WEIGHTS | changes)), error, message)
+
+
+SAMPLE = [
+    ({"d": 0}, ValueError, "d must be at least 1, got 0"),
+    ({"d": -5}, ValueError, "d must be at least 1"),
+    ({"d": 100.0}, TypeError, "d must be an integer, got 100.0"),
+    ({"d": "100"}, TypeError, "d must be an integer"),
+    ({"d": True}, TypeError, "d must be an integer"),
+    ({"d": 2**60}, ValueError, "d must be at most"),
+    ({"k": 0}, ValueError, "k must be at least 1"),
+    ({"k": None}, TypeError, "k must be an integer"),
+    ({"k": 10**9, "d": 10**9}, ValueError, "features needs .* GiB"),
+    ({"k": 30, "features": "orthonormal"}, ValueError, "needs d >= k, got d = 20, k = 30"),
+    ({"k": 20}, ValueError, "u with a part orthogonal to W needs d >= 21"),
+    ({"k": 19, "rank": 2}, ValueError, "needs d >= 21"),
+    ({"xi": -1.0}, ValueError, "xi must be greater than 0"),
+    ({"xi": INF}, ValueError, "xi must be finite"),
+    ({"features": "cube"}, ValueError, "features must be one of .*'sphere'"),
+    ({"features": np.eye(4, 20)}, TypeError, "features must be one of"),
+    ({"c": "uniform"}, ValueError, "c must be one of 'quantized', 'sphere'"),
+    ({"c": np.ones(4)}, ValueError, "c must have norm 1"),
+    ({"c": np.eye(5)[0]}, ValueError, r"c must have shape \(4,\)"),
+    ({"c": np.eye(4, 2)}, ValueError, r"c must have 1 columns"),
+    ({"c": np.eye(4)[0], "rank": 2}, ValueError, r"c must have 2 columns"),
+    ({"u": "random"}, ValueError, "u must be one of 'orthogonal'"),
+    ({"u": np.ones(20)}, ValueError, "u must have norm 1"),
+    ({"u": np.eye(20)[0], "parallel": 0.5}, ValueError, "not both"),
+    ({"parallel": 1.5}, ValueError, "parallel must be at most 1"),
+    ({"parallel": -0.1}, ValueError, "parallel must be at least 0"),
+    ({"parallel": "half"}, TypeError, "parallel must be a real number"),
+    ({"parallel": 0.5, "features": "zero"}, ValueError, "needs W of rank at least 1"),
+    ({"parallel": 0.5, "rank": 5}, ValueError, "needs W of rank at least 5"),
+    ({"lam": "uniform"}, ValueError, "lam must be one of"),
+    ({"lam": 0.0}, ValueError, "lam must have a nonzero entry"),
+    ({"lam": NAN}, ValueError, "lam must be finite"),
+    ({"lam": np.ones(3)}, ValueError, r"lam must have shape \(4,\)"),
+    ({"rank": 0}, ValueError, "rank must be at least 1"),
+    ({"seed": -1}, ValueError, "seed must be at least 0"),
+    ({"seed": 2**64}, ValueError, "seed must be at most"),
+    ({"seed": 1.5}, TypeError, "seed must be an integer"),
+    ({"normalisation": "unit"}, TypeError, "normalisation"),
+]
+
+
+@pytest.mark.parametrize("number", range(len(SAMPLE)))
+def test_sample(number):
+    changes, error, message = SAMPLE[number]
+    valid = {"d": 20, "k": 4}
+    assert lrft.Task.sample(**valid).d == 20
+    refused(lambda: lrft.Task.sample(**(valid | changes)), error, message)
+
+
+def coordinates(**changes):
+    valid = {
+        "d": 9, "R": np.eye(2, 3), "a": np.eye(3)[[2]], "lam": [1, 1], "c": [0.6, 0.8], "xi": 1.0,
+    }  # fmt: skip
+    return lrft.Task.from_coordinates(**(valid | changes))
+
+
+def test_other_constructors():
+    task = coordinates()
+    assert task.features_rank == 2
+    for call, error, message in [
+        (lambda: coordinates(d=2), ValueError, "d must be at least the 3 columns of R"),
+        (lambda: coordinates(R=np.eye(3)[[2, 1]]), ValueError, "columns from 2 on must be zero"),
+        (lambda: coordinates(a=np.ones((1, 3))), ValueError, "a must have norm 1"),
+        (lambda: coordinates(a=np.ones(3)), ValueError, "a must have shape"),
+        (lambda: coordinates(a=np.eye(2, 3)), ValueError, "u must have 1 rows"),
+        (lambda: coordinates(scale=2.0), TypeError, "unknown argument 'scale'"),
+        (lambda: lrft.Task.hard_from_scratch(4, 4), ValueError, "d must be at least 5"),
+        (lambda: lrft.Task.hard_from_scratch(9, 4, 0), ValueError, "degree must be at least 1"),
+        (lambda: lrft.Task.hard_from_scratch(9, 4, 65), ValueError, "degree must be at most 64"),
+        (lambda: task.replace(W=np.eye(2, 9)), TypeError, "unknown argument 'W'"),
+        (lambda: task.replace(d=2), ValueError, "d must be at least 3"),
+        (lambda: task.replace(xi=-2.0), ValueError, "xi must be greater than 0"),
+        (lambda: task.replace(neuron_scale=1.0, normalization="unit"), ValueError, "one of the"),
+        (lambda: lrft.Task(**WEIGHTS).replace(d=7), TypeError, "unknown argument 'd'"),
+    ]:
+        refused(call, error, message)
+
+
+def one(z):
+    return 1.0
+
+
+def test_activations():
+    assert lrft.Activation.hermite([0.0, 1.0]).kind == "hermite"
+    assert lrft.Activation.custom(DOUBLE(math.sin), DOUBLE(math.cos)).kind == "custom"
+    custom, hermite = lrft.Activation.custom, lrft.Activation.hermite
+    good = DOUBLE(one)
+    for call, error, message in [
+        (lambda: hermite([]), ValueError, "coefficients must have shape"),
+        (lambda: hermite([0.0, 0.0]), ValueError, "all zero"),
+        (lambda: hermite([1.0, NAN]), ValueError, "coefficients must be finite"),
+        (lambda: hermite(np.ones(66)), ValueError, "degree 64"),
+        (lambda: hermite(1.0), ValueError, "coefficients must have shape"),
+        (lambda: hermite("0, 1"), TypeError, "coefficients must be an array"),
+        (lambda: lrft.Activation.named("he2"), ValueError, "must be one of"),
+        (lambda: lrft.Activation("relu", (1.0,)), ValueError, "'hermite' only"),
+        (lambda: lrft.Activation("custom"), ValueError, "two functions"),
+        (lambda: lrft.Activation.parse("he0"), ValueError, "at least 1"),
+        (lambda: lrft.Activation.parse("he65"), ValueError, "at most 64"),
+        (lambda: lrft.Activation.parse("he-1"), ValueError, "must be one of"),
+        (lambda: lrft.Activation.parse("hermite(1, x)"), ValueError, "hermite"),
+        (lambda: lrft.Activation.parse("ReLU"), ValueError, "must be one of"),
+        (lambda: custom(one, one), TypeError, "value must be a compiled double"),
+        (lambda: custom(good, None), TypeError, "derivative must be a compiled double"),
+        (lambda: custom(123456, 123456), TypeError, "value must be a compiled double"),
+        (lambda: custom(SINGLE(one), good), TypeError, "take one double and return one"),
+        (lambda: custom(DOUBLE(), good), TypeError, "null"),
+        (lambda: custom(DOUBLE(lambda z: NAN), good), ValueError, "value must be finite"),
+        (lambda: custom(good, DOUBLE(lambda z: INF)), ValueError, "derivative must be finite"),
+        (lambda: custom(good, good, label=3), TypeError, "label must be a string"),
+    ]:
+        refused(call, error, message)
+
+
+TRAINING = [
+    ({"steps": -1}, ValueError, "steps must be at least 0, got -1"),
+    ({"steps": 10.0}, TypeError, "steps must be an integer"),
+    ({"steps": "10"}, TypeError, "steps must be an integer"),
+    ({"steps": 2**41}, ValueError, "steps must be at most"),
+    ({"steps": None}, TypeError, "steps must be an integer"),
+    ({"lr": 0.0}, ValueError, "lr must be greater than 0, got 0"),
+    ({"lr": -0.1}, ValueError, "lr must be greater than 0, got -0.1"),
+    ({"lr": NAN}, ValueError, "lr must be finite"),
+    ({"lr": INF}, ValueError, "lr must be finite"),
+    ({"lr": "fast"}, ValueError, "lr must be one of 'auto', got 'fast'"),
+    ({"lr": None}, TypeError, "lr must be a real number"),
+    ({"lr": [0.1, 0.2]}, TypeError, "lr must be a real number"),
+    ({"lr": {"kind": "cosine", "lr": 0.1}}, ValueError, "lr: .*'cosine'"),
+    ({"lr": {"kind": "step", "lr": 0.1}}, ValueError, "lr: step.factor is required"),
+    ({"lr": lambda: lrft.schedule.Constant(-1.0)}, ValueError, "lr must be greater than 0"),
+    ({"lr": lambda: lrft.schedule.InverseTime(0.1, 0.0)}, ValueError, "t0 must be greater"),
+    ({"lr": lambda: lrft.schedule.Step(0.1, 1.5, 10)}, ValueError, "factor must be at most 1"),
+    ({"lr": lambda: lrft.schedule.Step(0.1, 0.5, 0)}, ValueError, "every must be at least 1"),
+    ({"lr": lambda: lrft.schedule.Array([0.1, -0.1])}, ValueError, "values must be positive"),
+    ({"lr": lambda: lrft.schedule.Array([])}, ValueError, "values must have shape"),
+    ({"lr": lambda: lrft.schedule.Array([0.1] * 9)}, ValueError, "lr must have a rate for each"),
+    ({"lr": lambda: lrft.schedule.Constant(0.1, 0.2)}, TypeError, "positional"),
+    ({"batch": 0}, ValueError, "batch must be at least 1"),
+    ({"batch": 1.5}, TypeError, "batch must be an integer"),
+    ({"stop_at": 0.0}, ValueError, "stop_at must be greater than 0"),
+    ({"stop_at": 1.1}, ValueError, "stop_at must be at most 1"),
+    ({"stop_at": "0.9"}, TypeError, "stop_at must be a real number"),
+    ({"stop_loss": -1.0}, ValueError, "stop_loss must be greater than 0"),
+    ({"record": 1}, ValueError, "record must be at least 2"),
+    ({"record": []}, ValueError, "record must not be an empty list"),
+    ({"record": [5, 3]}, ValueError, "record must have strictly increasing steps"),
+    ({"record": [3, 3]}, ValueError, "record must have strictly increasing steps"),
+    ({"record": [3, 11]}, ValueError, r"record must lie in \[0, steps\] = \[0, 10\]"),
+    ({"record": [-1, 3]}, ValueError, "record must be at least 0"),
+    ({"record": [0.5, 3]}, TypeError, "record must be an integer"),
+    ({"record": "all"}, TypeError, "record must be an integer"),
+    ({"record": lambda: lrft.geometric(1)}, ValueError, "n must be at least 2"),
+    ({"record": lambda: lrft.geometric(2.5)}, TypeError, "n must be an integer"),
+    ({"thresholds": [0.5, 0.4]}, ValueError, "thresholds must be strictly increasing"),
+    ({"thresholds": [0.5, 0.5]}, ValueError, "thresholds must be strictly increasing"),
+    ({"thresholds": [0.0, 0.5]}, ValueError, "thresholds must be greater than 0"),
+    ({"thresholds": [0.5, 1.5]}, ValueError, "thresholds must be at most 1"),
+    ({"thresholds": 0.5}, ValueError, "thresholds must be a list"),
+    ({"thresholds": [0.5, NAN]}, ValueError, "thresholds must be finite"),
+    ({"loss_thresholds": [-0.1]}, ValueError, "loss_thresholds must be greater than 0"),
+    ({"loss_thresholds": [0.1, 0.1]}, ValueError, "loss_thresholds must be distinct"),
+    ({"epochs": 3}, ValueError, "unknown field 'epochs'"),
+    ({"student": "RankOne"}, TypeError, "student must be RankOne, LoRA or FullNetwork"),
+    ({"student": {"kind": "adapter"}}, ValueError, "'adapter'"),
+    ({"student": {"kind": "lora", "rank": 0}}, ValueError, "rank must be at least 1"),
+]
+
+
+@pytest.mark.parametrize("number", range(len(TRAINING)))
+def test_training(number):
+    changes, error, message = TRAINING[number]
+    valid = {"lr": 0.1, "steps": 10}
+    assert lrft.Training(**valid).steps == 10
+
+    def call():
+        made = {name: value() if callable(value) else value for name, value in changes.items()}
+        lrft.Training(**(valid | made))
+
+    refused(call, error, message)
+
+
+STUDENTS = [
+    ("RankOne", {"train_c": 1}, TypeError, "train_c must be True or False"),
+    ("RankOne", {"orthogonal": "yes"}, TypeError, "orthogonal must be True or False"),
+    ("RankOne", {"c_init": "random"}, ValueError, "c_init must be one of"),
+    ("RankOne", {"c_init": 1.0}, TypeError, "c_init must be one of"),
+    ("RankOne", {"c_init": [1.0, 1.0]}, ValueError, "c_init must have norm 1"),
+    ("RankOne", {"c_init": [[1.0]]}, ValueError, "c_init must have shape"),
+    ("RankOne", {"c_init": [1.0, NAN]}, ValueError, "c_init must be finite"),
+    ("RankOne", {"u_init": "zero"}, ValueError, "u_init must be one of"),
+    ("RankOne", {"u_init": np.zeros(5)}, ValueError, "u_init must have norm 1"),
+    ("RankOne", {"u_init": None}, TypeError, "u_init must be one of"),
+    ("RankOne", {"lr_c": 0.1}, ValueError, "needs train_c=True"),
+    ("RankOne", {"lr_c": 0.0, "train_c": True}, ValueError, "lr_c must be greater than 0"),
+    ("RankOne", {"lr_c": "auto", "train_c": True}, TypeError, "lr_c must be a real number"),
+    ("RankOne", {"u_init": "favourable", "orthogonal": False}, ValueError, "needs orthogonal"),
+    ("RankOne", {"u_init": "favourable", "linearized": True}, ValueError, "not defined"),
+    ("LoRA", {}, ValueError, "rank is required"),
+    ("LoRA", {"rank": 2.0}, TypeError, "rank must be an integer"),
+    ("LoRA", {"rank": 1, "alpha": 0.0}, ValueError, "alpha must be greater than 0"),
+    ("LoRA", {"rank": 1, "a_init": "zero"}, ValueError, "B A = 0 for ever"),
+    ("LoRA", {"rank": 1, "train_b": False}, ValueError, "B A = 0 for ever"),
+    ("LoRA", {"rank": 1, "train_a": False, "train_b": False}, ValueError, "nothing would be"),
+    ("LoRA", {"rank": 2, "a_init": np.ones((3, 9))}, ValueError, "a_init must have 2 rows"),
+    ("LoRA", {"rank": 2, "b_init": np.ones((9, 3))}, ValueError, "b_init must have 2 columns"),
+    ("LoRA", {"rank": 2, "b_init": np.ones(2)}, ValueError, "b_init must have shape"),
+    ("LoRA", {"rank": 2, "a_std": 0.1, "a_init": np.ones((2, 9))}, ValueError, "a_std is for"),
+    ("FullNetwork", {"width": 0}, ValueError, "width must be at least 1"),
+    ("FullNetwork", {"std": 0.1}, ValueError, "std is for init='gaussian' only"),
+    ("FullNetwork", {"init": "zero"}, ValueError, "init must be one of"),
+    ("FullNetwork", {"lam_init": "zero"}, ValueError, "lam_init must be one of"),
+    ("FullNetwork", {"lam_init": NAN}, ValueError, "lam_init must be finite"),
+    ("FullNetwork", {"lr_lam": 0.1}, ValueError, "needs train_lam=True"),
+    ("FullNetwork", {"width": 4, "init": np.ones((3, 9))}, ValueError, "init must have 4 rows"),
+]
+
+
+@pytest.mark.parametrize("number", range(len(STUDENTS)))
+def test_students(number):
+    name, options, error, message = STUDENTS[number]
+    control = {"RankOne": {}, "LoRA": {"rank": 1}, "FullNetwork": {}}[name]
+    student = getattr(lrft, name)
+    assert student(**control) == student(**control)
+    refused(lambda: student(**options), error, message)
+
+
+def test_incompatible_task_and_student():
+    task = lrft.Task.sample(d=12, k=3)
+    check_compatible(task, lrft.Training(lr=0.1, steps=1))
+    inside = task.W[0] / np.linalg.norm(task.W[0])
+    slightly = task.u + 1e-7 * inside
+    full = lrft.Task.sample(d=3, k=3, parallel=1.0)
+    half = lrft.Task.sample(d=12, k=3, parallel=0.5)
+    higher = lrft.Task.sample(d=12, k=3, rank=2)
+    rank_one, lora, network = lrft.RankOne, lrft.LoRA, lrft.FullNetwork
+    for one_task, student, message in [
+        (task, rank_one(u_init=np.eye(11)[0]), r"u_init must have shape \(12,\)"),
+        (task, rank_one(c_init=np.eye(4)[0]), r"c_init must have shape \(3,\)"),
+        (task, rank_one(u_init=inside), "u_init must be orthogonal to span"),
+        (task, rank_one(u_init=slightly / np.linalg.norm(slightly)), "of length 1e-07"),
+        (full, rank_one(), "orthogonal=True needs d > rank of W, got d = 3 and rank 3"),
+        (half, rank_one(u_init="favourable"), "drift h"),
+        (higher, rank_one(), "teacher of rank 1, got rank 2"),
+        (task, lora(rank=2, a_init=np.ones((2, 11))), r"a_init must have shape \(2, 12\)"),
+        (task, lora(rank=2, b_init=np.ones((4, 2))), r"b_init must have shape \(3, 2\)"),
+        (task, network(width=4), "init='base' needs the width of the base, 3, got width 4"),
+        (task, network(width=4, init="gaussian"), "lam_init='base' needs the width"),
+        (task, network(init=np.ones((3, 11))), r"init must have shape \(3, 12\)"),
+        (task, network(lam_init=np.ones(4)), r"lam_init must have shape \(3,\)"),
+    ]:
+        training = lrft.Training(student=student, lr=0.1, steps=1)
+        refused(lambda s=training, t=one_task: check_compatible(t, s), ValueError, message)
+
+
+@pytest.fixture(params=[".npz", ".safetensors"])
+def task_file(request, tmp_path):
+    path = tmp_path / f"task{request.param}"
+    lrft.Task.sample(d=20, k=3).save(path)
+    return path
+
+
+class TestFiles:
+    """Every error of a file names it and says why."""
+
+    def test_truncated(self, task_file):
+        content = task_file.read_bytes()
+        assert lrft.Task.load(task_file).k == 3
+        for keep in (0, 1, 7, 8, 40, len(content) // 2, len(content) - 1):
+            task_file.write_bytes(content[:keep])
+            refused(lambda: lrft.Task.load(task_file), ValueError, task_file.name)
+
+    def test_edited(self, task_file):
+        """Any changed byte of the arrays is noticed; one in the padding may not matter."""
+        content = task_file.read_bytes()
+        task = lrft.Task.load(task_file)
+        rng = np.random.default_rng(0)
+        noticed = 0
+        for position in rng.integers(len(content), size=60):
+            edited = bytearray(content)
+            edited[position] ^= 0x41
+            task_file.write_bytes(edited)
+            try:
+                assert lrft.Task.load(task_file) == task
+            except ValueError:
+                refused(lambda: lrft.Task.load(task_file), ValueError, task_file.name)
+                noticed += 1
+        assert noticed > 15
+
+    def test_rubbish(self, task_file):
+        for content in (b"\x00" * 100, b"PK\x03\x04" + b"x" * 100, b"{}", b"\xff" * 64):
+            task_file.write_bytes(content)
+            refused(lambda: lrft.Task.load(task_file), ValueError, task_file.name)
+            refused(lambda: lrft.load_weights(task_file), ValueError, task_file.name)
+
+    def test_missing_folder_suffix(self, tmp_path):
+        task = lrft.Task.sample(d=20, k=3)
+        load, save = lrft.Task.load, task.save
+        (tmp_path / "folder.npz").mkdir()
+        for call, error, message in [
+            (lambda: load(tmp_path / "none.npz"), ValueError, "none.npz.*no such file"),
+            (lambda: load(tmp_path / "none.safetensors"), ValueError, "no such file"),
+            (lambda: load(tmp_path / "folder.npz"), ValueError, "folder.npz"),
+            (lambda: load(tmp_path / "task.pt"), ValueError, "must end in .npz or .safetensors"),
+            (lambda: load(3), TypeError, "path must be a path"),
+            (lambda: save(tmp_path / "task.txt"), ValueError, "must end in"),
+            (lambda: save(tmp_path / "no" / "task.npz"), ValueError, "cannot write.*task.npz"),
+            (lambda: save(tmp_path / "folder.npz"), ValueError, "cannot write"),
+        ]:
+            refused(call, error, message)
+
+    def test_wrong_kind(self, task_file, tmp_path):
+        base = tmp_path / f"base{task_file.suffix}"
+        save_weights(base, np.eye(2, 3), [1.0, 2.0])
+        assert lrft.load_weights(base).W.shape == (2, 3)
+        refused(lambda: lrft.load_weights(task_file), ValueError, "unexpected arrays")
+        refused(lambda: lrft.Task.load(base), ValueError, "not a task file")
+
+    def test_base_network_contents(self, tmp_path):
+        W, lam = np.eye(2, 3), np.ones(2)
+        valid = {"W": W, "lam": lam, "activation": "tanh"}
+        path = tmp_path / "base.npz"
+        np.savez(path, **valid)
+        assert lrft.load_weights(path).W.shape == (2, 3)
+        for changes, message in [
+            ({"W": None}, "no array 'W'"),
+            ({"lam": None}, "no array 'lam'"),
+            ({"lam": np.ones(3)}, r"lam must have shape \(2,\)"),
+            ({"W": np.eye(2, 3) * NAN}, "W must be finite"),
+            ({"W": np.eye(2, 3) * 1j}, "W must be an array of real numbers"),
+            ({"bias": np.ones(2)}, r"unexpected arrays \['bias'\]"),
+            ({"activation": "swish"}, "activation must be one of"),
+            ({"neuron_scale": -1.0}, "neuron_scale must be greater than 0"),
+            ({"neuron_scale": "wide"}, "could not convert"),
+        ]:
+            entries = {
+                name: value for name, value in (valid | changes).items() if value is not None
+            }
+            np.savez(path, **entries)
+            refused(lambda: lrft.load_weights(path), ValueError, f"base.npz.*{message}")
+        np.savez(path, W=np.array([[object()]]), lam=lam)
+        refused(lambda: lrft.load_weights(path), ValueError, "base.npz")
+
+    @pytest.mark.parametrize(
+        ("field", "value", "message"),
+        [
+            ("version", 2, "format version 2"),
+            ("xi", -1.0, "xi must be greater than 0"),
+            ("xi", 2.0, "does not match its content hash"),
+            ("features_rank", 99, "features_rank must be at most"),
+            ("d", 1, "d must be at least"),
+            ("labels", [], "labels|indices"),
+            ("seed", None, "seed must be an integer"),
+        ],
+    )
+    def test_edited_description(self, tmp_path, field, value, message):
+        path = tmp_path / "task.npz"
+        lrft.Task.sample(d=20, k=3).save(path)
+        with np.load(path) as stored:
+            entries = dict(stored)
+        about = json.loads(str(entries["lrft"])) | {field: value}
+        np.savez(path, **(entries | {"lrft": np.array(json.dumps(about))}))
+        refused(lambda: lrft.Task.load(path), ValueError, f"task.npz.*({message})")
+        del about["xi"]
+        np.savez(path, **(entries | {"lrft": np.array(json.dumps(about))}))
+        refused(lambda: lrft.Task.load(path), ValueError, "task.npz")
