@@ -161,7 +161,8 @@ def _check_shape(name: str, got: tuple[int, ...], shape: tuple[int | str, ...]) 
 
 def unit(name: str, vector: Floats) -> None:
     """Refuse a vector whose norm is not 1 within `UNIT_TOLERANCE`."""
-    norm = float(np.linalg.norm(vector))
+    with np.errstate(over="ignore"):
+        norm = float(np.linalg.norm(vector))
     if not abs(norm - 1.0) <= UNIT_TOLERANCE:
         raise ValueError(
             f"{name} must have norm 1 (tolerance {UNIT_TOLERANCE:g}), got norm {norm:.12g}"

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
-from typing import Annotated, Any, ClassVar
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +54,28 @@ class Model(BaseModel):
     # Tells pydantic that validating data need not come through here.
     __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
 
+    def replace(self, **changes: Any) -> Self:
+        """Make the same configuration with some fields changed, checked like a new one.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As when it is made.
+
+        Examples
+        --------
+        >>> import lrft
+        >>> lrft.Training(lr=0.1, steps=10).replace(steps=20).steps
+        20
+        """
+        return type(self)(
+            **({name: getattr(self, name) for name in self.model_fields_set} | changes)
+        )
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Copy; unlike pydantic's own, an update is checked."""
+        return self.replace(**(update or {}))
+
     @property
     def content_hash(self) -> str:
         """sha256 (hex) of the canonical JSON, the same on every machine."""
@@ -82,7 +104,8 @@ def explain(error: ValidationError) -> str:
             reasons.append(f"unknown field {field!r}")
         else:
             message = item["msg"][0].lower() + item["msg"][1:]
-            reasons.append(f"{field}: {message}, got {_checks.describe(item['input'])}")
+            where = f"{field}: " if field else ""
+            reasons.append(f"{where}{message}, got {_checks.describe(item['input'])}")
     return "; ".join(dict.fromkeys(reasons))
 
 

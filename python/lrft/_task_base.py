@@ -54,7 +54,8 @@ class TaskBase:
         xi = _checks.real("xi", xi, above=0.0)
         normalization = _checks.choice("normalization", normalization, NORMALIZATIONS)
         if neuron_scale is None:
-            neuron_scale = 1.0 if normalization == "none" else float(1.0 / np.sqrt(1.0 + xi**2 / k))
+            unit = float(1.0 / np.sqrt(1.0 + xi * xi / k))
+            neuron_scale = 1.0 if normalization == "none" else unit
         elif normalization == "unit":
             raise ValueError("normalization='unit' sets neuron_scale: give one of the two")
         lam = _checks.array("lam", lam, (k,))

@@ -218,8 +218,7 @@ class Activation:
         addresses = [0, 0]
         if self.kind == "custom":
             addresses = [_address("value", f) for f in self.functions]
-        coefficients = np.array(self.coefficients, dtype=np.float64)
-        return _core.activation(self.kind, coefficients, *addresses)
+        return _core.activation(self.kind, self.coefficients, *addresses)
 
     def evaluate(self, z: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return σ(z) and σ′(z), each of the shape of z.

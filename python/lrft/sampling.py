@@ -48,7 +48,8 @@ def features(kind: str, d: int, k: int, seed: int) -> Floats:
     for i in range(k):
         before = min(i, rho)
         rows[i, :before] = _normals(seed, "features", i, before)
-    return rows / np.sqrt(np.einsum("ij,ij->i", rows, rows))[:, None]
+    rows /= np.sqrt(np.einsum("ij,ij->i", rows, rows))[:, None]
+    return rows
 
 
 def perturbation_c(kind: str, k: int, rank: int, seed: int) -> Floats:

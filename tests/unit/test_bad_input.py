@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import json
 import math
 
 import numpy as np
@@ -11,20 +10,10 @@ import pytest
 
 import lrft
 from lrft.training import check_compatible
-from lrft.weights import save_weights
 
 DOUBLE = ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_double)
 SINGLE = ctypes.CFUNCTYPE(ctypes.c_float, ctypes.c_float)
 NAN, INF = float("nan"), float("inf")
-
-
-def refused(call, error, message):
-    """The call raises this very kind of error, with a message that says `message`."""
-    with pytest.raises((ValueError, TypeError), match=message) as caught:
-        call()
-    assert isinstance(caught.value, error), f"{type(caught.value).__name__}: {caught.value}"
-    assert len(str(caught.value)) < 400
-    assert "\n" not in str(caught.value)
 
 
 # Given weights: W (3, 5), lam (3,), c (3,), u (5,).
@@ -91,7 +80,7 @@ if np.finfo(np.longdouble).nmant > np.finfo(np.float64).nmant:
 
 
 @pytest.mark.parametrize("number", range(len(GIVEN)))
-def test_given_weights(number):
+def test_given_weights(refused, number):
     changes, error, message = GIVEN[number]
     assert lrft.Task(**WEIGHTS).k == 3
     refused(lambda: lrft.Task(**(WEIGHTS | changes)), error, message)
@@ -116,6 +105,8 @@ SAMPLE = [
     ({"features": np.eye(4, 20)}, TypeError, "features must be one of"),
     ({"c": "uniform"}, ValueError, "c must be one of 'quantized', 'sphere'"),
     ({"c": np.ones(4)}, ValueError, "c must have norm 1"),
+    ({"c": [1e200, 0, 0, 0]}, ValueError, "c must have norm 1.*got norm inf"),
+    ({"xi": 1e308, "normalization": "unit"}, ValueError, "neuron_scale must be greater than 0"),
     ({"c": np.eye(5)[0]}, ValueError, r"c must have shape \(4,\)"),
     ({"c": np.eye(4, 2)}, ValueError, r"c must have 1 columns"),
     ({"c": np.eye(4)[0], "rank": 2}, ValueError, r"c must have 2 columns"),
@@ -140,7 +131,7 @@ SAMPLE = [
 
 
 @pytest.mark.parametrize("number", range(len(SAMPLE)))
-def test_sample(number):
+def test_sample(refused, number):
     changes, error, message = SAMPLE[number]
     valid = {"d": 20, "k": 4}
     assert lrft.Task.sample(**valid).d == 20
@@ -154,7 +145,7 @@ def coordinates(**changes):
     return lrft.Task.from_coordinates(**(valid | changes))
 
 
-def test_other_constructors():
+def test_other_constructors(refused):
     task = coordinates()
     assert task.features_rank == 2
     for call, error, message in [
@@ -180,7 +171,7 @@ def one(z):
     return 1.0
 
 
-def test_activations():
+def test_activations(refused):
     assert lrft.Activation.hermite([0.0, 1.0]).kind == "hermite"
     assert lrft.Activation.custom(DOUBLE(math.sin), DOUBLE(math.cos)).kind == "custom"
     custom, hermite = lrft.Activation.custom, lrft.Activation.hermite
@@ -267,7 +258,7 @@ TRAINING = [
 
 
 @pytest.mark.parametrize("number", range(len(TRAINING)))
-def test_training(number):
+def test_training(refused, number):
     changes, error, message = TRAINING[number]
     valid = {"lr": 0.1, "steps": 10}
     assert lrft.Training(**valid).steps == 10
@@ -316,7 +307,7 @@ STUDENTS = [
 
 
 @pytest.mark.parametrize("number", range(len(STUDENTS)))
-def test_students(number):
+def test_students(refused, number):
     name, options, error, message = STUDENTS[number]
     control = {"RankOne": {}, "LoRA": {"rank": 1}, "FullNetwork": {}}[name]
     student = getattr(lrft, name)
@@ -324,7 +315,7 @@ def test_students(number):
     refused(lambda: student(**options), error, message)
 
 
-def test_incompatible_task_and_student():
+def test_incompatible_task_and_student(refused):
     task = lrft.Task.sample(d=12, k=3)
     check_compatible(task, lrft.Training(lr=0.1, steps=1))
     inside = task.W[0] / np.linalg.norm(task.W[0])
@@ -350,116 +341,3 @@ def test_incompatible_task_and_student():
     ]:
         training = lrft.Training(student=student, lr=0.1, steps=1)
         refused(lambda s=training, t=one_task: check_compatible(t, s), ValueError, message)
-
-
-@pytest.fixture(params=[".npz", ".safetensors"])
-def task_file(request, tmp_path):
-    path = tmp_path / f"task{request.param}"
-    lrft.Task.sample(d=20, k=3).save(path)
-    return path
-
-
-class TestFiles:
-    """Every error of a file names it and says why."""
-
-    def test_truncated(self, task_file):
-        content = task_file.read_bytes()
-        assert lrft.Task.load(task_file).k == 3
-        for keep in (0, 1, 7, 8, 40, len(content) // 2, len(content) - 1):
-            task_file.write_bytes(content[:keep])
-            refused(lambda: lrft.Task.load(task_file), ValueError, task_file.name)
-
-    def test_edited(self, task_file):
-        """Any changed byte of the arrays is noticed; one in the padding may not matter."""
-        content = task_file.read_bytes()
-        task = lrft.Task.load(task_file)
-        rng = np.random.default_rng(0)
-        noticed = 0
-        for position in rng.integers(len(content), size=60):
-            edited = bytearray(content)
-            edited[position] ^= 0x41
-            task_file.write_bytes(edited)
-            try:
-                assert lrft.Task.load(task_file) == task
-            except ValueError:
-                refused(lambda: lrft.Task.load(task_file), ValueError, task_file.name)
-                noticed += 1
-        assert noticed > 15
-
-    def test_rubbish(self, task_file):
-        for content in (b"\x00" * 100, b"PK\x03\x04" + b"x" * 100, b"{}", b"\xff" * 64):
-            task_file.write_bytes(content)
-            refused(lambda: lrft.Task.load(task_file), ValueError, task_file.name)
-            refused(lambda: lrft.load_weights(task_file), ValueError, task_file.name)
-
-    def test_missing_folder_suffix(self, tmp_path):
-        task = lrft.Task.sample(d=20, k=3)
-        load, save = lrft.Task.load, task.save
-        (tmp_path / "folder.npz").mkdir()
-        for call, error, message in [
-            (lambda: load(tmp_path / "none.npz"), ValueError, "none.npz.*no such file"),
-            (lambda: load(tmp_path / "none.safetensors"), ValueError, "no such file"),
-            (lambda: load(tmp_path / "folder.npz"), ValueError, "folder.npz"),
-            (lambda: load(tmp_path / "task.pt"), ValueError, "must end in .npz or .safetensors"),
-            (lambda: load(3), TypeError, "path must be a path"),
-            (lambda: save(tmp_path / "task.txt"), ValueError, "must end in"),
-            (lambda: save(tmp_path / "no" / "task.npz"), ValueError, "cannot write.*task.npz"),
-            (lambda: save(tmp_path / "folder.npz"), ValueError, "cannot write"),
-        ]:
-            refused(call, error, message)
-
-    def test_wrong_kind(self, task_file, tmp_path):
-        base = tmp_path / f"base{task_file.suffix}"
-        save_weights(base, np.eye(2, 3), [1.0, 2.0])
-        assert lrft.load_weights(base).W.shape == (2, 3)
-        refused(lambda: lrft.load_weights(task_file), ValueError, "unexpected arrays")
-        refused(lambda: lrft.Task.load(base), ValueError, "not a task file")
-
-    def test_base_network_contents(self, tmp_path):
-        W, lam = np.eye(2, 3), np.ones(2)
-        valid = {"W": W, "lam": lam, "activation": "tanh"}
-        path = tmp_path / "base.npz"
-        np.savez(path, **valid)
-        assert lrft.load_weights(path).W.shape == (2, 3)
-        for changes, message in [
-            ({"W": None}, "no array 'W'"),
-            ({"lam": None}, "no array 'lam'"),
-            ({"lam": np.ones(3)}, r"lam must have shape \(2,\)"),
-            ({"W": np.eye(2, 3) * NAN}, "W must be finite"),
-            ({"W": np.eye(2, 3) * 1j}, "W must be an array of real numbers"),
-            ({"bias": np.ones(2)}, r"unexpected arrays \['bias'\]"),
-            ({"activation": "swish"}, "activation must be one of"),
-            ({"neuron_scale": -1.0}, "neuron_scale must be greater than 0"),
-            ({"neuron_scale": "wide"}, "could not convert"),
-        ]:
-            entries = {
-                name: value for name, value in (valid | changes).items() if value is not None
-            }
-            np.savez(path, **entries)
-            refused(lambda: lrft.load_weights(path), ValueError, f"base.npz.*{message}")
-        np.savez(path, W=np.array([[object()]]), lam=lam)
-        refused(lambda: lrft.load_weights(path), ValueError, "base.npz")
-
-    @pytest.mark.parametrize(
-        ("field", "value", "message"),
-        [
-            ("version", 2, "format version 2"),
-            ("xi", -1.0, "xi must be greater than 0"),
-            ("xi", 2.0, "does not match its content hash"),
-            ("features_rank", 99, "features_rank must be at most"),
-            ("d", 1, "d must be at least"),
-            ("labels", [], "labels|indices"),
-            ("seed", None, "seed must be an integer"),
-        ],
-    )
-    def test_edited_description(self, tmp_path, field, value, message):
-        path = tmp_path / "task.npz"
-        lrft.Task.sample(d=20, k=3).save(path)
-        with np.load(path) as stored:
-            entries = dict(stored)
-        about = json.loads(str(entries["lrft"])) | {field: value}
-        np.savez(path, **(entries | {"lrft": np.array(json.dumps(about))}))
-        refused(lambda: lrft.Task.load(path), ValueError, f"task.npz.*({message})")
-        del about["xi"]
-        np.savez(path, **(entries | {"lrft": np.array(json.dumps(about))}))
-        refused(lambda: lrft.Task.load(path), ValueError, "task.npz")

@@ -137,6 +137,18 @@ def test_models_are_frozen_and_copy_arrays():
         training().lr = 1.0
 
 
+def test_replace_checks():
+    first = training(record=5, student=lrft.RankOne(train_c=True))
+    longer = first.replace(steps=2000)
+    assert longer == training(steps=2000, record=5, student=lrft.RankOne(train_c=True))
+    assert first.model_copy(update={"steps": 2000}) == longer
+    for change in (first.replace, lambda **changes: first.model_copy(update=changes)):
+        with pytest.raises(ValueError, match="steps must be at least 0"):
+            change(steps=-1)
+        with pytest.raises(ValueError, match="unknown field"):
+            change(epochs=1)
+
+
 def test_numpy_numbers_are_numbers():
     options = {"lr": np.float32(0.5), "steps": np.int64(7), "batch": np.uint8(2)}
     assert training(**options) == training(lr=0.5, steps=7, batch=2)
