@@ -135,7 +135,7 @@ def resolve_activation(activation: Any) -> tuple[Function, Function]:
 
 
 def project_out(W: ArrayLike, tolerance: float = 1e-12) -> Callable[[Array], Array]:
-    """The projector onto the orthogonal complement of span(W), as a function of a vector.
+    """Make the projector onto the orthogonal complement of span(W), a function of a vector.
 
     Parameters
     ----------

@@ -68,7 +68,7 @@ def network(
     neuron_scale: float = 1.0,
     output_scale: float = 1.0,
 ) -> Array:
-    """Outputs ``f(x) = output_scale * sum_j lam_j sigma(neuron_scale * <V_j, x>)``.
+    """Evaluate ``f(x) = output_scale * sum_j lam_j sigma(neuron_scale * <V_j, x>)``.
 
     Parameters
     ----------
@@ -108,7 +108,7 @@ def row_gradient(
     output_scale: float = 1.0,
     base: tuple[Array, Array] | None = None,
 ) -> tuple[Array, Array]:
-    """The gradient that all students share, of ``L = mean_b (f(x_b) - y_b)^2`` (no 1/2).
+    """Compute the gradient that all students share, of ``L = mean_b (f(x_b) - y_b)^2`` (no 1/2).
 
     Parameters
     ----------
@@ -209,7 +209,7 @@ def rank_one_path(
     output_scale: float = 1.0,
     noise_values: Iterable[ArrayLike] | None = None,
 ) -> Iterator[tuple[Array, Array]]:
-    """The rank-one spherical student, Eq. 4 of Dayi and Chen (2025).
+    """Train the rank-one spherical student, Eq. 4 of Dayi and Chen (2025).
 
     ``u <- proj(u - lr (I - u u^T) P grad_u L)`` with ``proj(v) = v / |v|`` and ``P`` the projector
     onto the complement of span(W). If ``c`` is trained, it moves at the same time, from the same
@@ -314,7 +314,7 @@ def lora_path(
     output_scale: float = 1.0,
     noise_values: Iterable[ArrayLike] | None = None,
 ) -> Iterator[tuple[Array, Array]]:
-    """The LoRA student: rows ``W + scale B A``, Euclidean online SGD on both factors at once.
+    """Train LoRA: rows ``W + scale B A``, Euclidean online SGD on both factors at once.
 
     Parameters
     ----------
@@ -392,7 +392,7 @@ def full_network_path(
     output_scale: float = 1.0,
     noise_values: Iterable[ArrayLike] | None = None,
 ) -> Iterator[tuple[Array, Array]]:
-    """The full network of any width: all rows trained, and the output weights if asked.
+    """Train a full network of any width: all rows, and the output weights if asked.
 
     Parameters
     ----------

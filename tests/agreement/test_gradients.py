@@ -8,15 +8,14 @@ one by its tangent part, which the move determines because the tangent is orthog
 
 from __future__ import annotations
 
+import autograd
+import autograd.numpy as anp
 import numpy as np
 import pytest
+from autograd.scipy.special import erf as differentiable_erf
+from scipy.special import erf as complex_erf
 
 from lrft import reference
-
-autograd = pytest.importorskip("autograd")
-import autograd.numpy as anp  # noqa: E402
-from autograd.scipy.special import erf as differentiable_erf  # noqa: E402
-from scipy.special import erf as complex_erf  # noqa: E402
 
 HERMITE = (0.3, -0.5, 0.7, 0.4)
 

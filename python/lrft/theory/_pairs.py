@@ -1,101 +1,59 @@
 """Expectations over pairs of jointly Gaussian preactivations, as matrices.
 
-The scalar forms (loss, drift) come from the compiled core. A gradient needs the matrices
-themselves, and one that the core does not have:
-
-    values E[s(z_i) s(z_j)],   slopes E[s'(z_i) s'(z_j)],   radial E[s(z_i) z_j s'(z_j)]
-
-With ``z_i = tau_i g_i``, ``corr(g_i, g_j) = rho`` and ``a_p(tau) = E[s(tau g) he_p(g)]``, they are
-power series in rho: ``z s'(z)`` and ``s'(z)`` have the coefficients
-``p a_p + sqrt((p+1)(p+2)) a_{p+2}`` and ``sqrt(p+1) a_{p+1} / tau``.
-relu has no series that converges at rho = 1 in reasonable time, but a closed form (Cho, Saul 2009).
+The compiled core has ``E[s(z_i) s(z_j)]`` and ``E[s'(z_i) s'(z_j)]``. A gradient in rows that
+change their length needs one more, ``E[s(z_i) z_j s'(z_j)]``, which is the derivative of the first
+in the scale of ``z_j``.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lrft.activation import Activation
-from lrft.theory.hermite import hermite_coefficients
+if TYPE_CHECKING:
+    from lrft.activation import Activation
 
 Floats = NDArray[np.float64]
 
-FEWEST_TERMS, MOST_TERMS = 64, 4096
-#: Series stop where the last quarter of the terms at rho = 1 is below this share of the sum.
-NEGLIGIBLE = 1e-14
+# Central differences of order 6 in the logarithmic scale. A function with its singularity at
+# distance 1 (tanh: at scale 0) has truncation error 36 h^6 = 2e-15; rounding is 1e-16 / h = 5e-14.
+_STEP = 2.0**-9
+_STENCIL = ((1, 45.0), (2, -9.0), (3, 1.0))
 
 
 class Pairs(NamedTuple):
-    """Matrices over all pairs of preactivations, each (n, n)."""
+    """Over all preactivations i and those of the student j: each (n, n_student)."""
 
-    values: Floats
-    slopes: Floats
-    radial: Floats
-
-
-def pair_expectations(activation: Activation, covariance: Floats) -> Pairs:
-    """The three matrices for preactivations with this covariance, shape (n, n)."""
-    tau = np.sqrt(np.diag(covariance))
-    safe = np.where(tau > 0, tau, 1.0)
-    rho = np.clip(covariance / np.outer(safe, safe), -1.0, 1.0)
-    if activation.kind == "relu":
-        return _relu(tau, rho)
-    return _series(activation, tau, rho)
+    values: Floats  #: E[s(z_i) s(z_j)]
+    slopes: Floats  #: E[s'(z_i) s'(z_j)]
+    radial: Floats  #: E[s(z_i) z_j s'(z_j)]
 
 
-def _relu(tau: Floats, rho: Floats) -> Pairs:
-    angle = np.arccos(rho)
-    values = np.outer(tau, tau) * (np.sin(angle) + (np.pi - angle) * rho) / (2 * np.pi)
-    alive = tau > 0  # a neuron at 0 has derivative 0 by convention
-    slopes = np.outer(alive, alive) * (np.pi - angle) / (2 * np.pi)
-    return Pairs(values, slopes, values)  # z s'(z) = s(z)
+def pair_expectations(activation: Activation, covariance: Floats, first: int) -> Pairs:
+    """Compute the three matrices; the student's preactivations are those from `first` on."""
+    from lrft import _core
 
+    n = len(covariance)
+    student = np.arange(first, n)
+    everything = np.concatenate([np.arange(n), student])
 
-def _series(activation: Activation, tau: Floats, rho: Floats) -> Pairs:
-    scales, which = np.unique(tau, return_inverse=True)
-    values, slopes, radial = (table[which] for table in _coefficients(activation, scales))
+    def moments(matrix: Floats, derivative: bool = False) -> Floats:
+        return np.asarray(_core.moments(activation.core, np.ascontiguousarray(matrix), derivative))
+
+    def values_at(log_scale: float) -> Floats:
+        """E[s(z_i) s(e^log_scale z_j)]: the student twice, once as it is and once scaled."""
+        scale = np.ones(everything.size)
+        scale[n:] = np.exp(log_scale)
+        matrix = covariance[np.ix_(everything, everything)] * np.outer(scale, scale)
+        return moments(matrix)[:n, n:]
+
+    radial = np.zeros((n, student.size))
+    for steps, weight in _STENCIL:
+        radial += weight * (values_at(steps * _STEP) - values_at(-steps * _STEP))
     return Pairs(
-        _power_series(values, values, rho),
-        _power_series(slopes, slopes, rho),
-        _power_series(values, radial, rho),
+        values=moments(covariance)[:, first:],
+        slopes=moments(covariance, derivative=True)[:, first:],
+        radial=radial / (60 * _STEP),
     )
-
-
-def _coefficients(activation: Activation, scales: Floats) -> tuple[Floats, Floats, Floats]:
-    """Coefficients of s(tau g), s'(tau g), tau g s'(tau g): one row a scale."""
-    if activation.kind == "hermite":
-        terms = len(activation.coefficients)
-    else:
-        terms = FEWEST_TERMS
-        while terms < MOST_TERMS and not _converged(activation, float(scales[-1]), terms):
-            terms *= 2
-    p = np.arange(terms)
-    tables = np.zeros((3, len(scales), terms))
-    for row, tau in enumerate(scales):
-        if tau == 0.0:  # a constant: s(0), s'(0), 0
-            tables[0, row, 0], tables[1, row, 0] = (float(f[0]) for f in activation.evaluate([0.0]))
-            continue
-        a, _ = hermite_coefficients(activation, terms + 2, float(tau))
-        tables[0, row] = a[:-2]
-        tables[1, row] = np.sqrt(p + 1) * a[1:-1] / tau
-        tables[2, row] = p * a[:-2] + np.sqrt((p + 1) * (p + 2)) * a[2:]
-    return tables[0], tables[1], tables[2]
-
-
-def _converged(activation: Activation, tau: float, terms: int) -> bool:
-    """Whether the slope series, the slowest, has converged at rho = 1 (largest scale)."""
-    a, _ = hermite_coefficients(activation, terms, tau)
-    sizes = np.arange(terms) * a**2
-    return bool(sizes[3 * terms // 4 :].sum() <= NEGLIGIBLE * sizes.sum())
-
-
-def _power_series(left: Floats, right: Floats, rho: Floats) -> Floats:
-    """``sum_p left_ip right_jp rho_ij^p`` by Horner's rule."""
-    total = np.zeros_like(rho)
-    for p in range(left.shape[1] - 1, -1, -1):
-        total *= rho
-        total += np.outer(left[:, p], right[:, p])
-    return total

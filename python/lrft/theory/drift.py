@@ -77,19 +77,14 @@ def drift(task: Task, c_hat: ArrayLike, m: ArrayLike) -> float | Floats:
     for i, value in enumerate(points.flat):
         gram = rank_one_gram(task, orthogonal_overlaps(task, value), c_hat)
         covariance = np.ascontiguousarray(task.neuron_scale**2 * gram)
-
-        def form(sign: float, covariance: Floats = covariance) -> float:
-            weights = np.concatenate([teacher, sign * student])
-            square, _ = _core.expected_square(task.activation.core, weights, covariance, True)
-            return float(square)
-
-        result[i] = (form(1.0) - form(-1.0)) / 4  # the bilinear form, by polarisation
+        slopes = np.asarray(_core.moments(task.activation.core, covariance, True))
+        result[i] = teacher @ slopes[: task.k, task.k :] @ student
     result *= 2 * (task.xi * task.neuron_scale * task.output_scale) ** 2
     return float(result[0]) if np.ndim(m) == 0 else result.reshape(points.shape)
 
 
 def gradient_noise(
-    task: Task, c_hat: ArrayLike, m: float, *, samples: int = 2**16, batch: int = 1
+    task: Task, c_hat: ArrayLike, m: float, *, samples: int = 2**15, batch: int = 1
 ) -> Estimate:
     """Scale ``E[g^2]`` of the gradient noise, where ``grad_u L = g x`` for one sample x.
 

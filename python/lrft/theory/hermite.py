@@ -18,7 +18,7 @@ Floats = NDArray[np.float64]
 def hermite_coefficients(
     activation: str | Activation, count: int, scale: float = 1.0
 ) -> tuple[Floats, float]:
-    """Coefficients ``mu_p = E[sigma(scale g) he_p(g)]``, g ~ N(0, 1).
+    """Expand sigma: ``mu_p = E[sigma(scale g) he_p(g)]``, g ~ N(0, 1).
 
     ``he_p`` are the *normalised* probabilists' Hermite polynomials, as everywhere in the paper.
 
@@ -41,7 +41,7 @@ def hermite_coefficients(
     Raises
     ------
     TypeError, ValueError
-        If an argument is of the wrong kind or out of range.
+        If an argument is of the wrong kind or out of range; quadrature ends at 900 coefficients.
 
     Examples
     --------
@@ -66,7 +66,7 @@ def hermite_coefficients(
 def information_exponent(
     activation: str | Activation, *, tolerance: float = 1e-10, highest: int = 64
 ) -> int:
-    """The first degree p >= 1 with ``mu_p != 0``.
+    """Find the first degree p >= 1 with ``mu_p != 0``.
 
     Online SGD on a single-index model needs about ``d``, ``d log d``, ``d^(p-1)`` samples for
     p = 1, 2, >= 3 (Ben Arous, Gheissari and Jagannath 2021); fine-tuning is claimed not to care.

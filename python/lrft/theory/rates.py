@@ -48,7 +48,7 @@ class Limit(NamedTuple):
 
 
 def stability_limit(task: Task, student: Any, *, batch: int = 1) -> float:
-    """The rate above which a rank-one student stalls before it has learned.
+    """Find the rate above which a rank-one student stalls before it has learned.
 
     Parameters
     ----------
@@ -77,8 +77,7 @@ def stability_limit(task: Task, student: Any, *, batch: int = 1) -> float:
     The limit falls as 1 / d.
 
     >>> import lrft
-    >>> from types import SimpleNamespace
-    >>> student = SimpleNamespace(train_c=True, orthogonal=True, c_init="quantized")
+    >>> student = lrft.RankOne(train_c=True)
     >>> limits = [stability_limit(lrft.Task.sample(d=d, k=4, features="orthonormal"), student)
     ...           for d in (10**3, 10**5)]
     >>> bool(80 < limits[0] / limits[1] < 125)
@@ -88,7 +87,7 @@ def stability_limit(task: Task, student: Any, *, batch: int = 1) -> float:
 
 
 def auto_lr(task: Task, student: Any, *, batch: int = 1) -> tuple[float, str]:
-    """The rate that ``lr="auto"`` takes: half of `stability_limit`, to two digits.
+    """Choose the rate for ``lr="auto"``: half of `stability_limit`, to two digits.
 
     Parameters
     ----------
@@ -112,9 +111,7 @@ def auto_lr(task: Task, student: Any, *, batch: int = 1) -> tuple[float, str]:
     Examples
     --------
     >>> import lrft
-    >>> from types import SimpleNamespace
-    >>> student = SimpleNamespace(train_c=False, orthogonal=True, c_init="quantized")
-    >>> lr, reasoning = auto_lr(lrft.Task.sample(d=1000, k=4), student)
+    >>> lr, reasoning = auto_lr(lrft.Task.sample(d=1000, k=4), lrft.RankOne())
     >>> 1e-5 < lr < 1e-1
     True
     """
@@ -137,7 +134,7 @@ def _tightest(task: Task, student: Any, batch: int) -> Limit:
     c, direction = _target(task, student.orthogonal)
     sampled = SampledGradient(task, direction, SAMPLES)
     rule = _Rule(task, student, sampled, batch)
-    draws, name = _starts(task, student)
+    draws, name = _starts(task, student, c)
     starts_at_c = np.allclose([abs(c_hat @ c) for c_hat in draws], 1, rtol=0, atol=1e-9)
     fits = (student.train_c or starts_at_c) and not rule.linearized
 
@@ -226,7 +223,7 @@ class _Rule:
 
 
 def _target(task: Task, orthogonal: bool) -> tuple[Floats, Floats]:
-    """c and the coordinates of what u_hat can find; leading singular pair for rank above one."""
+    """Find c and the coordinates of what u_hat can find, the leading singular pair."""
     change = perturbation(task)
     if orthogonal:
         change[:, : task.features_rank] = 0.0
@@ -236,12 +233,14 @@ def _target(task: Task, orthogonal: bool) -> tuple[Floats, Floats]:
     return left[:, 0], right[0]
 
 
-def _starts(task: Task, student: Any) -> tuple[list[Floats], str]:
-    """The c_hat that the student may start from: the given one or a few draws."""
+def _starts(task: Task, student: Any, c: Floats) -> tuple[list[Floats], str]:
+    """List the c_hat that the student may start from: the given one or a few draws."""
     from lrft import _core
 
     if not isinstance(student.c_init, str):
         return [unit_vector("c_init", student.c_init, task.k)], "c_hat as given"
+    if student.c_init == "teacher":
+        return [c], "c_hat = c"
     draws = []
     for i in range(DRAWS):
         z = np.asarray(_core.normals(0, i, _core.purposes["init_c"], 0, task.k))
@@ -252,6 +251,6 @@ def _starts(task: Task, student: Any) -> tuple[list[Floats], str]:
 
 
 def _two_digits(value: float) -> float:
-    """Rounded down to two significant digits, so that rounding errors do not show."""
+    """Round down to two significant digits, so that rounding errors do not show."""
     unit = 10.0 ** (np.floor(np.log10(value)) - 1)
     return float(f"{np.floor(value / unit) * unit:.1e}")

@@ -42,12 +42,13 @@ class Gradients:
     @property
     def squared_slope_c(self) -> Floats:
         """|df_hat/dc_hat|^2."""
-        return self.field**2 * np.einsum("nj,nj->n", self.by_neuron, self.by_neuron)
+        squares: Floats = np.einsum("nj,nj->n", self.by_neuron, self.by_neuron)
+        return self.field**2 * squares
 
     def pull(self, overlap: float) -> Floats:
         """Movement of <t, u_hat> against the gradient on the sphere, per unit of rate."""
         towards = self.target - overlap * self.field
-        return np.asarray(-2 * self.residual * self.slope * towards)
+        return -2 * self.residual * self.slope * towards
 
 
 class SampledGradient:
@@ -74,7 +75,7 @@ class SampledGradient:
         self.target, self.rest = X[:, :-1] @ direction, X[:, -1]
 
     def at(self, c_hat: Floats, overlap: float, *, linearized: bool = False) -> Gradients:
-        """The student with this c_hat and this overlap q = <t, u_hat>."""
+        """Evaluate the student with this c_hat and this overlap q = <t, u_hat>."""
         task = self.task
         out = task.output_scale
         strength = task.neuron_scale * task.xi
