@@ -51,6 +51,7 @@ LRFT_INLINE Pack log1p_minus_cubic(const Pack& w) {
       -0.06433095421081293};
   const Pack square = w * w;
   const Pack near = square * square * polynomial(w, c);
+  if (!any(~(abs(w) < 0.25))) return near;
   const Pack far = log1p(w) - w * fma(w, fma(w, 0x1.5555555555555p-2, -0.5), 1.0);
   return select(abs(w) < 0.25, near, far);
 }

@@ -15,48 +15,64 @@
 
 namespace lrft {
 
-// The address of eight counters that differ in any of their parts.
+// The addresses of eight counters, which may differ in slot, step and replica.
 struct Address {
-  Bits slot, step, replica;
-  std::uint64_t purpose;
+  Bits slot, step, replica, high;  // high: word 3
+
+  LRFT_INLINE Address(const Bits& slot_, const Bits& step_, const Bits& replica_, Purpose purpose)
+      : slot(slot_),
+        step(step_),
+        replica(replica_),
+        high(((step_ >> 32) << 16) | broadcast_bits(static_cast<std::uint64_t>(purpose))) {}
+
+  LRFT_INLINE Words counter() const { return {{slot, step, replica, high}}; }
 };
 
-LRFT_INLINE Words counter_at(const Address& a) {
-  const Bits step_high = (a.step >> 32) << 16;
-  return {{a.slot, a.step, a.replica, step_high | broadcast_bits(a.purpose)}};
+LRFT_INLINE Address slots_on(Address at, std::uint64_t slots) {
+  at.slot = at.slot + broadcast_bits(slots);
+  return at;
 }
 
 LRFT_INLINE NormalPair normals_at(const Address& a, const Philox& random) {
-  return normal_pair(random(counter_at(a)));
+  return normal_pair(random(a.counter()));
 }
 
-// The pairs of `Count` slots from at.slot on, written to out[0 .. 2 Count).
+// The pairs of Count addresses; pair i goes to out[i stride] and out[i stride + 1].
+// Several at a time keep the processor busy: one alone leaves it waiting for its own results.
 template <int Count>
-LRFT_INLINE void normals_in_step(Address at, const Philox& random, Pack* out) {
+LRFT_INLINE void normals_at(const Address (&at)[Count], const Philox& random, Pack* out,
+                            int stride = 2) {
   Words w[Count];
 #pragma GCC unroll 4
-  for (int i = 0; i < Count; ++i) {
-    w[i] = counter_at(at);
-    at.slot = at.slot + broadcast_bits(1);
-  }
+  for (int i = 0; i < Count; ++i) w[i] = at[i].counter();
   random.many<Count>(w);
 #pragma GCC unroll 4
   for (int i = 0; i < Count; ++i) {
     const NormalPair z = normal_pair(w[i]);
-    out[2 * i] = z.first;
-    out[2 * i + 1] = z.second;
+    out[i * stride] = z.first;
+    out[i * stride + 1] = z.second;
   }
 }
 
-// The same for any count; four at a time keep the processor busy.
-inline void normals_from(Address at, const Philox& random, int count, Pack* out) {
-  for (; count >= 4; count -= 4, out += 8) {
-    normals_in_step<4>(at, random, out);
-    at.slot = at.slot + broadcast_bits(4);
+// The pairs of `count` slots from each of four addresses on; those of address i go to
+// out[i stride ..].  Out of line, where the registers are its own.
+__attribute__((noinline)) inline void normals_from(Address (&at)[4], const Philox& random,
+                                                   int count, Pack* out, int stride) {
+  for (int p = 0; p < count; ++p) {
+    normals_at<4>(at, random, out + 2 * p, stride);
+    for (Address& a : at) a = slots_on(a, 1);
   }
-  if (count == 3) normals_in_step<3>(at, random, out);
-  if (count == 2) normals_in_step<2>(at, random, out);
-  if (count == 1) normals_in_step<1>(at, random, out);
+}
+
+// The pairs of `count` slots from `at` on.
+__attribute__((noinline)) inline void normals_from(Address at, const Philox& random, int count, Pack* out) {
+  for (; count >= 4; count -= 4, out += 8) {
+    normals_at<4>({at, slots_on(at, 1), slots_on(at, 2), slots_on(at, 3)}, random, out);
+    at = slots_on(at, 4);
+  }
+  if (count == 3) normals_at<3>({at, slots_on(at, 1), slots_on(at, 2)}, random, out);
+  if (count == 2) normals_at<2>({at, slots_on(at, 1)}, random, out);
+  if (count == 1) normals_at<1>({at}, random, out);
 }
 
 }  // namespace lrft

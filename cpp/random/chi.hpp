@@ -17,36 +17,47 @@
 
 namespace lrft {
 
-// One chi variate a lane with dof[lane] degrees of freedom; slots below 2^24.
-// A lane whose dof is not a number or below 1 returns garbage, but returns.
-LRFT_INLINE Pack chi_at(Address at, const Philox& random, const Pack& dof) {
+// Count independent sets of variates, one a lane, with dof[i][lane] degrees of freedom;
+// slots below 2^24.  A lane whose dof is below 1 or not a number gets garbage, but ends.
+template <int Count>
+__attribute__((noinline)) void chi_at(const Address (&at)[Count], const Philox& random,
+                                      const Pack& dof, Pack* out) {
   const Pack delta = fma(dof, 0.5, -1.0 / 3.0);
   const Pack c = 1.0 / sqrt(delta * 9.0);
+  const Pack scale = sqrt(delta * 2.0);
+  const Pack minus_six_delta = delta * -6.0;
   const Mask single = dof < 1.5;
-  const Bits slot = at.slot << 8;
-  Pack result = broadcast(0.0);
-  Mask open = broadcast(0.0) == broadcast(0.0);
+  Mask open[Count];
+#pragma GCC unroll 4
+  for (int i = 0; i < Count; ++i) open[i] = dof == dof;
   for (std::uint64_t attempt = 0; attempt < 128; ++attempt) {
-    Words bits[2];
-    at.slot = slot + broadcast_bits(2 * attempt);
-    bits[0] = counter_at(at);
-    at.slot = slot + broadcast_bits(2 * attempt + 1);
-    bits[1] = counter_at(at);
-    random.many<2>(bits);
-    const Pack z = normal_pair(bits[0]).first;
-    const Pack w = c * z;
-    const Pack root = w + 1.0;
-    // Accepted if log U <= exponent.
-    const Pack exponent = delta * 3.0 * log1p_minus_cubic(max(w, broadcast(-0.999999)));
-    const Pack minus_two_log_u = minus_two_log(odd_integer(bits[1].w[0], bits[1].w[1], 0));
-    const Mask refused =
-        ((root <= 0.0) | (minus_two_log_u < exponent * -2.0)) & ~single;
-    const Pack gamma = sqrt(delta * 2.0 * (root * root * root));
-    result = select(open, select(single, abs(z), gamma), result);
-    open = open & refused;
-    if (!any(open)) break;
+    Words bits[Count], more[Count];
+#pragma GCC unroll 4
+    for (int i = 0; i < Count; ++i) {
+      Address a = at[i];
+      a.slot = (a.slot << 8) + broadcast_bits(2 * attempt);
+      bits[i] = a.counter();
+      more[i] = slots_on(a, 1).counter();
+    }
+    random.many<Count>(bits);
+    random.many<Count>(more);
+    bool again = false;
+#pragma GCC unroll 4
+    for (int i = 0; i < Count; ++i) {
+      const Pack z = normal_pair(bits[i]).first;
+      const Pack w = c * z;
+      const Pack root = w + 1.0;
+      // Accepted if log U <= exponent; -2 times both.
+      const Pack limit = minus_six_delta * log1p_minus_cubic(max(w, broadcast(-0.999999)));
+      const Pack drawn = minus_two_log(odd_integer(more[i].w[0], more[i].w[1], 0));
+      const Mask refused = ((root <= 0.0) | (drawn < limit)) & ~single;
+      const Pack gamma = scale * (root * sqrt(max(root, broadcast(0.0))));
+      out[i] = select(open[i], select(single, abs(z), gamma), out[i]);
+      open[i] = open[i] & refused;
+      again = again || any(open[i]);
+    }
+    if (!again) break;
   }
-  return result;
 }
 
 }  // namespace lrft

@@ -14,8 +14,7 @@ Bits counting_from(std::uint64_t first) {
 }
 
 Address address(std::uint32_t replica, Purpose purpose, std::uint64_t step) {
-  return {broadcast_bits(0), broadcast_bits(step), broadcast_bits(replica),
-          static_cast<std::uint64_t>(purpose)};
+  return {broadcast_bits(0), broadcast_bits(step), broadcast_bits(replica), purpose};
 }
 
 }  // namespace
@@ -44,7 +43,9 @@ void fill_chi(std::uint64_t seed, std::uint32_t replica, Purpose purpose, std::u
     const std::size_t n = std::min(size - i, std::size_t{lanes});
     for (std::size_t j = 0; j < lanes; ++j) nu[j] = dof[i + std::min(j, n - 1)];
     at.slot = counting_from(i);
-    store(chi, chi_at(at, random, load(nu)));
+    Pack drawn = broadcast(0.0);
+    chi_at<1>({at}, random, load(nu), &drawn);
+    store(chi, drawn);
     std::copy(chi, chi + n, out + i);
   }
 }

@@ -40,10 +40,13 @@ class ReducedSpace {
         seed_(seed),
         random_(seed),
         m_(std::min(shape.n, shape.batch)),
+        pairs_((shape.s + shape.n + 1) / 2),
+        ahead_(shape.batch == 1 ? 4 : 1),
+        at_(ahead_ - 1),
         R_(shape.k * shape.s),
         a_(shape.rank * shape.s),
-        X_(shape.batch * (shape.s + shape.n + 1)),
-        T_(m_ * m_),
+        X_(ahead_ * shape.batch * 2 * pairs_),
+        T_(ahead_ * m_ * m_),
         P_(shape.n * shape.s),
         L_(shape.n * (shape.n + m_)),
         features_(shape.batch * shape.k),
@@ -58,6 +61,7 @@ class ReducedSpace {
     put(a_, task.a, lane);
     replica_[lane] = replica;
     set(dof_, lane, task.d - shape_.s - shape_.n);
+    at_ = ahead_ - 1;  // what was drawn ahead is no longer this lane's
     find_extents();
   }
   // rows: P (n, s) then L (n, n).
@@ -115,29 +119,19 @@ class ReducedSpace {
   }
 
   // ---- the step ----------------------------------------------------------------
-  // Draws the inputs of step `t` (one a lane) and computes the fields.
+  // Makes the fields of step t (one a lane) available.
   void draw(const Bits& t) {
-    Address at{broadcast_bits(0), t, load_bits(replica_),
-               static_cast<std::uint64_t>(Purpose::coordinates)};
-    const int pairs = (shape_.s + shape_.n + 1) / 2;
-    normals_from(at, random_, shape_.batch * pairs, X_.data());
-    at.slot = broadcast_bits(static_cast<std::uint64_t>(shape_.batch * pairs));
-    for (int i = 0; i < m_; ++i)
-      for (int j = 0; j < i; ++j) {
-        T_[i * m_ + j] = normals_at(at, random_).first;
-        at.slot = at.slot + broadcast_bits(1);
-      }
-    at.purpose = static_cast<std::uint64_t>(Purpose::chi);
-    for (int i = 0; i < m_; ++i) {
-      at.slot = broadcast_bits(static_cast<std::uint64_t>(i));
-      T_[i * m_ + i] = chi_at(at, random_, dof_ - static_cast<double>(i));
+    if (++at_ == ahead_) {
+      draw_block(t);
+      at_ = 0;
     }
     fields();
   }
   // The same with coordinates from outside: X_S (b, s), Z (b, n) and T (b, b),
   // in one lane; for tests, which drive the space along an ambient path.
   void set_coordinates(int lane, const double* X_S, const double* Z) {
-    const int stride = 2 * ((shape_.s + shape_.n + 1) / 2);
+    const int stride = 2 * pairs_;
+    at_ = 0;
     for (int b = 0; b < shape_.batch; ++b) {
       for (int q = 0; q < shape_.s; ++q) set(X_[b * stride + q], lane, X_S[b * shape_.s + q]);
       for (int j = 0; j < shape_.n; ++j)
@@ -158,7 +152,7 @@ class ReducedSpace {
       for (int j = 0; j < n; ++j)
         for (int i = 0; i < m_; ++i) {
           Pack g = broadcast(0.0);
-          for (int b = i; b < m_; ++b) g = fma(G[b * n + j], T_[b * m_ + i], g);
+          for (int b = i; b < m_; ++b) g = fma(G[b * n + j], T()[b * m_ + i], g);
           L_[j * width() + n + i] = g;
         }
     } else {
@@ -166,12 +160,16 @@ class ReducedSpace {
       for (int j = 0; j < n; ++j)
         for (int i = 0; i < n; ++i) {
           Pack g = broadcast(0.0);
-          for (int l = i; l <= j; ++l) g = fma(work_[j * n + l], T_[l * m_ + i], g);
+          for (int l = i; l <= j; ++l) g = fma(work_[j * n + l], T()[l * m_ + i], g);
           L_[j * width() + n + i] = g;
         }
     }
-    triangular(width());
-    if (unit) normalise();
+    if (n == 1 && unit)
+      normalise_row();
+    else {
+      triangular(width());
+      if (unit) normalise();
+    }
   }
   // The same with the T (b, b) of `lane` given, whatever b; for tests.
   void move_given(const Scalar* G, const Scalar* scale, bool unit, int lane, const double* T) {
@@ -201,8 +199,35 @@ class ReducedSpace {
   }
 
  private:
+  // Draws the numbers of steps t .. t + ahead - 1, which do not depend on the state;
+  // four steps at a time hide the latency of each other's arithmetic.
+  void draw_block(const Bits& t) {
+    const int slots = shape_.batch * pairs_;
+    const Bits replica = load_bits(replica_);
+    const auto at = [&](int step, int slot, Purpose purpose) {
+      return Address(broadcast_bits(static_cast<std::uint64_t>(slot)),
+                     t + broadcast_bits(static_cast<std::uint64_t>(step)), replica, purpose);
+    };
+    if (ahead_ == 4) {
+      constexpr Purpose normal = Purpose::coordinates, chi = Purpose::chi;
+      Address four[] = {at(0, 0, normal), at(1, 0, normal), at(2, 0, normal), at(3, 0, normal)};
+      normals_from(four, random_, slots, X_.data(), 2 * slots);
+      chi_at<4>({at(0, 0, chi), at(1, 0, chi), at(2, 0, chi), at(3, 0, chi)}, random_, dof_,
+                T_.data());
+      return;
+    }
+    normals_from(at(0, 0, Purpose::coordinates), random_, slots, X_.data());
+    int slot = slots;
+    for (int i = 0; i < m_; ++i)
+      for (int j = 0; j < i; ++j)
+        T_[i * m_ + j] = lrft::normals_at(at(0, slot++, Purpose::coordinates), random_).first;
+    for (int i = 0; i < m_; ++i)
+      chi_at<1>({at(0, i, Purpose::chi)}, random_, dof_ - static_cast<double>(i),
+                &T_[i * m_ + i]);
+  }
+  const Pack* T() const { return T_.data() + at_ * m_ * m_; }
   int width() const { return shape_.n + m_; }
-  const Pack* x_S(int b) const { return X_.data() + b * 2 * ((shape_.s + shape_.n + 1) / 2); }
+  const Pack* x_S(int b) const { return X_.data() + 2 * pairs_ * (at_ * shape_.batch + b); }
   const Pack* z(int b) const { return x_S(b) + shape_.s; }
 
   void fields() {
@@ -306,6 +331,17 @@ class ReducedSpace {
       for (int i = 0; i <= j; ++i) L_[j * width() + i] *= scale;
     }
   }
+  // triangular and normalise for one row, without waiting for one root before the next.
+  void normalise_row() {
+    Pack rest = L_[0] * L_[0];
+    for (int i = 1; i < width(); ++i) rest = fma(L_[i], L_[i], rest);
+    Pack square = rest;
+    for (int q = shape_.first(); q < shape_.s; ++q) square = fma(P_[q], P_[q], square);
+    health_ = square;
+    const Pack scale = 1.0 / sqrt(square);
+    L_[0] = sqrt(rest) * scale;
+    for (int q = shape_.first(); q < shape_.s; ++q) P_[q] *= scale;
+  }
   // Where R and a have entries that are not zero, over all lanes; adding exact
   // zeros changes no bit, so this depends on company only in speed.
   void find_extents() {
@@ -342,10 +378,13 @@ class ReducedSpace {
   std::uint64_t seed_;
   Philox random_;
   int m_;              // chi variates a step, min(n, b)
+  int pairs_;          // counters an input
+  int ahead_;          // steps whose numbers are drawn together
+  int at_;             // the current one among them
   AlignedPacks R_;     // (k, s)
   AlignedPacks a_;     // (r, s)
-  AlignedPacks X_;     // (b, s + n, rounded up to even): X_S then Z
-  AlignedPacks T_;     // (m, m) lower triangular
+  AlignedPacks X_;     // (ahead, b, s + n, rounded up to even): X_S then Z
+  AlignedPacks T_;     // (ahead, m, m) lower triangular
   AlignedPacks P_;     // (n, s)
   AlignedPacks L_;     // (n, n + m): L, then room for what a step adds
   AlignedPacks features_, teacher_, rows_;

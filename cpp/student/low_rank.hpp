@@ -34,13 +34,14 @@ class LowRank {
         train_own_(spec.train_own),
         activation_(activation),
         own_(packs_ * shape.n),
+        weighted_(packs_ * shape.n),
         gradient_(packs_ * shape.n),
         c_(packs_ * shape.rank),
         lam_(packs_),
-        z_(packs_),
         sigma_(packs_),
         slope_(packs_),
         target_(packs_),
+        sum_(1 + shape.n),
         G_(static_cast<std::size_t>(shape.batch * shape.n), Layout::constant(0)),
         factor_(static_cast<std::size_t>(shape.n), Layout::constant(1)) {}
 
@@ -55,12 +56,14 @@ class LowRank {
     put(xi_, lane, task.xi);
     put(neuron_scale_, lane, task.neuron_scale);
     put(output_scale_, lane, task.output_scale);
+    put(pull_scale_, lane, 2.0 / shape_.batch * task.output_scale * task.neuron_scale * task.xi);
   }
   void set_own(int lane, const std::vector<double>& own) {
     for (int i = 0; i < shape_.k; ++i)
       for (int j = 0; j < shape_.n; ++j)
         own_.doubles()[Layout::at(i, lane) + j * packs_ * lanes] =
             own[static_cast<std::size_t>(i * shape_.n + j)];
+    weigh();
   }
   std::vector<double> own_of(int lane) const {
     std::vector<double> own;
@@ -85,51 +88,75 @@ class LowRank {
       const Scalar* rows = space.rows(b);
       const Scalar error = forward(space.features(b), space.teacher(b), rows) - noise[b];
       worst = worst + error * error;
-      // 2 (f - y) / b times the slope of f in the pre-activations.
-      const Scalar pull = error * output_scale_ * neuron_scale_ * xi_ * (2.0 / shape_.batch);
-      for (int i = 0; i < packs_; ++i) slope_[i] = lam_[i] * slope_[i] * Layout::spread(pull);
+      // 2 (f - y) / b times the slope of f in the fields of the rows, over B.
+      const Scalar pull = error * pull_scale_;
       for (int j = 0; j < n; ++j) {
-        const Pack* B = own_.data() + j * packs_;
-        Pack g = broadcast(0.0);
-        for (int i = 0; i < packs_; ++i) g = fma(slope_[i], B[i], g);
-        const Scalar step = lr * Layout::reduce(g);
+        const Scalar step = lr * (pull * Layout::reduce(sum_[1 + j]));
         G_[static_cast<std::size_t>(b * n + j)] = step;
         if (spherical_)
           factor_[static_cast<std::size_t>(j)] =
               factor_[static_cast<std::size_t>(j)] + step * rows[j];
-        if (train_own_)
+        if (train_own_) {
+          const Pack along = Layout::spread(pull * rows[j]);
           for (int i = 0; i < packs_; ++i)
-            gradient_[j * packs_ + i] =
-                fma(slope_[i], Layout::spread(rows[j]), gradient_[j * packs_ + i]);
+            gradient_[j * packs_ + i] = fma(lam_[i] * slope_[i], along, gradient_[j * packs_ + i]);
+        }
       }
     }
     space.move(G_.data(), factor_.data(), spherical_);
     worst = worst + space.health();
-    if (train_own_) worst = worst + move_own(lr_own);
+    if (train_own_) {
+      worst = worst + move_own(lr_own);
+      weigh();
+    }
     return worst;
   }
 
  private:
-  // f - f*; leaves sigma' of the student's neurons in slope_.
+  // f - f*; leaves sigma' of the student's neurons in slope_ and its sums with the
+  // columns of lambda B in sum_[1 ..].
   Scalar forward(const Pack* features, const Scalar* teacher, const Scalar* rows) {
-    perturbed(features, c_, teacher, shape_.rank);
-    activation_.value(activation_.data, z_.doubles(), target_.doubles(), packs_);
-    perturbed(features, own_, rows, shape_.n);
-    activation_.both(activation_.data, z_.doubles(), sigma_.doubles(), slope_.doubles(), packs_);
-    Pack difference = broadcast(0.0);
-    for (int i = 0; i < packs_; ++i)
-      difference = fma(lam_[i], sigma_[i] - target_[i], difference);
-    return output_scale_ * Layout::reduce(difference);
+    perturb(features, teacher, rows);
+    activation_.value(activation_.data, target_.doubles(), target_.doubles(), packs_);
+    activation_.both(activation_.data, sigma_.doubles(), sigma_.doubles(), slope_.doubles(),
+                     packs_);
+    sum_[0] = dot([this](int i) { return sigma_[i] - target_[i]; }, lam_.data());
+    for (int j = 0; j < shape_.n; ++j)
+      sum_[1 + j] = dot([this](int i) { return slope_[i]; }, weighted_.data() + j * packs_);
+    return output_scale_ * Layout::reduce(sum_[0]);
   }
-  // z_ = neuron_scale (features + xi sum_j B_j field_j)
-  void perturbed(const Pack* features, const AlignedPacks& B, const Scalar* field, int rank) {
+  // sum_i a(i) b[i] in four interleaved chains.
+  template <class A>
+  LRFT_INLINE Pack dot(const A& a, const Pack* b) const {
+    Pack chain[4] = {broadcast(0.0), broadcast(0.0), broadcast(0.0), broadcast(0.0)};
+    int i = 0;
+    for (; i + 4 <= packs_; i += 4)
+#pragma GCC unroll 4
+      for (int l = 0; l < 4; ++l) chain[l] = fma(a(i + l), b[i + l], chain[l]);
+    for (; i < packs_; ++i) chain[0] = fma(a(i), b[i], chain[0]);
+    return (chain[0] + chain[1]) + (chain[2] + chain[3]);
+  }
+  // Pre-activations neuron_scale (features + xi sum_j B_j field_j) of the teacher's
+  // neurons, in target_, and of the student's, in sigma_.
+  void perturb(const Pack* features, const Scalar* teacher, const Scalar* rows) {
     const Pack scale = Layout::spread(neuron_scale_);
-    for (int i = 0; i < packs_; ++i) z_[i] = scale * features[i];
-    for (int j = 0; j < rank; ++j) {
-      const Pack f = Layout::spread(neuron_scale_ * xi_ * field[j]);
-      const Pack* b = B.data() + j * packs_;
-      for (int i = 0; i < packs_; ++i) z_[i] = fma(b[i], f, z_[i]);
+    const Pack v = Layout::spread(neuron_scale_ * xi_ * teacher[0]);
+    const Pack a = Layout::spread(neuron_scale_ * xi_ * rows[0]);
+    for (int i = 0; i < packs_; ++i) {
+      const Pack base = scale * features[i];
+      target_[i] = fma(c_[i], v, base);
+      sigma_[i] = fma(own_[i], a, base);
     }
+    for (int j = 1; j < shape_.rank; ++j) add(c_, j, teacher[j], target_);
+    for (int j = 1; j < shape_.n; ++j) add(own_, j, rows[j], sigma_);
+  }
+  void add(const AlignedPacks& B, int j, const Scalar& field, AlignedPacks& z) const {
+    const Pack f = Layout::spread(neuron_scale_ * xi_ * field);
+    for (int i = 0; i < packs_; ++i) z[i] = fma(B[j * packs_ + i], f, z[i]);
+  }
+  void weigh() {
+    for (int j = 0; j < shape_.n; ++j)
+      for (int i = 0; i < packs_; ++i) weighted_[j * packs_ + i] = lam_[i] * own_[j * packs_ + i];
   }
   // Returns what is finite only if B still is.
   Scalar move_own(const Scalar& lr) {
@@ -165,12 +192,14 @@ class LowRank {
   bool spherical_, train_own_;
   Activation activation_;
   AlignedPacks own_;       // (n, k)  B, transposed
+  AlignedPacks weighted_;  // (n, k)  lambda B
   AlignedPacks gradient_;  // (n, k)
   AlignedPacks c_;         // (r, k)
   AlignedPacks lam_;       // (k)
-  AlignedPacks z_, sigma_, slope_, target_;
+  AlignedPacks sigma_, slope_, target_;
+  AlignedPacks sum_;       // (1 + n)
   Scalar xi_ = Layout::constant(0), neuron_scale_ = Layout::constant(0),
-         output_scale_ = Layout::constant(0);
+         output_scale_ = Layout::constant(0), pull_scale_ = Layout::constant(0);
   std::vector<Scalar> G_, factor_;
 };
 

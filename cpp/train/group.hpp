@@ -199,12 +199,11 @@ class Group {
       scale[i] = chain == nullptr ? 0 : task(*chain).noise;
       step[i] = step_[i % width];
     }
-    Address at{broadcast_bits(0), load_bits(step), load_bits(replica),
-               static_cast<std::uint64_t>(Purpose::noise)};
+    Address at(broadcast_bits(0), load_bits(step), load_bits(replica), Purpose::noise);
     for (Scalar& noise : noise_) {
       store(z, load(scale) * normals_at(at, random_).first);
       for (int lane = 0; lane < width; ++lane) put(noise, lane, z[lane]);
-      at.slot = at.slot + broadcast_bits(1);
+      at = slots_on(at, 1);
     }
   }
 

@@ -25,7 +25,7 @@ double best_of(int repeats, const F& work) {
 }
 
 Address at_step(std::uint64_t step) {
-  return {broadcast_bits(0), broadcast_bits(step), broadcast_bits(0), 0};
+  return {broadcast_bits(0), broadcast_bits(step), broadcast_bits(0), Purpose::inputs};
 }
 
 // As the ambient space draws them.
@@ -34,7 +34,7 @@ void draw(const Philox& random, std::uint64_t step, int count, double* out) {
   Pack z[8];
   for (int i = 0; i < count; i += 8 * lanes) {
     normals_from(at, random, 4, z);
-    at.slot = at.slot + broadcast_bits(4);
+    at = slots_on(at, 4);
     for (int j = 0; j < 8; ++j) store(out + i + j * lanes, z[j]);
   }
 }
@@ -76,16 +76,21 @@ double time_ambient_parts(int d, int k, int steps, int repeats) {
 double time_reduced_parts(const ActivationSpec& spec, int k, int steps, int repeats) {
   const Activation activation = make_activation(spec);
   const int pairs = (k + 3) / 2;
-  AlignedPacks x(2 * pairs + 1), sigma(2 * pairs), slope(2 * pairs);
+  AlignedPacks x(2 * pairs), sigma(2 * pairs), slope(2 * pairs);
   const Pack dof = broadcast(1000.0);
+  Pack chi[4];
   const Philox random(1);
   return best_of(repeats, [&] {
-           for (int t = 0; t < steps; ++t) {
-             const Address at = at_step(static_cast<std::uint64_t>(t));
-             normals_from(at, random, pairs, x.data());
-             x[2 * pairs] = chi_at(at, random, dof);
-             activation.value(activation.data, x.doubles(), sigma.doubles(), k);
-             activation.both(activation.data, x.doubles(), sigma.doubles(), slope.doubles(), k);
+           for (int t = 0; t < steps; t += 4) {
+             const auto first = static_cast<std::uint64_t>(t);
+             const Address four[] = {at_step(first), at_step(first + 1), at_step(first + 2),
+                                     at_step(first + 3)};
+             chi_at(four, random, dof, chi);
+             for (int i = 0; i < 4; ++i) {
+               normals_from(four[i], random, pairs, x.data());
+               activation.value(activation.data, x.doubles(), sigma.doubles(), k);
+               activation.both(activation.data, x.doubles(), sigma.doubles(), slope.doubles(), k);
+             }
            }
          }) /
          steps / lanes;
