@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.metadata
+import inspect
 import json
+import pkgutil
 import subprocess
 import sys
 
@@ -57,3 +59,11 @@ def test_public_names_resolve() -> None:
 def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no_such_name"):
         lrft.no_such_name  # noqa: B018
+
+
+def test_no_module_hides_a_public_name() -> None:
+    """Importing ``lrft.x`` sets the attribute x of the package: x must not be a function's name."""
+    modules = {module.name for module in pkgutil.iter_modules(lrft.__path__)}
+    public = {name for name in lrft.__all__ if not inspect.ismodule(getattr(lrft, name))}
+    assert modules & public == set()
+    assert "simulation" in modules  # the check sees the package's modules
