@@ -39,7 +39,9 @@ def test_import_does_not_load(name: str, loaded: list[str]) -> None:
     assert name not in {module.partition(".")[0] for module in loaded}
 
 
-@pytest.mark.parametrize("file", ["py.typed", "_core.pyi", "_cpu.pyi", "data/digits.safetensors"])
+@pytest.mark.parametrize(
+    "file", ["py.typed", "_core/__init__.pyi", "_cpu.pyi", "data/digits.safetensors"]
+)
 def test_package_data_is_installed(file: str) -> None:
     distribution = importlib.metadata.distribution("lrft")
     assert f"lrft/{file}" in {str(path) for path in distribution.files or ()}
