@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from lrft.activation import Activation
     from lrft.random import normals
     from lrft.result import load, save
-    from lrft.simulate import Simulation, simulate
+    from lrft.simulation import Simulation, simulate
     from lrft.task import Task
     from lrft.training import FullNetwork, LoRA, RankOne, Training, geometric
     from lrft.weights import load_weights
@@ -32,7 +32,7 @@ _HOME = {
     "FullNetwork": "training",
     "LoRA": "training",
     "RankOne": "training",
-    "Simulation": "simulate",
+    "Simulation": "simulation",
     "Task": "task",
     "Training": "training",
     "geometric": "training",
@@ -43,7 +43,7 @@ _HOME = {
     "reference": None,
     "save": "result",
     "schedule": None,
-    "simulate": "simulate",
+    "simulate": "simulation",
     "theory": None,
 }
 
@@ -76,7 +76,7 @@ def __getattr__(name: str) -> Any:
     if home is None:
         return importlib.import_module(f"lrft.{name}")
     value = getattr(importlib.import_module(f"lrft.{home}"), name)
-    # The function, not the module of the same name that the import has just set.
+    # No module bears the name of a public function: importing it would hide the function.
     globals()[name] = value
     return value
 

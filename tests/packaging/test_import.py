@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.metadata
+import inspect
 import json
+import pkgutil
 import subprocess
 import sys
 
@@ -37,7 +39,9 @@ def test_import_does_not_load(name: str, loaded: list[str]) -> None:
     assert name not in {module.partition(".")[0] for module in loaded}
 
 
-@pytest.mark.parametrize("file", ["py.typed", "_core.pyi", "_cpu.pyi", "data/digits.safetensors"])
+@pytest.mark.parametrize(
+    "file", ["py.typed", "_core/__init__.pyi", "_cpu.pyi", "data/digits.safetensors"]
+)
 def test_package_data_is_installed(file: str) -> None:
     distribution = importlib.metadata.distribution("lrft")
     assert f"lrft/{file}" in {str(path) for path in distribution.files or ()}
@@ -57,3 +61,11 @@ def test_public_names_resolve() -> None:
 def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no_such_name"):
         lrft.no_such_name  # noqa: B018
+
+
+def test_no_module_hides_a_public_name() -> None:
+    """Importing ``lrft.x`` sets the attribute x of the package: x must not be a function's name."""
+    modules = {module.name for module in pkgutil.iter_modules(lrft.__path__)}
+    public = {name for name in lrft.__all__ if not inspect.ismodule(getattr(lrft, name))}
+    assert modules & public == set()
+    assert "simulation" in modules  # the check sees the package's modules

@@ -22,7 +22,7 @@ def test_no_second_home() -> None:
     project = tomllib.loads((SOURCE / "pyproject.toml").read_text())["project"]
     assert "version" not in project
     assert project["dynamic"] == ["version"]
-    for name in ["CMakeLists.txt", "CITATION.cff", "README.md", "python/lrft/_core.pyi"]:
+    for name in ["CMakeLists.txt", "CITATION.cff", "README.md", "python/lrft/_core/__init__.pyi"]:
         assert lrft.__version__ not in (SOURCE / name).read_text(), name
 
 
