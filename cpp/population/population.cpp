@@ -8,7 +8,7 @@
 #include "population/closed_form.hpp"
 #include "population/custom.hpp"
 #include "population/polynomial.hpp"
-#include "population/waves.hpp"
+#include "population/tanh_family.hpp"
 
 namespace lrft {
 
@@ -17,11 +17,16 @@ namespace {
 constexpr double epsilon = std::numeric_limits<double>::epsilon();
 
 template <class Kernel>
+double moment(Kernel kernel, double a, double b, double c) {
+  return kernel(a, b, c, closed_form::determinant(a, b, c));
+}
+
+template <class Kernel>
 void closed_moments(Kernel kernel, int m, const double* C, double* K, double* bound) {
   const std::size_t n = static_cast<std::size_t>(m);
   for (std::size_t i = 0; i < n; ++i) {
     for (std::size_t j = 0; j <= i; ++j) {
-      K[i * n + j] = K[j * n + i] = kernel(C[i * n + i], C[j * n + j], C[i * n + j]);
+      K[i * n + j] = K[j * n + i] = moment(kernel, C[i * n + i], C[j * n + j], C[i * n + j]);
     }
   }
   if (!bound) return;
@@ -113,7 +118,7 @@ void Population::moments(int m, const double* C, bool derivative, double* K,
     case ActivationKind::sigmoid:
     case ActivationKind::silu:
     case ActivationKind::softplus:
-      wave_moments(wave_form(spec_.kind, derivative), m, C, K, bound);
+      family_moments(family_form(spec_.kind, derivative), m, C, K, bound);
       return;
   }
 }
