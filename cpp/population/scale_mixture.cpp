@@ -33,6 +33,8 @@ struct Nodes {
   int count = 0;
   // Padded to a multiple of 8 with weight 0.
   std::vector<double> kappa, weight;
+  // 0 before, 1 at and 2 past entry 8: how often a pair counts in a symmetric sum.
+  std::vector<double> twice;
 
   Nodes() {
     const double step = 0.11;  // error 2e-17; a weight left out is below 1e-17
@@ -48,6 +50,8 @@ struct Nodes {
       kappa.push_back(1.0);
       weight.push_back(0.0);
     }
+    twice.assign(lanes + kappa.size(), 2.0);
+    for (int k = 0; k <= lanes; ++k) twice[static_cast<std::size_t>(k)] = k < lanes ? 0.0 : 1.0;
   }
 };
 
@@ -56,26 +60,32 @@ const Nodes& nodes() {
   return table;
 }
 
-// Calls kernel with the variances, covariance and determinant of (u_1/kappa, u_2/kappa').
+// The sum over pairs of nodes of w w' kernel at the variances, covariance and determinant of
+// (u_1/kappa, u_2/kappa'), times (kappa kappa')^power.
 template <class Kernel>
-double double_sum(double a, double b, double c, Kernel kernel) {
+double double_sum(double a, double b, double c, int power, Kernel kernel) {
   const Nodes& t = nodes();
   const double det = closed_form::determinant(a, b, c);
-  const bool symmetric = a == b;
-  double total = 0.0;
-  for (int q = 0; q < t.count; ++q) {
-    const double k1 = t.kappa[static_cast<std::size_t>(q)];
-    const double i1 = 1.0 / k1;
-    double row = 0.0;
-    for (int p = symmetric ? q : 0; p < t.count; ++p) {
-      const double k2 = t.kappa[static_cast<std::size_t>(p)];
-      const double i2 = 1.0 / k2, both = i1 * i2;
-      const double w = t.weight[static_cast<std::size_t>(p)] * (symmetric && p > q ? 2.0 : 1.0);
-      row += w * kernel(a * i1 * i1, b * i2 * i2, c * both, det * both * both, k1 * k2);
+  Pack total = broadcast(0.0);
+  for (std::size_t q = 0; q < static_cast<std::size_t>(t.count); ++q) {
+    const double inverse = 1.0 / t.kappa[q];
+    const Pack a1 = broadcast(a * inverse * inverse);
+    Pack row = broadcast(0.0);
+    // The kernels are symmetric: with a = b only packs from the diagonal on, twice.
+    const std::size_t first = a == b ? q / lanes * lanes : 0;
+    for (std::size_t p = first; p < t.kappa.size(); p += lanes) {
+      const Pack kappa = load(&t.kappa[p]);
+      const Pack other = 1.0 / kappa, both = other * inverse;
+      const Pack value = kernel(a1, b * other * other, c * both, det * both * both);
+      Pack weight = load(&t.weight[p]);
+      if (a == b) weight *= load(&t.twice[lanes + p - q]);
+      if (power == 1) weight *= kappa * t.kappa[q];
+      if (power == -1) weight *= both;
+      row = fma(weight, value, row);
     }
-    total += t.weight[static_cast<std::size_t>(q)] * row;
+    total = fma(row, t.weight[q], total);
   }
-  return total;
+  return sum(total);
 }
 
 }  // namespace
@@ -135,26 +145,11 @@ void mixture_coefficients(Member f, double s, int count, double* mu) {
 
 double mixture_moment(Member f, double a, double b, double c) {
   switch (f) {
-    case Member::tanh:
-      return double_sum(a, b, c, [](double u, double v, double w, double det, double) {
-        return closed_form::erf(u, v, w, det);
-      });
-    case Member::sech2:
-      return double_sum(a, b, c, [](double u, double v, double w, double det, double scale) {
-        return closed_form::erf_derivative(u, v, w, det) / scale;
-      });
-    case Member::log_cosh:
-      return double_sum(a, b, c, [](double u, double v, double w, double det, double scale) {
-        return closed_form::erf_integral(u, v, w, det) * scale;
-      });
-    case Member::u_tanh:
-      return double_sum(a, b, c, [](double u, double v, double w, double det, double scale) {
-        return closed_form::z_erf(u, v, w, det) * scale;
-      });
-    case Member::u_tanh_slope:
-      return double_sum(a, b, c, [](double u, double v, double w, double det, double) {
-        return closed_form::z_erf_slope(u, v, w, det);
-      });
+    case Member::tanh: return double_sum(a, b, c, 0, LRFT_CLOSED_FORM(erf));
+    case Member::sech2: return double_sum(a, b, c, -1, LRFT_CLOSED_FORM(erf_derivative));
+    case Member::log_cosh: return double_sum(a, b, c, 1, LRFT_CLOSED_FORM(erf_integral));
+    case Member::u_tanh: return double_sum(a, b, c, 1, LRFT_CLOSED_FORM(z_erf));
+    case Member::u_tanh_slope: return double_sum(a, b, c, 0, LRFT_CLOSED_FORM(z_erf_slope));
   }
   return 0.0;
 }

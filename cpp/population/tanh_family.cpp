@@ -14,7 +14,7 @@ namespace {
 
 constexpr int terms = 128;                // every second p below 256
 constexpr double series_norm = 1.25;      // up to here what lies past p = 255 is below 1e-17
-constexpr double tolerance = 5e-15;       // of a truncation, relative to sqrt(E f_i^2 E f_j^2)
+constexpr double tolerance = 1e-15;       // of a truncation, relative to sqrt(E f_i^2 E f_j^2)
 constexpr double pair_error = 4e-15;      // of a mixture_moment, relative to the same
 constexpr double epsilon = std::numeric_limits<double>::epsilon();
 
@@ -76,6 +76,7 @@ void family_moments(const FamilyForm& form, int m, const double* C, double* K, d
       rho[j] = i == j ? 1.0 : std::clamp(r, -1.0, 1.0);
     }
     mehler_row(table, i, rho.data(), tolerance, value.data(), remainder.data());
+    double last_b = -1.0, last_c = 0.0, last = 0.0;
     for (std::size_t j = 0; j <= i; ++j) {
       const double c = shrink * C[i * n + j];
       const double size = table.root_moment[i] * table.root_moment[j];
@@ -83,7 +84,13 @@ void family_moments(const FamilyForm& form, int m, const double* C, double* K, d
         value[j] = moment[i];
         remainder[j] = norm[i] > series_norm ? pair_error * size : 0.0;
       } else if (!(remainder[j] <= tolerance * size)) {
-        value[j] = mixture_moment(form.member, shrink * C[i * n + i], shrink * C[j * n + j], c);
+        const double a = shrink * C[i * n + i], b = shrink * C[j * n + j];
+        if (b != last_b || c != last_c) {  // parallel features repeat a pair many times
+          last = mixture_moment(form.member, a, b, c);
+          last_b = b;
+          last_c = c;
+        }
+        value[j] = last;
         remainder[j] = pair_error * size;
       }
       K[i * n + j] = K[j * n + i] = constant + linear * c + factor * value[j];
@@ -91,9 +98,10 @@ void family_moments(const FamilyForm& form, int m, const double* C, double* K, d
     }
   }
   if (!bound) return;
+  for (std::size_t i = 0; i < n; ++i) norm[i] = std::sqrt(K[i * n + i]);
   for (std::size_t i = 0; i < n; ++i) {
     for (std::size_t j = 0; j < n; ++j) {
-      bound[i * n + j] += 16.0 * epsilon * std::sqrt(K[i * n + i] * K[j * n + j]);
+      bound[i * n + j] += 16.0 * epsilon * norm[i] * norm[j];
     }
   }
 }
