@@ -62,6 +62,8 @@ SMOOTH: dict[str, tuple[Callable[[mp.mpf], mp.mpf], Callable[[mp.mpf], mp.mpf]]]
     "softplus": (lambda z: mp.log1p(mp.exp(z)), _logistic),
 }
 
+RELU = (lambda z: max(z, mp.mpf(0)), lambda z: mp.mpf(z > 0))
+
 
 def _plane(
     f: Callable[[mp.mpf], mp.mpf],
@@ -173,10 +175,7 @@ def test_parallel_neurons_of_any_norm(kind: str, derivative: bool, s: float, t: 
     covariance = np.array([[s * s, s * t], [s * t, t * t]])
     value, bound = _core.expected_square(core(kind), np.array([1.0, -1.0]), covariance, derivative)
     with mp.workdps(20):
-        if kind == "relu":
-            f: Callable[[mp.mpf], mp.mpf] = lambda z: max(z, 0) if not derivative else int(z > 0)  # noqa: E731
-        else:
-            f = SMOOTH[kind][derivative]
+        f = (RELU if kind == "relu" else SMOOTH[kind])[derivative]
         breaks = [0.0] + [2.0**k for k in range(-9, 3)] + [6.0, 9.5]
 
         def mean(g: Callable[[mp.mpf], mp.mpf]) -> float:
@@ -351,13 +350,13 @@ def test_custom_with_a_kink_near_coincidence() -> None:
 
 
 # ---- Hermite coefficients --------------------------------------------------------------------
-@pytest.mark.parametrize("s", [0.25, 1.0, 4.0])
+@pytest.mark.parametrize("s", [0.25, 4.0])
 @pytest.mark.parametrize("kind", ["relu", *SMOOTH])
 def test_hermite_coefficients_against_integrals(kind: str, s: float) -> None:
     values, bound = _core.hermite_coefficients(core(kind), s, 24)
-    f = (lambda z: max(z, mp.mpf(0))) if kind == "relu" else SMOOTH[kind][0]
+    f = (RELU if kind == "relu" else SMOOTH[kind])[0]
     with mp.workdps(20):
-        for p in (0, 1, 2, 7, 22):
+        for p in (0, 1, 6, 21):
             expected = mp.quad(
                 lambda x, p=p: f(s * x) * _density(x) * mp.hermite(p, x / mp.sqrt(2))
                 / mp.mpf(2) ** (mp.mpf(p) / 2) / mp.sqrt(mp.factorial(p)),
