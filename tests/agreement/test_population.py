@@ -36,7 +36,8 @@ def libm(value: str, derivative: str) -> _core.Activation:
     """A custom activation made of two functions of the C mathematics library."""
     library = ctypes.CDLL(ctypes.util.find_library("m"))
     address = [ctypes.cast(getattr(library, n), ctypes.c_void_p).value for n in (value, derivative)]
-    assert address[0] is not None and address[1] is not None
+    assert address[0] is not None
+    assert address[1] is not None
     return _core.activation("custom", np.zeros(0), address[0], address[1])
 
 
@@ -98,7 +99,9 @@ def _relu_plane(
 
     def ring(angle: mp.mpf) -> mp.mpf:
         z = [a * mp.cos(angle) + b * mp.sin(angle) for a, b in rows]
-        slope = [w * ((1 if derivative else v) if v > 0 else 0) for w, v in zip(weights, z)]
+        slope = [
+            w * ((1 if derivative else v) if v > 0 else 0) for w, v in zip(weights, z, strict=True)
+        ]
         return mp.fsum(slope) ** 2
 
     kinks = {-mp.pi, mp.pi}
@@ -210,9 +213,9 @@ def _silu(z: Array, derivative: bool) -> Array:
 
 NUMPY: dict[str, Callable[[Array, bool], Array]] = {
     "relu": lambda z, d: np.asarray(z > 0, dtype=float) if d else np.maximum(z, 0),
-    "erf": lambda z, d: math.sqrt(2 / math.pi) * np.exp(-z * z / 2)
-    if d
-    else special.erf(z / math.sqrt(2)),
+    "erf": lambda z, d: (
+        math.sqrt(2 / math.pi) * np.exp(-z * z / 2) if d else special.erf(z / math.sqrt(2))
+    ),
     "tanh": lambda z, d: 1 - np.tanh(z) ** 2 if d else np.tanh(z),
     "sigmoid": lambda z, d: special.expit(z) * special.expit(-z) if d else special.expit(z),
     "gelu": _gelu,
@@ -287,9 +290,7 @@ def test_neurons_of_norm_zero_are_constants(kind: str) -> None:
     c[0, 0] = 2.25
     for derivative in (False, True):
         at_0 = float(NUMPY[kind](np.zeros(1), derivative)[0])
-        alone, bound = _core.expected_square(
-            core(kind), np.array([0.0, 1.0, 2.0]), c, derivative
-        )
+        alone, bound = _core.expected_square(core(kind), np.array([0.0, 1.0, 2.0]), c, derivative)
         # 1e-14: a Hermite series cancels at 0, in NumPy as here.
         assert abs(alone - 9 * at_0**2) <= bound + 1e-14
         # E[(f(z) + k f(0))^2] is quadratic in k with leading coefficient f(0)^2.
@@ -321,7 +322,8 @@ def test_a_covariance_that_is_not_finite_gives_nan(kind: str) -> None:
         c = np.eye(3)
         c[1, 0] = c[0, 1] = bad
         value, bound = _core.expected_square(core(kind), np.ones(3), c, False)
-        assert math.isnan(value) and bound == math.inf
+        assert math.isnan(value)
+        assert bound == math.inf
 
 
 # ---- custom ------------------------------------------------------------------------------------
@@ -385,8 +387,10 @@ def test_hermite_coefficients_at_unit_scale_are_the_given_ones() -> None:
     np.testing.assert_allclose(sine, exact, rtol=0, atol=bound + 4 * EPS)
 
 
-@pytest.mark.parametrize(("s", "count", "name"), [(-1.0, 4, "scale"), (math.nan, 4, "scale"),
-                                                  (math.inf, 4, "scale"), (1.0, -1, "count")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("s", "count", "name"),
+    [(-1.0, 4, "scale"), (math.nan, 4, "scale"), (math.inf, 4, "scale"), (1.0, -1, "count")],
+)
 def test_hermite_coefficients_name_the_bad_argument(s: float, count: int, name: str) -> None:
     with pytest.raises(ValueError, match=name):
         _core.hermite_coefficients(core("tanh"), s, count)
