@@ -1,15 +1,17 @@
-// E[sigma(z_1) sigma(z_2)] in closed form, (z_1, z_2) centred Gaussian with
-// variances a, b and covariance c.  With K(c) this moment, E[sigma' sigma'] = dK/dc
-// (Price's theorem).
+// E[f(z_1) f(z_2)] in closed form for eight pairs at once, (z_1, z_2) centred Gaussian with
+// variances a, b, covariance c and det = ab - c^2.  With K(c) this moment,
+// E[f' f'] = dK/dc (Price's theorem), which is where the derivatives come from.
 #pragma once
 
 #include <cmath>
 
+#include "population/angle.hpp"
+#include "simd/pack.hpp"
+
 namespace lrft::closed_form {
 
-inline constexpr double pi = 3.14159265358979323846;
-
-// ab - c^2 with a rounding error relative to itself (Kahan), never negative.
+// ab - c^2 with a rounding error relative to itself (Kahan), never negative.  Scalar: it needs
+// a true fused multiply-add, which packs have only where the hardware has.
 inline double determinant(double a, double b, double c) {
   const double cc = c * c;
   const double rest = std::fma(-c, c, cc);
@@ -17,51 +19,58 @@ inline double determinant(double a, double b, double c) {
   return det < 0.0 ? 0.0 : det;
 }
 
-// Arc-cosine kernel of degree 1 (Cho and Saul 2009); atan2 keeps the angle's
-// accuracy where acos loses half the digits.
-inline double relu(double a, double b, double c) {
-  const double root = std::sqrt(determinant(a, b, c));
-  return (root + c * (pi - std::atan2(root, c))) / (2.0 * pi);
+// Arc-cosine kernel of degree 1 (Cho and Saul 2009); the two-argument arc tangent keeps the
+// accuracy where an arc cosine loses half the digits.
+LRFT_INLINE Pack relu(const Pack&, const Pack&, const Pack& c, const Pack& det) {
+  const Pack root = sqrt(det);
+  return (root + c * (pi - angle(root, c))) * (0.5 / pi);
 }
 
 // Arc-cosine kernel of degree 0; relu'(0) = 0, so a neuron of norm 0 gives 0.
-inline double relu_derivative(double a, double b, double c) {
-  if (a == 0.0 || b == 0.0) return 0.0;
-  return (pi - std::atan2(std::sqrt(determinant(a, b, c)), c)) / (2.0 * pi);
+LRFT_INLINE Pack relu_derivative(const Pack& a, const Pack& b, const Pack& c, const Pack& det) {
+  const Pack value = (pi - angle(sqrt(det), c)) * (0.5 / pi);
+  return select((a == 0.0) | (b == 0.0), broadcast(0.0), value);
 }
 
-// (1+a)(1+b) - c^2
-inline double shifted_determinant(double a, double b, double c) {
-  return 1.0 + a + b + determinant(a, b, c);
+// f(z) = erf(z / sqrt 2): the arcsine law (Williams 1997), asin(c / sqrt((1+a)(1+b))).
+LRFT_INLINE Pack erf(const Pack& a, const Pack& b, const Pack& c, const Pack& det) {
+  return 2.0 / pi * angle(c, sqrt(1.0 + a + b + det));
+}
+LRFT_INLINE Pack erf_derivative(const Pack& a, const Pack& b, const Pack&, const Pack& det) {
+  return 2.0 / pi / sqrt(1.0 + a + b + det);
 }
 
-// Arcsine law (Williams 1997) for erf(z / sqrt 2); asin(c / sqrt((1+a)(1+b))) as atan2.
-inline double erf(double a, double b, double c) {
-  return 2.0 / pi * std::atan2(c, std::sqrt(shifted_determinant(a, b, c)));
+// Its integral z erf(z / sqrt 2) + sqrt(2/pi) exp(-z^2/2) = E|z + noise|, noise of variance 1.
+LRFT_INLINE Pack erf_integral(const Pack& a, const Pack& b, const Pack& c, const Pack& det) {
+  const Pack root = sqrt(1.0 + a + b + det);
+  return 2.0 / pi * (root + c * angle(c, root));
 }
 
-inline double erf_derivative(double a, double b, double c) {
-  return 2.0 / (pi * std::sqrt(shifted_determinant(a, b, c)));
+// f(z) = z erf(z / sqrt 2): Gaussian integration by parts, twice.
+LRFT_INLINE Pack z_erf(const Pack& a, const Pack& b, const Pack& c, const Pack& det) {
+  const Pack root = sqrt(1.0 + a + b + det);
+  const Pack g = 1.0 / (1.0 + a) + 1.0 / (1.0 + b);
+  return 2.0 / pi * (c * angle(c, root) + (det + c * c * g) / root);
+}
+LRFT_INLINE Pack z_erf_slope(const Pack& a, const Pack& b, const Pack& c, const Pack& det) {
+  const Pack shifted = 1.0 + a + b + det;
+  const Pack root = sqrt(shifted);
+  const Pack g = 1.0 / (1.0 + a) + 1.0 / (1.0 + b);
+  const Pack bracket = 2.0 * g + (c * c * g - 1.0 - a - b) / shifted;
+  return 2.0 / pi * (angle(c, root) + c * bracket / root);
 }
 
-// gelu = z Phi(z).  Gaussian integration by parts (Stein), twice, gives
-//   K = c Q + J (ab - c^2 + c^2 g),  Q = E[Phi Phi],  J = E[phi phi] = dQ/dc,
-//   g = 1/(1+a) + 1/(1+b).
-inline double gelu(double a, double b, double c) {
-  const double det = determinant(a, b, c);
-  const double root = std::sqrt(1.0 + a + b + det);
-  const double q = 0.25 + std::atan2(c, root) / (2.0 * pi);
-  const double g = 1.0 / (1.0 + a) + 1.0 / (1.0 + b);
-  return c * q + (det + c * c * g) / (2.0 * pi * root);
+// gelu(z) = z Phi(z) = z/2 + z erf(z / sqrt 2)/2, and the two parts are orthogonal.
+LRFT_INLINE Pack gelu(const Pack& a, const Pack& b, const Pack& c, const Pack& det) {
+  return 0.25 * (c + z_erf(a, b, c, det));
 }
-
-inline double gelu_derivative(double a, double b, double c) {
-  const double shifted = shifted_determinant(a, b, c);
-  const double root = std::sqrt(shifted);
-  const double q = 0.25 + std::atan2(c, root) / (2.0 * pi);
-  const double g = 1.0 / (1.0 + a) + 1.0 / (1.0 + b);
-  const double bracket = 2.0 * g + (c * c * g - 1.0 - a - b) / shifted;
-  return q + c * bracket / (2.0 * pi * root);
+LRFT_INLINE Pack gelu_derivative(const Pack& a, const Pack& b, const Pack& c, const Pack& det) {
+  return 0.25 * (1.0 + z_erf_slope(a, b, c, det));
 }
 
 }  // namespace lrft::closed_form
+
+// A closed form as an object whose type names it, so that it is inlined where it is passed.
+#define LRFT_CLOSED_FORM(name)                                                             \
+  [](const lrft::Pack& a_, const lrft::Pack& b_, const lrft::Pack& c_,                     \
+     const lrft::Pack& det_) { return lrft::closed_form::name(a_, b_, c_, det_); }

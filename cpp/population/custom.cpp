@@ -49,6 +49,8 @@ void custom_moments(Function f, int m, const double* C, double* K, double* bound
       rho[j] = scale > 0.0 ? std::clamp(C[i * n + j] / scale, -1.0, 1.0) : 0.0;
     }
     mehler_row(table, i, rho.data(), tolerance, value.data(), remainder.data());
+    Estimate plane{0.0, 0.0};
+    double last_b = -1.0, last_c = 0.0;
     for (std::size_t j = 0; j <= i; ++j) {
       const double a = C[i * n + i], b = C[j * n + j], c = C[i * n + j];
       const double size = table.root_moment[i] * table.root_moment[j];
@@ -59,8 +61,12 @@ void custom_moments(Function f, int m, const double* C, double* K, double* bound
         value[j] = moment[i];
         left = 2.0 * error[i] * table.root_moment[i] + 32.0 * epsilon * size;
       } else if (!(remainder[j] <= tolerance * size)) {
-        const double sine = std::sqrt(closed_form::determinant(a, b, c));
-        const Estimate plane = plane_moment(f, norm[i], norm[j], c, sine);
+        if (b != last_b || c != last_c) {  // parallel features repeat a pair many times
+          const double sine = std::sqrt(closed_form::determinant(a, b, c));
+          plane = plane_moment(f, norm[i], norm[j], c, sine);
+          last_b = b;
+          last_c = c;
+        }
         if (plane.error + 32.0 * epsilon * size < left) {
           value[j] = plane.value;
           left = plane.error + 32.0 * epsilon * size;

@@ -8,7 +8,7 @@
 #include "lrft/population.hpp"
 #include "population/polynomial.hpp"
 #include "population/quadrature.hpp"
-#include "population/waves.hpp"
+#include "population/tanh_family.hpp"
 
 namespace lrft {
 
@@ -79,16 +79,13 @@ void polynomial(const ActivationSpec& spec, double s, Values& mu, double& bound)
   }
 }
 
-void waves(const ActivationSpec& spec, double s, Values& mu) {
-  const WaveForm form = wave_form(spec.kind, false);
-  const int count = static_cast<int>(mu.size());
+void tanh_family(const ActivationSpec& spec, double s, Values& mu) {
+  const FamilyForm form = family_form(spec.kind, false);
   const double u = form.argument * s;
-  const SineSeries series = sine_series(form.wave, u * u, count);
-  Values half((mu.size() + 1) / 2 + 1);
-  wave_coefficients(series, static_cast<int>(half.size()), half.data());
-  for (std::size_t t = 0; 2 * t + (series.odd ? 1 : 0) < mu.size(); ++t) {
-    mu[2 * t + (series.odd ? 1 : 0)] = form.factor * half[t];
-  }
+  const std::size_t first = is_odd(form.member) ? 1 : 0;
+  Values half((mu.size() + 1) / 2);
+  mixture_coefficients(form.member, u, static_cast<int>(half.size()), half.data());
+  for (std::size_t p = first; p < mu.size(); p += 2) mu[p] = form.factor * half[p / 2];
   if (mu.size() > 0) mu[0] += form.offset;
   if (mu.size() > 1) mu[1] += form.slope * u;
 }
@@ -113,18 +110,17 @@ HermiteCoefficients hermite_coefficients(const ActivationSpec& spec, double s, i
     case ActivationKind::gelu: gelu(s, r.values); break;
     case ActivationKind::quadratic:
     case ActivationKind::hermite: polynomial(spec, s, r.values, r.bound); return r;
-    default:
-      if (count > 900) {
-        throw std::invalid_argument("count: at most 900 for this activation, got " +
+    case ActivationKind::custom: {
+      if (count > 1024) {
+        throw std::invalid_argument("count: at most 1024 for a custom activation, got " +
                                     std::to_string(count));
       }
-      if (spec.kind == ActivationKind::custom) {
-        Projection p = project(spec.value, s, count);
-        r.values = p.mu;
-        r.bound = p.error;
-      } else {
-        waves(spec, s, r.values);
-      }
+      Projection p = project(spec.value, s, count);
+      r.values = p.mu;
+      r.bound = p.error;
+      break;
+    }
+    default: tanh_family(spec, s, r.values);
   }
   double largest = 0.0;
   for (const double x : r.values) largest = std::max(largest, std::fabs(x));

@@ -8,7 +8,8 @@
 #include "population/closed_form.hpp"
 #include "population/custom.hpp"
 #include "population/polynomial.hpp"
-#include "population/waves.hpp"
+#include "population/tanh_family.hpp"
+#include "simd/pack.hpp"
 
 namespace lrft {
 
@@ -19,15 +20,24 @@ constexpr double epsilon = std::numeric_limits<double>::epsilon();
 template <class Kernel>
 void closed_moments(Kernel kernel, int m, const double* C, double* K, double* bound) {
   const std::size_t n = static_cast<std::size_t>(m);
+  const std::size_t padded = (n + lanes - 1) / lanes * lanes;
+  std::vector<double> b(padded, 0.0), c(padded, 0.0), det(padded, 0.0), value(padded);
   for (std::size_t i = 0; i < n; ++i) {
+    const double a = b[i] = C[i * n + i];
     for (std::size_t j = 0; j <= i; ++j) {
-      K[i * n + j] = K[j * n + i] = kernel(C[i * n + i], C[j * n + j], C[i * n + j]);
+      c[j] = C[i * n + j];
+      det[j] = closed_form::determinant(a, b[j], c[j]);
     }
+    for (std::size_t j = 0; j <= i; j += lanes) {
+      store(&value[j], kernel(broadcast(a), load(&b[j]), load(&c[j]), load(&det[j])));
+    }
+    for (std::size_t j = 0; j <= i; ++j) K[i * n + j] = K[j * n + i] = value[j];
   }
   if (!bound) return;
   for (std::size_t i = 0; i < n; ++i) {
-    for (std::size_t j = 0; j < n; ++j) {
-      bound[i * n + j] = 8.0 * epsilon * std::sqrt(K[i * n + i] * K[j * n + j]);
+    value[i] = std::sqrt(K[i * n + i]);
+    for (std::size_t j = 0; j <= i; ++j) {
+      bound[i * n + j] = bound[j * n + i] = 12.0 * epsilon * value[i] * value[j];
     }
   }
 }
@@ -79,27 +89,26 @@ void Population::moments(int m, const double* C, bool derivative, double* K,
     }
     return;
   }
-  namespace closed = closed_form;
   switch (spec_.kind) {
     case ActivationKind::relu:
       if (derivative) {
-        closed_moments(closed::relu_derivative, m, C, K, bound);
+        closed_moments(LRFT_CLOSED_FORM(relu_derivative), m, C, K, bound);
       } else {
-        closed_moments(closed::relu, m, C, K, bound);
+        closed_moments(LRFT_CLOSED_FORM(relu), m, C, K, bound);
       }
       return;
     case ActivationKind::erf:
       if (derivative) {
-        closed_moments(closed::erf_derivative, m, C, K, bound);
+        closed_moments(LRFT_CLOSED_FORM(erf_derivative), m, C, K, bound);
       } else {
-        closed_moments(closed::erf, m, C, K, bound);
+        closed_moments(LRFT_CLOSED_FORM(erf), m, C, K, bound);
       }
       return;
     case ActivationKind::gelu:
       if (derivative) {
-        closed_moments(closed::gelu_derivative, m, C, K, bound);
+        closed_moments(LRFT_CLOSED_FORM(gelu_derivative), m, C, K, bound);
       } else {
-        closed_moments(closed::gelu, m, C, K, bound);
+        closed_moments(LRFT_CLOSED_FORM(gelu), m, C, K, bound);
       }
       return;
     case ActivationKind::quadratic:
@@ -113,7 +122,7 @@ void Population::moments(int m, const double* C, bool derivative, double* K,
     case ActivationKind::sigmoid:
     case ActivationKind::silu:
     case ActivationKind::softplus:
-      wave_moments(wave_form(spec_.kind, derivative), m, C, K, bound);
+      family_moments(family_form(spec_.kind, derivative), m, C, K, bound);
       return;
   }
 }

@@ -17,8 +17,8 @@ struct Estimate {
   double value, error;
 };
 
-// mu[p] = E[f(s x) he_p(x)] for p < count (a multiple of nothing in particular);
-// `moment` is E f(s x)^2, `error` bounds the Euclidean norm of the errors of mu.
+// mu[p] = E[f(s x) he_p(x)] for p < count;
+// `moment` is E f(s x)^2, `error` estimates the Euclidean norm of the errors of mu.
 struct Projection {
   std::vector<double> mu;
   double moment, error;
