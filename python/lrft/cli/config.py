@@ -149,7 +149,7 @@ def training(settings: Settings, task: Task) -> Training:
     """
     import lrft
 
-    given = {"steps": STEPS_PER_DIMENSION * task.d}
+    given: dict[str, Any] = {"steps": STEPS_PER_DIMENSION * task.d}
     given |= {name: value for name, value in settings["training"].items() if value is not None}
     return lrft.Training(student=lrft.RankOne(**settings["student"]), **given)
 
