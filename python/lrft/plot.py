@@ -180,6 +180,8 @@ def _loss(axes: Axes, ds: xr.Dataset, labelled: bool) -> None:
     positive = values[np.isfinite(values) & (values > 0.0)]
     if positive.size and positive.min() < 0.1 * positive.max():
         axes.set_yscale("log")
+        # The loss is exact to 1e-12 of the functions' own size: below is rounding.
+        axes.set_ylim(bottom=max(0.5 * positive.min(), 1e-13 * positive.max()))
     else:
         axes.set_ylim(bottom=0.0)
     axes.set_ylabel(r"population loss  $\mathrm{E}\,(\hat f - f^*)^2$")

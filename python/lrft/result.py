@@ -20,6 +20,7 @@ from lrft import provenance
 
 if TYPE_CHECKING:
     import xarray as xr
+
     from lrft.task import Task
     from lrft.training import Training
 
@@ -129,6 +130,7 @@ def assemble(
     ('replica', 'step')
     """
     import xarray as xr
+
     from lrft.task import Task
 
     single = isinstance(tasks, Task)

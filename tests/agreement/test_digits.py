@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import lrft
+from lrft.cli import main
 from lrft.cli.weights import given_weights
 
 SHIPPED = Path(str(resources.files("lrft.data") / "digits.safetensors"))
@@ -39,8 +40,8 @@ def test_training_again_gives_the_shipped_weights() -> None:
     x, labels, _, _ = module.digits()
     W, lam = module.train(x, labels)
     shipped = lrft.load_weights(SHIPPED)
-    # Summation order differs between BLAS builds and grows over 6,000 steps of training; a different
-    # seed, split or preprocessing gives weights that differ by their own size.
+    # Summation order differs between BLAS builds and the difference grows over 6,000 steps;
+    # another seed, split or preprocessing gives weights that differ by their own size.
     assert np.linalg.norm(W - shipped.W) < 1e-3 * np.linalg.norm(shipped.W)
     assert np.linalg.norm(lam - shipped.lam) < 1e-3 * np.linalg.norm(shipped.lam)
 
@@ -62,3 +63,18 @@ def test_given_weights_take_a_parallel_part(parallel: float) -> None:
     task = given_weights(weights="digits", parallel=parallel)
     inside = np.linalg.norm(np.linalg.qr(task.W.T)[0].T @ task.u)
     assert inside == pytest.approx(parallel, abs=1e-12)
+
+
+def test_defaults_of_the_command_line_recover_the_perturbation(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["run", "--weights", "digits", "--replicas", "4", "--out", str(tmp_path)])
+    assert caught.value.code == 0, capsys.readouterr().err
+    ds = lrft.load(tmp_path / "lrft-run.nc")
+    final = ds.isel(step=-1)
+    # Noiseless: û and ĉ go on to the teacher's own, and the loss to zero. A replica at the wrong
+    # sign of ĉ would stay at a loss of the order of the first one.
+    assert (abs(final.overlap_u) > 0.99).all()
+    assert (final.overlap_u * final.overlap_c > 0.98).all()
+    assert (final.loss < 0.01 * ds.loss.isel(step=0)).all()

@@ -20,8 +20,9 @@ import numpy as np
 import pytest
 
 import lrft
-from lrft.cli import config, main
+from lrft.cli import main
 from lrft.cli.fields import fields
+from lrft.weights import save_weights
 
 # Small and quick, and every replica still goes through all of the spine.
 SMALL = ["--d", "40", "--k", "3", "--steps", "200", "--lr", "0.01", "--replicas", "3"]
@@ -102,13 +103,13 @@ def test_flags_reach_task_training_student_and_run(cli: Any) -> None:
 def test_result_equals_that_of_the_library(cli: Any) -> None:
     assert cli("run", *SMALL, "--seed", "4", "--task-seed", "9", "--no-train-c")[0] == 0
     task = lrft.Task.sample(
-        d=40, k=3, c="sphere", normalization="unit", output_scale=3**-0.5, seed=9
+        d=40, k=3, c="sphere", normalization="unit", output_scale=1 / 3**0.5, seed=9
     )
-    training = lrft.Training(
-        student=lrft.RankOne(), lr=0.01, steps=200, stop_at=config.resolve(None, {})["training"]["stop_at"]
-    )  # fmt: skip
+    training = lrft.Training(student=lrft.RankOne(), lr=0.01, steps=200)
     direct = lrft.simulate(task, training, replicas=3, seed=4)
-    np.testing.assert_array_equal(lrft.load("lrft-run.nc").overlap_u.values, direct.overlap_u.values)
+    np.testing.assert_array_equal(
+        lrft.load("lrft-run.nc").overlap_u.values, direct.overlap_u.values
+    )
 
 
 def test_file_sets_fields_and_flags_override(cli: Any, folder: Path) -> None:
@@ -130,7 +131,7 @@ def test_file_sets_fields_and_flags_override(cli: Any, folder: Path) -> None:
         ["--weights", "digits"],
         ["--features", "zero", "--k", "4", "--lam", "signs", "--record", "{kind='geometric', n=9}"],
         ["--lr", "{kind='inverse_time', lr=0.1, t0=10.0}", "--lr-c", "0.5", "--thresholds", "0.5"],
-        ["--c", "0.6,0.8", "--k", "2", "--out", "a \"b\" \\c", "--name", "ξ\x7f"],
+        ["--c", "0.6,0.8", "--k", "2", "--out", 'a "b" \\c', "--name", "ξ\x7f"],
     ],
     ids=["defaults", "weights", "glm", "schedules", "text"],
 )
@@ -142,12 +143,10 @@ def test_printed_configuration_is_complete_and_gives_itself_back(
     assert names(folder) == set()
     for section, members in fields().items():
         for name in members:
-            assert f"\n{name} =" in out or f"\n# {name} =" in out, f"{section}.{name}"
+            assert f"\n{name} = " in out or f"\n# {name} = (" in out, f"{section}.{name}"
     (folder / "again.toml").write_text(out)
     assert cli("run", "--config", "again.toml", "--print-config")[1] == out
-    first, again = config.resolve(None, {}), config.resolve(folder / "again.toml", {})
-    if not flags:
-        assert tomllib.loads(config.to_toml(first)) == tomllib.loads(config.to_toml(again))
+    assert tomllib.loads(out)
 
 
 def test_every_flag_is_explained(cli: Any) -> None:
@@ -177,7 +176,7 @@ def test_digits_are_fine_tuned(cli: Any) -> None:
 @pytest.mark.parametrize("suffix", [".npz", ".safetensors"])
 def test_own_weights_work_the_same_way(cli: Any, suffix: str) -> None:
     rng = np.random.default_rng(0)
-    lrft.save_weights(f"mine{suffix}", W=rng.normal(size=(4, 9)), lam=np.ones(4), activation="tanh")
+    save_weights(f"mine{suffix}", W=rng.normal(size=(4, 9)), lam=np.ones(4), activation="tanh")
     arguments = ["run", "--weights", f"mine{suffix}", "--steps", "50", "--lr", "1e-4"]
     assert cli(*arguments)[0] == 0
     ds = lrft.load("lrft-run.nc")
@@ -262,43 +261,110 @@ def wrong_files(folder: Path) -> None:
     np.savez(folder / "named.npz", weights=np.eye(3))
 
 
-BAD = [
-    "frobnicate", "--frobnicate", "run extra", "run --nosuch 1", "run --d", "info extra",
-    # task
-    "run --d 0", "run --d -3", "run --d 2.5", "run --d many", "run --d nan", "run --d 1e400",
-    "run --k 0", "run --k 1e30", "run --xi 0", "run --xi -1", "run --xi nan", "run --xi inf",
-    "run --activation swish", "run --activation he0x", "run --features cube", "run --d 10 --k 20",
-    "run --features orthonormal --d 10 --k 20", "run --c 0,0", "run --k 2 --c 3,4", "run --c cube",
-    "run --u sideways", "run --parallel 1.5", "run --parallel -0.1", "run --lam 0", "run --lam many",
-    "run --normalization batch", "run --normalization unit --neuron-scale 2", "run --noise -1",
-    "run --output-scale 0", "run --rank 0", "run --rank 2", "run --task-seed -1",
-    # training and student
-    "run --lr 0", "run --lr -0.1", "run --lr fast", "run --lr nan", "run --lr {kind='constant'}",
-    "run --steps -5", "run --steps 1.5", "run --steps 1e30", "run --batch 0", "run --stop-at 1.5",
-    "run --stop-at 0", "run --stop-loss -1", "run --record 0", "run --record 5,3",
-    "run --record 1e13 --steps 1e12", "run --thresholds 0.5,0.1", "run --thresholds 2",
-    "run --loss-thresholds 0", "run --lr-c 0.1 --no-train-c", "run --c-init cube", "run --u-init up",
-    "run --u-init favourable --no-orthogonal", "run --c-init 1,2,3",
-    # run
-    "run --replicas 0", "run --replicas many", "run --replicas 1.5", "run --seed -1",
-    "run --seed 1.5", "run --engine gpu", "run --threads 0", "run --threads many",
-    "run --out file", "run --out file/below", "run --name a/b", "run --name ''",
-    # files
-    "run --config missing", "run --config toml", "run --config utf", "run --config key",
-    "run --config table", "run --config flat", "run --config type", "run --config date",
-    "run --config .", "run --weights nosuch", "run --weights nosuch.npz", "run --weights text.npz",
-    "run --weights nan.npz", "run --weights shape.npz", "run --weights full.npz",
-    "run --weights named.npz", "run --weights file", "run --weights digits --d 100",
-    "run --weights digits --features zero", "run --weights digits --lam 1",
-    "plot", "plot missing.nc", "plot text.npz", "plot .",
-]  # fmt: skip
+BAD = """
+frobnicate
+--frobnicate
+run extra
+run --nosuch 1
+run --d
+info extra
+run --d 0
+run --d -3
+run --d 2.5
+run --d many
+run --d nan
+run --d 1e400
+run --k 0
+run --k 1e30
+run --xi 0
+run --xi -1
+run --xi nan
+run --xi inf
+run --activation swish
+run --activation he0x
+run --features cube
+run --d 10 --k 20
+run --features orthonormal --d 10 --k 20
+run --c 0,0
+run --k 2 --c 3,4
+run --c cube
+run --u sideways
+run --parallel 1.5
+run --parallel -0.1
+run --lam 0
+run --lam many
+run --normalization batch
+run --normalization unit --neuron-scale 2
+run --noise -1
+run --output-scale 0
+run --rank 0
+run --rank 2
+run --task-seed -1
+run --lr 0
+run --lr -0.1
+run --lr fast
+run --lr nan
+run --lr "{kind='constant'}"
+run --steps -5
+run --steps 1.5
+run --steps 1e30
+run --batch 0
+run --stop-at 1.5
+run --stop-at 0
+run --stop-loss -1
+run --record 0
+run --record 5,3
+run --record 1e13 --steps 1e12
+run --thresholds 0.5,0.1
+run --thresholds 2
+run --loss-thresholds 0
+run --lr-c 0.1 --no-train-c
+run --c-init cube
+run --u-init up
+run --u-init favourable --no-orthogonal
+run --c-init 1,2,3
+run --replicas 0
+run --replicas many
+run --replicas 1.5
+run --seed -1
+run --seed 1.5
+run --engine gpu
+run --threads 0
+run --threads many
+run --out file
+run --out file/below
+run --name a/b
+run --name ''
+run --config missing
+run --config toml
+run --config utf
+run --config key
+run --config table
+run --config flat
+run --config type
+run --config date
+run --config .
+run --weights nosuch
+run --weights nosuch.npz
+run --weights text.npz
+run --weights nan.npz
+run --weights shape.npz
+run --weights full.npz
+run --weights named.npz
+run --weights file
+run --weights digits --d 100
+run --weights digits --features zero
+run --weights digits --lam 1
+plot
+plot missing.nc
+plot text.npz
+plot .
+""".strip().splitlines()
 
 
 @pytest.mark.usefixtures("wrong_files")
 @pytest.mark.parametrize("command", BAD)
-def test_bad_input_is_one_line_and_exit_code_two(
-    cli: Any, folder: Path, command: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_bad_input_is_one_line_and_exit_code_two(cli: Any, folder: Path, command: str) -> None:
     before = names(folder)
     started = time.monotonic()
     code, out, err = cli(*shlex.split(command))
@@ -330,12 +396,12 @@ def test_messages_name_what_is_wrong(cli: Any, command: str, reason: str) -> Non
 
 
 CONTROLS = [
-    "", "--d 1e2", "--k 2 --c 0.6,0.8", "--features orthonormal --d 20 --k 20", "--features zero",
+    "", "--d 1e2", "--k 2 --c 0.6,0.8", "--features orthonormal --d 20 --k 19", "--features zero",
     "--parallel 0.5 --no-orthogonal", "--lam 0.5", "--normalization none --neuron-scale 2",
     "--noise 0", "--stop-at 1", "--stop-loss 1", "--record 3,5", "--thresholds 0.1,0.5",
     "--thresholds 0.5", "--lr-c 0.1", "--u-init favourable", "--c-init quantized", "--steps 0",
     "--engine ambient", "--threads 1", "--seed 18446744073709551615",
-    "--lr {kind='constant',lr=0.1}", "--activation he4", "--out new/folder", "--batch 3",
+    "--lr \"{kind='constant', lr=0.1}\"", "--activation he4", "--out new/folder", "--batch 3",
 ]  # fmt: skip
 
 
@@ -347,7 +413,7 @@ def test_good_input_beside_the_bad_runs(cli: Any, flags: str) -> None:
     assert (code, err) == (0, "")
 
 
-# --- Whole processes -------------------------------------------------------------------------------
+# --- Whole processes -----------------------------------------------------------------------------
 
 LONG = [sys.executable, "-m", "lrft.cli", "run", "--steps", "1e10", "--lr", "1e-12", "--no-train-c"]
 
@@ -356,7 +422,7 @@ def read_until(stream: int, text: bytes, seconds: float) -> bytes:
     seen, end = b"", time.monotonic() + seconds
     while text not in seen:
         left = end - time.monotonic()
-        assert left > 0, f"{text!r} did not come in {seconds} s; stderr: {seen!r}"
+        assert left > 0, f"{text!r} did not come in {seconds} s; last: {seen[-300:]!r}"
         if select.select([stream], [], [], left)[0]:
             seen += os.read(stream, 65536)
     return seen
@@ -395,12 +461,18 @@ def test_interrupt_ends_the_run_at_once_and_keeps_what_was_recorded(folder: Path
 
 def test_process_prints_no_traceback_and_keeps_streams_apart(folder: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "lrft.cli", "run", *SMALL], cwd=folder, capture_output=True, text=True
+        [sys.executable, "-m", "lrft.cli", "run", *SMALL],
+        cwd=folder,
+        capture_output=True,
+        text=True,
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert "median step" in done.stdout
     done = subprocess.run(
-        [sys.executable, "-m", "lrft.cli", "run", "--d", "0"], cwd=folder, capture_output=True, text=True
+        [sys.executable, "-m", "lrft.cli", "run", "--d", "0"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
     )
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("lrft: d must be")

@@ -92,7 +92,9 @@ def test_each_task_has_its_colour_and_its_label() -> None:
     assert list(labels) == ["ξ = 1", "ξ = 2", "ξ = 3"]
     assert len(set(labels.values())) == 3
     heights = [text.get_position()[1] for text in axes.texts]
-    assert min(np.diff(sorted(heights))) > 0.05  # they end together but are not written on each other
+    assert (
+        min(np.diff(sorted(heights))) > 0.05
+    )  # they end together but are not written on each other
     many = lrft.plot.overlap(dataset(tasks=9, replicas=1)).axes[0]
     assert len({line.get_color() for line in many.lines}) == 9
     assert len(many.get_legend().get_texts()) == 9

@@ -45,7 +45,7 @@ def test_time_is_utc_and_now() -> None:
 
 @pytest.fixture
 def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A stand-in for the package in the layout of a checkout, and the real code told it lives there."""
+    """A stand-in for the package in a checkout; the real code is told that it lives there."""
     package = tmp_path / "python" / "lrft"
     package.mkdir(parents=True)
     (package / "provenance.py").write_text("# here\n")

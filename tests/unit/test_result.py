@@ -126,7 +126,12 @@ def test_file_round_trip_is_exact(tmp_path: Path, tasks: int, losses: int) -> No
     count = max(1, tasks)
     given = [task(xi=1.0 + i, activation="he3" if i else "relu") for i in range(count)]
     ds = assemble(given if tasks else given[0], training(), raw(count, losses=losses), ATTRS)
-    ds.attrs |= {"command": "lrft run --name 'ξ û'", "long": "x" * 200_000, "rate": 0.1, "empty": ""}
+    ds.attrs |= {
+        "command": "lrft run --name 'ξ û'",
+        "long": "x" * 200_000,
+        "rate": 0.1,
+        "empty": "",
+    }
     lrft.save(ds, tmp_path / "run.nc")
     back = lrft.load(tmp_path / "run.nc")
     assert back.identical(ds)

@@ -19,19 +19,22 @@ if TYPE_CHECKING:
 
 Settings = dict[str, dict[str, Any]]
 
-# The paper's simulations (App. B), where they differ from the library's defaults. Their output
-# scale is 1/xi: see `_paper_output_scale`.
+# The paper's simulations (App. B), where they differ from the library's defaults.
 _PAPER: Settings = {
-    "task": {"d": 2000, "k": 50, "features": "sphere", "c": "sphere", "normalization": "unit"},
-    "training": {"lr": "auto", "steps": 1_000_000, "stop_at": 0.95},
+    "task": {"d": 2000, "k": 50, "c": "sphere", "normalization": "unit"},
+    "training": {"lr": "auto"},
     "student": {"train_c": True},
 }
-# Given weights are taken as they are; the strength is their own size, see `given_weights`.
-_WEIGHTS: Settings = {
-    "task": {"c": "sphere"},
-    "training": {"lr": "auto", "steps": 1_000_000, "stop_at": 0.95},
-    "student": {"train_c": True},
+# Given weights are taken as they are, and their perturbation is trained in the same way.
+_WEIGHTS: Settings = _PAPER | {"task": {"c": "sphere"}}
+# Defaults that follow from other settings, in words; `task` and `training` work them out.
+DERIVED = {
+    ("task", "xi"): "√k, or the Frobenius norm of given weights",
+    ("task", "output_scale"): "1/ξ for sphere features (App. B), else 1",
+    ("training", "steps"): "200 d",
 }
+STEPS_PER_DIMENSION = 200
+
 _FROM_WEIGHTS = ("d", "k", "features", "lam", "rank")  # a weights file says these itself
 
 
@@ -76,15 +79,10 @@ def resolve(path: Path | None, flags: Mapping[str, Any]) -> Settings:
     }
     if weights is not None:
         settings["task"] |= dict.fromkeys(_FROM_WEIGHTS)
-    elif settings["task"]["features"] == "sphere" and "output_scale" not in given["task"]:
-        settings["task"]["output_scale"] = _paper_output_scale(settings["task"])
+        settings["task"]["activation"] = given["task"].get("activation")  # or that of the file
+    for section, name in DERIVED:
+        settings[section][name] = given[section].get(name)
     return settings
-
-
-def _paper_output_scale(task: Mapping[str, Any]) -> float:
-    """1/xi, as in the simulations of App. B; 1 where xi is no number: the task will refuse it."""
-    xi = task["k"] ** 0.5 if task["xi"] is None and isinstance(task["k"], int) else task["xi"]
-    return 1.0 / xi if isinstance(xi, int | float) and xi > 0 else 1.0
 
 
 def parse(text: str, field: Field) -> Any:
@@ -107,9 +105,14 @@ def parse(text: str, field: Field) -> Any:
             value = tomllib.loads(f"x = {attempt}")["x"]
         except tomllib.TOMLDecodeError:
             continue
-        whole = isinstance(value, float) and value.is_integer() and re.search("[eE]", text)
-        return int(value) if whole and field.type.startswith("int") else value
+        if field.type.startswith("int") and re.search("[eE]", text) and isinstance(value, float):
+            return int(value) if value.is_integer() else value
+        return [value] if field.type.startswith("sequence") and _number(value) else value
     return text
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def task(settings: Mapping[str, Any]) -> Task:
@@ -127,11 +130,17 @@ def task(settings: Mapping[str, Any]) -> Task:
         return given_weights(**given)
     import lrft
 
+    if given["features"] == "sphere" and _number(given.get("xi", 1)):
+        xi = given.get("xi", given["k"] ** 0.5 if _number(given["k"]) and given["k"] > 0 else 1.0)
+        given.setdefault("output_scale", 1.0 / xi if xi > 0 else 1.0)
     return lrft.Task.sample(**given)
 
 
-def training(settings: Settings) -> Training:
+def training(settings: Settings, task: Task) -> Training:
     """Make the training that the ``training`` and ``student`` tables describe.
+
+    Without ``steps`` it has 200 d: the automatic rate falls as 1/d, and the paper's run takes about
+    40 d steps to find û; the rest is for ĉ.
 
     Raises
     ------
@@ -140,7 +149,9 @@ def training(settings: Settings) -> Training:
     """
     import lrft
 
-    return lrft.Training(student=lrft.RankOne(**settings["student"]), **settings["training"])
+    given: dict[str, Any] = {"steps": STEPS_PER_DIMENSION * task.d}
+    given |= {name: value for name, value in settings["training"].items() if value is not None}
+    return lrft.Training(student=lrft.RankOne(**settings["student"]), **given)
 
 
 def to_toml(settings: Settings) -> str:
@@ -155,7 +166,8 @@ def to_toml(settings: Settings) -> str:
         for name, field in members.items():
             value = settings[section][name]
             lines += [f"# {line}" for line in textwrap.wrap(field.help, 96)]
-            lines += [f"# {name} =" if value is None else f"{name} = {literal(value)}"]
+            derived = DERIVED.get((section, name), "not set")
+            lines += [f"# {name} = ({derived})" if value is None else f"{name} = {literal(value)}"]
     return "\n".join(lines) + "\n"
 
 

@@ -43,7 +43,8 @@ def command() -> Callable[..., None]:
                    help="write all settings, commented, as TOML to stdout and run nothing"),
     ]  # fmt: skip
     defaults = config.resolve(None, {})
-    defaults["task"]["output_scale"] = "1/ξ for sphere features, else 1"
+    for (section, name), words in config.DERIVED.items():
+        defaults[section][name] = words
     for section, members in fields().items():
         parameters += [_flag(field, defaults[section][field.name]) for field in members.values()]
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
@@ -68,7 +69,7 @@ def execute(settings: config.Settings) -> int:
     options = {name: value for name, value in settings["run"].items() if value is not None}
     target = _target(options.pop("out"), options.pop("name"))
     task = config.task(settings["task"])
-    training = config.training(settings)
+    training = config.training(settings, task)
     # What the end of a run needs is loaded before its beginning, so that Ctrl-C acts at once.
     import h5netcdf  # noqa: F401
     import xarray  # noqa: F401
@@ -83,9 +84,8 @@ def execute(settings: config.Settings) -> int:
     interrupted = bool(ds.attrs.get("interrupted"))
     saved = _save(ds, target.with_name(f"{target.name}.nc"))
     table.show(ds)
-    if not interrupted:
-        saved += _draw(ds, target.with_name(f"{target.name}.png"))
-    for path in saved:
+    drawn = [] if interrupted else _draw(ds, target.with_name(f"{target.name}.png"))
+    for path in saved + drawn:
         print(f"saved {path}")
     if interrupted:
         print("lrft: interrupted; what was recorded is kept", file=sys.stderr)
