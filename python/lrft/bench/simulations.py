@@ -50,7 +50,7 @@ def training_of(problem: Any, steps: int, record: Any = None) -> Any:
         train_c=problem.joint, orthogonal=True, c_init=problem.c0, u_init=problem.u0
     )
     return lrft.Training(
-        student=student, lr=problem.lr, steps=steps, record=[0, steps] if record is None else record
+        student=student, lr=problem.lr, steps=steps, record=(0, steps) if record is None else record
     )
 
 
@@ -114,7 +114,7 @@ def _check_path(problem: Any) -> None:
 
     inputs = np.stack([lrft.normals(_SEED, 0, t, problem.d) for t in range(_STEPS_CHECKED)])
     expected = loops.checker().written_out(problem, inputs)
-    training = training_of(problem, _STEPS_CHECKED, list(range(_STEPS_CHECKED + 1)))
+    training = training_of(problem, _STEPS_CHECKED, tuple(range(_STEPS_CHECKED + 1)))
     ds = lrft.simulate(
         task_of(problem), training, replicas=1, seed=_SEED, engine="ambient", threads=1
     )
