@@ -55,6 +55,7 @@ def run(
     chosen: Sequence[Case],
     rounds: int = 5,
     seconds: float = 0.03,
+    thorough: bool = False,
     progress: Callable[[str], None] = lambda name: None,
 ) -> dict[str, Any]:
     """Check and time cases.
@@ -67,6 +68,8 @@ def run(
         Interleaved rounds of each case.
     seconds : float
         Roughly how long each contender runs in a round.
+    thorough : bool
+        With the contenders that are slow to compile.
     progress : callable
         Told the name of each case before it starts.
 
@@ -84,10 +87,10 @@ def run(
     for case in chosen:
         progress(case.name)
         if case.all_cores:
-            rows.append(measure(case, rounds, seconds))
+            rows.append(measure(case, rounds, seconds, thorough))
         else:
             with one_core():
-                rows.append(measure(case, rounds, seconds))
+                rows.append(measure(case, rounds, seconds, thorough))
     return {
         "schema": 1,
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),

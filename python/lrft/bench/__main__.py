@@ -29,14 +29,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--seconds",
         type=float,
-        help="time of one contender in a round (default 0.03, with --full 0.1)",
+        help="time of one contender in a round (default 0.05, with --full 0.15)",
     )
     parser.add_argument(
         "--out", type=Path, default=Path(), help="folder of the JSON (default: the current one)"
     )
     options = parser.parse_args(arguments)
     rounds = (9 if options.full else 5) if options.rounds is None else options.rounds
-    seconds = (0.1 if options.full else 0.03) if options.seconds is None else options.seconds
+    seconds = (0.15 if options.full else 0.05) if options.seconds is None else options.seconds
     if rounds < 1 or not 0 < seconds < 60:
         parser.error("--rounds must be at least 1 and --seconds between 0 and 60")
     try:
@@ -50,6 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             chosen,
             rounds,
             seconds,
+            options.full,
             progress=lambda name: print(f"... {name}", file=sys.stderr, flush=True),
         )
     except AssertionError as error:

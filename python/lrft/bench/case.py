@@ -47,6 +47,8 @@ class Case:
         `unit` is what a time is given per: "normal", "value", "step", "replica-step" or "run".
     prepare : callable
         Returns the `Contest`; imports and allocates only when called.
+    thorough : callable, optional
+        What to prepare instead where time does not matter: with contenders that are slow to compile.
     goal : float or None
         The ratio to reach over the fastest contender of the kinds in `goal_kinds`.
     goal_share : float or None
@@ -63,6 +65,7 @@ class Case:
     group: str
     unit: str
     prepare: Callable[[], Contest]
+    thorough: Callable[[], Contest] | None = None
     goal: float | None = None
     goal_kinds: tuple[str, ...] = ("loop", "blocked")
     goal_share: float | None = None
@@ -71,7 +74,7 @@ class Case:
     note: str = ""
 
 
-def measure(case: Case, rounds: int, seconds: float) -> dict[str, Any]:
+def measure(case: Case, rounds: int, seconds: float, thorough: bool = False) -> dict[str, Any]:
     """Check, then time, one case; return a row of the report, in JSON values and nanoseconds.
 
     Raises
@@ -79,7 +82,8 @@ def measure(case: Case, rounds: int, seconds: float) -> dict[str, Any]:
     AssertionError
         If a contender computes something wrong.
     """
-    contest = case.prepare()
+    prepare = case.thorough if thorough and case.thorough is not None else case.prepare
+    contest = prepare()
     contest.check()
     contenders = [contest.ours, *(c for c, _ in contest.others)]
     if contest.limit is not None:

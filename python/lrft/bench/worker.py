@@ -119,8 +119,8 @@ def _serve() -> None:
             print(repr(float(ds.overlap_u.values[0, -1])), flush=True)
         else:
             start = time.process_time()
-            work[what](int(amount[0]))
-            print(time.process_time() - start, flush=True)
+            own = work[what](int(amount[0]))
+            print(time.process_time() - start if what == "normals" else own, flush=True)
 
 
 if __name__ == "__main__":
