@@ -8,7 +8,7 @@ namespace {
 
 // A reduced space whose T comes from outside.
 struct GivenT {
-  ReducedSpace& space;
+  ReducedSpace<>& space;
   int lane;
   const double* T;
   const Pack* features(int b) const { return space.features(b); }
@@ -46,7 +46,7 @@ class DriveReduced final : public Drive {
 
  private:
   int lane_, batch_;
-  ReducedSpace space_;
+  ReducedSpace<> space_;
   LowRank<ReplicaLanes> student_;
 };
 

@@ -30,6 +30,9 @@
 
 namespace lrft {
 
+// Rows and batch are fixed when compiled where they are not 0: loops that run
+// once are most of the cost of the paper's own case, one row and one input a step.
+template <int Rows = 0, int Batch = 0>
 class ReducedSpace {
  public:
   using Layout = ReplicaLanes;
@@ -60,32 +63,32 @@ class ReducedSpace {
     put(R_, task.R, lane);
     put(a_, task.a, lane);
     replica_[lane] = replica;
-    set(dof_, lane, task.d - shape_.s - shape_.n);
+    set(dof_, lane, task.d - shape_.s - n());
     at_ = ahead_ - 1;  // what was drawn ahead is no longer this lane's
     find_extents();
   }
   // rows: P (n, s) then L (n, n).
   void set_rows(int lane, const std::vector<double>& rows) {
-    for (int j = 0; j < shape_.n; ++j) {
+    for (int j = 0; j < n(); ++j) {
       for (int q = 0; q < shape_.s; ++q)
         set(P_[j * shape_.s + q], lane, rows[static_cast<std::size_t>(j * shape_.s + q)]);
-      for (int i = 0; i < shape_.n; ++i)
+      for (int i = 0; i < n(); ++i)
         set(L_[j * width() + i], lane,
-            rows[static_cast<std::size_t>(shape_.n * shape_.s + j * shape_.n + i)]);
+            rows[static_cast<std::size_t>(n() * shape_.s + j * n() + i)]);
     }
   }
   std::vector<double> rows_of(int lane) const {
     std::vector<double> rows;
-    for (int j = 0; j < shape_.n; ++j)
+    for (int j = 0; j < n(); ++j)
       for (int q = 0; q < shape_.s; ++q) rows.push_back(get(P_[j * shape_.s + q], lane));
-    for (int j = 0; j < shape_.n; ++j)
-      for (int i = 0; i < shape_.n; ++i) rows.push_back(get(L_[j * width() + i], lane));
+    for (int j = 0; j < n(); ++j)
+      for (int i = 0; i < n(); ++i) rows.push_back(get(L_[j * width() + i], lane));
     return rows;
   }
   // Rows uniform on the unit sphere of the space they may move in (n = 1), or
   // standard normal; drawn from streams of the replica's own.
   std::vector<double> draw_rows(const TaskData& task, std::uint32_t replica, bool unit) const {
-    const int n = shape_.n, s = shape_.s, first = shape_.first();
+    const int n = this->n(), s = shape_.s, first = shape_.first();
     std::vector<double> z(static_cast<std::size_t>(n * (s + n))), nu(static_cast<std::size_t>(n)),
         chi(nu);
     fill_normals(seed_, replica, Purpose::init_rows, 0, z.size(), z.data());
@@ -132,23 +135,23 @@ class ReducedSpace {
   void set_coordinates(int lane, const double* X_S, const double* Z) {
     const int stride = 2 * pairs_;
     at_ = 0;
-    for (int b = 0; b < shape_.batch; ++b) {
+    for (int b = 0; b < batch(); ++b) {
       for (int q = 0; q < shape_.s; ++q) set(X_[b * stride + q], lane, X_S[b * shape_.s + q]);
-      for (int j = 0; j < shape_.n; ++j)
-        set(X_[b * stride + shape_.s + j], lane, Z[b * shape_.n + j]);
+      for (int j = 0; j < n(); ++j)
+        set(X_[b * stride + shape_.s + j], lane, Z[b * n() + j]);
     }
     fields();
   }
 
   const Pack* features(int b) const { return identity_ ? x_S(b) : features_.data() + b * shape_.k; }
   const Scalar* teacher(int b) const { return teacher_.data() + b * shape_.rank; }
-  const Scalar* rows(int b) const { return rows_.data() + b * shape_.n; }
+  const Scalar* rows(int b) const { return rows_.data() + b * n(); }
 
   // rows <- (scale rows - G^T X), made unit when `unit`; G (b, n), scale (n).
   void move(const Scalar* G, const Scalar* scale, bool unit) {
     move_seen(G, scale);
-    const int n = shape_.n;
-    if (shape_.batch <= n) {
+    const int n = this->n();
+    if (batch() <= n) {
       for (int j = 0; j < n; ++j)
         for (int i = 0; i < m_; ++i) {
           Pack g = broadcast(0.0);
@@ -174,7 +177,7 @@ class ReducedSpace {
   // The same with the T (b, b) of `lane` given, whatever b; for tests.
   void move_given(const Scalar* G, const Scalar* scale, bool unit, int lane, const double* T) {
     move_seen(G, scale);
-    const int n = shape_.n, b = shape_.batch, wide = n + b;
+    const int n = this->n(), b = batch(), wide = n + b;
     AlignedPacks M(n * wide);
     for (int j = 0; j < n; ++j) {
       for (int i = 0; i < n; ++i) M[j * wide + i] = L_[j * width() + i];
@@ -199,10 +202,13 @@ class ReducedSpace {
   }
 
  private:
+  int n() const { return Rows > 0 ? Rows : shape_.n; }
+  int batch() const { return Batch > 0 ? Batch : shape_.batch; }
+
   // Draws the numbers of steps t .. t + ahead - 1, which do not depend on the state;
   // four steps at a time hide the latency of each other's arithmetic.
   void draw_block(const Bits& t) {
-    const int slots = shape_.batch * pairs_;
+    const int slots = batch() * pairs_;
     const Bits replica = load_bits(replica_);
     const auto at = [&](int step, int slot, Purpose purpose) {
       return Address(broadcast_bits(static_cast<std::uint64_t>(slot)),
@@ -226,13 +232,13 @@ class ReducedSpace {
                 &T_[i * m_ + i]);
   }
   const Pack* T() const { return T_.data() + at_ * m_ * m_; }
-  int width() const { return shape_.n + m_; }
-  const Pack* x_S(int b) const { return X_.data() + 2 * pairs_ * (at_ * shape_.batch + b); }
+  int width() const { return n() + m_; }
+  const Pack* x_S(int b) const { return X_.data() + 2 * pairs_ * (at_ * batch() + b); }
   const Pack* z(int b) const { return x_S(b) + shape_.s; }
 
   void fields() {
-    const int k = shape_.k, s = shape_.s, n = shape_.n, first = shape_.first();
-    for (int b = 0; b < shape_.batch; ++b) {
+    const int k = shape_.k, s = shape_.s, n = this->n(), first = shape_.first();
+    for (int b = 0; b < batch(); ++b) {
       const Pack* x = x_S(b);
       if (!identity_)
         for (int i = 0; i < k; ++i) {
@@ -258,16 +264,16 @@ class ReducedSpace {
   }
   // The part of the move along the coordinates X_S and Z.
   void move_seen(const Scalar* G, const Scalar* scale) {
-    const int s = shape_.s, n = shape_.n;
+    const int s = shape_.s, n = this->n();
     for (int j = 0; j < n; ++j) {
       for (int q = shape_.first(); q < s; ++q) {
         Pack p = scale[j] * P_[j * s + q];
-        for (int b = 0; b < shape_.batch; ++b) p = fma(-G[b * n + j], x_S(b)[q], p);
+        for (int b = 0; b < batch(); ++b) p = fma(-G[b * n + j], x_S(b)[q], p);
         P_[j * s + q] = p;
       }
       for (int i = 0; i < n; ++i) {
         Pack l = scale[j] * L_[j * width() + i];
-        for (int b = 0; b < shape_.batch; ++b) l = fma(-G[b * n + j], z(b)[i], l);
+        for (int b = 0; b < batch(); ++b) l = fma(-G[b * n + j], z(b)[i], l);
         L_[j * width() + i] = l;
       }
     }
@@ -275,11 +281,11 @@ class ReducedSpace {
   // work_ = the lower Cholesky factor of G^T G (n x n); a pivot that rounding
   // leaves at or below zero belongs to a dependent column, whose factor is zero.
   void factor_of_gram(const Scalar* G) {
-    const int n = shape_.n;
+    const int n = this->n();
     for (int j = 0; j < n; ++j)
       for (int i = 0; i <= j; ++i) {
         Pack g = broadcast(0.0);
-        for (int b = 0; b < shape_.batch; ++b) g = fma(G[b * n + j], G[b * n + i], g);
+        for (int b = 0; b < batch(); ++b) g = fma(G[b * n + j], G[b * n + i], g);
         for (int l = 0; l < i; ++l) g = g - work_[j * n + l] * work_[i * n + l];
         if (i == j) {
           work_[j * n + j] = sqrt(select(g < 0.0, broadcast(0.0), g));
@@ -293,7 +299,7 @@ class ReducedSpace {
   // M (n x wide) to lower-triangular form with a nonnegative diagonal by
   // Householder reflections from the right.
   void triangular(AlignedPacks& M, int wide) {
-    const int n = shape_.n;
+    const int n = this->n();
     for (int i = 0; i < n; ++i) {
       Pack* row = M.data() + i * wide;
       Pack tail = broadcast(0.0);
@@ -319,7 +325,7 @@ class ReducedSpace {
     }
   }
   void normalise() {
-    const int s = shape_.s, n = shape_.n;
+    const int s = shape_.s, n = this->n();
     for (int j = 0; j < n; ++j) {
       Pack square = broadcast(0.0);
       for (int q = shape_.first(); q < s; ++q) square = fma(P_[j * s + q], P_[j * s + q], square);

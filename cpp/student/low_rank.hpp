@@ -22,7 +22,8 @@ namespace lrft {
 LRFT_INLINE double sqrt(double x) { return std::sqrt(x); }
 LRFT_INLINE double abs(double x) { return std::abs(x); }
 
-template <class Layout>
+// Rows and batch are fixed when compiled where they are not 0.
+template <class Layout, int Rows = 0, int Batch = 0>
 class LowRank {
  public:
   using Scalar = typename Layout::Scalar;
@@ -56,19 +57,19 @@ class LowRank {
     put(xi_, lane, task.xi);
     put(neuron_scale_, lane, task.neuron_scale);
     put(output_scale_, lane, task.output_scale);
-    put(pull_scale_, lane, 2.0 / shape_.batch * task.output_scale * task.neuron_scale * task.xi);
+    put(pull_scale_, lane, 2.0 / batch() * task.output_scale * task.neuron_scale * task.xi);
   }
   void set_own(int lane, const std::vector<double>& own) {
     for (int i = 0; i < shape_.k; ++i)
-      for (int j = 0; j < shape_.n; ++j)
+      for (int j = 0; j < n(); ++j)
         own_.doubles()[Layout::at(i, lane) + j * packs_ * lanes] =
-            own[static_cast<std::size_t>(i * shape_.n + j)];
+            own[static_cast<std::size_t>(i * n() + j)];
     weigh();
   }
   std::vector<double> own_of(int lane) const {
     std::vector<double> own;
     for (int i = 0; i < shape_.k; ++i)
-      for (int j = 0; j < shape_.n; ++j)
+      for (int j = 0; j < n(); ++j)
         own.push_back(own_.doubles()[Layout::at(i, lane) + j * packs_ * lanes]);
     return own;
   }
@@ -78,13 +79,13 @@ class LowRank {
   // only if the state still is.  noise (b) is what was added to the labels.
   template <class Space>
   Scalar step(Space& space, const Scalar* noise, const Scalar& lr, const Scalar& lr_own) {
-    const int n = shape_.n;
+    const int n = this->n();
     if (train_own_)
       for (int i = 0; i < packs_ * n; ++i) gradient_[i] = broadcast(0.0);
     for (int j = 0; j < n; ++j) factor_[static_cast<std::size_t>(j)] = Layout::constant(1);
 
     Scalar worst = Layout::constant(0);
-    for (int b = 0; b < shape_.batch; ++b) {
+    for (int b = 0; b < batch(); ++b) {
       const Scalar* rows = space.rows(b);
       const Scalar error = forward(space.features(b), space.teacher(b), rows) - noise[b];
       worst = worst + error * error;
@@ -113,6 +114,9 @@ class LowRank {
   }
 
  private:
+  int n() const { return Rows > 0 ? Rows : shape_.n; }
+  int batch() const { return Batch > 0 ? Batch : shape_.batch; }
+
   // f - f*; leaves sigma' of the student's neurons in slope_ and its sums with the
   // columns of lambda B in sum_[1 ..].
   Scalar forward(const Pack* features, const Scalar* teacher, const Scalar* rows) {
@@ -121,7 +125,7 @@ class LowRank {
     activation_.both(activation_.data, sigma_.doubles(), sigma_.doubles(), slope_.doubles(),
                      packs_);
     sum_[0] = dot([this](int i) { return sigma_[i] - target_[i]; }, lam_.data());
-    for (int j = 0; j < shape_.n; ++j)
+    for (int j = 0; j < n(); ++j)
       sum_[1 + j] = dot([this](int i) { return slope_[i]; }, weighted_.data() + j * packs_);
     return output_scale_ * Layout::reduce(sum_[0]);
   }
@@ -148,20 +152,20 @@ class LowRank {
       sigma_[i] = fma(own_[i], a, base);
     }
     for (int j = 1; j < shape_.rank; ++j) add(c_, j, teacher[j], target_);
-    for (int j = 1; j < shape_.n; ++j) add(own_, j, rows[j], sigma_);
+    for (int j = 1; j < n(); ++j) add(own_, j, rows[j], sigma_);
   }
   void add(const AlignedPacks& B, int j, const Scalar& field, AlignedPacks& z) const {
     const Pack f = Layout::spread(neuron_scale_ * xi_ * field);
     for (int i = 0; i < packs_; ++i) z[i] = fma(B[j * packs_ + i], f, z[i]);
   }
   void weigh() {
-    for (int j = 0; j < shape_.n; ++j)
+    for (int j = 0; j < n(); ++j)
       for (int i = 0; i < packs_; ++i) weighted_[j * packs_ + i] = lam_[i] * own_[j * packs_ + i];
   }
   // Returns what is finite only if B still is.
   Scalar move_own(const Scalar& lr) {
     Scalar health = Layout::constant(0);
-    for (int j = 0; j < shape_.n; ++j) {
+    for (int j = 0; j < n(); ++j) {
       Pack* B = own_.data() + j * packs_;
       const Pack* g = gradient_.data() + j * packs_;
       const Pack rate = Layout::spread(lr);

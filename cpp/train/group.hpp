@@ -17,7 +17,7 @@
 
 namespace lrft {
 
-template <class Space>
+template <class Space, class Student>
 class Group {
  public:
   using Layout = typename Space::Layout;
@@ -273,7 +273,7 @@ class Group {
   std::function<Chain*()> next_;
   Philox random_;
   Space space_;
-  LowRank<Layout> student_;
+  Student student_;
   Chain* chain_[width] = {};
   bool used_[width] = {};
   std::uint64_t step_[lanes] = {};

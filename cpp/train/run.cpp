@@ -16,7 +16,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-template <class Space>
+template <class Space, class Student>
 class RunOn final : public Run {
  public:
   explicit RunOn(const RunSpec& spec)
@@ -31,10 +31,10 @@ class RunOn final : public Run {
       return nullptr;
     };
     // More groups than there is work for would only cost memory.
-    const int width = Group<Space>::width;
+    const int width = Group<Space, Student>::width;
     const int useful = (static_cast<int>(chains_.size()) + width - 1) / width;
     for (int i = 0; i < std::max(1, std::min(spec.threads, useful)); ++i)
-      groups_.push_back(std::make_unique<Group<Space>>(spec_, shape_, population_, next));
+      groups_.push_back(std::make_unique<Group<Space, Student>>(spec_, shape_, population_, next));
   }
 
   bool advance(double seconds, const std::function<bool()>& interrupted) override {
@@ -101,7 +101,7 @@ class RunOn final : public Run {
   std::vector<Chain> chains_;
   std::mutex mutex_;
   std::size_t queue_ = 0;
-  std::vector<std::unique_ptr<Group<Space>>> groups_;
+  std::vector<std::unique_ptr<Group<Space, Student>>> groups_;
 };
 
 }  // namespace
@@ -118,8 +118,11 @@ double Schedule::at(std::int64_t t) const {
 }
 
 std::unique_ptr<Run> make_run(const RunSpec& spec) {
-  if (spec.ambient) return std::make_unique<RunOn<AmbientSpace>>(spec);
-  return std::make_unique<RunOn<ReducedSpace>>(spec);
+  if (spec.ambient)
+    return std::make_unique<RunOn<AmbientSpace, LowRank<NeuronLanes>>>(spec);
+  if (spec.student.rows == 1 && spec.trainings.front().batch == 1)
+    return std::make_unique<RunOn<ReducedSpace<1, 1>, LowRank<ReplicaLanes, 1, 1>>>(spec);
+  return std::make_unique<RunOn<ReducedSpace<>, LowRank<ReplicaLanes>>>(spec);
 }
 
 }  // namespace lrft
