@@ -12,7 +12,7 @@ namespace lrft::closed_form {
 
 // ab - c^2 with a rounding error relative to itself (Kahan), never negative.  Scalar: it needs
 // a true fused multiply-add, which packs have only where the hardware has.
-inline double determinant(double a, double b, double c) {
+LRFT_INLINE double determinant(double a, double b, double c) {
   const double cc = c * c;
   const double rest = std::fma(-c, c, cc);
   const double det = std::fma(a, b, -cc) + rest;
@@ -58,6 +58,14 @@ LRFT_INLINE Pack z_erf_slope(const Pack& a, const Pack& b, const Pack& c, const 
   const Pack g = 1.0 / (1.0 + a) + 1.0 / (1.0 + b);
   const Pack bracket = 2.0 * g + (c * c * g - 1.0 - a - b) / shifted;
   return 2.0 / pi * (angle(c, root) + c * bracket / root);
+}
+
+// z^2 (Isserlis) and its derivative 2 z.
+LRFT_INLINE Pack quadratic(const Pack& a, const Pack& b, const Pack& c, const Pack&) {
+  return a * b + 2.0 * c * c;
+}
+LRFT_INLINE Pack quadratic_derivative(const Pack&, const Pack&, const Pack& c, const Pack&) {
+  return 4.0 * c;
 }
 
 // gelu(z) = z Phi(z) = z/2 + z erf(z / sqrt 2)/2, and the two parts are orthogonal.

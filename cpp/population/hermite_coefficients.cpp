@@ -67,8 +67,12 @@ void gelu(double s, Values& mu) {
   }
 }
 
-void polynomial(const ActivationSpec& spec, double s, Values& mu, double& bound) {
-  const Values a = polynomial_series(spec, false);
+void quadratic(double s, Values& mu) {
+  if (mu.size() > 0) mu[0] = s * s;
+  if (mu.size() > 2) mu[2] = std::sqrt(2.0) * s * s;
+}
+
+void polynomial(const Values& a, double s, Values& mu, double& bound) {
   Values alpha(a.size()), size(a.size());
   rescaled_series(a, s * s, alpha.data(), size.data());
   double power = 1.0;
@@ -108,8 +112,8 @@ HermiteCoefficients hermite_coefficients(const ActivationSpec& spec, double s, i
     case ActivationKind::relu: relu(s, r.values); break;
     case ActivationKind::erf: erf(s, r.values); break;
     case ActivationKind::gelu: gelu(s, r.values); break;
-    case ActivationKind::quadratic:
-    case ActivationKind::hermite: polynomial(spec, s, r.values, r.bound); return r;
+    case ActivationKind::quadratic: quadratic(s, r.values); break;
+    case ActivationKind::hermite: polynomial(spec.coefficients, s, r.values, r.bound); return r;
     case ActivationKind::custom: {
       if (count > 1024) {
         throw std::invalid_argument("count: at most 1024 for a custom activation, got " +

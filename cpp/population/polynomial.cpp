@@ -6,10 +6,7 @@
 
 namespace lrft {
 
-std::vector<double> polynomial_series(const ActivationSpec& spec, bool derivative) {
-  std::vector<double> a = spec.coefficients;
-  if (spec.kind == ActivationKind::quadratic) a = {1.0, 0.0, std::sqrt(2.0)};
-  if (!derivative) return a;
+std::vector<double> series_derivative(const std::vector<double>& a) {
   std::vector<double> slope;  // he_p' = sqrt(p) he_{p-1}
   for (std::size_t p = 1; p < a.size(); ++p) {
     slope.push_back(a[p] * std::sqrt(static_cast<double>(p)));

@@ -1,14 +1,12 @@
-// Polynomial activations: finite sums, exact at any norm.
+// Hermite-series activations: finite sums, exact at any norm.
 #pragma once
 
 #include <vector>
 
-#include "lrft/activation.hpp"
-
 namespace lrft {
 
-// sigma (or sigma') on normalised Hermite polynomials: quadratic and hermite only.
-std::vector<double> polynomial_series(const ActivationSpec& spec, bool derivative);
+// The coefficients of sigma' from those of sigma.
+std::vector<double> series_derivative(const std::vector<double>& a);
 
 // sigma(z) = sum_p a_p he_p(z) with z = s x reads sum_q alpha_q(s^2) s^q he_q(x), where
 //   alpha_q(v) = sum_j a_{q+2j} sqrt((q+2j)!/q!) / (j! 2^j) (v - 1)^j.

@@ -112,8 +112,15 @@ void Population::moments(int m, const double* C, bool derivative, double* K,
       }
       return;
     case ActivationKind::quadratic:
+      if (derivative) {
+        closed_moments(LRFT_CLOSED_FORM(quadratic_derivative), m, C, K, bound);
+      } else {
+        closed_moments(LRFT_CLOSED_FORM(quadratic), m, C, K, bound);
+      }
+      return;
     case ActivationKind::hermite:
-      polynomial_moments(polynomial_series(spec_, derivative), m, C, K, bound);
+      polynomial_moments(derivative ? series_derivative(spec_.coefficients) : spec_.coefficients,
+                         m, C, K, bound);
       return;
     case ActivationKind::custom:
       custom_moments(derivative ? spec_.derivative : spec_.value, m, C, K, bound);

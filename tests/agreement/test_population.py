@@ -284,6 +284,15 @@ def test_a_perfect_student_has_no_loss(kind: str, derivative: bool) -> None:
     assert value <= (1e-6 if kind == "relu" and derivative else 1e-12) * scale
 
 
+def test_quadratic_by_isserlis_keeps_its_digits_at_small_norms() -> None:
+    c, w = 1e-6 * _covariance(5, 12), np.random.default_rng(13).standard_normal(5)
+    a = np.diag(c)
+    value, bound = _core.expected_square(core("quadratic"), w, c, False)
+    exact = w @ (np.outer(a, a) + 2 * c**2) @ w
+    assert bound <= 1e-12 * exact
+    assert abs(value - exact) <= bound
+
+
 @pytest.mark.parametrize("kind", [*PLAIN, "hermite"])
 def test_neurons_of_norm_zero_are_constants(kind: str) -> None:
     c = np.zeros((3, 3))

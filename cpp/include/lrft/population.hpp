@@ -4,8 +4,9 @@
 // threads.  Nothing is drawn; the same input gives the same bits.
 //
 // How the value is found:
-//   relu, erf, gelu     closed forms (arc-cosine and arcsine laws)
-//   quadratic, hermite  the finite Hermite series, exact algebra
+//   relu, erf, gelu, quadratic
+//                       closed forms (arc-cosine and arcsine laws, Isserlis)
+//   hermite             the finite Hermite series, exact algebra
 //   tanh, sigmoid, silu, softplus
 //                       Mehler's series in the correlation; pairs for which 128 terms do not
 //                       suffice (large norms, correlation near 1) as a mixture of error
@@ -15,7 +16,7 @@
 //
 // Cost of expected_square, milliseconds, for m = 100 (k = 50) on one core of a 2.6 GHz AVX-512
 // machine (AVX2 about 1.5 to 2.5 times, the baseline 2 to 4 times as much); it grows as m^2:
-//   relu, erf, gelu 0.03; polynomials 0.02;
+//   relu, erf, gelu 0.03; quadratic, hermite 0.02;
 //   tanh family     0.06 at equal norms up to 1 (2 for sigmoid, silu, softplus), 0.2 to 0.3 at
 //                   unequal ones, 0.4 at norms 1 to 10, 4 if most pairs nearly coincide at norm 3;
 //   custom          0.3 for each different norm, and 2 for each pair that must be integrated
@@ -59,10 +60,10 @@ class Population {
 };
 
 // mu_p(s) = E[sigma(s x) he_p(x)], x ~ N(0, 1), p = 0 .. count-1, he_p = He_p / sqrt(p!),
-// and a bound on the error of any of them.  Closed forms for relu, erf, gelu and
-// polynomials at any s; a positive series for the tanh family; quadrature for custom.
+// and a bound on the error of any of them.  Closed forms for relu, erf, gelu, quadratic and
+// hermite; sums of closed forms of one sign for the tanh family; quadrature for custom.
 // Throws std::invalid_argument for count < 0, for s negative or not finite, and for
-// count > 900 where there is no closed form.
+// count > 1024 for custom.
 struct HermiteCoefficients {
   std::vector<double> values;
   double bound;
