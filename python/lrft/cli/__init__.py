@@ -45,7 +45,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     except (ValueError, TypeError, OSError, MemoryError) as error:
         if "LRFT_TRACEBACK" in os.environ:
             raise
-        code = _refuse(str(error) or type(error).__name__)
+        memory = isinstance(error, MemoryError)
+        code = _refuse("not enough memory" if memory else str(error) or type(error).__name__)
     sys.exit(code)
 
 
