@@ -112,6 +112,19 @@ def test_result_equals_that_of_the_library(cli: Any) -> None:
     )
 
 
+def test_settings_in_the_result_run_it_again(cli: Any, folder: Path) -> None:
+    flags = ["--lr", "auto", "--xi", "1.5", "--seed", "3", "--u-init", "favourable"]
+    code, out, _ = cli("run", *SMALL, *flags, "--name", "first")
+    assert code == 0
+    assert "of the stability limit" in out
+    first = lrft.load("first.nc")
+    (folder / "stored.toml").write_text(first.attrs["settings_toml"])
+    assert cli("run", "--config", "stored.toml", "--name", "second")[0] == 0
+    second = lrft.load("second.nc")
+    assert first.drop_attrs().identical(second.drop_attrs())
+    assert first.attrs["configuration"] == second.attrs["configuration"]
+
+
 def test_file_sets_fields_and_flags_override(cli: Any, folder: Path) -> None:
     (folder / "run.toml").write_text(
         "[task]\nd = 30\nk = 2\nxi = 1.5\n[training]\nsteps = 100\nlr = 0.01\n"
@@ -415,7 +428,7 @@ def test_good_input_beside_the_bad_runs(cli: Any, flags: str) -> None:
 
 # --- Whole processes -----------------------------------------------------------------------------
 
-LONG = [sys.executable, "-m", "lrft.cli", "run", "--steps", "1e10", "--lr", "1e-12", "--no-train-c"]
+LONG = [sys.executable, "-m", "lrft.cli", "run", "--steps", "1e10", "--lr", "1e-12"]
 
 
 def read_until(stream: int, text: bytes, seconds: float) -> bytes:
@@ -428,9 +441,13 @@ def read_until(stream: int, text: bytes, seconds: float) -> bytes:
     return seen
 
 
-def test_interrupt_ends_the_run_at_once_and_keeps_what_was_recorded(folder: Path) -> None:
+@pytest.mark.parametrize("engine", ["reduced", "ambient"])
+def test_interrupt_ends_the_run_at_once_and_keeps_what_was_recorded(
+    folder: Path, engine: str
+) -> None:
     terminal, stderr = pty.openpty()
-    process = subprocess.Popen(LONG, stdout=subprocess.PIPE, stderr=stderr, cwd=folder)
+    command = [*LONG, "--engine", engine]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, cwd=folder)
     try:
         # The bar is drawn on a terminal, and shows speed and overlap while it runs.
         seen = read_until(terminal, b"overlap", 60)
@@ -453,8 +470,9 @@ def test_interrupt_ends_the_run_at_once_and_keeps_what_was_recorded(folder: Path
     ds = lrft.load(folder / "lrft-run.nc")
     assert set(ds.status.values.tolist()) == {"interrupted"}
     assert ds.attrs["interrupted"] == 1
-    assert (ds.stop_step > 0).all()
-    assert np.isfinite(ds.overlap_u.isel(step=0)).all()
+    begun = ds.stop_step > 0  # the ambient space takes replicas one after the other
+    assert begun.any()
+    assert np.isfinite(ds.overlap_u.isel(step=0)).where(begun, True).all()
     assert "8 interrupted" in out.decode()
     assert names(folder) == {"lrft-run.nc"}
 
@@ -476,6 +494,19 @@ def test_process_prints_no_traceback_and_keeps_streams_apart(folder: Path) -> No
     )
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("lrft: d must be")
+
+
+def test_terminal_without_greek_letters_still_gets_its_table(folder: Path) -> None:
+    for arguments in (["run", *SMALL], ["run", "--help"], ["run", "--print-config"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "lrft.cli", *arguments],
+            cwd=folder,
+            capture_output=True,
+            env=os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0", "LC_ALL": "C"},
+        )
+        assert (done.returncode, done.stderr) == (0, b"")
+        assert done.stdout.isascii()
+        assert len(done.stdout) > 500
 
 
 def test_reader_that_goes_away_is_no_error(folder: Path) -> None:

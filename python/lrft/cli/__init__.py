@@ -6,6 +6,7 @@ Results go to stdout, progress and messages to stderr. Exit codes: 0 done, 1 the
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -28,6 +29,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         Always, with the exit code.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal without Greek letters is no error
+            stream.reconfigure(errors="replace")
     try:
         code = _run(arguments or ["--help"])
         sys.stdout.flush()
@@ -41,7 +45,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     except (ValueError, TypeError, OSError, MemoryError) as error:
         if "LRFT_TRACEBACK" in os.environ:
             raise
-        code = _refuse(str(error) or type(error).__name__)
+        memory = isinstance(error, MemoryError)
+        code = _refuse("not enough memory" if memory else str(error) or type(error).__name__)
     sys.exit(code)
 
 

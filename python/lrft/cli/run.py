@@ -81,6 +81,7 @@ def execute(settings: config.Settings) -> int:
     with Bar() as bar:
         ds = lrft.simulate(task, training, progress=bar, **options)
     ds.attrs["command"] = shlex.join(["lrft", *sys.argv[1:]])
+    ds.attrs["settings_toml"] = config.to_toml(settings)  # for lrft run --config
     interrupted = bool(ds.attrs.get("interrupted"))
     saved = _save(ds, target.with_name(f"{target.name}.nc"))
     table.show(ds)

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 def show(ds: xr.Dataset) -> None:
     """Print hits and hitting steps per threshold, final values and how the replicas ended.
 
+    Also how the learning rate was found, unless it was given.
+
     Parameters
     ----------
     ds : xarray.Dataset
@@ -31,6 +33,9 @@ def show(ds: xr.Dataset) -> None:
         f"{ds.activation.item()}, d = {ds.d.item()}, k = {ds.k.item()}, ξ = {ds.xi.item():.4g}, "
         f"{ds.attrs['engine']} engine; {replicas} replicas: {_ends(ds)}"
     )
+    rate = ds.attrs.get("learning_rate", "given")
+    if rate != "given":
+        console.print(rate)
     hits = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in ("threshold", "hits", "median step", "10 %", "90 %"):
         hits.add_column(name, justify="right")
