@@ -14,7 +14,7 @@ import sys
 from itertools import groupby
 from pathlib import Path
 
-from lrft.bench.table import fastest, goals, number
+from lrft.bench.table import by_tool, fastest, goals, number
 
 TITLES = {
     "random": "Gaussian numbers",
@@ -92,9 +92,10 @@ def details(row: dict) -> str:
     """Return all contenders of a row as a table; empty where the overview has shown them all."""
     if len(row["others"]) < 2:
         return ""
+    tools = by_tool(row)
     lines = [
         f"### {row['name']}\n",
-        f"{row['note']}\n",
+        row["note"] + (f" Times the fastest of each tool: {tools}." if tools else "") + "\n",
         f"| contender | kind | ns/{row['unit']} | times lrft (band) |",
         "|---|---|---:|---:|",
         f"| **lrft** | | **{number(row['lrft']['ns'])}** | 1 |",
@@ -105,6 +106,16 @@ def details(row: dict) -> str:
         for o in row["others"]
     ]
     return "\n".join(lines) + "\n"
+
+
+def within_the_limit(row: dict, what: str) -> str:
+    """Say what the limit itself would reach, and how the other tools compare."""
+    limit, tools = row["limit"], by_tool(row)
+    if limit is None or not what.startswith("times"):
+        return "."
+    rival = next(o for o in row["others"] if what.endswith(o["name"]))
+    reachable = f"; the limit itself is {number(rival['ns'] / limit['ns'])} times as fast as that"
+    return reachable + (f". Against the fastest of each tool: {tools}." if tools else ".")
 
 
 def losses(rows: list[dict]) -> str:
@@ -118,7 +129,8 @@ def losses(rows: list[dict]) -> str:
             for o in faster
         ]
         lines += [
-            f"- {row['name']}: {what} is {number(value)}, below the goal of {number(goal)}."
+            f"- {row['name']}: {what} is {number(value)}, below the goal of {number(goal)}"
+            + within_the_limit(row, what)
             for what, value, goal, reached in goals(row)
             if not reached
         ]

@@ -15,7 +15,7 @@ from lrft.bench import cases, goals, loops, run, table
 from lrft.bench.case import Case, Contest
 from lrft.bench.environment import describe, one_core, one_thread_environment, slug
 from lrft.bench.interleave import Contender, interleave, ratio
-from lrft.bench.table import fastest
+from lrft.bench.table import by_tool, fastest
 
 pytestmark = pytest.mark.skipif(loops.directory() is None, reason="the baselines are not here")
 
@@ -181,6 +181,17 @@ def test_a_row_has_ratio_limit_and_share() -> None:
     assert best["name"] == "slow"
 
 
+def test_each_tool_is_counted_by_its_fastest_chain() -> None:
+    kinds = [
+        ("NumPy loop", "loop", 5.0),
+        ("NumPy, 64 chains", "batched", 1.0),
+        ("JAX scan", "loop", 9.0),
+    ]
+    kinds += [("JAX scan, blocked", "blocked", 7.0)]
+    others = [{"name": n, "kind": k, "ratio": r} for n, k, r in kinds]
+    assert by_tool({"others": others}) == "JAX 7.00, NumPy 5.00"
+
+
 def test_goals_say_what_is_reached() -> None:
     row = run([fake()], rounds=1, seconds=1e-3)["rows"][0]
     assert [(goal, ok) for _, _, goal, ok in goals(row)] == [(2.0, True), (0.7, False)]
@@ -271,4 +282,5 @@ def test_page_is_made_from_a_result(tmp_path) -> None:
     spec.loader.exec_module(module)
     text = module.page(run([fake(goal=4.0)], rounds=1, seconds=1e-3), "some.json")
     assert "a case: times slow is 3.00, below the goal of 4.00" in text
+    assert "the limit itself is 6.00 times as fast" in text
     assert "share of the limit is 0.500, below the goal of 0.700" in text

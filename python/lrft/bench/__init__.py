@@ -33,11 +33,11 @@ def cases(full: bool = False, only: str | None = None) -> tuple[Case, ...]:
     ValueError
         If `only` matches nothing.
     """
-    from lrft.bench.parts import ACTIVATION_CASES, NORMALS_CASE
+    from lrft.bench.parts import ACTIVATION_CASES, NORMALS_CASES
     from lrft.bench.simulations import SIMULATION_CASES
     from lrft.bench.worker import ISA_CASES
 
-    every = (NORMALS_CASE, *ACTIVATION_CASES, *SIMULATION_CASES, *ISA_CASES)
+    every = (*NORMALS_CASES, *ACTIVATION_CASES, *SIMULATION_CASES, *ISA_CASES)
     groups = {c.group for c in every}
     if only is not None:
         chosen = tuple(

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from lrft.bench import cases, goals, run, table
 from lrft.bench.environment import cpu, one_thread_environment, slug
+from lrft.bench.table import by_tool
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -25,18 +26,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--only", metavar="TEXT", help="only cases whose name contains TEXT, or of group TEXT"
     )
-    parser.add_argument("--rounds", type=int, help="interleaved rounds (default 5, with --full 9)")
+    parser.add_argument("--rounds", type=int, help="interleaved rounds (default 5, with --full 7)")
     parser.add_argument(
         "--seconds",
         type=float,
-        help="time of one contender in a round (default 0.05, with --full 0.15)",
+        help="time of one contender in a round (default 0.05, with --full 0.1)",
     )
     parser.add_argument(
         "--out", type=Path, default=Path(), help="folder of the JSON (default: the current one)"
     )
     options = parser.parse_args(arguments)
-    rounds = (9 if options.full else 5) if options.rounds is None else options.rounds
-    seconds = (0.15 if options.full else 0.05) if options.seconds is None else options.seconds
+    rounds = (7 if options.full else 5) if options.rounds is None else options.rounds
+    seconds = (0.1 if options.full else 0.05) if options.seconds is None else options.seconds
     if rounds < 1 or not 0 < seconds < 60:
         parser.error("--rounds must be at least 1 and --seconds between 0 and 60")
     try:
@@ -58,6 +59,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     report["settings"]["full"] = options.full
     print(table(report))
+    for row in report["rows"]:
+        if len(row["others"]) > 2:
+            print(f"times the fastest of each tool: {row['name']}: {by_tool(row)}")
     for row in report["rows"]:
         for what, value, goal, reached in goals(row):
             if not reached:

@@ -48,7 +48,7 @@ class Case:
     prepare : callable
         Returns the `Contest`; imports and allocates only when called.
     thorough : callable, optional
-        What to prepare instead where time does not matter: with contenders that are slow to compile.
+        What to prepare instead where time does not matter: also what is slow to compile.
     goal : float or None
         The ratio to reach over the fastest contender of the kinds in `goal_kinds`.
     goal_share : float or None

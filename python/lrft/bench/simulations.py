@@ -6,6 +6,7 @@ import math
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache, partial
 from typing import Any
 
@@ -185,6 +186,29 @@ def _joint_against_frozen(d: int, k: int) -> Contest:
     )
 
 
+def _sampled(problem: Any, d: int, features: str) -> Any:
+    """Return a task like the problem's that lives in coordinates: features of the kind named."""
+    import lrft
+
+    return lrft.Task.sample(
+        d=d,
+        k=problem.k,
+        xi=problem.xi,
+        activation=problem.activation,
+        features=features,
+        c=problem.c,
+        u="orthogonal",
+        lam=problem.lam,
+        normalization="unit",
+        seed=0,
+    )
+
+
+def _start_free(problem: Any) -> Any:
+    """Return the problem with a start that any task accepts."""
+    return replace(problem, u0="uniform")
+
+
 def _reduced(k: int, joint: bool, features: str, thorough: bool) -> Contest:
     from lrft import _core
 
@@ -193,23 +217,8 @@ def _reduced(k: int, joint: bool, features: str, thorough: bool) -> Contest:
     def parts_alone(steps: int) -> None:
         _core.limits.reduced(relu, k, steps, 1)
 
-    problem, task = problem_of(1000, k, "relu", joint), None
-    if features == "sphere":
-        import lrft
-
-        task = lrft.Task.sample(
-            d=1000,
-            k=k,
-            xi=math.sqrt(k),
-            activation="relu",
-            features="sphere",
-            c=problem.c,
-            u="orthogonal",
-            lam=problem.lam,
-            normalization="unit",
-            seed=0,
-        )
-        problem = _start_free(problem)
+    problem = _start_free(problem_of(1000, k, "relu", joint))
+    task = _sampled(problem, 1000, features)
     return Contest(
         simulator("lrft", problem, "reduced", _REPLICAS, task=task),
         _loops((1000, k, "relu", joint), thorough),
@@ -218,40 +227,13 @@ def _reduced(k: int, joint: bool, features: str, thorough: bool) -> Contest:
     )
 
 
-def _start_free(problem: Any) -> Any:
-    """Return the problem with a start that any task accepts."""
-    from dataclasses import replace
-
-    return replace(problem, u0="uniform")
-
-
 def _any_dimension(k: int) -> Contest:
-    import lrft
-
-    def at(d: int) -> Any:
-        return lrft.Task.sample(
-            d=d,
-            k=k,
-            xi=math.sqrt(k),
-            activation="relu",
-            features="orthonormal",
-            c="quantized",
-            u="orthogonal",
-            lam="ones",
-            normalization="unit",
-            seed=0,
-        )
-
     problem = _start_free(problem_of(1000, k, "relu", False))
-    large, small = at(10_000_000), at(100)
-
-    def check() -> None:
-        _check_law(problem, at(1000))
-
+    large, small, between = (_sampled(problem, d, "orthonormal") for d in (10_000_000, 100, 1000))
     return Contest(
         simulator("d = 10⁷", problem, "reduced", _REPLICAS, task=large),
         [(simulator("d = 100", problem, "reduced", _REPLICAS, task=small), "self")],
-        check,
+        partial(_check_law, problem, between),
     )
 
 
@@ -345,6 +327,7 @@ def _reduced_case(k: int, features: str, joint: bool, goal: float | None) -> Cas
         "replica-step",
         partial(_reduced, k, joint, features, False),
         goal=goal,
+        thorough=partial(_reduced, k, joint, features, True) if goal is not None else None,
         quick=goal is not None,
         note="64 replicas; the loops are at d = 1000, orthonormal. The limit is the normals and "
         "activations alone.",
@@ -401,6 +384,6 @@ SIMULATION_CASES = (
     ),
     _threads_case("ambient"),
     _threads_case("reduced"),
-    _whole_case("ambient", 2_000),
+    _whole_case("ambient", 10_000),
     _whole_case("reduced", 20_000),
 )

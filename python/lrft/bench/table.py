@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["fastest", "goals", "number", "table"]
+__all__ = ["by_tool", "fastest", "goals", "number", "table"]
 
 _SINGLE = ("loop", "blocked", "compiled")
 
@@ -15,6 +15,23 @@ def fastest(row: Mapping[str, Any]) -> Mapping[str, Any] | None:
     others: list[Mapping[str, Any]] = row["others"]
     single = [o for o in others if o["kind"] in _SINGLE]
     return min(single or others, key=lambda o: o["ns"], default=None)
+
+
+def by_tool(row: Mapping[str, Any]) -> str:
+    """Say how many times faster than the fastest single chain of each tool, slowest first.
+
+    Examples
+    --------
+    >>> others = [{"name": n, "kind": "loop", "ratio": r} for n, r in (("JAX scan", 7), ("A", 2))]
+    >>> by_tool({"others": others})
+    'JAX 7.00, A 2.00'
+    """
+    best: dict[str, float] = {}
+    for other in row["others"]:
+        if other["kind"] in _SINGLE:
+            tool = other["name"].split()[0]
+            best[tool] = min(other["ratio"], best.get(tool, float("inf")))
+    return ", ".join(f"{t} {number(r)}" for t, r in sorted(best.items(), key=lambda b: -b[1]))
 
 
 def goals(row: Mapping[str, Any]) -> list[tuple[str, float, float, bool]]:

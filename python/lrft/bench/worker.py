@@ -16,6 +16,7 @@ from itertools import pairwise
 from lrft.bench.case import Case, Contest
 from lrft.bench.environment import one_thread_environment
 from lrft.bench.interleave import Contender
+from lrft.bench.parts import check_normals, numpy_normals
 
 __all__ = ["ISA_CASES"]
 
@@ -56,14 +57,15 @@ class Worker:
         self._process.wait()
 
 
+def _contender(worker: Worker, what: str) -> Contender:
+    multiple, each = _WORK[what]
+    return Contender(
+        worker.isa, lambda n: float(worker.ask(f"{what} {n}")), multiple=multiple, per_call=each
+    )
+
+
 def _contest(what: str, better: str, worse: str) -> Contest:
     workers = Worker(better), Worker(worse)
-
-    def contender(worker: Worker) -> Contender:
-        multiple, each = _WORK[what]
-        return Contender(
-            worker.isa, lambda n: float(worker.ask(f"{what} {n}")), multiple=multiple, per_call=each
-        )
 
     def check() -> None:
         for worker in workers:
@@ -73,13 +75,19 @@ def _contest(what: str, better: str, worse: str) -> Contest:
         if not abs(a - b) < 1e-9:
             raise AssertionError(f"{better} and {worse} differ by {abs(a - b):.1e} after 500 steps")
 
-    return Contest(contender(workers[0]), [(contender(workers[1]), "self")], check)
+    ours, other = (_contender(worker, what) for worker in workers)
+    return Contest(ours, [(other, "self")], check)
+
+
+def _against_numpy(isa: str) -> Contest:
+    ours = _contender(Worker(isa), "normals")
+    return Contest(ours, [(numpy_normals(), "loop")], check_normals)
 
 
 def _cases() -> tuple[Case, ...]:
     from lrft import _isa
 
-    return tuple(
+    sets = tuple(
         Case(
             f"{what}, {better} for {worse}",
             "instruction set",
@@ -92,6 +100,19 @@ def _cases() -> tuple[Case, ...]:
         for better, worse in pairwise(_isa.available())
         for what in _WORK
     )
+    normals = tuple(
+        Case(
+            f"normals, {isa} for NumPy",
+            "instruction set",
+            "normal",
+            partial(_against_numpy, isa),
+            goal=goal,
+            goal_kinds=("loop",),
+        )
+        for isa, goal in (("x86-64-v4", 4.0), ("x86-64-v3", 3.0))
+        if isa in _isa.available()
+    )
+    return sets + normals
 
 
 ISA_CASES = _cases()

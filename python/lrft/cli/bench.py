@@ -16,7 +16,7 @@ def bench(
         str, typer.Option(metavar="TEXT", help="cases of this group, or with this in their name")
     ] = "",
     rounds: Annotated[
-        int, typer.Option(help="interleaved rounds; 0: 5, or 9 with --full", show_default=False)
+        int, typer.Option(help="interleaved rounds; 0: 5, or 7 with --full", show_default=False)
     ] = 0,
     out: Annotated[Path, typer.Option(help="folder of the JSON", show_default=False)] = Path(),
 ) -> None:
