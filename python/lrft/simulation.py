@@ -120,22 +120,80 @@ class Simulation:
         engine: str = "auto",
         threads: int | None = None,
     ) -> None:
-        self.tasks = _check_tasks(task)
-        self._given = task if isinstance(task, Task) else self.tasks
+        tasks = _check_tasks(task)
         if not isinstance(training, Training):
             raise TypeError(f"training must be a Training, got {type(training).__name__}")
-        self.training = training
-        self.replicas = _check_replicas(replicas)
-        self.seed = _checks.seed("seed", seed)
-        self.threads = available_threads() if threads is None else _check_threads(threads)
-        for one in self.tasks:
+        _check_student(training.student)
+        indices = _check_replicas(replicas)
+        for one in tasks:
             check_compatible(one, training)
-        training.check_memory(self.tasks, len(self.replicas))
-        self.engine = _choose_engine(self.tasks, training, engine)
+        training.check_memory(tasks, len(indices))
+        chosen = _choose_engine(tasks, training, engine)
+        self.threads = available_threads() if threads is None else _check_threads(threads)
+        rates, notes = _settle_rates(tasks, training)
+        self._begin(
+            tasks=tasks,
+            single=isinstance(task, Task),
+            training=training,
+            rates=rates,
+            rate_notes=notes,
+            replicas=indices,
+            seed=_checks.seed("seed", seed),
+            engine=chosen,
+            seconds=0.0,
+            chains=None,
+        )
+
+    @classmethod
+    def resume(cls, path: str | os.PathLike[str], *, threads: int | None = None) -> Simulation:
+        """Go on from a saved state; the path is that of a run that never stopped, bit for bit.
+
+        Parameters
+        ----------
+        path : path
+            A file of `save_state`.
+        threads : int, optional
+            As for `simulate`.
+
+        Returns
+        -------
+        Simulation
+
+        Raises
+        ------
+        ValueError
+            If the file is unreadable, changed, or of another version or instruction set.
+        """
+        from lrft.state import load_state
+
+        simulation = cls.__new__(cls)
+        simulation.threads = available_threads() if threads is None else _check_threads(threads)
+        simulation._begin(**load_state(path))
+        return simulation
+
+    def _begin(
+        self, *, tasks: list[Task], single: bool, training: Training,
+        rates: list[float | schedule.Schedule], rate_notes: list[str], replicas: list[int],
+        seed: int, engine: str, seconds: float, chains: list[dict[str, Any]] | None,
+    ) -> None:  # fmt: skip
+        """Set up the core, from the start or from the chains of a saved state."""
+        self.tasks = tasks
+        self.single = single
+        self.training = training
+        self.rates = rates
+        self.rate_notes = rate_notes
+        self.replicas = replicas
+        self.seed = seed
+        self.engine = engine
+        self.seconds = seconds
         self.interrupted = False
-        self.seconds = 0.0
-        self._rates, self.rate_notes = _settle_rates(self.tasks, training)
-        self._runs = [self._start(group) for group in self._groups()]
+        if chains is None:
+            chains = [
+                _engine.new_chain(i, replica, training)
+                for i in range(len(tasks))
+                for replica in replicas
+            ]
+        self._runs = [self._start(group, chains) for group in self._groups()]
 
     # ---- running ----------------------------------------------------------------------
 
@@ -201,7 +259,43 @@ class Simulation:
             "interrupted": int(self.interrupted),
             "learning_rate": "; ".join(self.rate_notes),
         }
-        return result.assemble(self._given, self.training, self._raw(), attrs)
+        tasks = self.tasks[0] if self.single else self.tasks
+        return result.assemble(tasks, self.training, self._raw(), attrs)
+
+    def save_state(self, path: str | os.PathLike[str]) -> None:
+        """Write all it takes to go on, to a ``.npz`` file that is whole or not there.
+
+        Parameters
+        ----------
+        path : path
+            Ending in ``.npz``. An ambient run's file holds one û (d numbers) a replica that
+            has begun and not ended.
+
+        Raises
+        ------
+        ValueError
+            If it cannot be written, or for a custom activation.
+
+        Examples
+        --------
+        >>> import lrft, tempfile, pathlib
+        >>> task = lrft.Task.sample(d=100, k=4, seed=0)
+        >>> training = lrft.Training(lr=0.001, steps=500)
+        >>> simulation = lrft.Simulation(task, training, replicas=2, threads=1)
+        >>> _ = simulation.advance(seconds=0.001)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = pathlib.Path(folder) / "state.npz"
+        ...     simulation.save_state(path)
+        ...     again = lrft.Simulation.resume(path)
+        >>> again.run()
+        >>> again.dataset().overlap_u.equals(lrft.simulate(task, training, replicas=2).overlap_u)
+        True
+        """
+        from lrft.state import save_state
+
+        for run in self._runs:
+            run.save()
+        save_state(self, path)
 
     # ---- setting up ---------------------------------------------------------------------
 
@@ -214,22 +308,23 @@ class Simulation:
             groups.setdefault((*shape, task.d if ambient else 0), []).append(i)
         return list(groups.values())
 
-    def _start(self, group: list[int]) -> _core.Run:
+    def _start(self, group: list[int], chains: list[dict[str, Any]]) -> _core.Run:
         ambient = self.engine == "ambient"
         student = self.training.student
         assert isinstance(student, RankOne)
         tasks = [self.tasks[i] for i in group]
+        place = {task: j for j, task in enumerate(group)}
         return _core.Run(
             {
                 "ambient": ambient,
                 "activation": tasks[0].activation.core,
                 "tasks": [_engine.task_spec(task, ambient) for task in tasks],
                 "students": [_engine.student_spec(task, student, ambient) for task in tasks],
-                "trainings": [_engine.training_spec(self.training, self._rates[i]) for i in group],
+                "trainings": [_engine.training_spec(self.training, self.rates[i]) for i in group],
                 "chains": [
-                    _engine.new_chain(j, replica, self.training)
-                    for j in range(len(group))
-                    for replica in self.replicas
+                    chain | {"task": place[chain["task"]], "training": place[chain["task"]]}
+                    for chain in chains
+                    if chain["task"] in place
                 ],
                 "seed": self.seed,
                 "threads": self.threads,
@@ -258,17 +353,24 @@ class Simulation:
         for name in series:
             raw[name] = np.full((*shape, len(steps)), np.nan)
         place = {replica: i for i, replica in enumerate(self.replicas)}
-        for group, run in zip(self._groups(), self._runs, strict=True):
-            for chain in run.chains():
-                at = (group[chain["task"]], place[chain["replica"]])
-                for name in series:
-                    raw[name][at][: len(chain[name])] = chain[name]
-                raw["hit_step"][at] = chain["hits"]
-                raw["loss_hit_step"][at] = chain["loss_hits"]
-                raw["stop_step"][at] = chain["step"]
-                if chain["status"] not in ("waiting", "running"):
-                    raw["status"][at] = chain["status"]
+        for chain in self.chains():
+            at = (chain["task"], place[chain["replica"]])
+            for name in series:
+                raw[name][at][: len(chain[name])] = chain[name]
+            raw["hit_step"][at] = chain["hits"]
+            raw["loss_hit_step"][at] = chain["loss_hits"]
+            raw["stop_step"][at] = chain["step"]
+            if chain["status"] not in ("waiting", "running"):
+                raw["status"][at] = chain["status"]
         return raw
+
+    def chains(self) -> list[dict[str, Any]]:
+        """Every replica of every task as the core holds it, ``task`` counting from 0."""
+        return [
+            chain | {"task": group[chain["task"]], "training": group[chain["task"]]}
+            for group, run in zip(self._groups(), self._runs, strict=True)
+            for chain in run.chains()
+        ]
 
 
 def available_threads() -> int:
@@ -280,6 +382,15 @@ def available_threads() -> int:
 
 def _check_threads(threads: object) -> int:
     return _checks.integer("threads", threads, 1, 4096)
+
+
+def _check_student(student: object) -> None:
+    if not isinstance(student, RankOne) or student.linearized:
+        name = f"{type(student).__name__}{'(linearized=True)' * bool(student.linearized)}"  # type: ignore[attr-defined]
+        raise ValueError(
+            f"student: the engine trains RankOne students so far, got {name}; "
+            "lrft.reference has the slow paths of the others"
+        )
 
 
 def _check_tasks(task: object) -> list[Task]:
@@ -346,5 +457,5 @@ def _settle_rates(
         return [training.lr] * len(tasks), ["given"]
     from lrft import theory
 
-    settled = [theory.auto_lr(task, training.student) for task in tasks]
+    settled = [theory.auto_lr(task, training.student, batch=training.batch) for task in tasks]
     return [lr for lr, _ in settled], [note for _, note in settled]

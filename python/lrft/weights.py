@@ -89,7 +89,7 @@ def load_weights(path: str | PathLike[str]) -> Weights:
     ...     lrft.load_weights(path).W.tolist()
     [[1.0, 0.0]]
     """
-    arrays, text = _read(path)
+    arrays, text = read(path)
     try:
         if extra := set(arrays) - {"W", "lam"}:
             raise ValueError(f"unexpected arrays {sorted(extra)}: a base network has W and lam")
@@ -148,11 +148,17 @@ def save_weights(
     }
     if activation is not None:
         text["activation"] = _savable(Activation.parse(activation))
-    _write(path, arrays, text)
+    write(path, arrays, text)
 
 
 def save_task(task: Task, path: str | PathLike[str]) -> None:
     """Write a task; see :meth:`lrft.Task.save`."""
+    arrays, about = task_parts(task)
+    write(path, arrays, {"lrft": json.dumps(about, sort_keys=True)})
+
+
+def task_parts(task: Task) -> tuple[dict[str, Floats], dict[str, Any]]:
+    """Arrays and JSON that make the task again, for files that hold one."""
     about = {
         "format": "lrft task", "version": TASK_VERSION, "given": task.given, "d": task.d,
         "features_rank": task.features_rank, "xi": task.xi,
@@ -161,14 +167,14 @@ def save_task(task: Task, path: str | PathLike[str]) -> None:
         "noise": task.noise, "seed": task.embedding_seed, "labels": task.labels,
         "content_hash": task.content_hash,
     }  # fmt: skip
-    _write(path, task._arrays(), {"lrft": json.dumps(about, sort_keys=True)})
+    return task._arrays(), about
 
 
 def load_task(path: str | PathLike[str]) -> Task:
     """Read a task; see :meth:`lrft.Task.load`."""
-    arrays, text = _read(path)
+    arrays, text = read(path)
     try:
-        task = _task_of(arrays, text)
+        task = task_from_parts(arrays, json.loads(text["lrft"]) if "lrft" in text else {})
     except KeyError as error:
         raise ValueError(f"cannot read a task from {str(path)!r}: no entry {error}") from None
     except (TypeError, ValueError, AttributeError) as error:
@@ -176,10 +182,10 @@ def load_task(path: str | PathLike[str]) -> Task:
     return task
 
 
-def _task_of(arrays: dict[str, NDArray[Any]], text: dict[str, str]) -> Task:
+def task_from_parts(arrays: dict[str, NDArray[Any]], about: Any) -> Task:
+    """Make the task of `task_parts` again, checking everything."""
     from lrft.task import Task
 
-    about = json.loads(text["lrft"]) if "lrft" in text else {}
     if not isinstance(about, dict) or about.get("format") != "lrft task":
         raise ValueError("not a task file (a base network is read by lrft.load_weights)")
     if about["version"] != TASK_VERSION:
@@ -222,7 +228,7 @@ def _suffix(path: str | PathLike[str]) -> tuple[Path, str]:
     return path, path.suffix
 
 
-def _read(path: str | PathLike[str]) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
+def read(path: str | PathLike[str]) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
     """Arrays and texts of a file, or ValueError naming the path and the reason."""
     path, suffix = _suffix(path)
     try:
@@ -273,7 +279,10 @@ def _read_safetensors(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, st
         raise ValueError(str(error)) from None
 
 
-def _write(path: str | PathLike[str], arrays: dict[str, Floats], text: dict[str, str]) -> None:
+def write(
+    path: str | PathLike[str], arrays: dict[str, NDArray[Any]], text: dict[str, str]
+) -> None:
+    """Write arrays and texts whole or not at all; ValueError naming the path and the reason."""
     path, suffix = _suffix(path)
     temporary = None
     try:

@@ -41,7 +41,7 @@ def collect() -> dict[str, Any]:
     True
     """
     from lrft import _core, _isa, provenance
-    from lrft.simulate import available_threads
+    from lrft.simulation import available_threads
 
     build = _core.build_info()
     found: dict[str, Any] = {
