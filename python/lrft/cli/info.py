@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 from typing import Annotated, Any
 
@@ -41,14 +42,13 @@ def collect() -> dict[str, Any]:
     True
     """
     from lrft import _core, _isa, provenance
-    from lrft.simulation import available_threads
 
     build = _core.build_info()
     found: dict[str, Any] = {
         "version": provenance.lrft_version(),
         "instruction_set": build["isa"],
         "instruction_sets": list(_isa.available()),
-        "threads": available_threads(),
+        "threads": _threads(),
         "compiler": build["compiler"],
         "flags": build["flags"],
         "eigen": build["eigen"],
@@ -61,3 +61,10 @@ def collect() -> dict[str, Any]:
     if commit is not None:
         found["git_commit"] = commit
     return found
+
+
+def _threads() -> int:
+    """Count the threads a run uses by default: the processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
