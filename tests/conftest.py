@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import hypothesis
 
 import lrft
+
+# Shared helpers, imported by their names: nothing else of the checkout goes on sys.path.
+sys.path.insert(0, str(Path(__file__).parent / "support"))
 
 # The same examples in every run: a failure is a fact, not luck.
 hypothesis.settings.register_profile("lrft", derandomize=True, deadline=None, database=None)

@@ -70,11 +70,12 @@ def student_spec(task: Task, student: RankOne, ambient: bool) -> dict[str, Any]:
     else:
         u0 = student.u_init
         if not ambient:
-            # The coordinates of û₀ in S and the length of the rest.
+            # The coordinates of û₀ in S and the length of the rest, from the rest itself: the
+            # difference 1 - |coordinates|^2 would leave 1e-8 of a û₀ inside S.
             in_basis = u0 @ task.Q
+            rest = np.array([np.linalg.norm(u0 - task.Q @ in_basis)])
             if student.orthogonal:
                 in_basis[: task.features_rank] = 0.0
-            rest = np.sqrt(np.maximum(0.0, 1.0 - in_basis @ in_basis, keepdims=True)).reshape(1)
     return {
         "rows": 1,
         "spherical": True,

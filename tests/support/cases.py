@@ -1,0 +1,164 @@
+"""Tasks, trainings and ways to run them that several tests share."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+import lrft
+from lrft import _core, _engine, reference
+
+#: Every built-in activation; he3 and a mixed series for Activation.hermite.
+ACTIVATIONS: dict[str, Any] = {
+    "relu": "relu",
+    "erf": "erf",
+    "tanh": "tanh",
+    "sigmoid": "sigmoid",
+    "gelu": "gelu",
+    "silu": "silu",
+    "softplus": "softplus",
+    "quadratic": "quadratic",
+    "he3": "he3",
+    "series": lrft.Activation.hermite([0.2, 0.4, -0.3, 0.5]),
+}
+
+#: lr * d of each.  Large enough that 2,000 steps turn the state and bring the loss down, small
+#: enough that the dynamics do not expand: two paths that start 1e-9 apart end at most four times
+#: as far apart, over all students (measured), so a difference of 1e-10 is an error and not chaos.
+#: Polynomials have heavy-tailed gradients (he3: |x|^5), hence their smaller rates.
+DELTA = {
+    "relu": 0.5,
+    "erf": 0.3,
+    "tanh": 0.3,
+    "sigmoid": 3.0,
+    "gelu": 0.5,
+    "silu": 0.5,
+    "softplus": 0.6,
+    "quadratic": 0.03,
+    "he3": 0.03,
+    "series": 0.1,
+}
+
+
+def rate(activation: str, d: int) -> float:
+    """Return the learning rate of a named case."""
+    return DELTA[activation] / d
+
+
+def task_of(activation: str, **changes: Any) -> lrft.Task:
+    """Sample a small task: generic output weights, features that are not orthogonal."""
+    arguments: dict[str, Any] = {
+        "d": 24, "k": 4, "xi": 1.5, "features": "sphere", "c": "quantized", "lam": "gaussian",
+        "output_scale": 0.6, "seed": 11,
+    }  # fmt: skip
+    return lrft.Task.sample(**(arguments | {"activation": ACTIVATIONS[activation]} | changes))
+
+
+def half_fraction(options: dict[str, dict[str, Any]]) -> list[Any]:
+    """Every activation with every choice of two-valued options, as (activation, {option: value}).
+
+    One half runs by default: an even number of second values for one activation, an odd number
+    for the next.  Any all-but-one of the options then still occur in every combination.  The
+    other half is marked for the long suite.
+    """
+    rows = []
+    for i, activation in enumerate(ACTIVATIONS):
+        for names in itertools.product(*options.values()):
+            second = sum(list(v).index(name) for v, name in zip(options.values(), names, strict=True))
+            values = {o: v[name] for (o, v), name in zip(options.items(), names, strict=True)}
+            marks = [pytest.mark.verification] if (i + second) % 2 else []
+            rows.append(
+                pytest.param(activation, values, id="-".join([activation, *names]), marks=marks)
+            )
+    return rows
+
+
+def spec(
+    tasks: Sequence[lrft.Task],
+    training: lrft.Training,
+    replicas: Sequence[int] = (0,),
+    *,
+    seed: int = 0,
+    ambient: bool = False,
+    threads: int = 1,
+) -> dict[str, Any]:
+    """Describe a run to the core, with the final students kept."""
+    return {
+        "ambient": ambient,
+        "activation": tasks[0].activation.core,
+        "tasks": [_engine.task_spec(task, ambient) for task in tasks],
+        "students": [_engine.student_spec(task, training.student, ambient) for task in tasks],
+        "trainings": [_engine.training_spec(training, training.lr) for _ in tasks],
+        "chains": [
+            _engine.new_chain(i, replica, training)
+            for i in range(len(tasks))
+            for replica in replicas
+        ],
+        "seed": seed,
+        "threads": threads,
+        "keep_state": True,
+    }
+
+
+def final(run_spec: dict[str, Any]) -> list[dict[str, Any]]:
+    """Run to the end and return every chain, with its student in "rows" and "own"."""
+    run = _core.Run(run_spec)
+    while not run.advance(10.0):
+        pass
+    return run.chains()
+
+
+# ---- the reference twin on the engine's own random numbers --------------------------------------
+
+
+def initial_student(
+    task: lrft.Task, student: lrft.RankOne, seed: int, replica: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return u_hat (d,) and c_hat (k,) at step 0, from their streams, in plain NumPy."""
+    if isinstance(student.u_init, str):
+        u0 = _core.normals(seed, replica, _core.purposes["init_u"], 0, task.d)
+        if student.orthogonal:
+            u0 = reference.project_out(task.W)(u0)
+    else:
+        u0 = student.u_init
+    if not isinstance(student.c_init, str):
+        c0 = student.c_init
+    elif student.c_init == "teacher":
+        c0 = task.c
+    else:
+        c0 = _core.normals(seed, replica, _core.purposes["init_c"], 0, task.k)
+        if student.c_init == "quantized":
+            c0 = np.where(c0 < 0, -1.0, 1.0)
+    return u0 / np.linalg.norm(u0), c0 / np.linalg.norm(c0)
+
+
+def rate_function(lr: Any) -> Any:
+    """Turn a rate or a schedule into what the twin takes."""
+    return lr if isinstance(lr, float) else lambda t: float(lr.rates(t, 1)[0])
+
+
+def twin(
+    task: lrft.Task, training: lrft.Training, *, seed: int, replica: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield the reference path (u_hat, c_hat) on the normals that the ambient space draws."""
+    student, b = training.student, training.batch
+    u0, c0 = initial_student(task, student, seed, replica)
+    steps = range(training.steps)
+    noise = None
+    if task.noise > 0:  # sample b of step t has slot b of the noise stream, its first normal
+        purpose = _core.purposes["noise"]
+        noise = (
+            task.noise * _core.normals(seed, replica, purpose, t, 2 * b)[::2] for t in steps
+        )
+    return reference.rank_one_path(
+        task.W, task.lam, task.c, task.u, task.xi, task.activation, u0, c0,
+        (lrft.normals(seed, replica, t, (b, task.d)) for t in steps),
+        lr=rate_function(training.lr),
+        lr_c=None if student.lr_c is None else rate_function(student.lr_c),
+        train_c=student.train_c, orthogonal=student.orthogonal,
+        neuron_scale=task.neuron_scale, output_scale=task.output_scale, noise_values=noise,
+    )  # fmt: skip
