@@ -37,11 +37,9 @@ LRFT_INLINE NormalPair normals_at(const Address& a, const Philox& random) {
   return normal_pair(random(a.counter()));
 }
 
-// The pairs of Count addresses; pair i goes to out[i stride] and out[i stride + 1].
-// Several at a time keep the processor busy: one alone leaves it waiting for its own results.
+// The pairs of Count addresses, written to out[0 .. 2 Count).
 template <int Count>
-LRFT_INLINE void normals_at(const Address (&at)[Count], const Philox& random, Pack* out,
-                            int stride = 2) {
+LRFT_INLINE void normals_at(const Address (&at)[Count], const Philox& random, Pack* out) {
   Words w[Count];
 #pragma GCC unroll 4
   for (int i = 0; i < Count; ++i) w[i] = at[i].counter();
@@ -49,18 +47,41 @@ LRFT_INLINE void normals_at(const Address (&at)[Count], const Philox& random, Pa
 #pragma GCC unroll 4
   for (int i = 0; i < Count; ++i) {
     const NormalPair z = normal_pair(w[i]);
-    out[i * stride] = z.first;
-    out[i * stride + 1] = z.second;
+    out[2 * i] = z.first;
+    out[2 * i + 1] = z.second;
   }
 }
 
-// The pairs of `count` slots from each of four addresses on; those of address i go to
+// Four steps in a row of eight replicas, for one purpose.
+struct FourSteps {
+  Bits step[4], high[4], replica;
+
+  FourSteps(const Bits& first, const Bits& replica_, Purpose purpose) : replica(replica_) {
+    for (int i = 0; i < 4; ++i) {
+      const Address at(broadcast_bits(0), first + broadcast_bits(static_cast<std::uint64_t>(i)),
+                       replica_, purpose);
+      step[i] = at.step;
+      high[i] = at.high;
+    }
+  }
+  LRFT_INLINE void words(std::uint64_t slot, const Philox& random, Words* out) const {
+    random.many<4>(broadcast_bits(slot), step, replica, high, out);
+  }
+};
+
+// The pairs of the first `count` slots of each of four steps; those of step i go to
 // out[i stride ..].  Out of line, where the registers are its own.
-__attribute__((noinline)) inline void normals_from(Address (&at)[4], const Philox& random,
+__attribute__((noinline)) inline void normals_from(const FourSteps& steps, const Philox& random,
                                                    int count, Pack* out, int stride) {
   for (int p = 0; p < count; ++p) {
-    normals_at<4>(at, random, out + 2 * p, stride);
-    for (Address& a : at) a = slots_on(a, 1);
+    Words w[4];
+    steps.words(static_cast<std::uint64_t>(p), random, w);
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; ++i) {
+      const NormalPair z = normal_pair(w[i]);
+      out[i * stride + 2 * p] = z.first;
+      out[i * stride + 2 * p + 1] = z.second;
+    }
   }
 }
 

@@ -43,9 +43,7 @@ void fill_chi(std::uint64_t seed, std::uint32_t replica, Purpose purpose, std::u
     const std::size_t n = std::min(size - i, std::size_t{lanes});
     for (std::size_t j = 0; j < lanes; ++j) nu[j] = dof[i + std::min(j, n - 1)];
     at.slot = counting_from(i);
-    Pack drawn = broadcast(0.0);
-    chi_at<1>({at}, random, load(nu), &drawn);
-    store(chi, drawn);
+    store(chi, chi_at(at, random, ChiSampler(load(nu))));
     std::copy(chi, chi + n, out + i);
   }
 }

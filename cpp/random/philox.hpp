@@ -27,19 +27,23 @@ class Philox {
       k1 += 0xBB67AE85u;
     }
   }
-  // M counters in step, in place: one alone leaves the processor waiting for its own results.
+  // M counters in step, in place: one alone leaves the processor waiting for its own
+  // results.
   template <int M>
   LRFT_INLINE void many(Words* c) const {
-#pragma GCC unroll 10
-    for (int round = 0; round < 10; ++round) {
-      const Bits k0 = broadcast_bits(key_[round][0]), k1 = broadcast_bits(key_[round][1]);
-#pragma GCC unroll 8
-      for (int i = 0; i < M; ++i) {
-        const Bits p0 = multiply_low32(c[i].w[0], broadcast_bits(0xD2511F53u));
-        const Bits p1 = multiply_low32(c[i].w[2], broadcast_bits(0xCD9E8D57u));
-        c[i] = {{high32(p1) ^ c[i].w[1] ^ k0, p1, high32(p0) ^ c[i].w[3] ^ k1, p0}};
-      }
-    }
+    rounds<M, 0>(c);
+  }
+  // M counters that differ only in words 1 and 3: what the first round multiplies is shared.
+  template <int M>
+  LRFT_INLINE void many(const Bits& word0, const Bits (&word1)[M], const Bits& word2,
+                        const Bits (&word3)[M], Words* out) const {
+    const Bits p0 = multiply_low32(word0, broadcast_bits(multiplier0));
+    const Bits p1 = multiply_low32(word2, broadcast_bits(multiplier1));
+#pragma GCC unroll 4
+    for (int i = 0; i < M; ++i)
+      out[i] = {{high32(p1) ^ word1[i] ^ broadcast_bits(key_[0][0]), p1,
+                 high32(p0) ^ word3[i] ^ broadcast_bits(key_[0][1]), p0}};
+    rounds<M, 1>(out);
   }
   LRFT_INLINE Words operator()(Words c) const {
     many<1>(&c);
@@ -47,6 +51,22 @@ class Philox {
   }
 
  private:
+  static constexpr std::uint64_t multiplier0 = 0xD2511F53u, multiplier1 = 0xCD9E8D57u;
+
+  template <int M, int First>
+  LRFT_INLINE void rounds(Words* c) const {
+#pragma GCC unroll 10
+    for (int round = First; round < 10; ++round) {
+      const Bits k0 = broadcast_bits(key_[round][0]), k1 = broadcast_bits(key_[round][1]);
+#pragma GCC unroll 4
+      for (int i = 0; i < M; ++i) {
+        const Bits p0 = multiply_low32(c[i].w[0], broadcast_bits(multiplier0));
+        const Bits p1 = multiply_low32(c[i].w[2], broadcast_bits(multiplier1));
+        c[i] = {{high32(p1) ^ c[i].w[1] ^ k0, p1, high32(p0) ^ c[i].w[3] ^ k1, p0}};
+      }
+    }
+  }
+
   std::uint64_t key_[10][2];
 };
 

@@ -56,6 +56,7 @@ class ReducedSpace {
         teacher_(shape.batch * shape.rank),
         rows_(shape.batch * shape.n),
         dof_(broadcast(1.0)),
+        chi_(dof_),
         work_(shape.n * shape.n) {}
 
   // ---- one replica in and out of a lane -------------------------------------
@@ -64,6 +65,7 @@ class ReducedSpace {
     put(a_, task.a, lane);
     replica_[lane] = replica;
     set(dof_, lane, task.d - shape_.s - n());
+    chi_ = ChiSampler(dof_);
     at_ = ahead_ - 1;  // what was drawn ahead is no longer this lane's
     find_extents();
   }
@@ -210,26 +212,23 @@ class ReducedSpace {
   void draw_block(const Bits& t) {
     const int slots = batch() * pairs_;
     const Bits replica = load_bits(replica_);
-    const auto at = [&](int step, int slot, Purpose purpose) {
-      return Address(broadcast_bits(static_cast<std::uint64_t>(slot)),
-                     t + broadcast_bits(static_cast<std::uint64_t>(step)), replica, purpose);
-    };
     if (ahead_ == 4) {
-      constexpr Purpose normal = Purpose::coordinates, chi = Purpose::chi;
-      Address four[] = {at(0, 0, normal), at(1, 0, normal), at(2, 0, normal), at(3, 0, normal)};
-      normals_from(four, random_, slots, X_.data(), 2 * slots);
-      chi_at<4>({at(0, 0, chi), at(1, 0, chi), at(2, 0, chi), at(3, 0, chi)}, random_, dof_,
-                T_.data());
+      normals_from(FourSteps(t, replica, Purpose::coordinates), random_, slots, X_.data(),
+                   2 * slots);
+      chi_from(FourSteps(t, replica, Purpose::chi), random_, chi_, T_.data());
       return;
     }
-    normals_from(at(0, 0, Purpose::coordinates), random_, slots, X_.data());
+    const auto at = [&](int slot, Purpose purpose) {
+      return Address(broadcast_bits(static_cast<std::uint64_t>(slot)), t, replica, purpose);
+    };
+    normals_from(at(0, Purpose::coordinates), random_, slots, X_.data());
     int slot = slots;
     for (int i = 0; i < m_; ++i)
       for (int j = 0; j < i; ++j)
-        T_[i * m_ + j] = lrft::normals_at(at(0, slot++, Purpose::coordinates), random_).first;
+        T_[i * m_ + j] = normals_at(at(slot++, Purpose::coordinates), random_).first;
     for (int i = 0; i < m_; ++i)
-      chi_at<1>({at(0, i, Purpose::chi)}, random_, dof_ - static_cast<double>(i),
-                &T_[i * m_ + i]);
+      T_[i * m_ + i] = chi_at(at(i, Purpose::chi), random_,
+                             ChiSampler(dof_ - static_cast<double>(i)));
   }
   const Pack* T() const { return T_.data() + at_ * m_ * m_; }
   int width() const { return n() + m_; }
@@ -395,6 +394,7 @@ class ReducedSpace {
   AlignedPacks L_;     // (n, n + m): L, then room for what a step adds
   AlignedPacks features_, teacher_, rows_;
   Pack dof_;
+  ChiSampler chi_;     // of dof_
   Pack health_ = broadcast(0.0);
   AlignedPacks work_;  // (n, n)
   std::uint64_t replica_[lanes] = {};

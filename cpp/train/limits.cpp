@@ -76,20 +76,20 @@ double time_ambient_parts(int d, int k, int steps, int repeats) {
 double time_reduced_parts(const ActivationSpec& spec, int k, int steps, int repeats) {
   const Activation activation = make_activation(spec);
   const int pairs = (k + 3) / 2;
-  AlignedPacks x(2 * pairs), sigma(2 * pairs), slope(2 * pairs);
-  const Pack dof = broadcast(1000.0);
+  AlignedPacks x(8 * pairs), sigma(2 * pairs), slope(2 * pairs);
+  const ChiSampler sampler(broadcast(1000.0));
   Pack chi[4];
   const Philox random(1);
   return best_of(repeats, [&] {
            for (int t = 0; t < steps; t += 4) {
-             const auto first = static_cast<std::uint64_t>(t);
-             const Address four[] = {at_step(first), at_step(first + 1), at_step(first + 2),
-                                     at_step(first + 3)};
-             chi_at(four, random, dof, chi);
+             const Bits step = broadcast_bits(static_cast<std::uint64_t>(t));
+             normals_from(FourSteps(step, step, Purpose::coordinates), random, pairs, x.data(),
+                          2 * pairs);
+             chi_from(FourSteps(step, step, Purpose::chi), random, sampler, chi);
              for (int i = 0; i < 4; ++i) {
-               normals_from(four[i], random, pairs, x.data());
-               activation.value(activation.data, x.doubles(), sigma.doubles(), k);
-               activation.both(activation.data, x.doubles(), sigma.doubles(), slope.doubles(), k);
+               const double* z = x.doubles() + i * 2 * pairs * lanes;
+               activation.value(activation.data, z, sigma.doubles(), k);
+               activation.both(activation.data, z, sigma.doubles(), slope.doubles(), k);
              }
            }
          }) /
