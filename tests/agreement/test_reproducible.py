@@ -1,0 +1,210 @@
+"""Bitwise: a trajectory depends on task, training, engine, seed and replica, on nothing else."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+
+import lrft
+from lrft._isa import available
+
+ENGINES = ("reduced", "ambient")
+D, K, STEPS = 150, 5, 700  # d over a tile of 128; 700 steps are not a whole number of blocks
+
+#: Students, batches and tasks whose code paths differ.
+KINDS: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
+    "frozen": ({}, {}, {}),
+    "joint": ({}, {"train_c": True}, {}),
+    "free, batch 3, noise": ({"noise": 0.4, "parallel": 0.5}, {"orthogonal": False}, {"batch": 3}),
+    "batch 40": ({"activation": "tanh"}, {"train_c": True}, {"batch": 40, "steps": 60}),
+    "stopping": ({}, {"train_c": True}, {"stop_at": 0.4, "lr": 0.02}),
+    "rates": ({"activation": "gelu"}, {}, {"lr": lrft.schedule.InverseTime(0.02, t0=100.0)}),
+}
+
+
+def make(kind: str, **changes: Any) -> tuple[lrft.Task, lrft.Training]:
+    task, student, training = KINDS[kind]
+    arguments = {"lr": 0.01, "steps": STEPS, "record": 50} | training | changes
+    return (
+        lrft.Task.sample(**({"d": D, "k": K, "xi": 2.0, "seed": 4} | task)),
+        lrft.Training(student=lrft.RankOne(**student), **arguments),
+    )
+
+
+def run(kind, engine, *, replicas=16, threads=1, task=None, **changes):
+    sampled, training = make(kind, **changes)
+    return lrft.simulate(
+        sampled if task is None else task, training, replicas=replicas, seed=12, engine=engine,
+        threads=threads,
+    )  # fmt: skip
+
+
+def assert_same_bits(first, second):
+    """Equal in every variable that a run produces, NaN where the other has NaN."""
+    for name in ("overlap_u", "overlap_c", "loss", "hit_step", "status", "stop_step"):
+        np.testing.assert_array_equal(first[name].values, second[name].values, err_msg=name)
+
+
+each_kind = pytest.mark.parametrize("kind", KINDS)
+each_engine = pytest.mark.parametrize("engine", ENGINES)
+
+
+@each_kind
+@each_engine
+def test_threads(kind, engine):
+    one = run(kind, engine)
+    assert_same_bits(one, run(kind, engine, threads=2))
+    assert_same_bits(one, run(kind, engine, threads=3))
+    moved = one.overlap_u.values
+    assert len(np.unique(moved[:, 1])) == 16  # the replicas are different ones
+
+
+@each_kind
+@each_engine
+def test_alone_or_in_company(kind, engine):
+    company = run(kind, engine)
+    for replica in (0, 3, 13):
+        alone = run(kind, engine, replicas=[replica])
+        assert_same_bits(company.sel(replica=[replica]), alone)
+    # In another order, so in other lanes, refilled at other times.
+    order = [9, 3, 15, 0, 1, 2, 14, 7, 8, 13, 4]
+    assert_same_bits(company.sel(replica=order), run(kind, engine, replicas=order))
+
+
+@each_kind
+@each_engine
+def test_records_and_horizons(kind, engine):
+    """Records do not touch the path; a longer run has the same beginning."""
+    _, training = make(kind)
+    full = run(kind, engine, replicas=5)
+    shared = [0, training.steps // 7, training.steps // 2, training.steps]
+    every = run(kind, engine, replicas=5, record=training.steps + 1)
+    few = run(kind, engine, replicas=5, record=shared)
+    for name in ("overlap_u", "overlap_c", "loss"):
+        np.testing.assert_array_equal(every[name].sel(step=full.step), full[name])
+        np.testing.assert_array_equal(every[name].sel(step=few.step), few[name])
+    for name in ("hit_step", "status", "stop_step"):
+        np.testing.assert_array_equal(every[name], full[name])
+        np.testing.assert_array_equal(every[name], few[name])
+    longer = run(kind, engine, replicas=5, steps=training.steps + 37, record=shared)
+    for name in ("overlap_u", "overlap_c", "loss"):
+        np.testing.assert_array_equal(longer[name].sel(step=shared), few[name])
+
+
+@each_kind
+@each_engine
+def test_slices_of_time(kind, engine):
+    """Advancing a thousand times for no time at all gives what one call gives."""
+    task, training = make(kind)
+    simulation = lrft.Simulation(task, training, replicas=11, seed=12, engine=engine, threads=2)
+    slices = 1
+    while not simulation.advance(seconds=1e-9):
+        slices += 1
+        simulation.progress()
+    assert slices > 1
+    assert_same_bits(simulation.dataset(), run(kind, engine, replicas=11))
+
+
+@each_engine
+def test_tasks_in_a_list(engine):
+    """Each task of a list has the bits it has alone, whatever shapes the others have."""
+    arguments = {"d": D, "k": K, "seed": 4}
+    tasks = [
+        lrft.Task.sample(**arguments, xi=2.0),
+        lrft.Task.sample(**arguments, xi=0.5, lam="gaussian", output_scale=0.7),
+        lrft.Task.sample(**arguments, xi=2.0, features="orthonormal"),
+        lrft.Task.sample(d=90, k=K, xi=1.0, seed=5),
+        lrft.Task.sample(d=90, k=3, xi=1.0, seed=5, activation="tanh"),
+        lrft.Task.sample(**arguments, xi=2.0, features="zero", lam=0.5),
+    ]
+    _, training = make("joint", steps=200)
+    together = lrft.simulate(tasks, training, replicas=3, seed=12, engine=engine, threads=2)
+    for i, task in enumerate(tasks):
+        alone = lrft.simulate(task, training, replicas=3, seed=12, engine=engine, threads=1)
+        assert_same_bits(together.isel(task=i), alone)
+
+
+def test_orthonormal_features_in_company():
+    """Lanes whose R is the identity skip the product with it; beside others they do not."""
+    plain = lrft.Task.sample(d=D, k=K, xi=2.0, features="orthonormal", seed=1)
+    R, a = plain.R.copy(), plain.a.copy()
+    rng = np.random.default_rng(0)
+    R[:, :K] = rng.standard_normal((K, K))
+    mixed = lrft.Task.from_coordinates(
+        D, R, a, lam=plain.lam, c=plain.c, xi=2.0, activation="relu"
+    )
+    _, training = make("frozen", steps=100)
+    pair = lrft.simulate([plain, mixed], training, replicas=3, seed=1, engine="reduced")
+    for i, task in enumerate((plain, mixed)):
+        alone = lrft.simulate(task, training, replicas=3, seed=1, engine="reduced")
+        assert_same_bits(pair.isel(task=i), alone)
+
+
+@each_engine
+def test_lanes_that_are_refilled(engine):
+    """More replicas than lanes, ending at very different steps: who follows whom is a matter of
+    luck and of threads, the results are not."""
+    many = run("stopping", engine, replicas=40, threads=1)
+    assert len(np.unique(many.stop_step)) > 20
+    assert set(many.status.values) == {"converged"} or "finished" in many.status.values
+    assert_same_bits(many, run("stopping", engine, replicas=40, threads=2))
+    for replica in (0, 17, 39):
+        alone = run("stopping", engine, replicas=[replica])
+        assert_same_bits(many.sel(replica=[replica]), alone)
+
+
+@each_engine
+def test_twice_and_otherwise(engine):
+    """The same call twice gives the same bits; another seed gives others."""
+    first = run("joint", engine)
+    assert_same_bits(first, run("joint", engine))
+    task, training = make("joint")
+    other = lrft.simulate(task, training, replicas=16, seed=13, engine=engine)
+    assert (other.overlap_u.values[:, 1:] != first.overlap_u.values[:, 1:]).all()
+
+
+# ---- instruction sets ---------------------------------------------------------------------------
+
+SETS = available()
+SAVE = """
+import sys
+import numpy as np
+import lrft
+
+out = {}
+for activation in ("relu", "tanh", "gelu", "he3"):
+    for engine in ("reduced", "ambient"):
+        task = lrft.Task.sample(d=60, k=5, xi=1.5, activation=activation, seed=3)
+        training = lrft.Training(
+            student=lrft.RankOne(train_c=True, orthogonal=False), lr=0.002, steps=500, record=501
+        )
+        ds = lrft.simulate(task, training, replicas=3, seed=1, engine=engine)
+        for name in ("overlap_u", "overlap_c", "loss"):
+            out[f"{activation} {engine} {name}"] = ds[name].values
+out["isa"] = lrft._core.build_info()["isa"]
+np.savez(sys.argv[1], **out)
+"""
+
+
+@pytest.mark.skipif(len(SETS) < 2, reason=f"one instruction set is available here: {SETS}")
+def test_instruction_sets_agree(tmp_path):
+    """Trajectories of 500 steps under every set this machine runs, within 1e-9."""
+    results = {}
+    for isa in SETS:
+        path = tmp_path / f"{isa}.npz"
+        subprocess.run(
+            [sys.executable, "-c", SAVE, str(path)], check=True, env=os.environ | {"LRFT_ISA": isa}
+        )
+        results[isa] = dict(np.load(path))
+        assert results[isa].pop("isa") == isa
+    first, *others = results.values()
+    for name, values in first.items():
+        if "overlap_u" in name:
+            assert np.abs(values[:, -1] - values[:, 0]).max() > 0.01
+        for other in others:
+            np.testing.assert_allclose(other[name], values, rtol=1e-9, atol=1e-9, err_msg=name)
