@@ -57,6 +57,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except AssertionError as error:
         print(f"a benchmark computes something wrong: {error}", file=sys.stderr)
         return 1
+    except ModuleNotFoundError as error:  # neither a checkout nor the wheel's copy of the loops
+        print(f"lrft bench: {error}", file=sys.stderr)
+        return 2
     report["settings"]["full"] = options.full
     print(table(report))
     for row in report["rows"]:
