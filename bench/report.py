@@ -67,6 +67,15 @@ def machine(environment: dict) -> str:
     return "\n".join(lines)
 
 
+def when(report: dict) -> str:
+    """Return the date, and how busy the machine was: threads cannot be judged on a busy one."""
+    load, cores = report["settings"].get("load_before"), report["environment"]["cores"]
+    busy = "" if load is None else f"; load average at the start {load:.1f} on {cores} cores"
+    if load is not None and load > 0.5:
+        busy += ", so that the rows on threads, in wall-clock time, say little"
+    return f"\n- measured on {report['date']}{busy}"
+
+
 def overview(rows: list[dict]) -> str:
     """Return a line for each row: `lrft`, the fastest other, the limit."""
     lines = [
@@ -154,7 +163,7 @@ def page(report: dict, source: str) -> str:
     parts = [
         INTRODUCTION.format(
             source=source,
-            machine=machine(report["environment"]) + f"\n- measured on {report['date']}",
+            machine=machine(report["environment"]) + when(report),
             rounds=settings["rounds"],
             milliseconds=1e3 * settings["seconds"],
         ),

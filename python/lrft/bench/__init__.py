@@ -8,6 +8,7 @@ all of them several.
 from __future__ import annotations
 
 import datetime
+import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -83,6 +84,7 @@ def run(
     AssertionError
         If anything that is compared computes something wrong.
     """
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     rows = []
     for case in chosen:
         progress(case.name)
@@ -95,6 +97,6 @@ def run(
         "schema": 1,
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "environment": describe(),
-        "settings": {"rounds": rounds, "seconds": seconds},
+        "settings": {"rounds": rounds, "seconds": seconds, "load_before": load},
         "rows": rows,
     }
