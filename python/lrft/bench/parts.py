@@ -71,7 +71,7 @@ def _normals(in_engine: bool) -> Contest:
 def _numba_fill() -> Callable[..., None] | None:
     """Compile NumPy's ziggurat on SFC64 by Numba: the fastest normals a Python user has."""
     try:
-        import numba
+        import numba  # type: ignore[import-not-found,import-untyped,unused-ignore]
     except ImportError:
         return None
 
