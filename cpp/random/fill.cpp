@@ -22,15 +22,24 @@ Address address(std::uint32_t replica, Purpose purpose, std::uint64_t step) {
 void fill_normals(std::uint64_t seed, std::uint32_t replica, Purpose purpose, std::uint64_t step,
                   std::size_t size, double* out) {
   const Philox random(seed);
-  Address at = address(replica, purpose, step);
-  double pair[2][lanes];
-  for (std::size_t i = 0; i < size; i += 2 * lanes) {
-    at.slot = counting_from(i / 2);
-    const NormalPair z = normals_at(at, random);
-    store(pair[0], z.first);
-    store(pair[1], z.second);
-    const std::size_t n = std::min(size - i, std::size_t{2 * lanes});
-    for (std::size_t j = 0; j < n; ++j) out[i + j] = pair[j % 2][j / 2];
+  const Address at = address(replica, purpose, step);
+  Address slots[4] = {at, at, at, at};
+  // Four counters at a time, eight slots each: lane l of pack j is slot 8 j + l.
+  Pack z[8];
+  for (std::size_t i = 0; i < size; i += 8 * lanes) {
+    for (std::uint64_t j = 0; j < 4; ++j) slots[j].slot = counting_from(i / 2 + j * lanes);
+    normals_at(slots, random, z);
+    double pairs[8 * lanes];
+    for (int j = 0; j < 4; ++j) {
+      double first[lanes], second[lanes];
+      store(first, z[2 * j]);
+      store(second, z[2 * j + 1]);
+      for (int l = 0; l < lanes; ++l) {
+        pairs[2 * (j * lanes + l)] = first[l];
+        pairs[2 * (j * lanes + l) + 1] = second[l];
+      }
+    }
+    std::copy(pairs, pairs + std::min(size - i, std::size_t{8 * lanes}), out + i);
   }
 }
 

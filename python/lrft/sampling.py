@@ -137,9 +137,14 @@ def span_basis(W: Floats, u: Floats) -> tuple[Floats, Floats, Floats, int]:
     """Find the coordinates of given weights: R (k, s), a (r, s), basis rows (s, d) and ρ.
 
     Singular values of W below max(k, d)·2^-52 times the largest count as zero; so does a part
-    of u orthogonal to W shorter than 1e-12 times its longest row.
+    of u orthogonal to W shorter than 1e-12 times its longest row. Rows orthonormal within
+    1e-14 are their own basis, so that R is the identity and a step costs less; coordinates of u
+    in span(W) below 1e-15 are rounding and become zero.
     """
-    left, values, right = np.linalg.svd(W, full_matrices=False)
+    if len(W) <= W.shape[1] and np.abs(W @ W.T - np.eye(len(W))).max() <= 1e-14:
+        left, values, right = np.eye(len(W)), np.ones(len(W)), W
+    else:
+        left, values, right = np.linalg.svd(W, full_matrices=False)
     if not np.isfinite(values).all():
         raise ValueError("W must have finite singular values, got entries too large for that")
     rho = int(np.sum(values > max(W.shape) * np.finfo(np.float64).eps * values[0]))
@@ -152,6 +157,7 @@ def span_basis(W: Floats, u: Floats) -> tuple[Floats, Floats, Floats, int]:
         inside += part
     _, sizes, outside = np.linalg.svd(rest, full_matrices=False)
     longest = np.sqrt(np.einsum("ij,ij->i", u, u).max())
+    inside[np.abs(inside) <= 1e-15 * longest] = 0.0
     outside = outside[sizes > 1e-12 * longest]
     R = np.zeros((len(W), rho + len(outside)))
     R[:, :rho] = left[:, :rho] * values[:rho]

@@ -130,6 +130,7 @@ class Simulation:
         training.check_memory(tasks, len(indices))
         chosen = _choose_engine(tasks, training, engine)
         self.threads = available_threads() if threads is None else _check_threads(threads)
+        _check_batch(tasks, training.batch, chosen, self.threads)
         rates, notes = _settle_rates(tasks, training)
         self._begin(
             tasks=tasks,
@@ -448,6 +449,24 @@ def _choose_engine(tasks: list[Task], training: Training, engine: object) -> str
                 "use engine='reduced'",
             )
     return name
+
+
+def _check_batch(tasks: list[Task], batch: int, engine: str, threads: int) -> None:
+    """Refuse a batch whose fields do not fit into memory, or into the random stream."""
+    task = max(tasks, key=lambda one: one.R.shape[1])
+    width = sum(task.R.shape) + task.rank + 4
+    numbers = batch * (8 * width if engine == "reduced" else width + _engine.AMBIENT_TILE)
+    _checks.memory(
+        f"batch = {batch} with engine='{engine}' on {threads} threads",
+        8 * numbers * threads,
+        "use a smaller batch",
+    )
+    counters = batch * ((width if engine == "reduced" else task.d) + 1) // 2
+    if counters >= 2**32:
+        raise ValueError(
+            f"batch = {batch} needs {counters} counters of the random stream a step, and there "
+            "are 2^32: use a smaller batch"
+        )
 
 
 def _settle_rates(
