@@ -428,7 +428,7 @@ def _choose_engine(tasks: list[Task], training: Training, engine: object) -> str
     name = _checks.choice("engine", engine, ENGINES)
     small = [t for t in tasks if t.d < _engine.smallest_reduced_dimension(t, training)]
     if name == "auto":
-        return "ambient" if small else "reduced"
+        name = "ambient" if small else "reduced"
     if name == "reduced" and small:
         least = _engine.smallest_reduced_dimension(small[0], training)
         raise ValueError(
