@@ -68,7 +68,9 @@ def half_fraction(options: dict[str, dict[str, Any]]) -> list[Any]:
     rows = []
     for i, activation in enumerate(ACTIVATIONS):
         for names in itertools.product(*options.values()):
-            second = sum(list(v).index(name) for v, name in zip(options.values(), names, strict=True))
+            second = sum(
+                list(v).index(name) for v, name in zip(options.values(), names, strict=True)
+            )
             values = {o: v[name] for (o, v), name in zip(options.items(), names, strict=True)}
             marks = [pytest.mark.verification] if (i + second) % 2 else []
             rows.append(
@@ -151,9 +153,7 @@ def twin(
     noise = None
     if task.noise > 0:  # sample b of step t has slot b of the noise stream, its first normal
         purpose = _core.purposes["noise"]
-        noise = (
-            task.noise * _core.normals(seed, replica, purpose, t, 2 * b)[::2] for t in steps
-        )
+        noise = (task.noise * _core.normals(seed, replica, purpose, t, 2 * b)[::2] for t in steps)
     return reference.rank_one_path(
         task.W, task.lam, task.c, task.u, task.xi, task.activation, u0, c0,
         (lrft.normals(seed, replica, t, (b, task.d)) for t in steps),

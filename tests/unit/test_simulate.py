@@ -234,6 +234,18 @@ def test_dimension_may_be_any_number():
         lrft.simulate(task, lrft.Training(lr=1e-10, steps=50), replicas=3, engine="ambient")
 
 
+@each_engine
+@pytest.mark.parametrize("batch", [2**24, 2**28, 2**29, 2**31, 2**40])
+def test_batches_beyond_the_random_stream_or_memory(engine, batch):
+    """A step has 2^32 addresses: a batch that would use one twice is refused."""
+    task = lrft.Task.sample(d=10**6, k=100, seed=0)
+    training = lrft.Training(lr=1e-3, steps=1, batch=batch)
+    with pytest.raises(ValueError, match="batch"):
+        lrft.Simulation(task, training, engine=engine)
+    small = training.model_copy(update={"batch": 100})
+    lrft.Simulation(task.replace(d=1000), small, engine=engine)
+
+
 def test_progress_is_reported(task):
     seen = []
     lrft.simulate(
