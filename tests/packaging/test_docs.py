@@ -25,13 +25,13 @@ def test_there_are_examples() -> None:
 
 @pytest.mark.parametrize("name", [name for name, blocks in EXAMPLES.items() if blocks])
 def test_examples_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In the order of the page, as if typed into one session."""
+    """In the order of the page, as if typed one after the other."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MPLBACKEND", "Agg")
-    session: dict[str, object] = {}
+    names: dict[str, object] = {}
     for number, block in enumerate(EXAMPLES[name]):
         try:
-            exec(compile(block, f"{name} example {number}", "exec"), session)
+            exec(compile(block, f"{name} example {number}", "exec"), names)
         except ModuleNotFoundError as error:
             if error.name not in OPTIONAL:
                 raise
