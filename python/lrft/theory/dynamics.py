@@ -24,16 +24,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from lrft import _checks
 from lrft.theory._noise_scale import NoiseScale
-from lrft.theory.drift import drift
-from lrft.theory.population import (
-    RankOneOverlaps,
-    orthogonal_overlaps,
-    rank_one_gradient_coefficients,
-    rank_one_gram,
-    row_gradient_coefficients,
-    rows_times_u_hat,
-    unit_vector,
-)
+from lrft.theory._velocity import clip, full_velocity, overlap_velocity
+from lrft.theory.population import orthogonal_overlaps, unit_vector
 
 if TYPE_CHECKING:
     from lrft.task import Task
@@ -218,26 +210,26 @@ def order_parameter_ode(
     a, rho = task.a[0], task.features_rank
 
     if not train_c and orthogonal and task.u_orthogonal:
-        velocity = _overlap_velocity(task, c0, noise)
+        velocity = overlap_velocity(task, c0, noise)
         solution = _solve(lambda _, y: velocity(y), np.array([P0 @ a]), horizon)
-        m = _clip(solution(times)[0])
+        m = clip(solution(times)[0])
         # The part of P outside span(W) is along u: there is one direction only.
         P = np.multiply.outer(m, a)
         C = np.tile(c0, (records, 1))
 
         def overlap_at(tau: Floats) -> Floats:
-            return _clip(solution(tau)[0])
+            return clip(solution(tau)[0])
 
     else:
         s = len(a)
-        full = _full_velocity(task, noise, rho if orthogonal else 0, rate_c if train_c else 0.0)
+        full = full_velocity(task, noise, rho if orthogonal else 0, rate_c if train_c else 0.0)
         solution = _solve(lambda _, y: full(y[:s], y[s:]), np.concatenate([P0, c0]), horizon)
         states = solution(times).T
         P, C = states[:, :s], states[:, s:]
-        m = _clip(P @ a)
+        m = clip(P @ a)
 
         def overlap_at(tau: Floats) -> Floats:
-            return _clip(np.tensordot(a, solution(tau)[:s], axes=1))
+            return clip(np.tensordot(a, solution(tau)[:s], axes=1))
 
     return OrderParameters(
         time=times,
@@ -349,7 +341,7 @@ def predicted_hitting_time(
     c_hat = unit_vector("c_hat", c_hat, task.k)
     if abs(start) >= threshold:
         return 0.0
-    velocity = _overlap_velocity(task, c_hat, _noise(task, delta, batch, samples))
+    velocity = overlap_velocity(task, c_hat, _noise(task, delta, batch, samples))
     side = np.sign(velocity(np.array([start]))[0])
     nodes, weights = np.polynomial.legendre.leggauss(64)
     # m = side * sin(angle) opens up the slow approach to threshold 1
@@ -362,43 +354,7 @@ def predicted_hitting_time(
     return float((last - first) / 2 * np.sum(weights * np.cos(angles) / speeds))
 
 
-# ---- velocities --------------------------------------------------------------------------------
-
-
-def _overlap_velocity(task: Task, c_hat: Floats, noise: NoiseScale) -> Callable[[Floats], Floats]:
-    """dm/dtau of the overlap alone."""
-
-    def velocity(y: Floats) -> Floats:
-        m = float(_clip(y[0]))
-        pull = float(drift(task, c_hat, m)) * (1 - m * m)
-        return np.array([pull - noise.half_rate(m * task.a[0], c_hat) * m])
-
-    return velocity
-
-
-def _full_velocity(
-    task: Task, noise: NoiseScale, projected: int, rate_c: float
-) -> Callable[[Floats, Floats], Floats]:
-    """d(P, c_hat)/dtau; the first `projected` coordinates are kept at zero by Pi."""
-    weights = np.concatenate([task.lam, -task.lam])
-
-    def velocity(P: Floats, c_hat: Floats) -> Floats:
-        P = P / max(1.0, float(np.linalg.norm(P)))  # a stage of the solver may step outside
-        c_hat = c_hat / np.linalg.norm(c_hat)
-        overlaps = RankOneOverlaps(task.R @ P, task.a @ P)
-        gram = rank_one_gram(task, overlaps, c_hat)
-        mixing, _ = row_gradient_coefficients(task, gram, weights)
-        to_w, to_u, _ = rank_one_gradient_coefficients(task, mixing, c_hat)  # u_hat: radial
-        gradient = to_w @ task.R + to_u @ task.a
-        gradient[:projected] = 0.0
-        dP = -(gradient - P * (P @ gradient)) - noise.half_rate(P, c_hat) * P
-        dc = np.zeros(task.k)
-        if rate_c > 0:
-            by_c = task.xi * (mixing @ rows_times_u_hat(task, overlaps, c_hat))
-            dc = -rate_c * (by_c - c_hat * (c_hat @ by_c))
-        return np.concatenate([dP, dc])
-
-    return velocity
+# ---- parts --------------------------------------------------------------------------------------
 
 
 def _noise(task: Task, delta: float, batch: int, samples: int) -> NoiseScale:
@@ -446,8 +402,3 @@ def _start(task: Task, start: float | ArrayLike, orthogonal: bool) -> Floats:
     if orthogonal and np.abs(P[:rho]).max(initial=0.0) > _checks.UNIT_TOLERANCE:
         raise ValueError("start must have no part in span(W) for orthogonal=True")
     return P
-
-
-def _clip(m: ArrayLike) -> Floats:
-    """Overlaps back in [-1, 1], where the solver may step outside."""
-    return np.clip(np.asarray(m, dtype=np.float64), -1.0, 1.0)
