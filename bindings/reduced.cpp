@@ -22,7 +22,7 @@ class BoundDrive {
     const int k = run.tasks.front().k;
     if (lane < 0 || lane >= 8) throw py::value_error("lane must be in 0..7");
     sized(rows, n_ * (s_ + n_), "rows");
-    sized(own, k * n_, "own");
+    sized(own, run.student.full ? n_ : k * n_, "own");
     drive_ = make_drive(run, to_vector(rows), to_vector(own), lane);
   }
   void step(const Array& X_S, const Array& Z, const Array& T, const Array& noise, double lr,

@@ -54,15 +54,23 @@ TaskData read_task(const py::handle& d, std::vector<py::object>& alive) {
 StudentSpec read_student(const py::handle& d, std::vector<py::object>& alive) {
   StudentSpec s;
   s.rows = get<int>(d, "rows");
+  s.full = get<bool>(d, "full");
   s.spherical = get<bool>(d, "spherical");
   s.train_own = get<bool>(d, "train_own");
   s.project = get<bool>(d, "project");
   s.init_own = choose<InitC>(
       d, "init_own",
-      {{"quantized", InitC::quantized}, {"sphere", InitC::sphere}, {"given", InitC::given}});
+      {{"quantized", InitC::quantized},
+       {"sphere", InitC::sphere},
+       {"given", InitC::given},
+       {"signs", InitC::signs},
+       {"gaussian", InitC::gaussian}});
   s.init_rows = choose<InitU>(
       d, "init_rows",
       {{"uniform", InitU::uniform}, {"favourable", InitU::favourable}, {"given", InitU::given}});
+  s.scale = get<double>(d, "scale");
+  s.rows_std = get<double>(d, "rows_std");
+  s.own_std = get<double>(d, "own_std");
   s.own = numbers(d, "own");
   s.rows_S = numbers(d, "rows_S");
   s.rows_rest = numbers(d, "rows_rest");

@@ -31,8 +31,10 @@ Statistics reduced_statistics(const Shape& shape, const TaskData& task,
 }
 
 std::vector<double> covariance(const Shape& shape, const TaskData& task,
-                               const Statistics& statistics, const std::vector<double>& own) {
-  const int k = shape.k, n = shape.n, r = shape.rank, s = shape.s, m = 2 * k;
+                               const StudentSpec& student, const Statistics& statistics,
+                               const std::vector<double>& own) {
+  const int k = shape.k, n = shape.n, r = shape.rank, s = shape.s;
+  const int neurons = student.full ? n : k, m = k + neurons;
   const double scale = task.neuron_scale * task.neuron_scale, xi = task.xi;
   // Inner products of the features, and of the features with the teacher's directions.
   std::vector<double> WW(static_cast<std::size_t>(k * k)), Wu(static_cast<std::size_t>(k * r)),
@@ -47,48 +49,80 @@ std::vector<double> covariance(const Shape& shape, const TaskData& task,
   for (int i = 0; i < r; ++i)
     for (int j = 0; j < r; ++j) uu[index(i, j, r)] = dot(a + i * s, a + j * s, s);
 
-  // Neuron i of either network is w_i plus xi times a combination of directions:
-  // inner products of two such sums.
+  // Neuron i of the teacher, and of a low-rank student, is w_i plus a combination of
+  // directions: inner products of two such sums.
   const double* c = task.c.data();
-  const double* B = own.data();
   std::vector<double> C(static_cast<std::size_t>(m * m));
   for (int i = 0; i < k; ++i)
     for (int j = 0; j < k; ++j) {
-      double teacher = WW[index(i, j, k)], cross = teacher, student = teacher;
+      double teacher = WW[index(i, j, k)];
       for (int p = 0; p < r; ++p) {
         teacher += xi * (c[i * r + p] * Wu[index(j, p, r)] + c[j * r + p] * Wu[index(i, p, r)]);
-        for (int q = 0; q < r; ++q) teacher += xi * xi * c[i * r + p] * c[j * r + q] * uu[index(p, q, r)];
-        cross += xi * c[i * r + p] * Wu[index(j, p, r)];
-      }
-      for (int p = 0; p < n; ++p) {
-        student += xi * (B[i * n + p] * statistics.features[index(p, j, k)] +
-                         B[j * n + p] * statistics.features[index(p, i, k)]);
-        for (int q = 0; q < n; ++q)
-          student += xi * xi * B[i * n + p] * B[j * n + q] * statistics.gram[index(p, q, n)];
-        cross += xi * B[j * n + p] * statistics.features[index(p, i, k)];
         for (int q = 0; q < r; ++q)
-          cross += xi * xi * c[i * r + q] * B[j * n + p] * statistics.teacher[index(p, q, r)];
+          teacher += xi * xi * c[i * r + p] * c[j * r + q] * uu[index(p, q, r)];
       }
       C[index(i, j, m)] = scale * teacher;
-      C[index(k + i, k + j, m)] = scale * student;
+    }
+  // Inner products (k, n) of the teacher's neurons with the student's rows.
+  std::vector<double> along(static_cast<std::size_t>(k * n));
+  for (int i = 0; i < k; ++i)
+    for (int p = 0; p < n; ++p) {
+      double sum = statistics.features[index(p, i, k)];
+      for (int q = 0; q < r; ++q)
+        sum += xi * c[i * r + q] * statistics.teacher[index(p, q, r)];
+      along[index(i, p, n)] = sum;
+    }
+  const double* B = own.data();
+  const double xi_hat = student.scale;
+  for (int j = 0; j < neurons; ++j) {
+    for (int i = 0; i < k; ++i) {
+      double cross = 0;
+      if (student.full) {
+        cross = along[index(i, j, n)];
+      } else {
+        cross = WW[index(i, j, k)];
+        for (int q = 0; q < r; ++q) cross += xi * c[i * r + q] * Wu[index(j, q, r)];
+        for (int p = 0; p < n; ++p) cross += xi_hat * B[j * n + p] * along[index(i, p, n)];
+      }
       C[index(i, k + j, m)] = C[index(k + j, i, m)] = scale * cross;
     }
+    for (int i = 0; i < neurons; ++i) {
+      double both = 0;
+      if (student.full) {
+        both = statistics.gram[index(i, j, n)];
+      } else {
+        both = WW[index(i, j, k)];
+        for (int p = 0; p < n; ++p) {
+          both += xi_hat * (B[i * n + p] * statistics.features[index(p, j, k)] +
+                            B[j * n + p] * statistics.features[index(p, i, k)]);
+          for (int q = 0; q < n; ++q)
+            both +=
+                xi_hat * xi_hat * B[i * n + p] * B[j * n + q] * statistics.gram[index(p, q, n)];
+        }
+      }
+      C[index(k + i, k + j, m)] = scale * both;
+    }
+  }
   return C;
 }
 
 double population_loss(const Population& population, const Shape& shape, const TaskData& task,
-                       const Statistics& statistics, const std::vector<double>& own) {
+                       const StudentSpec& student, const Statistics& statistics,
+                       const std::vector<double>& own) {
   std::vector<double> weights;
   for (double x : task.lam) weights.push_back(task.output_scale * x);
-  for (double x : task.lam) weights.push_back(-task.output_scale * x);
-  const std::vector<double> C = covariance(shape, task, statistics, own);
-  return population.expected_square(2 * shape.k, weights.data(), C.data(), false).value;
+  for (double x : student.full ? own : task.lam) weights.push_back(-task.output_scale * x);
+  const std::vector<double> C = covariance(shape, task, student, statistics, own);
+  return population
+      .expected_square(static_cast<int>(weights.size()), weights.data(), C.data(), false)
+      .value;
 }
 
 double drift(const Population& population, const Shape& shape, const TaskData& task,
-             const Statistics& statistics, const std::vector<double>& own) {
+             const StudentSpec& student, const Statistics& statistics,
+             const std::vector<double>& own) {
   const int k = shape.k, m = 2 * k;
-  const std::vector<double> C = covariance(shape, task, statistics, own);
+  const std::vector<double> C = covariance(shape, task, student, statistics, own);
   std::vector<double> K(C.size());
   population.moments(m, C.data(), true, K.data(), nullptr);
   double sum = 0;

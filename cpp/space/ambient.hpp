@@ -55,8 +55,7 @@ class AmbientSpace {
         features_(N_ * packs_),
         teacher_(static_cast<std::size_t>(N_ * shape.rank)),
         rows_(static_cast<std::size_t>(shape.batch * shape.n)),
-        alpha_(static_cast<std::size_t>(shape.n)),
-        square_(static_cast<std::size_t>(shape.n)) {}
+        alpha_(static_cast<std::size_t>(shape.n)) {}
 
   // Steps between two states from which the path can be replayed.
   int block_steps() const { return steps_; }
@@ -146,23 +145,18 @@ class AmbientSpace {
   // rows <- (scale rows - G^T X), made unit when `unit`; G (b, n), scale (n).
   void move(const Scalar* G, const Scalar* scale, bool unit) {
     const int n = shape_.n, batch = shape_.batch;
+    health_ = 0;
     for (int j = 0; j < n; ++j) {
       double& factor = alpha_[static_cast<std::size_t>(j)];
-      double square = square_[static_cast<std::size_t>(j)] * scale[j] * scale[j];
-      for (int b = 0; b < batch; ++b) {
-        const double g = G[b * n + j];
-        square -= 2 * scale[j] * g * rows_[static_cast<std::size_t>(b * n + j)];
-        if (steps_ > 1)
-          for (int l = 0; l < batch; ++l) square += g * G[l * n + j] * gram_(current_ + b, current_ + l);
-      }
+      for (int i = shape_.follow ? 0 : j; i <= j; ++i) move_product(i, j, G, scale);
       factor *= scale[j];
       for (int b = 0; b < batch; ++b) gamma_(j, current_ + b) = G[b * n + j] / factor;
-      health_ = square;
+      double& square = gram_now_(j, j);
+      health_ += square;
       if (unit) {
         factor /= std::sqrt(square);
         square = 1;
       }
-      square_[static_cast<std::size_t>(j)] = square;
     }
     position_ = current_ + batch;
     if (position_ == used_) {
@@ -177,6 +171,14 @@ class AmbientSpace {
     }
   }
   Scalar overlap() const { return alpha(0) * teacher_now_(0, 0); }
+  // The rows' inner products with each other, (n, n) lower triangle, and with u, (n, r).
+  void products(Scalar* gram, Scalar* teacher) const {
+    for (int j = 0; j < shape_.n; ++j) {
+      for (int i = 0; i <= j; ++i) gram[j * shape_.n + i] = gram_now_(j, i);
+      for (int i = 0; i < shape_.rank; ++i)
+        teacher[j * shape_.rank + i] = alpha(j) * teacher_now_(j, i);
+    }
+  }
   // Finite as long as the rows are.
   Scalar health() const { return health_; }
 
@@ -187,6 +189,21 @@ class AmbientSpace {
   static constexpr std::size_t kept_inputs = std::size_t{4} << 20;
 
   double alpha(int j) const { return alpha_[static_cast<std::size_t>(j)]; }
+
+  // <A_i, A_j> after the rows have become scale rows - G^T X.
+  void move_product(int i, int j, const Scalar* G, const Scalar* scale) {
+    const int n = shape_.n, batch = shape_.batch;
+    double sum = gram_now_(j, i) * scale[j] * scale[i];
+    for (int b = 0; b < batch; ++b) {
+      const double gi = G[b * n + i], gj = G[b * n + j];
+      sum -= scale[j] * gi * rows_[static_cast<std::size_t>(b * n + j)] +
+             scale[i] * gj * rows_[static_cast<std::size_t>(b * n + i)];
+      if (steps_ > 1)
+        for (int l = 0; l < batch; ++l)
+          sum += gj * G[l * n + i] * gram_(current_ + b, current_ + l);
+    }
+    gram_now_(j, i) = sum;
+  }
 
   // ---- inputs ------------------------------------------------------------------------
   // X (depth, N) = coordinates [begin, begin + depth) of the block's inputs; begin even.
@@ -295,10 +312,8 @@ class AmbientSpace {
       teacher_now_.noalias() += tile * columns(task_->u, shape_.rank, begin, depth).transpose();
       gram_start_.noalias() += tile * tile.transpose();
     }
-    for (int j = 0; j < shape_.n; ++j) {
-      alpha_[static_cast<std::size_t>(j)] = 1;
-      square_[static_cast<std::size_t>(j)] = gram_start_(j, j);
-    }
+    std::fill(alpha_.begin(), alpha_.end(), 1.0);
+    gram_now_ = gram_start_;
   }
   // A <- A Pi, twice for orthogonality to rounding.
   void project_out(const TaskData& task, Matrix& A) const {
@@ -335,11 +350,12 @@ class AmbientSpace {
   Matrix gamma_;              // (n, N)
   Matrix rows_now_;           // (n, N)  A x - Gamma (X^T x), without alpha
   Matrix features_start_, gram_start_;
+  Matrix gram_now_;           // (n, n)  A A^T: its diagonal, or with `follow` its lower triangle
   Matrix teacher_now_;        // (n, r)  A u^T - Gamma <u, x~>, without alpha
   AlignedPacks features_;     // (N, k)
   std::vector<double> teacher_;  // (N, r)
   std::vector<double> rows_;     // (b, n)
-  std::vector<double> alpha_, square_;  // (n)
+  std::vector<double> alpha_;    // (n)
   double health_ = 0;
 };
 

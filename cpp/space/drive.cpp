@@ -1,6 +1,7 @@
 #include "space/drive.hpp"
 
 #include "space/reduced.hpp"
+#include "student/full.hpp"
 #include "student/low_rank.hpp"
 
 namespace lrft {
@@ -20,6 +21,7 @@ struct GivenT {
   }
 };
 
+template <class Student>
 class DriveReduced final : public Drive {
  public:
   DriveReduced(const RunSpec& spec, const std::vector<double>& rows,
@@ -29,7 +31,7 @@ class DriveReduced final : public Drive {
         space_(shape_of(spec), spec.seed),
         student_(shape_of(spec), spec.student, make_activation(spec.activation)) {
     space_.set_task(lane, spec.tasks.front(), 0);
-    student_.set_task(lane, spec.tasks.front());
+    student_.set_task(lane, spec.tasks.front(), spec.student);
     space_.set_rows(lane, rows);
     student_.set_own(lane, own);
   }
@@ -47,14 +49,16 @@ class DriveReduced final : public Drive {
  private:
   int lane_, batch_;
   ReducedSpace<> space_;
-  LowRank<ReplicaLanes> student_;
+  Student student_;
 };
 
 }  // namespace
 
 std::unique_ptr<Drive> make_drive(const RunSpec& spec, const std::vector<double>& rows,
                                   const std::vector<double>& own, int lane) {
-  return std::make_unique<DriveReduced>(spec, rows, own, lane);
+  if (spec.student.full)
+    return std::make_unique<DriveReduced<Full<ReplicaLanes>>>(spec, rows, own, lane);
+  return std::make_unique<DriveReduced<LowRank<ReplicaLanes>>>(spec, rows, own, lane);
 }
 
 }  // namespace lrft

@@ -173,7 +173,10 @@ class ReducedSpace {
       normalise_row();
     else {
       triangular(width());
-      if (unit) normalise();
+      if (unit)
+        normalise();
+      else
+        sum_up();
     }
   }
   // The same with the T (b, b) of `lane` given, whatever b; for tests.
@@ -196,6 +199,24 @@ class ReducedSpace {
   }
   // Finite as long as the rows are.
   Scalar health() const { return health_; }
+  // The rows' inner products with each other, (n, n) lower triangle, and with u, (n, r).
+  void products(Scalar* gram, Scalar* teacher) const {
+    const int n = this->n(), s = shape_.s, first = shape_.first();
+    for (int j = 0; j < n; ++j) {
+      for (int i = 0; i <= j; ++i) {
+        Pack g = broadcast(0.0);
+        for (int q = first; q < s; ++q) g = fma(P_[j * s + q], P_[i * s + q], g);
+        for (int q = 0; q <= i; ++q) g = fma(L_[j * width() + q], L_[i * width() + q], g);
+        gram[j * n + i] = g;
+      }
+      for (int i = 0; i < shape_.rank; ++i) {
+        Pack m = broadcast(0.0);
+        for (int q = std::max(first_a_, first); q < s; ++q)
+          m = fma(P_[j * s + q], a_[i * s + q], m);
+        teacher[j * shape_.rank + i] = m;
+      }
+    }
+  }
   // <A_0, u_0>.
   Scalar overlap() const {
     Pack m = broadcast(0.0);
@@ -335,6 +356,13 @@ class ReducedSpace {
       for (int q = shape_.first(); q < s; ++q) P_[j * s + q] *= scale;
       for (int i = 0; i <= j; ++i) L_[j * width() + i] *= scale;
     }
+  }
+  void sum_up() {
+    Pack sum = broadcast(0.0);
+    for (int i = 0; i < P_.size(); ++i) sum = sum + P_[i];
+    for (int j = 0; j < n(); ++j)
+      for (int i = 0; i <= j; ++i) sum = sum + L_[j * width() + i];
+    health_ = sum;
   }
   // triangular and normalise for one row, without waiting for one root before the next.
   void normalise_row() {

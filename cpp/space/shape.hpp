@@ -14,6 +14,7 @@ struct Shape {
   int n;              // rows of the student
   int batch;          // samples a step
   bool project;       // rows move orthogonally to span(W)
+  bool follow;        // the rows' Gram matrix is asked for at every step
   // The first coordinate of S that the student's rows can have.
   int first() const { return project ? features_rank : 0; }
 };
@@ -27,7 +28,8 @@ inline Shape shape_of(const RunSpec& spec) {
           t.rank,
           spec.student.rows,
           spec.trainings.front().batch,
-          spec.student.project};
+          spec.student.project,
+          !spec.student.spherical && !spec.student.full};
 }
 
 // What the population quantities and overlaps need to know of a student's rows

@@ -47,7 +47,7 @@ class LowRank {
         factor_(static_cast<std::size_t>(shape.n), Layout::constant(1)) {}
 
   // ---- one replica in and out of a lane --------------------------------------
-  void set_task(int lane, const TaskData& task) {
+  void set_task(int lane, const TaskData& task, const StudentSpec& student) {
     for (int i = 0; i < shape_.k; ++i) {
       lam_.doubles()[Layout::at(i, lane)] = task.lam[static_cast<std::size_t>(i)];
       for (int j = 0; j < shape_.rank; ++j)
@@ -57,7 +57,8 @@ class LowRank {
     put(xi_, lane, task.xi);
     put(neuron_scale_, lane, task.neuron_scale);
     put(output_scale_, lane, task.output_scale);
-    put(pull_scale_, lane, 2.0 / batch() * task.output_scale * task.neuron_scale * task.xi);
+    put(scale_, lane, student.scale);
+    put(pull_scale_, lane, 2.0 / batch() * task.output_scale * task.neuron_scale * student.scale);
   }
   void set_own(int lane, const std::vector<double>& own) {
     for (int i = 0; i < shape_.k; ++i)
@@ -140,22 +141,22 @@ class LowRank {
     for (; i < packs_; ++i) chain[0] = fma(a(i), b[i], chain[0]);
     return (chain[0] + chain[1]) + (chain[2] + chain[3]);
   }
-  // Pre-activations neuron_scale (features + xi sum_j B_j field_j) of the teacher's
-  // neurons, in target_, and of the student's, in sigma_.
+  // Pre-activations neuron_scale (features + xi sum_j c_j field_j) of the teacher's
+  // neurons, in target_, and of the student's, with its scale and B, in sigma_.
   void perturb(const Pack* features, const Scalar* teacher, const Scalar* rows) {
     const Pack scale = Layout::spread(neuron_scale_);
     const Pack v = Layout::spread(neuron_scale_ * xi_ * teacher[0]);
-    const Pack a = Layout::spread(neuron_scale_ * xi_ * rows[0]);
+    const Pack a = Layout::spread(neuron_scale_ * scale_ * rows[0]);
     for (int i = 0; i < packs_; ++i) {
       const Pack base = scale * features[i];
       target_[i] = fma(c_[i], v, base);
       sigma_[i] = fma(own_[i], a, base);
     }
-    for (int j = 1; j < shape_.rank; ++j) add(c_, j, teacher[j], target_);
-    for (int j = 1; j < n(); ++j) add(own_, j, rows[j], sigma_);
+    for (int j = 1; j < shape_.rank; ++j) add(c_, j, xi_ * teacher[j], target_);
+    for (int j = 1; j < n(); ++j) add(own_, j, scale_ * rows[j], sigma_);
   }
   void add(const AlignedPacks& B, int j, const Scalar& field, AlignedPacks& z) const {
-    const Pack f = Layout::spread(neuron_scale_ * xi_ * field);
+    const Pack f = Layout::spread(neuron_scale_ * field);
     for (int i = 0; i < packs_; ++i) z[i] = fma(B[j * packs_ + i], f, z[i]);
   }
   void weigh() {
@@ -170,7 +171,12 @@ class LowRank {
       const Pack* g = gradient_.data() + j * packs_;
       const Pack rate = Layout::spread(lr);
       if (!spherical_) {
-        for (int i = 0; i < packs_; ++i) B[i] = fma(-rate, g[i], B[i]);
+        Pack all = broadcast(0.0);
+        for (int i = 0; i < packs_; ++i) {
+          B[i] = fma(-rate, g[i], B[i]);
+          all = all + B[i];
+        }
+        health = health + Layout::reduce(all);
         continue;
       }
       Pack along = broadcast(0.0);
@@ -202,7 +208,7 @@ class LowRank {
   AlignedPacks lam_;       // (k)
   AlignedPacks sigma_, slope_, target_;
   AlignedPacks sum_;       // (1 + n)
-  Scalar xi_ = Layout::constant(0), neuron_scale_ = Layout::constant(0),
+  Scalar xi_ = Layout::constant(0), scale_ = Layout::constant(0), neuron_scale_ = Layout::constant(0),
          output_scale_ = Layout::constant(0), pull_scale_ = Layout::constant(0);
   std::vector<Scalar> G_, factor_;
 };

@@ -10,10 +10,12 @@
 #include <functional>
 #include <limits>
 
+#include "activation/activation.hpp"
 #include "random/address.hpp"
 #include "random/fill.hpp"
-#include "student/low_rank.hpp"
 #include "train/observe.hpp"
+#include "train/overlap.hpp"
+#include "train/subspace.hpp"
 
 namespace lrft {
 
@@ -34,6 +36,7 @@ class Group {
         random_(spec.seed),
         space_(shape, spec.seed),
         student_(shape, spec.student, make_activation(spec.activation)),
+        subspace_(shape),
         noise_(static_cast<std::size_t>(shape.batch), Layout::constant(0)) {}
 
   // Works until `stop` says so, asked between steps, or `cancelled`, asked also inside
@@ -87,7 +90,8 @@ class Group {
     for (int other = 0; other < width; ++other)
       if (other == lane || !used_[other]) {
         space_.set_task(other, task(chain), chain.replica);
-        student_.set_task(other, task(chain));
+        student_.set_task(other, task(chain), initial(chain));
+        if (shape_.follow) subspace_.set_task(other, task(chain));
       }
     used_[lane] = true;
     if (fresh) {
@@ -109,7 +113,8 @@ class Group {
       space_.set_cancelled(cancelled_);
     }
     if (fresh) {
-      chain.last_overlap = get(space_.overlap(), lane);
+      overlap_ = overlap();
+      chain.last_overlap = followed(lane);
       arrived(lane);
     } else {
       set_next_event(lane);
@@ -179,7 +184,7 @@ class Group {
       for (int lane = 0; lane < width; ++lane) set_rates(lane);
     if (noisy_) draw_noise();
     error_ = student_.step(space_, noise_.data(), lr_, lr_own_);
-    overlap_ = space_.overlap();
+    overlap_ = overlap();
     for (int lane = 0; lane < width; ++lane) ++step_[lane];
     return true;
   }
@@ -208,8 +213,29 @@ class Group {
   }
 
   // ---- observing ------------------------------------------------------------------------
+  // What each step is judged by: <u-hat, u> of a rank-one student; of a full network, nothing.
+  Scalar overlap() const {
+    return spec_.student.spherical ? space_.overlap() : Layout::constant(0);
+  }
+  // The number whose size is compared with the thresholds: for LoRA the smallest
+  // singular value between the row spaces of A and u.
+  double followed(int lane) const {
+    if (!shape_.follow) return get(overlap_, lane);
+    const Chain& chain = *chain_[lane];
+    return overlaps_u(shape_, task(chain), initial(chain), space_.statistics(lane, task(chain)),
+                      {})
+        .back();
+  }
   // Has a lane crossed its next threshold, or stopped being finite?
-  bool event() const {
+  bool event() {
+    if (shape_.follow) {
+      // A little early, so that what decides is always the exact value.
+      if constexpr (width == 1)
+        return subspace_.above(space_, limit_[0] * (1 - 1e-7)) >= 0 || !(error_ * 0.0 == 0.0);
+      else
+        return any((subspace_.above(space_, load(limit_) * (1 - 1e-7)) >= broadcast(0.0)) |
+                   ~(error_ * 0.0 == broadcast(0.0)));
+    }
     if constexpr (width == 1)
       return !(std::abs(overlap_) < limit_[0]) || !(error_ * 0.0 == 0.0);
     else
@@ -218,8 +244,8 @@ class Group {
   void report() {
     for (int lane = 0; lane < width; ++lane)
       if (chain_[lane] != nullptr) {
-        chain_[lane]->last_overlap = get(overlap_, lane);
-        if (!std::isfinite(get(overlap_, lane)) || !std::isfinite(get(error_, lane)))
+        chain_[lane]->last_overlap = followed(lane);
+        if (!std::isfinite(chain_[lane]->last_overlap) || !std::isfinite(get(error_, lane)))
           finish(lane, Status::diverged);
         else
           arrived(lane);
@@ -234,8 +260,8 @@ class Group {
       if (chain.hits[i] < 0 && size >= plan.thresholds[i]) chain.hits[i] = chain.step;
     Status status = size >= plan.stop_at ? Status::converged : Status::running;
     if (next_record(chain) == chain.step) {
-      const bool finite = record(space_.statistics(lane, task(chain)), shape_, task(chain), plan,
-                                 population_, student_.own_of(lane), chain);
+      const bool finite = record(space_.statistics(lane, task(chain)), shape_, task(chain),
+                                 initial(chain), plan, population_, student_.own_of(lane), chain);
       if (!finite) status = Status::diverged;
       if (finite && chain.loss.back() <= plan.stop_loss) status = Status::converged;
     }
@@ -258,7 +284,7 @@ class Group {
   // The step of the next record, or the last step.
   std::int64_t next_record(const Chain& chain) const {
     const TrainingData& plan = training(chain);
-    const std::size_t done = chain.overlap_u.size();
+    const std::size_t done = chain.loss.size();
     return done < plan.record.size() ? plan.record[done] : plan.steps;
   }
 
@@ -274,6 +300,7 @@ class Group {
   Philox random_;
   Space space_;
   Student student_;
+  Subspace<Layout> subspace_;
   Chain* chain_[width] = {};
   bool used_[width] = {};
   std::uint64_t step_[lanes] = {};

@@ -10,10 +10,10 @@ namespace lrft {
 
 // Appends one record to the chain; false if it is not finite.
 bool record(const Statistics& statistics, const Shape& shape, const TaskData& task,
-            const TrainingData& plan, const Population& population,
+            const StudentSpec& student, const TrainingData& plan, const Population& population,
             const std::vector<double>& own, Chain& chain);
 
-// The student's own parameters at step 0, (k, n).
+// The student's own parameters at step 0: (k, n), or (n) of a full network.
 std::vector<double> initial_own(const Shape& shape, const StudentSpec& student,
                                 std::uint64_t seed, std::uint32_t replica);
 
@@ -28,9 +28,11 @@ void initialise(Space& space, const Shape& shape, const RunSpec& spec, const Stu
   if (student.init_rows == InitU::favourable) {
     space.set_rows(0, chain.rows);
     const Statistics start = space.statistics(0, task);
-    if (!(start.teacher[0] * drift(population, shape, task, start, chain.own) > 0))
+    if (!(start.teacher[0] * drift(population, shape, task, student, start, chain.own) > 0))
       for (double& x : chain.rows) x = -x;
   }
+  if (student.init_rows == InitU::uniform && !student.spherical)
+    for (double& x : chain.rows) x *= student.rows_std;
 }
 
 }  // namespace lrft

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrft import schedule
-from lrft.students import RankOne, is_named
+from lrft.students import FullNetwork, LoRA, RankOne, Student, is_named
 from lrft.task import Task
 from lrft.training import Training
 
@@ -25,7 +25,7 @@ NEVER_LOSS = -1.0
 
 def smallest_reduced_dimension(task: Task, training: Training) -> int:
     """Return the least d at which the reduced space is exact for this task's shape."""
-    rows = 1
+    rows = student_rows(task, training.student)
     return int(task.R.shape[1]) + rows + min(rows, training.batch)
 
 
@@ -53,42 +53,121 @@ def task_spec(task: Task, ambient: bool) -> dict[str, Any]:
     }
 
 
-def student_spec(task: Task, student: RankOne, ambient: bool) -> dict[str, Any]:
-    """Describe a rank-one student on this task."""
-    own = _NONE
-    init_own = "given"
-    if is_named(student.c_init, "teacher"):
-        own = task.c
-    elif isinstance(student.c_init, str):
-        init_own = student.c_init
-    else:
-        own = student.c_init
-    in_basis, rest = _NONE, _NONE
-    u0: Floats | None = None
-    init_rows = "given"
-    if isinstance(student.u_init, str):
-        init_rows = student.u_init
-    else:
-        u0 = student.u_init
-        if not ambient:
-            # The coordinates of û₀ in S and the length of the rest, from the rest itself: the
-            # difference 1 - |coordinates|^2 would leave 1e-8 of a û₀ inside S.
-            in_basis = u0 @ task.Q
-            rest = np.array([np.linalg.norm(u0 - task.Q @ in_basis)])
-            if student.orthogonal:
-                in_basis[: task.features_rank] = 0.0
-    return {
-        "rows": 1,
+def student_rows(task: Task, student: Student) -> int:
+    """Return how many rows of the student move in R^d: 1, the rank or the width."""
+    if isinstance(student, RankOne):
+        return 1
+    return student.rank if isinstance(student, LoRA) else student.neurons(task)
+
+
+def overlap_shape(task: Task, student: Student) -> tuple[int, ...]:
+    """Return the shape of one record of ``overlap_u``; () for a single number."""
+    if isinstance(student, FullNetwork):
+        return (student.neurons(task), task.k)
+    count = min(student_rows(task, student), task.rank)
+    return () if count == 1 else (count,)
+
+
+def student_spec(task: Task, student: Student, ambient: bool) -> dict[str, Any]:
+    """Describe a student on this task."""
+    spec = {
+        "rows": student_rows(task, student),
+        "full": False,
+        "spherical": False,
+        "project": False,
+        "scale": 1.0,
+        "rows_std": 1.0,
+        "own_std": 1.0,
+        "init_own": "given",
+        "init_rows": "given",
+        "own": _NONE,
+        "rows_S": _NONE,
+        "rows_rest": _NONE,
+        "rows_x": None,
+    }
+    if isinstance(student, RankOne):
+        return spec | _rank_one(task, student, ambient)
+    return spec | (_lora if isinstance(student, LoRA) else _full)(task, student, ambient)  # type: ignore[operator]
+
+
+def _rank_one(task: Task, student: RankOne, ambient: bool) -> dict[str, Any]:
+    spec: dict[str, Any] = {
         "spherical": True,
         "train_own": student.train_c,
         "project": student.orthogonal,
-        "init_own": init_own,
-        "init_rows": init_rows,
-        "own": np.ascontiguousarray(own),
-        "rows_S": in_basis,
-        "rows_rest": rest,
-        "rows_x": u0 if ambient else None,
+        "scale": task.xi,
     }
+    if is_named(student.c_init, "teacher"):
+        spec["own"] = task.c
+    elif isinstance(student.c_init, str):
+        spec["init_own"] = student.c_init
+    else:
+        spec["own"] = student.c_init
+    if isinstance(student.u_init, str):
+        return spec | {"init_rows": student.u_init}
+    spec |= _given_rows(task, student.u_init[None, :], ambient)
+    if student.orthogonal and not ambient:
+        spec["rows_S"][0, : task.features_rank] = 0.0
+    return spec
+
+
+def _lora(task: Task, student: LoRA, ambient: bool) -> dict[str, Any]:
+    spec: dict[str, Any] = {"train_own": student.train_b, "scale": student.scale}
+    if is_named(student.b_init, "gaussian"):
+        spec |= {"init_own": "gaussian", "own_std": task.k**-0.5}
+    elif isinstance(student.b_init, str):
+        spec["own"] = np.zeros((task.k, student.rank))
+    else:
+        spec["own"] = student.b_init
+    if is_named(student.a_init, "gaussian"):
+        return spec | _normal_rows(task, student.a_std)
+    if isinstance(student.a_init, str):
+        return spec | _rows_in_span(task, np.zeros((student.rank, task.R.shape[1])), ambient)
+    return spec | _given_rows(task, student.a_init, ambient)
+
+
+def _full(task: Task, student: FullNetwork, ambient: bool) -> dict[str, Any]:
+    spec: dict[str, Any] = {"full": True, "train_own": student.train_lam}
+    lam = student.lam_init
+    if isinstance(lam, str) and lam in ("signs", "gaussian"):
+        spec["init_own"] = lam
+    elif isinstance(lam, str):
+        spec["own"] = task.lam if lam == "base" else np.ones(student.neurons(task))
+    else:
+        spec["own"] = np.array(np.broadcast_to(lam, student.neurons(task)), dtype=np.float64)
+    if is_named(student.init, "gaussian"):
+        return spec | _normal_rows(task, student.std)
+    if isinstance(student.init, str):
+        return spec | _rows_in_span(task, task.R, ambient)
+    return spec | _given_rows(task, student.init, ambient)
+
+
+def _normal_rows(task: Task, std: float | None) -> dict[str, Any]:
+    return {"init_rows": "uniform", "rows_std": task.d**-0.5 if std is None else std}
+
+
+def _rows_in_span(task: Task, coordinates: Floats, ambient: bool) -> dict[str, Any]:
+    """Rows that start as the features do, or at zero: coordinates (n, s) in span(W, u)."""
+    n = len(coordinates)
+    if ambient:
+        rows = task.W if coordinates is task.R else np.zeros((n, task.d))
+        return {"rows_x": rows}
+    return {"rows_S": coordinates, "rows_rest": np.zeros((n, n))}
+
+
+def _given_rows(task: Task, rows: Floats, ambient: bool) -> dict[str, Any]:
+    """Rows (n, d): as they are, or their coordinates in S and a factor of what is left.
+
+    The factor comes from the rest itself: the difference of squared lengths would leave 1e-8 of
+    a row inside S.
+    """
+    if ambient:
+        return {"rows_x": np.ascontiguousarray(rows)}
+    Q = task.Q
+    inside = rows @ Q
+    factor = np.linalg.qr((rows - inside @ Q.T).T, mode="r").T
+    signs = np.where(np.diag(factor) < 0.0, -1.0, 1.0)
+    return {"rows_S": inside, "rows_rest": np.ascontiguousarray(factor * signs)}
 
 
 def schedule_spec(lr: float | schedule.Schedule) -> dict[str, Any]:
@@ -116,13 +195,17 @@ def schedule_spec(lr: float | schedule.Schedule) -> dict[str, Any]:
 
 
 def training_spec(training: Training, lr: float | schedule.Schedule) -> dict[str, Any]:
-    """Describe a training whose rate of û has been settled to `lr`."""
-    lr_own = getattr(training.student, "lr_c", None)
+    """Describe a training whose rate of û, A or the rows has been settled to `lr`."""
+    student = training.student
+    given = [getattr(student, name, None) for name in ("lr_c", "lr_b", "lr_lam")]
+    lr_own = next((rate for rate in given if rate is not None), lr)
+    if isinstance(student, LoRA) and not student.train_a:
+        lr = 0.0
     return {
         "steps": training.steps,
         "batch": training.batch,
         "lr": schedule_spec(lr),
-        "lr_own": schedule_spec(lr if lr_own is None else lr_own),
+        "lr_own": schedule_spec(lr_own),
         "stop_at": NEVER_OVERLAP if training.stop_at is None else training.stop_at,
         "stop_loss": NEVER_LOSS if training.stop_loss is None else training.stop_loss,
         "record": training.record_steps.tolist(),

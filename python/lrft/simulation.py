@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from lrft import _checks, _core, _engine, schedule
 from lrft.progress import Progress
-from lrft.students import RankOne
+from lrft.students import FullNetwork
 from lrft.task import Task
 from lrft.training import Training, check_compatible
 
@@ -313,7 +313,6 @@ class Simulation:
     def _start(self, group: list[int], chains: list[dict[str, Any]]) -> _core.Run:
         ambient = self.engine == "ambient"
         student = self.training.student
-        assert isinstance(student, RankOne)
         tasks = [self.tasks[i] for i in group]
         place = {task: j for j, task in enumerate(group)}
         return _core.Run(
@@ -351,14 +350,24 @@ class Simulation:
             "status": np.full(shape, "interrupted", dtype=object),
             "stop_step": np.zeros(shape, dtype=np.int64),
         }
-        series = ("overlap_u", "overlap_c", "loss")
-        for name in series:
-            raw[name] = np.full((*shape, len(steps)), np.nan)
+        student = self.training.student
+        extra = {"overlap_u": [_engine.overlap_shape(task, student) for task in self.tasks]}
+        extra["overlap_c"] = [()] * len(self.tasks)
+        if not isinstance(student, FullNetwork):
+            extra["overlap_c"] = extra["overlap_u"]
+        extra["loss"] = [()] * len(self.tasks)
+        for name, shapes in extra.items():
+            # Tasks with fewer overlaps leave the rest NaN.
+            most = tuple(np.max(np.array(list(_aligned(shapes))), axis=0).tolist())
+            raw[name] = np.full((*shape, len(steps), *most), np.nan)
         place = {replica: i for i, replica in enumerate(self.replicas)}
         for chain in self.chains():
             at = (chain["task"], place[chain["replica"]])
-            for name in series:
-                raw[name][at][: len(chain[name])] = chain[name]
+            for name, shapes in extra.items():
+                fill = raw[name][at]
+                records = chain[name].reshape(-1, *shapes[chain["task"]])
+                used = tuple(slice(n) for n in records.shape)
+                fill[used + (0,) * (fill.ndim - records.ndim)] = records
             raw["hit_step"][at] = chain["hits"]
             raw["loss_hit_step"][at] = chain["loss_hits"]
             raw["stop_step"][at] = chain["step"]
@@ -375,6 +384,12 @@ class Simulation:
         ]
 
 
+def _aligned(shapes: list[tuple[int, ...]]) -> list[tuple[int, ...]]:
+    """Make shapes equally long; one number is the first of several."""
+    most = max(map(len, shapes))
+    return [shape + (1,) * (most - len(shape)) for shape in shapes]
+
+
 def available_threads() -> int:
     """Return the number of processors this process may use."""
     if hasattr(os, "sched_getaffinity"):
@@ -387,11 +402,10 @@ def _check_threads(threads: object) -> int:
 
 
 def _check_student(student: object) -> None:
-    if not isinstance(student, RankOne) or student.linearized:
-        name = f"{type(student).__name__}{'(linearized=True)' * bool(student.linearized)}"  # type: ignore[attr-defined]
+    if student.linearized:  # type: ignore[attr-defined]
         raise ValueError(
-            f"student: the engine trains RankOne students so far, got {name}; "
-            "lrft.reference has the slow paths of the others"
+            f"student: the engine does not train {type(student).__name__}(linearized=True) yet; "
+            "lrft.reference has its slow path"
         )
 
 
@@ -436,13 +450,21 @@ def _choose_engine(tasks: list[Task], training: Training, engine: object) -> str
             f"the student's rows, plus the lesser of rows and batch), got d = {small[0].d}: "
             "use engine='ambient'"
         )
+    if name == "reduced" or (name == "auto" and not small):
+        for task in tasks:
+            n = _engine.student_rows(task, training.student)
+            _checks.memory(
+                f"the reduced space of a student with {n} rows",
+                64 * n * (task.R.shape[1] + 3 * n),
+                "use a narrower student",
+            )
     if name == "ambient":
         for task in tasks:
             if task.d > 2**31 - 64:
                 raise ValueError(
                     f"engine='ambient' needs d < 2^31, got d = {task.d}: use engine='reduced'"
                 )
-            rows = task.k + task.rank
+            rows = task.k + task.rank + _engine.student_rows(task, training.student)
             _checks.memory(
                 f"engine='ambient' at d = {task.d}, k = {task.k}",
                 8 * rows * task.d,

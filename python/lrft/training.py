@@ -213,6 +213,11 @@ def check_compatible(task: Task, training: Training) -> None:
         _expect("a_init", student.a_init, (student.rank, task.d))
         _expect("b_init", student.b_init, (task.k, student.rank))
     else:
+        if training.stop_at is not None:
+            raise ValueError(
+                "stop_at is on |overlap_u|, which is a matrix for the FullNetwork student: "
+                f"use stop_loss, got stop_at={training.stop_at!r}"
+            )
         width = student.neurons(task)
         _expect("init", student.init, (width, task.d))
         _expect("lam_init", student.lam_init, (width,))

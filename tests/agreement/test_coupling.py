@@ -1,13 +1,6 @@
 """Coupling: the reduced space, driven by the coordinates of a path in R^d, reproduces that path.
 
-Each step of the reference twin has inputs X (b, d) and a student with rows A (n, d).  In a basis
-(Q, the rows' own directions U outside it, the rest) these are
-
-    P = A Q,   A - P Q^T = L U,   X_S = X Q,   Z = (X - X_S Q^T) U^T,   T T^T = the Gram matrix
-                                                                        of what is left of X,
-
-and from (X_S, Z, T) alone the reduced space must find the next P, L L^T and own parameters.
-What it is given depends on A only through directions; its P, L and own parameters are its own.
+How it is driven is in support/coupling.py.
 """
 
 from __future__ import annotations
@@ -17,56 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 from cases import ACTIVATIONS, half_fraction, rate, spec, task_of
+from coupling import STEPS, follow
 
 import lrft
-from lrft import _core, reference
+from lrft import reference
 
-STEPS, TOLERANCE, ROWS = 2_000, 1e-10, 3
-MOVED = 0.02  # relative; a path that stands still would agree with anything
-
-
-def lower_factor(M: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """M = L U with U orthonormal rows and L lower triangular, its diagonal nonnegative."""
-    q, r = np.linalg.qr(M.T)
-    signs = np.where(np.diag(r) < 0, -1.0, 1.0)
-    return r.T * signs, (q * signs).T
-
-
-def follow(task: lrft.Task, path: Any, inputs: np.ndarray, drive_spec: Any, rates: Any) -> None:
-    """Drive the reduced space along `path`, which yields (A, B) of rank n after each step."""
-    Q, s, noise = task.Q, task.R.shape[1], np.zeros(inputs.shape[1])
-    lane = sum(map(ord, str(task))) % 8  # some lane, the same every time
-    drive = None
-    first = None
-    worst = 0.0
-    for t, (A, B) in enumerate(path):
-        A, B = np.atleast_2d(A), B.reshape(task.k, -1)
-        n, size = len(A), np.abs(A).max()
-        P = A @ Q
-        rest = A - P @ Q.T
-        L, U = lower_factor(rest)
-        if drive is None:
-            first = A
-            drive = _core.Drive(drive_spec, np.concatenate([P, L], axis=None), B, lane)
-        rows = drive.rows()
-        found_P, found_L = rows[: n * s].reshape(n, s), rows[n * s :].reshape(n, n)
-        assert np.triu(found_L, 1).max(initial=0.0) == 0
-        worst = max(
-            worst,
-            np.abs(found_P - P).max() / size,
-            np.abs(found_L @ found_L.T - rest @ rest.T).max() / size**2,
-            np.abs(drive.own().reshape(B.shape) - B).max() / np.abs(B).max(),
-        )
-        if t == STEPS:
-            break
-        X = inputs[t]
-        X_S = X @ Q
-        outside = X - X_S @ Q.T
-        Z = outside @ U.T
-        T, _ = lower_factor(outside - Z @ U)
-        drive.step(X_S, Z, T, noise, *rates)
-    assert worst < TOLERANCE
-    assert np.linalg.norm(A - first) > MOVED * np.linalg.norm(first)
+ROWS = 3
 
 
 def batches(task: lrft.Task, batch: int) -> np.ndarray:

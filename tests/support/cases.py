@@ -118,9 +118,44 @@ def final(run_spec: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def initial_student(
+    task: lrft.Task, student: Any, seed: int, replica: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return both parameters at step 0, from their streams, in plain NumPy.
+
+    u_hat (d,) and c_hat (k,); A (r, d) and B (k, r); or rows (m, d) and output weights (m,).
+    """
+    if isinstance(student, lrft.RankOne):
+        return initial_rank_one(task, student, seed, replica)
+
+    def normals(purpose: str, *shape: int) -> np.ndarray:
+        size = int(np.prod(shape))
+        return _core.normals(seed, replica, _core.purposes[purpose], 0, size).reshape(shape)
+
+    if isinstance(student, lrft.LoRA):
+        rows, std, own = student.a_init, student.a_std, student.b_init
+        shape, own_shape = (student.rank, task.d), (task.k, student.rank)
+        named = {"zero": np.zeros(own_shape), "gaussian": normals("init_c", *own_shape) / task.k**0.5}
+    else:
+        rows, std, own = student.init, student.std, student.lam_init
+        shape = (student.neurons(task), task.d)
+        named = {"base": task.lam, "ones": np.ones(shape[0])}
+        named["gaussian"] = normals("init_c", shape[0])
+        named["signs"] = np.where(named["gaussian"] < 0, -1.0, 1.0)
+    starts = {
+        "gaussian": normals("init_u", *shape) * (task.d**-0.5 if std is None else std),
+        "zero": np.zeros(shape),
+        "base": task.W,
+    }
+    rows = starts[rows] if isinstance(rows, str) else rows
+    if isinstance(own, str):
+        own = named[own]
+    return rows, np.broadcast_to(own, (shape[0],)) if np.ndim(own) == 0 else own
+
+
+def initial_rank_one(
     task: lrft.Task, student: lrft.RankOne, seed: int, replica: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return u_hat (d,) and c_hat (k,) at step 0, from their streams, in plain NumPy."""
+    """Return u_hat (d,) and c_hat (k,) at step 0."""
     if isinstance(student.u_init, str):
         u0 = _core.normals(seed, replica, _core.purposes["init_u"], 0, task.d)
         if student.orthogonal:
@@ -146,19 +181,43 @@ def rate_function(lr: Any) -> Any:
 def twin(
     task: lrft.Task, training: lrft.Training, *, seed: int, replica: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield the reference path (u_hat, c_hat) on the normals that the ambient space draws."""
+    """Yield the reference path of both parameters on the normals that the ambient space draws."""
     student, b = training.student, training.batch
     u0, c0 = initial_student(task, student, seed, replica)
     steps = range(training.steps)
     noise = None
     if task.noise > 0:  # sample b of step t has slot b of the noise stream, its first normal
         purpose = _core.purposes["noise"]
-        noise = (task.noise * _core.normals(seed, replica, purpose, t, 2 * b)[::2] for t in steps)
-    return reference.rank_one_path(
-        task.W, task.lam, task.c, task.u, task.xi, task.activation, u0, c0,
-        (lrft.normals(seed, replica, t, (b, task.d)) for t in steps),
-        lr=rate_function(training.lr),
-        lr_c=None if student.lr_c is None else rate_function(student.lr_c),
-        train_c=student.train_c, orthogonal=student.orthogonal,
-        neuron_scale=task.neuron_scale, output_scale=task.output_scale, noise_values=noise,
+        noise = (
+            task.noise * _core.normals(seed, replica, purpose, t, 2 * b)[::2] for t in steps
+        )
+    inputs = (lrft.normals(seed, replica, t, (b, task.d)) for t in steps)
+    return reference_path(task, training, (u0, c0), inputs, noise)
+
+
+def reference_path(
+    task: lrft.Task, training: lrft.Training, start: Any, inputs: Any, noise: Any = None
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield the reference path of the training's student on given inputs."""
+    student = training.student
+    lr = rate_function(training.lr)
+    common = {
+        "linearized": student.linearized, "neuron_scale": task.neuron_scale,
+        "output_scale": task.output_scale, "noise_values": noise,
+    }  # fmt: skip
+    parts = (task.W, task.lam, task.c, task.u, task.xi, task.activation, *start, inputs)
+    if isinstance(student, lrft.RankOne):
+        return reference.rank_one_path(
+            *parts, lr=lr, lr_c=None if student.lr_c is None else rate_function(student.lr_c),
+            train_c=student.train_c, orthogonal=student.orthogonal, **common,
+        )  # fmt: skip
+    if isinstance(student, lrft.LoRA):
+        lr_b = lr if student.lr_b is None else rate_function(student.lr_b)
+        return reference.lora_path(
+            *parts, lr=lr if student.train_a else 0.0, lr_b=lr_b if student.train_b else 0.0,
+            scale=student.scale, **common,
+        )  # fmt: skip
+    return reference.full_network_path(
+        *parts, lr=lr, lr_lam=None if student.lr_lam is None else rate_function(student.lr_lam),
+        train_lam=student.train_lam, **common,
     )  # fmt: skip

@@ -30,19 +30,25 @@ struct TaskData {
   std::vector<double> pinv;      // (features_rank, k)  coordinates in span(W) are pinv W x
 };
 
-enum class InitC { quantized, sphere, given };
+enum class InitC { quantized, sphere, given, signs, gaussian };
 enum class InitU { uniform, favourable, given };
 
-// A perturbation of rank n: neurons w_i + scale sum_j B_ij A_j, rows A (n, d).
+// Either a perturbation of rank n: neurons w_i + scale sum_j B_ij A_j, rows A (n, d);
 // rank-one: n = 1, A = the unit vector u-hat, B = the unit vector c-hat, scale = xi.
+// Or, with `full`, a network of its own: n neurons, the rows, and n output weights.
+// "Own" are the parameters that are not rows: B (k, n), or the output weights (n).
 struct StudentSpec {
   int rows = 1;
+  bool full = false;
   bool spherical = true;
-  bool train_own = false;        // move B as well
+  bool train_own = false;        // move B or the output weights as well
   bool project = true;           // Pi: rows move orthogonally to span(W)
   InitC init_own = InitC::quantized;
   InitU init_rows = InitU::uniform;
-  std::vector<double> own;       // (k, n) when given
+  double scale = 1;              // of the perturbation
+  double rows_std = 1;           // of rows that start normal
+  double own_std = 1;            // of own parameters that start normal
+  std::vector<double> own;       // when given
   std::vector<double> rows_S;    // (n, s) when given: coordinates in S ...
   std::vector<double> rows_rest; // (n, n) ... and lower-triangular rest; reduced space
   const double* rows_x = nullptr;  // (n, d) when given; ambient space
@@ -77,14 +83,14 @@ struct Chain {
   std::uint32_t replica = 0;
   Status status = Status::waiting;
   std::int64_t step = 0;                 // updates done
-  std::vector<double> overlap_u, overlap_c, loss;  // at records reached
+  std::vector<double> overlap_u, overlap_c, loss;  // at records reached; overlaps may be several
   std::vector<std::int64_t> hits;        // per threshold, -1 never
   std::vector<std::int64_t> loss_hits;   // per loss threshold
   double last_overlap = 0;
   // State of the student: at step `state_step`, from which replay starts.
   std::int64_t state_step = 0;
   std::vector<double> rows;              // reduced: P (n,s) then L (n,n); ambient: A (n,d)
-  std::vector<double> own;               // (k, n)
+  std::vector<double> own;               // (k, n), or (n) of a full network
 };
 
 struct RunSpec {

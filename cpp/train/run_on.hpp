@@ -1,0 +1,110 @@
+// A run: chains in a queue, one group of lanes a thread.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <exception>
+#include <mutex>
+#include <thread>
+
+#include "lrft/run.hpp"
+#include "space/matrix.hpp"
+#include "train/group.hpp"
+
+namespace lrft {
+
+using Clock = std::chrono::steady_clock;
+
+template <class Space, class Student>
+class RunOn final : public Run {
+ public:
+  explicit RunOn(const RunSpec& spec)
+      : spec_(spec), shape_(shape_of(spec)), population_(spec.activation), chains_(spec.chains) {
+    fix_cache_sizes();
+    const auto next = [this]() -> Chain* {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      while (queue_ < chains_.size()) {
+        Chain& chain = chains_[queue_++];
+        if (chain.status == Status::waiting || chain.status == Status::running) return &chain;
+      }
+      return nullptr;
+    };
+    // More groups than there is work for would only cost memory.
+    const int width = Group<Space, Student>::width;
+    const int useful = (static_cast<int>(chains_.size()) + width - 1) / width;
+    for (int i = 0; i < std::max(1, std::min(spec.threads, useful)); ++i)
+      groups_.push_back(std::make_unique<Group<Space, Student>>(spec_, shape_, population_, next));
+  }
+
+  bool advance(double seconds, const std::function<bool()>& interrupted) override {
+    const auto deadline = Clock::now() + std::chrono::duration<double>(seconds);
+    std::atomic<bool> cancel{false};
+    std::atomic<int> working{static_cast<int>(groups_.size())}, unfinished{0};
+    std::exception_ptr failure;
+    std::mutex failure_mutex;
+#pragma omp parallel for schedule(static, 1) num_threads(static_cast<int>(groups_.size()))
+    for (std::size_t i = 0; i < groups_.size(); ++i) {
+      Poll poll(i == 0 ? &interrupted : nullptr, cancel);
+      try {
+        const auto cancelled = [&poll] { return poll(); };
+        const auto stop = [&] { return poll() || Clock::now() >= deadline; };
+        if (groups_[i]->work(stop, cancelled)) ++unfinished;
+      } catch (...) {
+        const std::lock_guard<std::mutex> lock(failure_mutex);
+        failure = std::current_exception();
+        cancel = true;
+      }
+      --working;
+      // The calling thread keeps asking while others are still at it.
+      while (i == 0 && working > 0 && !poll())
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    if (failure) std::rethrow_exception(failure);
+    return !cancel && unfinished == 0;
+  }
+
+  const std::vector<Chain>& chains() const override { return chains_; }
+  std::int64_t steps_done() const override {
+    std::int64_t sum = 0;
+    for (const auto& group : groups_) sum += group->steps_done();
+    return sum;
+  }
+  void save() override {
+    for (auto& group : groups_) group->save();
+  }
+
+ private:
+  // Asks `interrupted` now and then, on the one thread that may; sets `cancel`.
+  class Poll {
+   public:
+    Poll(const std::function<bool()>* interrupted, std::atomic<bool>& cancel)
+        : interrupted_(interrupted), cancel_(cancel), next_(Clock::now() + interval) {}
+    bool operator()() {
+      if (interrupted_ != nullptr && Clock::now() >= next_) {
+        if ((*interrupted_)()) cancel_ = true;
+        next_ = Clock::now() + interval;
+      }
+      return cancel_.load(std::memory_order_relaxed);
+    }
+
+   private:
+    static constexpr auto interval = std::chrono::milliseconds(50);
+    const std::function<bool()>* interrupted_;
+    std::atomic<bool>& cancel_;
+    Clock::time_point next_;
+  };
+
+  const RunSpec spec_;
+  const Shape shape_;
+  const Population population_;
+  std::vector<Chain> chains_;
+  std::mutex mutex_;
+  std::size_t queue_ = 0;
+  std::vector<std::unique_ptr<Group<Space, Student>>> groups_;
+};
+
+// The members of the family are compiled one file a student.
+std::unique_ptr<Run> run_low_rank(const RunSpec& spec);
+std::unique_ptr<Run> run_full(const RunSpec& spec);
+
+}  // namespace lrft
