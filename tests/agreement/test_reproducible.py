@@ -178,11 +178,13 @@ import numpy as np
 import lrft
 
 out = {}
-for activation in ("relu", "tanh", "gelu", "he3"):
+# The rate of he3 is small: at ten times this the paths are chaotic, and a start moved by 1e-12
+# ends 0.1 away on one instruction set too.
+for activation, lr in (("relu", 0.002), ("tanh", 0.002), ("gelu", 0.002), ("he3", 0.0002)):
     for engine in ("reduced", "ambient"):
         task = lrft.Task.sample(d=60, k=5, xi=1.5, activation=activation, seed=3)
         training = lrft.Training(
-            student=lrft.RankOne(train_c=True, orthogonal=False), lr=0.002, steps=500, record=501
+            student=lrft.RankOne(train_c=True, orthogonal=False), lr=lr, steps=500, record=501
         )
         ds = lrft.simulate(task, training, replicas=3, seed=1, engine=engine)
         for name in ("overlap_u", "overlap_c", "loss"):

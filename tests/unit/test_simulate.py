@@ -224,6 +224,8 @@ def test_engine_of_a_list():
     training = lrft.Training(lr=0.01, steps=5)
     assert lrft.simulate([large, small], training, replicas=1).attrs["engine"] == "ambient"
     assert lrft.simulate([large, large], training, replicas=1).attrs["engine"] == "reduced"
+    with pytest.raises(ValueError, match=r"engine='ambient' needs d < 2\^31"):
+        lrft.simulate([small, large.replace(d=2**31)], training)
 
 
 def test_dimension_may_be_any_number():
