@@ -47,7 +47,6 @@ TaskData read_task(const py::handle& d, std::vector<py::object>& alive) {
   t.noise = get<double>(d, "noise");
   t.W = pointer(d, "W", alive);
   t.u = pointer(d, "u", alive);
-  t.pinv = numbers(d, "pinv");
   return t;
 }
 

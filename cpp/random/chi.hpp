@@ -26,7 +26,7 @@ class ChiSampler {
       : delta_(fma(dof, 0.5, -1.0 / 3.0)),
         c_(1.0 / sqrt(delta_ * 9.0)),
         scale_(sqrt(delta_ * 2.0)),
-        single_(dof < 1.5),
+        single_(dof == 1.0),
         known_(dof == dof) {}
 
   // Where a variate is still wanted: everywhere but where dof is not a number.

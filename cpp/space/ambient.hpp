@@ -28,8 +28,9 @@
 #include "random/fill.hpp"
 #include "simd/aligned.hpp"
 #include "simd/layout.hpp"
-#include "space/shape.hpp"
+#include "space/basis.hpp"
 #include "space/matrix.hpp"
+#include "space/shape.hpp"
 
 namespace lrft {
 
@@ -65,6 +66,11 @@ class AmbientSpace {
   // ---- one replica in and out ----------------------------------------------------
   void set_task(int, const TaskData& task, std::uint32_t replica) {
     task_ = &task;
+    if (shape_.project) {
+      const int rho = shape_.features_rank;
+      pinv_ = Eigen::Map<const Matrix>(pseudo_inverse(task.R, shape_.k, shape_.s, rho).data(), rho,
+                                       shape_.k);
+    }
     replica_ = replica;
     d_ = static_cast<Index>(task.d);
     pairs_ = (static_cast<std::uint64_t>(d_) + 1) / 2;
@@ -154,7 +160,9 @@ class AmbientSpace {
       double& square = gram_now_(j, j);
       health_ += square;
       if (unit) {
-        factor /= std::sqrt(square);
+        // A block of one step has no gram_, so `square` is not the length there; the
+        // block's end normalises the rows themselves.
+        if (steps_ > 1) factor /= std::sqrt(square);
         square = 1;
       }
     }
@@ -247,8 +255,7 @@ class AmbientSpace {
     gram_.triangularView<Eigen::StrictlyUpper>() = gram_.transpose();
     teacher_moved_ = Y_.middleRows(k, r);
     if (shape_.project && shape_.features_rank > 0) {
-      const Eigen::Map<const Matrix> pinv(task_->pinv.data(), shape_.features_rank, k);
-      F_.noalias() = pinv * Y_.topRows(k);
+      F_.noalias() = pinv_ * Y_.topRows(k);
       const Eigen::Map<const Matrix> a(task_->a.data(), r, shape_.s);
       teacher_moved_.noalias() -= a.leftCols(shape_.features_rank) * F_;
       if (steps_ > 1) gram_.noalias() -= F_.transpose() * F_;
@@ -278,9 +285,8 @@ class AmbientSpace {
     Matrix along;  // what Pi takes back: Gamma F^T pinv, (n, k)
     const bool project = shape_.project && shape_.features_rank > 0;
     if (project) {
-      const Eigen::Map<const Matrix> pinv(task_->pinv.data(), shape_.features_rank, shape_.k);
       const Matrix in_features = gamma * F_.transpose();
-      along.noalias() = in_features * pinv;
+      along.noalias() = in_features * pinv_;
     }
     for (Index begin = 0; begin < d_; begin += tile_depth) {
       const Index depth = std::min(tile_depth, d_ - begin);
@@ -297,7 +303,10 @@ class AmbientSpace {
     form(A_);
     position_ = 0;
     if (unit)
-      for (Index j = 0; j < A_.rows(); ++j) A_.row(j) /= A_.row(j).norm();
+      for (Index j = 0; j < A_.rows(); ++j) {
+        health_ = A_.row(j).norm();
+        A_.row(j) /= health_;
+      }
     refresh();
   }
   // The inner products of A with everything, afresh.
@@ -317,10 +326,9 @@ class AmbientSpace {
   }
   // A <- A Pi, twice for orthogonality to rounding.
   void project_out(const TaskData& task, Matrix& A) const {
-    const Eigen::Map<const Matrix> pinv(task.pinv.data(), shape_.features_rank, shape_.k);
     const auto W = columns(task.W, shape_.k, 0, A.cols(), A.cols());
     for (int pass = 0; pass < 2; ++pass) {
-      const Matrix along = A * W.transpose() * pinv.transpose() * pinv;
+      const Matrix along = A * W.transpose() * pinv_.transpose() * pinv_;
       A.noalias() -= along * W;
     }
   }
@@ -344,6 +352,7 @@ class AmbientSpace {
   Matrix A_;                  // (n, d)  rows at the block's start
   Matrix X_;                  // (d or tile, N)
   Matrix Y_;                  // (k + r + n, N)
+  Matrix pinv_;               // (features_rank, k)  coordinates in span(W) are pinv W x
   Matrix F_;                  // (features_rank, N)
   Matrix gram_;               // (N, N)  of x~
   Matrix teacher_moved_;      // (r, N)  <u, x~>

@@ -31,13 +31,11 @@ def smallest_reduced_dimension(task: Task, training: Training) -> int:
 
 def task_spec(task: Task, ambient: bool) -> dict[str, Any]:
     """Describe a task; with `ambient`, with its arrays in R^d."""
-    rho = task.features_rank
-    pinv = np.linalg.pinv(task.R[:, :rho]) if ambient and rho else np.empty((0, task.k))
     return {
         "d": float(task.d),
         "k": task.k,
         "s": task.R.shape[1],
-        "features_rank": rho,
+        "features_rank": task.features_rank,
         "rank": task.rank,
         "R": task.R,
         "a": task.a,
@@ -49,7 +47,6 @@ def task_spec(task: Task, ambient: bool) -> dict[str, Any]:
         "noise": task.noise,
         "W": task.W if ambient else None,
         "u": np.atleast_2d(task.u) if ambient else None,
-        "pinv": np.ascontiguousarray(pinv),
     }
 
 

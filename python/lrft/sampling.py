@@ -136,32 +136,10 @@ def combine(coordinates: Floats, basis: Floats) -> Floats:
 def span_basis(W: Floats, u: Floats) -> tuple[Floats, Floats, Floats, int]:
     """Find the coordinates of given weights: R (k, s), a (r, s), basis rows (s, d) and ρ.
 
-    Singular values of W below max(k, d)·2^-52 times the largest count as zero; so does a part
-    of u orthogonal to W shorter than 1e-12 times its longest row. Rows orthonormal within
-    1e-14 are their own basis, so that R is the identity and a step costs less; coordinates of u
-    in span(W) below 1e-15 are rounding and become zero.
+    By QR with pivoting. A direction of W below max(k, d)·2^-52 times its longest row counts as
+    zero; so does a part of u orthogonal to W shorter than 1e-12 times its longest row. Rows
+    orthonormal within 1e-14 are their own basis, so that R is the identity and a step costs less.
+    ValueError where inner products of rows overflow.
     """
-    if len(W) <= W.shape[1] and np.abs(W @ W.T - np.eye(len(W))).max() <= 1e-14:
-        left, values, right = np.eye(len(W)), np.ones(len(W)), W
-    else:
-        left, values, right = np.linalg.svd(W, full_matrices=False)
-    if not np.isfinite(values).all():
-        raise ValueError("W must have finite singular values, got entries too large for that")
-    rho = int(np.sum(values > max(W.shape) * np.finfo(np.float64).eps * values[0]))
-    basis = right[:rho]
-    inside = np.zeros((len(u), rho))
-    rest = u.copy()
-    for _ in range(2):
-        part = rest @ basis.T
-        rest -= part @ basis
-        inside += part
-    _, sizes, outside = np.linalg.svd(rest, full_matrices=False)
-    longest = np.sqrt(np.einsum("ij,ij->i", u, u).max())
-    inside[np.abs(inside) <= 1e-15 * longest] = 0.0
-    outside = outside[sizes > 1e-12 * longest]
-    R = np.zeros((len(W), rho + len(outside)))
-    R[:, :rho] = left[:, :rho] * values[:rho]
-    a = np.concatenate([inside, rest @ outside.T], axis=1)
-    if not np.isfinite(a).all():
-        raise ValueError("u must have finite inner products, got entries too large for that")
-    return R, a, np.concatenate([basis, outside]), rho
+    R, a, basis, rho = _core.span_basis(W, u)
+    return R, a, basis, rho

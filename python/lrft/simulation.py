@@ -483,6 +483,8 @@ def _check_batch(tasks: list[Task], batch: int, engine: str, threads: int) -> No
         8 * numbers * threads,
         "use a smaller batch",
     )
+    if numbers >= 2**31:
+        raise ValueError(f"batch = {batch} needs {numbers} numbers a step, and 2^31 is the limit")
     counters = batch * ((width if engine == "reduced" else task.d) + 1) // 2
     if counters >= 2**32:
         raise ValueError(

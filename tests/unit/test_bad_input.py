@@ -38,7 +38,7 @@ GIVEN = [
     ({"W": None}, TypeError, "W must be an array"),
     ({"W": np.ma.masked_equal(np.eye(3, 5), 1.0)}, TypeError, "W must be a plain array"),
     ({"W": np.full((3, 5), 2**62 + 1)}, ValueError, "W has entries of dtype int64"),
-    ({"W": np.full((3, 5), 1e308)}, ValueError, "W must have finite singular values"),
+    ({"W": np.full((3, 5), 1e308)}, ValueError, "W must have finite inner products"),
     ({"lam": np.ones(4)}, ValueError, r"lam must have shape \(3,\), got \(4,\)"),
     ({"lam": np.ones((3, 1))}, ValueError, "lam must have shape"),
     ({"lam": 1.0}, ValueError, "lam must have shape"),

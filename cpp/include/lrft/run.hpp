@@ -27,7 +27,6 @@ struct TaskData {
   // Ambient space only; owned by the caller for the life of the run.
   const double* W = nullptr;     // (k, d)
   const double* u = nullptr;     // (r, d)
-  std::vector<double> pinv;      // (features_rank, k)  coordinates in span(W) are pinv W x
 };
 
 enum class InitC { quantized, sphere, given, signs, gaussian };

@@ -1,0 +1,35 @@
+// Coordinates of given weights.
+#include "space/basis.hpp"
+
+#include "bind.hpp"
+
+namespace lrft::bindings {
+namespace {
+
+Array matrix(const std::vector<double>& values, py::ssize_t rows, py::ssize_t columns) {
+  return Array({rows, columns}, values.data());
+}
+
+py::tuple basis_of(const Array& W, const Array& u) {
+  if (W.ndim() != 2 || u.ndim() != 2 || W.shape(1) != u.shape(1))
+    throw py::value_error("W (k, d) and u (r, d) must be matrices with equally long rows");
+  const int k = static_cast<int>(W.shape(0)), r = static_cast<int>(u.shape(0));
+  const double* w = W.data();
+  const double* v = u.data();
+  Basis b;
+  {
+    const py::gil_scoped_release release;
+    b = span_basis(w, k, v, r, W.shape(1));
+  }
+  return py::make_tuple(matrix(b.R, k, b.s), matrix(b.a, r, b.s), matrix(b.Q, b.s, W.shape(1)),
+                        b.features_rank);
+}
+
+}  // namespace
+
+void bind_basis(py::module_& m) {
+  m.def("span_basis", &basis_of, py::arg("W").noconvert(), py::arg("u").noconvert(),
+        "(R, a, Q, rank of W): W = R Q and u = a Q with orthonormal rows Q.");
+}
+
+}  // namespace lrft::bindings

@@ -1,0 +1,76 @@
+#include "space/basis.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <stdexcept>
+
+#include <Eigen/QR>
+
+#include "space/matrix.hpp"
+
+namespace lrft {
+namespace {
+
+using Columns = Eigen::MatrixXd;  // column-major: a direction of R^d is a column
+
+// Orthonormal columns that span those of X whose part outside the others exceeds `least`.
+Columns orthonormal(const Columns& X, double least) {
+  const Eigen::ColPivHouseholderQR<Columns> qr(X);
+  const Index full = std::min(X.rows(), X.cols());
+  Index rank = 0;
+  while (rank < full && std::abs(qr.matrixQR()(rank, rank)) > least) ++rank;
+  return qr.householderQ() * Columns::Identity(X.rows(), rank);
+}
+
+double longest_column(const Columns& X) { return X.colwise().norm().maxCoeff(); }
+
+std::vector<double> rows_of(const Matrix& X) { return {X.data(), X.data() + X.size()}; }
+
+}  // namespace
+
+Basis span_basis(const double* W, int k, const double* u, int r, std::int64_t d) {
+  fix_cache_sizes();
+  const Columns w = Eigen::Map<const Matrix>(W, k, d).transpose();
+  Columns rest = Eigen::Map<const Matrix>(u, r, d).transpose();
+  Columns inner = w.transpose() * w;
+  if (!inner.allFinite())
+    throw std::invalid_argument("W must have finite inner products, got entries too large for that");
+  if (!std::isfinite(rest.squaredNorm()))
+    throw std::invalid_argument("u must have finite inner products, got entries too large for that");
+  inner.diagonal().array() -= 1;
+  const bool own_basis = k <= d && inner.cwiseAbs().maxCoeff() <= 1e-14;
+  const double tiny = static_cast<double>(std::max<std::int64_t>(k, d)) *
+                      std::numeric_limits<double>::epsilon() * longest_column(w);
+  const Columns features = own_basis ? w : orthonormal(w, tiny);
+  const Index rho = features.cols();
+
+  const double longest = longest_column(rest);
+  Columns inside = Columns::Zero(rho, r);
+  for (int pass = 0; pass < 2; ++pass) {
+    const Columns part = features.transpose() * rest;
+    rest -= features * part;
+    inside += part;
+  }
+  const Columns outside = orthonormal(rest, 1e-12 * longest);
+  const Index s = rho + outside.cols();
+
+  Matrix R = Matrix::Zero(k, s), a(r, s), Q(s, d);
+  R.leftCols(rho) = own_basis ? Columns::Identity(k, k) : Columns(w.transpose() * features);
+  // What rounding leaves of an orthogonal u inside span(W) is nothing.
+  a.leftCols(rho) = (inside.array().abs() <= 1e-15 * longest).select(0.0, inside).transpose();
+  a.rightCols(s - rho) = rest.transpose() * outside;
+  Q.topRows(rho) = features.transpose();
+  Q.bottomRows(s - rho) = outside.transpose();
+  return {static_cast<int>(rho), static_cast<int>(s), rows_of(R), rows_of(a), rows_of(Q)};
+}
+
+std::vector<double> pseudo_inverse(const std::vector<double>& R, int k, int s, int rho) {
+  if (rho == 0) return {};
+  fix_cache_sizes();
+  const Columns left = Eigen::Map<const Matrix>(R.data(), k, s).leftCols(rho);
+  const Eigen::ColPivHouseholderQR<Columns> qr(left);
+  return rows_of(qr.solve(Columns::Identity(k, k)));
+}
+
+}  // namespace lrft

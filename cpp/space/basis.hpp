@@ -1,0 +1,30 @@
+// An orthonormal basis of span(rows of W, rows of u), and W and u in it.
+//
+// Worked out here, serially, rather than by a threaded library, whose bits depend on
+// how many threads it finds.  Cost: 4 d k^2 operations and two copies of W.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+namespace lrft {
+
+struct Basis {
+  int features_rank = 0;  // the first coordinates span the rows of W
+  int s = 0;
+  std::vector<double> R;  // (k, s)  W = R Q
+  std::vector<double> a;  // (r, s)  u = a Q
+  std::vector<double> Q;  // (s, d)  orthonormal rows
+};
+
+// W (k, d) and u (r, d), row-major and finite.  A direction of W counts as zero below
+// max(k, d) 2^-52 of the longest, a part of u outside W below 1e-12 of u's longest row.
+// Rows of W that are orthonormal within 1e-14 are the basis themselves: R is the identity.
+// Throws std::invalid_argument where inner products of rows overflow.
+Basis span_basis(const double* W, int k, const double* u, int r, std::int64_t d);
+
+// The pseudo-inverse (rho, k), row-major, of the first rho columns of R (k, s), which
+// must be independent.
+std::vector<double> pseudo_inverse(const std::vector<double>& R, int k, int s, int rho);
+
+}  // namespace lrft
