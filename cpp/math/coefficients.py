@@ -34,7 +34,7 @@ def alternation(error: Function, count: int, grid: int) -> tuple[list[mpf], mpf]
 def polynomial(
     f: Function, weight: Function, degree: int, low: mpf, high: mpf
 ) -> tuple[list[mpf], mpf]:
-    """The P of this degree with the smallest max |P - f| weight on [low, high]."""
+    """Return the P of this degree with the smallest max |P - f| weight on [low, high]."""
     count = degree + 2
 
     def x_of(t: mpf) -> mpf:
@@ -99,12 +99,14 @@ def rational(f: Function, n: int, m: int, x_of: Function) -> tuple[list[mpf], li
 
 
 def show(name: str, coefficients: list[mpf], error: mpf) -> None:
+    """Print coefficients as they stand in the headers."""
     print(f"{name}: error {mpmath.nstr(error, 2)}")
     for c in coefficients:
         print(f"    {float(c)!r},")
 
 
 def exponential() -> None:
+    """Fit (e^r - 1 - r) / r^2 for exp.hpp."""
     half = mpmath.log(2) / 2 * mpf("1.0001")
 
     def q(r: mpf) -> mpf:  # (e^r - 1 - r) / r^2
@@ -115,6 +117,7 @@ def exponential() -> None:
 
 
 def logarithm() -> None:
+    """Fit the remainder of 2 atanh s for log1p.hpp."""
     edge = mpf("1.001") * (3 - 2 * mpmath.sqrt(2)) ** 2
 
     def r(z: mpf) -> mpf:  # (2 atanh s - 2 s) / s^3, s = sqrt z
@@ -128,6 +131,8 @@ def logarithm() -> None:
 
 
 def logarithm_minus_cubic() -> None:
+    """Fit the series of log(1 + w) from w^4 on for log1p.hpp."""
+
     def c(w: mpf) -> mpf:
         if abs(w) < mpf("1e-6"):
             return sum((-1) ** (k - 1) * w ** (k - 4) / mpf(k) for k in range(4, 16))
@@ -138,6 +143,8 @@ def logarithm_minus_cubic() -> None:
 
 
 def error_function() -> None:
+    """Fit erf(z / sqrt 2) / z for erf.hpp."""
+
     def c(y: mpf) -> mpf:  # erf(z / sqrt 2) / z, z = sqrt y
         if y == 0:
             return mpmath.sqrt(2 / mpmath.pi)
@@ -148,6 +155,8 @@ def error_function() -> None:
 
 
 def gaussian_tail() -> None:
+    """Fit the scaled tail of the normal law for gaussian.hpp."""
+
     def ratio(a: mpf) -> mpf:
         return mpmath.exp(a * a / 2) * mpmath.erfc(a / mpmath.sqrt(2)) / 2
 

@@ -84,7 +84,9 @@ def student_spec(task: Task, student: Student, ambient: bool) -> dict[str, Any]:
     }
     if isinstance(student, RankOne):
         return spec | _rank_one(task, student, ambient)
-    return spec | (_lora if isinstance(student, LoRA) else _full)(task, student, ambient)  # type: ignore[operator]
+    if isinstance(student, LoRA):
+        return spec | _lora(task, student, ambient)
+    return spec | _full(task, student, ambient)
 
 
 def _rank_one(task: Task, student: RankOne, ambient: bool) -> dict[str, Any]:
@@ -162,7 +164,7 @@ def _given_rows(task: Task, rows: Floats, ambient: bool) -> dict[str, Any]:
         return {"rows_x": np.ascontiguousarray(rows)}
     Q = task.Q
     inside = rows @ Q
-    factor = np.linalg.qr((rows - inside @ Q.T).T, mode="r").T
+    factor = np.linalg.qr((rows - inside @ Q.T).T)[1].T
     signs = np.where(np.diag(factor) < 0.0, -1.0, 1.0)
     return {"rows_S": inside, "rows_rest": np.ascontiguousarray(factor * signs)}
 

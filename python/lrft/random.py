@@ -10,9 +10,7 @@ from lrft import _checks, _core
 __all__ = ["normals"]
 
 
-def normals(
-    seed: int, replica: int, step: int, size: int | tuple[int, int]
-) -> NDArray[np.float64]:
+def normals(seed: int, replica: int, step: int, size: int | tuple[int, int]) -> NDArray[np.float64]:
     """Return the inputs x that the ambient space draws at a step.
 
     Randomness is addressed, not consumed: any step of any replica can be asked for.

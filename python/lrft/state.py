@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 import lrft
 from lrft import _core, weights
 from lrft.schedule import Schedule
-from lrft.students import RateOrAuto
 from lrft.training import Training
 
 if TYPE_CHECKING:
@@ -114,9 +113,7 @@ def _state_of(arrays: Arrays, text: dict[str, str]) -> dict[str, Any]:
         "seed": about["seed"],
         "engine": about["engine"],
         "seconds": about["seconds"],
-        "chains": [
-            chain | _under(arrays, f"chain{i}.") for i, chain in enumerate(about["chains"])
-        ],
+        "chains": [chain | _under(arrays, f"chain{i}.") for i, chain in enumerate(about["chains"])],
     }
 
 
@@ -135,7 +132,9 @@ def _rate_out(rate: float | Schedule) -> Any:
 def _rate_in(rate: Any) -> float | Schedule:
     from pydantic import TypeAdapter
 
-    found: float | Schedule = TypeAdapter(RateOrAuto).validate_python(rate)
+    if isinstance(rate, float):
+        return rate
+    found: Schedule = TypeAdapter(Schedule).validate_python(rate)
     return found
 
 

@@ -279,9 +279,7 @@ def _read_safetensors(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, st
         raise ValueError(str(error)) from None
 
 
-def write(
-    path: str | PathLike[str], arrays: dict[str, NDArray[Any]], text: dict[str, str]
-) -> None:
+def write(path: str | PathLike[str], arrays: dict[str, NDArray[Any]], text: dict[str, str]) -> None:
     """Write arrays and texts whole or not at all; ValueError naming the path and the reason."""
     path, suffix = _suffix(path)
     temporary = None

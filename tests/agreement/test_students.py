@@ -117,7 +117,9 @@ def check_path(task: lrft.Task, training: lrft.Training) -> None:
         assert np.abs(chain[name].reshape(expected.shape) - expected).max() < TOLERANCE * size
     shape = _engine.overlap_shape(task, student)
     for i, t in enumerate(training.record_steps):
-        for name, expected in zip(("overlap_u", "overlap_c"), overlaps(task, student, *path[t])):
+        for name, expected in zip(
+            ("overlap_u", "overlap_c"), overlaps(task, student, *path[t]), strict=False
+        ):
             found = chain[name].reshape(-1, *shape)[i]
             # a cosine forgets the length, and so does its error
             np.testing.assert_allclose(found, expected.reshape(shape), rtol=0, atol=1e-9)

@@ -134,7 +134,10 @@ def initial_student(
     if isinstance(student, lrft.LoRA):
         rows, std, own = student.a_init, student.a_std, student.b_init
         shape, own_shape = (student.rank, task.d), (task.k, student.rank)
-        named = {"zero": np.zeros(own_shape), "gaussian": normals("init_c", *own_shape) / task.k**0.5}
+        named = {
+            "zero": np.zeros(own_shape),
+            "gaussian": normals("init_c", *own_shape) / task.k**0.5,
+        }
     else:
         rows, std, own = student.init, student.std, student.lam_init
         shape = (student.neurons(task), task.d)
@@ -188,9 +191,7 @@ def twin(
     noise = None
     if task.noise > 0:  # sample b of step t has slot b of the noise stream, its first normal
         purpose = _core.purposes["noise"]
-        noise = (
-            task.noise * _core.normals(seed, replica, purpose, t, 2 * b)[::2] for t in steps
-        )
+        noise = (task.noise * _core.normals(seed, replica, purpose, t, 2 * b)[::2] for t in steps)
     inputs = (lrft.normals(seed, replica, t, (b, task.d)) for t in steps)
     return reference_path(task, training, (u0, c0), inputs, noise)
 

@@ -112,7 +112,8 @@ def test_smooth_activations_are_accurate_everywhere(kind: str) -> None:
     # mpmath cannot take erfc at 1e300; there the limits below are the test.
     z = points() if kind != "gelu" else points()[np.abs(points()) < 1e200]
     sigma, dsigma = make(kind).evaluate(z)
-    assert np.all(np.isfinite(sigma)) and np.all(np.isfinite(dsigma))
+    assert np.all(np.isfinite(sigma))
+    assert np.all(np.isfinite(dsigma))
     exact = [mpf(float(x)) for x in z]
     want = [value(x) for x in exact]
     off, where = error(sigma, want, want)
@@ -194,7 +195,8 @@ def test_limits(
     want = np.array([below, at_zero, at_zero, above])
     np.testing.assert_array_equal(sigma[:4], want[:, 0])
     np.testing.assert_array_equal(dsigma[:4], want[:, 1])
-    assert np.isnan(sigma[4]) and np.isnan(dsigma[4])
+    assert np.isnan(sigma[4])
+    assert np.isnan(dsigma[4])
     if kind != "quadratic":  # whose square overflows
         assert (sigma[5], sigma[6]) == (below[0], min(above[0], 1e300))
     if kind in ("erf", "tanh", "gelu", "silu"):

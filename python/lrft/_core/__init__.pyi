@@ -24,6 +24,7 @@ __all__: list[str] = [
     "normals",
     "philox",
     "purposes",
+    "span_basis",
 ]
 
 class Activation:
@@ -155,6 +156,13 @@ def philox(
 ) -> typing.Annotated[list[int], "FixedSize(4)"]:
     """
     Philox4x32-10 of one counter of four words.
+    """
+
+def span_basis(
+    W: numpy.typing.NDArray[numpy.float64], u: numpy.typing.NDArray[numpy.float64]
+) -> tuple:
+    """
+    (R, a, Q, rank of W): W = R Q and u = a Q with orthonormal rows Q.
     """
 
 __version__: str
