@@ -31,7 +31,8 @@
 namespace lrft {
 
 // Rows and batch are fixed when compiled where they are not 0: loops that run
-// once are most of the cost of the paper's own case, one row and one input a step.
+// once are most of the cost of the paper's own case, one row, always of unit length,
+// and one input a step.
 template <int Rows = 0, int Batch = 0>
 class ReducedSpace {
  public:
@@ -169,15 +170,15 @@ class ReducedSpace {
           L_[j * width() + n + i] = g;
         }
     }
-    if (n == 1 && unit)
+    if constexpr (Rows == 1) {
       normalise_row();
-    else {
-      triangular(width());
-      if (unit)
-        normalise();
-      else
-        sum_up();
+      return;
     }
+    triangular(width());
+    if (unit)
+      normalise();
+    else
+      sum_up();
   }
   // The same with the T (b, b) of `lane` given, whatever b; for tests.
   void move_given(const Scalar* G, const Scalar* scale, bool unit, int lane, const double* T) {

@@ -20,6 +20,7 @@ template <class Layout>
 class Full {
  public:
   using Scalar = typename Layout::Scalar;
+  static constexpr bool follows = false;  // no single overlap, no thresholds on it
 
   Full(const Shape& shape, const StudentSpec& spec, const Activation& activation)
       : shape_(shape),

@@ -27,6 +27,8 @@ template <class Layout, int Rows = 0, int Batch = 0>
 class LowRank {
  public:
   using Scalar = typename Layout::Scalar;
+  // May be LoRA, whose overlap is that of subspaces; the fastest type is rank-one only.
+  static constexpr bool follows = Rows == 0;
 
   LowRank(const Shape& shape, const StudentSpec& spec, const Activation& activation)
       : shape_(shape),

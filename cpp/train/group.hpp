@@ -36,8 +36,8 @@ class Group {
         random_(spec.seed),
         space_(shape, spec.seed),
         student_(shape, spec.student, make_activation(spec.activation)),
-        subspace_(shape),
-        noise_(static_cast<std::size_t>(shape.batch), Layout::constant(0)) {}
+        noise_(static_cast<std::size_t>(shape.batch), Layout::constant(0)),
+        subspace_(shape) {}
 
   // Works until `stop` says so, asked between steps, or `cancelled`, asked also inside
   // long ones; false when there is nothing left to do.
@@ -113,7 +113,7 @@ class Group {
       space_.set_cancelled(cancelled_);
     }
     if (fresh) {
-      overlap_ = overlap();
+      overlap_ = space_.overlap();
       chain.last_overlap = followed(lane);
       arrived(lane);
     } else {
@@ -184,7 +184,7 @@ class Group {
       for (int lane = 0; lane < width; ++lane) set_rates(lane);
     if (noisy_) draw_noise();
     error_ = student_.step(space_, noise_.data(), lr_, lr_own_);
-    overlap_ = overlap();
+    overlap_ = space_.overlap();
     for (int lane = 0; lane < width; ++lane) ++step_[lane];
     return true;
   }
@@ -213,14 +213,11 @@ class Group {
   }
 
   // ---- observing ------------------------------------------------------------------------
-  // What each step is judged by: <u-hat, u> of a rank-one student; of a full network, nothing.
-  Scalar overlap() const {
-    return spec_.student.spherical ? space_.overlap() : Layout::constant(0);
-  }
-  // The number whose size is compared with the thresholds: for LoRA the smallest
-  // singular value between the row spaces of A and u.
+  // The number whose size is compared with the thresholds: <u-hat, u>; for LoRA the
+  // smallest singular value between the row spaces of A and u; of a full network, 0.
   double followed(int lane) const {
-    if (!shape_.follow) return get(overlap_, lane);
+    if (spec_.student.spherical) return get(overlap_, lane);
+    if (spec_.student.full) return 0;
     const Chain& chain = *chain_[lane];
     return overlaps_u(shape_, task(chain), initial(chain), space_.statistics(lane, task(chain)),
                       {})
@@ -228,14 +225,16 @@ class Group {
   }
   // Has a lane crossed its next threshold, or stopped being finite?
   bool event() {
-    if (shape_.follow) {
-      // A little early, so that what decides is always the exact value.
-      if constexpr (width == 1)
-        return subspace_.above(space_, limit_[0] * (1 - 1e-7)) >= 0 || !(error_ * 0.0 == 0.0);
-      else
-        return any((subspace_.above(space_, load(limit_) * (1 - 1e-7)) >= broadcast(0.0)) |
-                   ~(error_ * 0.0 == broadcast(0.0)));
-    }
+    if constexpr (Student::follows)
+      if (shape_.follow) {
+        // A little early, so that what decides is always the exact value.
+        constexpr double early = 1 - 1e-7;
+        if constexpr (width == 1)
+          return subspace_.above(space_, early * limit_[0]) >= 0 || !(error_ * 0.0 == 0.0);
+        else
+          return any((subspace_.above(space_, early * load(limit_)) >= broadcast(0.0)) |
+                     ~(error_ * 0.0 == broadcast(0.0)));
+      }
     if constexpr (width == 1)
       return !(std::abs(overlap_) < limit_[0]) || !(error_ * 0.0 == 0.0);
     else
@@ -275,6 +274,10 @@ class Group {
     const Chain& chain = *chain_[lane];
     const TrainingData& plan = training(chain);
     limit_[lane] = plan.stop_at;
+    if (spec_.student.full) {
+      limit_[lane] = std::numeric_limits<double>::infinity();
+      return;
+    }
     for (std::size_t i = 0; i < plan.thresholds.size(); ++i)
       if (chain.hits[i] < 0) {
         limit_[lane] = std::min(limit_[lane], plan.thresholds[i]);
@@ -300,11 +303,10 @@ class Group {
   Philox random_;
   Space space_;
   Student student_;
-  Subspace<Layout> subspace_;
   Chain* chain_[width] = {};
   bool used_[width] = {};
-  std::uint64_t step_[lanes] = {};
-  double limit_[lanes] = {};     // the |overlap| at which something happens
+  alignas(64) std::uint64_t step_[lanes] = {};
+  alignas(64) double limit_[lanes] = {};     // the |overlap| at which something happens
   Scalar lr_ = Layout::constant(0), lr_own_ = Layout::constant(0);
   Scalar overlap_ = Layout::constant(0), error_ = Layout::constant(0);
   std::vector<Scalar> noise_;
@@ -312,6 +314,7 @@ class Group {
   std::vector<double> block_own_;  // ambient: own parameters at the block's start
   std::function<bool()> cancelled_;
   std::int64_t steps_done_ = 0;
+  Subspace<Layout> subspace_;
 };
 
 }  // namespace lrft

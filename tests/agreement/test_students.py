@@ -151,3 +151,162 @@ def test_ambient_path_of_every_activation(name, activation):
 @pytest.mark.parametrize("name", [name for name in CASES if "wide" not in name])
 def test_coupling(name):
     check_coupling(*case(name))
+
+
+# ---- what simulate makes of them ----------------------------------------------------------------
+
+
+ENGINES = ("reduced", "ambient")
+
+
+def identical(first: Any, second: Any, tolerance: float = 1e-10) -> None:
+    np.testing.assert_allclose(first, second, rtol=0, atol=tolerance)
+
+
+@pytest.mark.parametrize(("engine", "batch"), [("ambient", 1), ("ambient", 6), ("reduced", 6)])
+@pytest.mark.parametrize("activation", ["relu", "tanh", "he3"])
+def test_full_fine_tuning_is_lora_with_frozen_identity(engine, activation, batch):
+    """Batches of at least k in the reduced space: all directions outside S are there at once.
+
+    Fewer leave L nearly singular for a while, and its entries, though not L L^T, ill-conditioned.
+    """
+    task = task_of(activation)
+    k = task.k
+    slow = 0.2 if activation == "he3" else 1.0  # wide students are less stable
+    students = [
+        lrft.FullNetwork(),
+        lrft.LoRA(rank=k, alpha=k, a_init="zero", b_init=np.eye(k), train_b=False),
+    ]
+    losses, rows = [], []
+    for student in students:
+        training = lrft.Training(
+            student=student, lr=slow * rate(activation, task.d), steps=STEPS, record=9, batch=batch
+        )
+        described = spec([task], training, range(3), seed=5, ambient=engine == "ambient")
+        chains = final(described)
+        losses.append([chain["loss"] for chain in chains])
+        rows.append(np.array([chain["rows"] for chain in chains]))
+    base = described["students"][0]
+    start = task.W if engine == "ambient" else np.concatenate(
+        [task.R, np.zeros((k, k))], axis=None
+    )  # fmt: skip
+    assert base["rows"] == k
+    identical(rows[0], rows[1] + np.ravel(start))
+    identical(losses[0], losses[1])
+    assert np.ptp(losses[0]) > MOVED
+
+
+@pytest.mark.parametrize("activation", ["relu", "tanh", "he3"])
+def test_zero_features_give_the_single_index_student(activation):
+    """W = 0, c-hat = c: f* = sigma(<u, x>), and the path of the plain student of sigma(<u, x>)."""
+    task = lrft.Task.sample(
+        d=24, k=4, features="zero", activation=ACTIVATIONS[activation], seed=3
+    )
+    lr = rate(activation, task.d)
+    student = lrft.RankOne(c_init="teacher")
+    training = lrft.Training(student=student, lr=lr, steps=STEPS, record=STEPS + 1)
+    sigma, dsigma = reference.resolve_activation(task.activation)
+    u_hat, _ = initial_student(task, student, SEED, REPLICA)
+    expected = []
+    for t in range(STEPS + 1):
+        expected.append(u_hat @ task.u)
+        x = lrft.normals(SEED, REPLICA, t, task.d)
+        z = u_hat @ x
+        gradient = 2 * (sigma(z) - sigma(task.u @ x)) * dsigma(z) * x
+        u_hat = u_hat - lr * (gradient - (gradient @ u_hat) * u_hat)
+        u_hat = u_hat / np.linalg.norm(u_hat)
+    [chain] = final(spec([task], training, [REPLICA], seed=SEED, ambient=True))
+    identical(chain["overlap_u"], expected)
+    assert abs(expected[-1] - expected[0]) > MOVED
+    # in the reduced space any number of neurons makes the same path, on the same normals
+    one = lrft.Task.sample(d=24, k=1, features="zero", activation=ACTIVATIONS[activation], seed=3)
+    paths = [final(spec([each], training, [REPLICA], seed=SEED))[0] for each in (task, one)]
+    identical(paths[0]["overlap_u"], paths[1]["overlap_u"])
+    identical(paths[0]["loss"], paths[1]["loss"])
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("rank", [1, 2])
+def test_thresholds_are_those_of_the_smallest_singular_value(engine, rank):
+    task = task_of("tanh", c="sphere", rank=rank, features="orthonormal")
+    student = lrft.LoRA(rank=rank, alpha=3.0 * rank, b_init="gaussian")
+    training = lrft.Training(student=student, lr=0.02 * rank, steps=STEPS, record=STEPS + 1)
+    ds = lrft.simulate(task, training, replicas=9, seed=2, engine=engine)
+    assert ds.overlap_u.dims[2:] == (("component",) if rank == 2 else ())
+    size = abs(ds.overlap_u.values.reshape(9, STEPS + 1, -1)[..., -1])
+    some = 0
+    for i, threshold in enumerate(ds.threshold.values):
+        reached = size >= threshold
+        expected = np.where(reached.any(axis=1), reached.argmax(axis=1), -1)
+        np.testing.assert_array_equal(ds.hit_step.values[:, i], expected)
+        some += np.sum(expected > 0)
+    assert some > 10
+    stopped = lrft.simulate(
+        task, training.replace(stop_at=0.5), replicas=9, seed=2, engine=engine
+    )
+    hit = ds.hit_step.sel(threshold=0.5).values
+    np.testing.assert_array_equal(stopped.stop_step.values, np.where(hit < 0, STEPS, hit))
+    assert "converged" in stopped.status.values
+
+
+SIMULATED = ["LoRA, rank 1", "LoRA, rank 3, batch 5, rates", "full, base, output weights",
+             "full, scratch, nine"]  # fmt: skip
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("name", SIMULATED)
+def test_a_path_does_not_depend_on_its_company_or_on_records(name, engine):
+    task, training = case(name)
+    training = training.replace(steps=300)
+    other = task_of("tanh", seed=12)
+    alone = lrft.simulate(task, training, replicas=[6], seed=4, engine=engine, threads=1)
+    tasks = [other, task]
+    company = lrft.simulate(tasks, training, replicas=9, seed=4, engine=engine, threads=2)
+    sparse = lrft.simulate(
+        task, training.replace(record=[100]), replicas=[6], seed=4, engine=engine
+    )
+    for key in ("overlap_u", "loss"):
+        mine = alone[key].isel(replica=0)
+        np.testing.assert_array_equal(mine, company[key].isel(task=1, replica=6))
+        np.testing.assert_array_equal(mine.isel(step=-1), sparse[key].isel(replica=0, step=-1))
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("name", SIMULATED)
+def test_a_resumed_run_is_the_run_that_never_stopped(name, engine, tmp_path):
+    task, training = case(name)
+    training = training.replace(steps=4_000)
+    whole = lrft.simulate(task, training, replicas=3, seed=4, engine=engine)
+    simulation = lrft.Simulation(task, training, replicas=3, seed=4, engine=engine, threads=1)
+    stops = 0
+    while not simulation.advance(0.003):
+        stops += 1
+        if stops % 3 == 1:
+            simulation.save_state(tmp_path / "state.npz")
+            simulation = lrft.Simulation.resume(tmp_path / "state.npz")
+    assert stops > 0
+    for key in ("overlap_u", "overlap_c", "loss"):
+        np.testing.assert_array_equal(simulation.dataset()[key], whole[key])
+
+
+@pytest.mark.parametrize("name", SIMULATED)
+def test_both_spaces_have_the_same_law(name):
+    """Seeds fixed in advance; eight tests at 1e-3 each."""
+    from scipy.stats import ks_2samp
+
+    task, training = case(name)
+    training = training.replace(steps=1_200, record=2, thresholds=())
+    found = [
+        lrft.simulate(task, training, replicas=400, seed=seed, engine=engine).isel(step=-1)
+        for seed, engine in enumerate(ENGINES, start=100)
+    ]
+    overlap = [ds.overlap_u.values.reshape(400, -1)[:, -1] for ds in found]
+    assert ks_2samp(*overlap).pvalue > 1e-3
+    assert ks_2samp(*[ds.loss.values for ds in found]).pvalue > 1e-3
+    # control: a rate 2 times as large is seen
+    other = lrft.simulate(
+        task, training.replace(lr=2 * training.lr), replicas=400, seed=102, engine="ambient"
+    ).isel(step=-1)
+    different = [other.overlap_u.values.reshape(400, -1)[:, -1], other.loss.values]
+    pairs = zip((overlap[0], found[0].loss.values), different, strict=True)
+    assert min(ks_2samp(*pair).pvalue for pair in pairs) < 1e-3
