@@ -199,9 +199,7 @@ def test_full_fine_tuning_is_lora_with_frozen_identity(engine, activation, batch
 @pytest.mark.parametrize("activation", ["relu", "tanh", "he3"])
 def test_zero_features_give_the_single_index_student(activation):
     """W = 0, c-hat = c: f* = sigma(<u, x>), and the path of the plain student of sigma(<u, x>)."""
-    task = lrft.Task.sample(
-        d=24, k=4, features="zero", activation=ACTIVATIONS[activation], seed=3
-    )
+    task = lrft.Task.sample(d=24, k=4, features="zero", activation=ACTIVATIONS[activation], seed=3)
     lr = rate(activation, task.d)
     student = lrft.RankOne(c_init="teacher")
     training = lrft.Training(student=student, lr=lr, steps=STEPS, record=STEPS + 1)
@@ -241,9 +239,7 @@ def test_thresholds_are_those_of_the_smallest_singular_value(engine, rank):
         np.testing.assert_array_equal(ds.hit_step.values[:, i], expected)
         some += np.sum(expected > 0)
     assert some > 10
-    stopped = lrft.simulate(
-        task, training.replace(stop_at=0.5), replicas=9, seed=2, engine=engine
-    )
+    stopped = lrft.simulate(task, training.replace(stop_at=0.5), replicas=9, seed=2, engine=engine)
     hit = ds.hit_step.sel(threshold=0.5).values
     np.testing.assert_array_equal(stopped.stop_step.values, np.where(hit < 0, STEPS, hit))
     assert "converged" in stopped.status.values
