@@ -56,6 +56,15 @@ function(lrft_isa_flags isa out)
   set(${out} "${flags}" PARENT_SCOPE)
 endfunction()
 
+# GCC leaves x86 vectors in the order of the source unless told to schedule them for the
+# registers there are; Gaussian numbers are about a tenth faster for it.
+set(LRFT_SCHEDULE_FLAGS "")
+check_cxx_compiler_flag("-fschedule-insns -fsched-pressure" LRFT_COMPILER_SCHEDULES)
+if(LRFT_COMPILER_SCHEDULES)
+  set(LRFT_SCHEDULE_FLAGS $<$<CONFIG:Release,RelWithDebInfo>:-fschedule-insns>
+                          $<$<CONFIG:Release,RelWithDebInfo>:-fsched-pressure>)
+endif()
+
 # Targets lrft_engine_<isa> (static) and lrft_core_<isa> (module lrft/isa_<isa>/_core).
 function(lrft_add_core isa)
   string(MAKE_C_IDENTIFIER "${isa}" id)
@@ -63,7 +72,7 @@ function(lrft_add_core isa)
 
   add_library(lrft_engine_${id} OBJECT ${LRFT_ENGINE_SOURCES})
   target_include_directories(lrft_engine_${id} PRIVATE cpp cpp/include)
-  target_compile_options(lrft_engine_${id} PRIVATE ${flags})
+  target_compile_options(lrft_engine_${id} PRIVATE ${flags} ${LRFT_SCHEDULE_FLAGS})
   list(FILTER flags INCLUDE REGEX "^-m|^\\$<") # what `lrft info` shows
   string(JOIN " " shown_flags ${flags})
   target_compile_definitions(
