@@ -84,6 +84,10 @@ class Group {
                                   : spec_.students[static_cast<std::size_t>(chain.task)];
   }
 
+  // The own parameters at step 0.
+  std::vector<double> start_own(const Chain& chain) const {
+    return initial_own(shape_, initial(chain), spec_.seed, chain.replica);
+  }
   void start(int lane, Chain& chain) {
     const bool fresh = chain.status == Status::waiting;
     // Lanes that were never used do harmless work on a copy of this task.
@@ -99,6 +103,8 @@ class Group {
       chain.status = Status::running;
     }
     space_.set_rows(lane, chain.rows);
+    // Before set_own, which weighs what moves the rows.
+    if (initial(chain).linearized) student_.set_start(lane, start_own(chain));
     student_.set_own(lane, chain.own);
     chain_[lane] = &chain;
     step_[lane] = static_cast<std::uint64_t>(chain.state_step);
@@ -260,7 +266,8 @@ class Group {
     Status status = size >= plan.stop_at ? Status::converged : Status::running;
     if (next_record(chain) == chain.step) {
       const bool finite = record(space_.statistics(lane, task(chain)), shape_, task(chain),
-                                 initial(chain), plan, population_, student_.own_of(lane), chain);
+                                 initial(chain), plan, population_, student_.own_of(lane),
+                                 start_own(chain), chain);
       if (!finite) status = Status::diverged;
       if (finite && chain.loss.back() <= plan.stop_loss) status = Status::converged;
     }

@@ -73,7 +73,7 @@ std::vector<double> overlaps_u(const Shape& shape, const TaskData& task,
     const std::vector<double> C = covariance(shape, task, student, statistics, own);
     std::vector<double> cosines;
     for (int j = 0; j < n; ++j)
-      for (int i = 0; i < k; ++i) {
+      for (int i = 0; i < shape.neurons; ++i) {
         const double size = std::sqrt(C[index(k + j, k + j, m)] * C[index(i, i, m)]);
         cosines.push_back(size == 0 ? 0 : C[index(k + j, i, m)] / size);
       }
@@ -88,7 +88,7 @@ std::vector<double> overlaps_u(const Shape& shape, const TaskData& task,
 
 std::vector<double> overlaps_c(const Shape& shape, const TaskData& task,
                                const StudentSpec& student, const std::vector<double>& own) {
-  const int n = shape.n, r = shape.rank, k = shape.k;
+  const int n = shape.n, r = shape.rank, k = shape.neurons;
   if (student.full) return {};
   std::vector<double> BB(static_cast<std::size_t>(n * n)), cc(static_cast<std::size_t>(r * r)),
       Bc(static_cast<std::size_t>(n * r));
