@@ -9,7 +9,7 @@
 namespace lrft {
 namespace {
 
-constexpr int smooth_terms = 512;
+constexpr int smooth_terms = 2048;
 constexpr double pi = 3.14159265358979323846;
 
 std::size_t index(int i, int j, int width) { return static_cast<std::size_t>(i * width + j); }

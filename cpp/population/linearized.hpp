@@ -8,8 +8,8 @@
 //       + <h_i, g_j> <h_j, g_i> E (d/dg sigma'(s_i g)) (d/dg sigma'(s_j g)),
 // functions of two neurons each.  E sigma' sigma' is `moments`; the others are closed forms
 // for relu and else Mehler's series, whose coefficients all follow from those of sigma:
-// finite for polynomials, 512 terms for the smooth ones, which decay geometrically in the
-// root of the order or faster: exact to rounding for neurons of norm up to about 3.
+// finite for polynomials, 2048 terms for the smooth ones, which decay geometrically in the
+// root of the order or faster: rounding for neurons of norm up to 3 (tanh) or 5 (the others).
 // For u orthogonal to W all alpha vanish.
 #pragma once
 

@@ -127,6 +127,13 @@ class Simulation:
             check_compatible(one, training)
         training.check_memory(tasks, len(indices))
         chosen = _choose_engine(tasks, training, engine)
+        if chosen == "ambient" and _engine.has_start_of_its_own(training.student):
+            rows = sum(one.k + _engine.student_rows(one, training.student) for one in tasks)
+            _checks.memory(
+                f"W and the start of {len(indices)} linearised students, each in R^d",
+                8 * len(indices) * rows * tasks[0].d,
+                "use engine='reduced' or fewer replicas",
+            )
         self.threads = available_threads() if threads is None else _check_threads(threads)
         _check_batch(tasks, training.batch, chosen, self.threads)
         rates, notes = _settle_rates(tasks, training)

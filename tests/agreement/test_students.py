@@ -400,3 +400,37 @@ def test_both_spaces_have_the_same_law(name):
     different = [other.overlap_u.values.reshape(400, -1)[:, -1], other.loss.values]
     pairs = zip((overlap[0], found[0].loss.values), different, strict=True)
     assert min(ks_2samp(*pair).pvalue for pair in pairs) < 1e-3
+
+
+@pytest.mark.parametrize(
+    ("student", "more", "engine", "message"),
+    [
+        (lrft.FullNetwork(), {"stop_at": 0.9}, "auto", "stop_at.*matrix for the FullNetwork"),
+        (lrft.LoRA(rank=2, a_init=V5[:2, :5]), {}, "auto", r"a_init must have shape \(2, 24\)"),
+        (lrft.LoRA(rank=2, b_init=np.ones((3, 2))), {}, "auto", r"b_init must have shape \(4, 2\)"),
+        (lrft.FullNetwork(width=6), {}, "auto", "init='base' needs the width of the base, 4"),
+        # S has 5 dimensions; n rows and min(n, batch) more, and n for a start of its own
+        (lrft.LoRA(rank=10), {"batch": 12}, "reduced", "needs d >= 25"),
+        (lrft.LoRA(rank=7, linearized=True), {"batch": 9}, "reduced", "needs d >= 26"),
+        (
+            lrft.FullNetwork(width=19, init="gaussian", lam_init=1.0), {}, "reduced",
+            "needs d >= 25",
+        ),
+        (lrft.LoRA(rank=2), {"lr": "auto"}, "auto", "lr='auto' is defined for the RankOne"),
+    ],
+)  # fmt: skip
+def test_refused(student, more, engine, message):
+    training = lrft.Training(student=student, **({"lr": 0.01, "steps": 10} | more))
+    with pytest.raises(ValueError, match=message):
+        lrft.simulate(task_of("tanh"), training, replicas=1, engine=engine)
+
+
+def test_a_linearised_student_of_a_custom_activation_is_refused():
+    numba = pytest.importorskip("numba")
+    signature = numba.types.float64(numba.types.float64)
+    value = numba.cfunc(signature)(lambda z: z * z)
+    slope = numba.cfunc(signature)(lambda z: 2 * z)
+    task = task_of("tanh").replace(activation=lrft.Activation.custom(value, slope))
+    training = lrft.Training(student=lrft.RankOne(linearized=True), lr=0.01, steps=10)
+    with pytest.raises(ValueError, match="linearized=True needs a built-in activation"):
+        lrft.simulate(task, training, replicas=1)
