@@ -69,11 +69,13 @@ class Pairs {
     const ActivationSpec& spec = population.activation();
     int terms = smooth_terms;
     if (spec.kind == ActivationKind::quadratic) terms = 4;
-    if (spec.kind == ActivationKind::hermite) terms = static_cast<int>(spec.coefficients.size()) + 1;
+    if (spec.kind == ActivationKind::hermite)
+      terms = static_cast<int>(spec.coefficients.size()) + 1;
     for (int i = 0; i < m; ++i) {
       s_.push_back(std::sqrt(Z[index(i, i, m)]));
       auto& one = known_[s_.back()];
-      if (!relu_ && one == nullptr) one = std::make_unique<Series>(series_of(spec, s_.back(), terms));
+      if (!relu_ && one == nullptr)
+        one = std::make_unique<Series>(series_of(spec, s_.back(), terms));
       series_.push_back(one.get());
     }
     rho_.resize(Z.size());
@@ -153,7 +155,8 @@ double expected_square_with_tangents(const Population& population, const std::ve
       if (A(i) * ji != 0) both += A(i) * ji * f.tau_slope(zi, zj);
       if (A(j) * ij != 0) both += A(j) * ij * f.tau_slope(zj, zi);
       // Neurons that coincide have ij = ji = 0 up to rounding.
-      if (ij * ji != 0 && 1 - std::abs(f.rho(zi, zj)) > 1e-14) both += ij * ji * f.curvatures(zi, zj);
+      if (ij * ji != 0 && 1 - std::abs(f.rho(zi, zj)) > 1e-14)
+        both += ij * ji * f.curvatures(zi, zj);
       sum += v[static_cast<std::size_t>(i)] * v[static_cast<std::size_t>(j)] * both;
     }
   }
@@ -189,8 +192,7 @@ double linearized_loss(const Population& population, const Shape& shape, const T
   std::vector<int> at;
   for (int i = 0; i < teachers; ++i) {
     M[index(i, i, fields)] = 1;
-    for (int q = 0; q < r; ++q)
-      M[index(i, k + q, fields)] = task.xi * task.c[index(i, q, r)];
+    for (int q = 0; q < r; ++q) M[index(i, k + q, fields)] = task.xi * task.c[index(i, q, r)];
     w.push_back(-task.output_scale * task.lam[static_cast<std::size_t>(i)]);
   }
   for (int j = 0; j < m; ++j) {

@@ -122,8 +122,7 @@ class Full {
       for (int i = 0; i < packs_; ++i) target_[i] = fma(c_[j * packs_ + i], v, target_[i]);
     }
     sigma_[own_packs_ - 1] = broadcast(0.0);  // what only fills up stays finite
-    for (int j = 0; j < shape_.n; ++j)
-      Layout::set_entry(sigma_.data(), j, neuron_scale_ * rows[j]);
+    for (int j = 0; j < shape_.n; ++j) Layout::set_entry(sigma_.data(), j, neuron_scale_ * rows[j]);
     if (linear_) {
       moved_[own_packs_ - 1] = broadcast(0.0);
       for (int j = 0; j < shape_.n; ++j) {
@@ -153,14 +152,14 @@ class Full {
   Shape shape_;
   int packs_, own_packs_;
   bool train_own_, linear_;
-  int start_;              // the feature that is the first row of the start
+  int start_;  // the feature that is the first row of the start
   Activation activation_;
-  AlignedPacks c_;         // (r, k)
-  AlignedPacks lam_;       // (k)  the teacher's output weights
-  AlignedPacks target_;    // (k)
-  AlignedPacks own_;       // (n)  the student's
-  AlignedPacks own_start_; // (n)  the same at the start, of a linearised student
-  AlignedPacks moved_;     // (n)  <v - v0, x>
+  AlignedPacks c_;          // (r, k)
+  AlignedPacks lam_;        // (k)  the teacher's output weights
+  AlignedPacks target_;     // (k)
+  AlignedPacks own_;        // (n)  the student's
+  AlignedPacks own_start_;  // (n)  the same at the start, of a linearised student
+  AlignedPacks moved_;      // (n)  <v - v0, x>
   AlignedPacks gradient_, sigma_, slope_, push_;  // (n)
   Scalar xi_ = Layout::constant(0), neuron_scale_ = Layout::constant(0),
          output_scale_ = Layout::constant(0), pull_scale_ = Layout::constant(0);

@@ -260,16 +260,17 @@ class LowRank {
   int start_;               // the feature that is the first row of the start
   const Pack* start_fields_ = nullptr;
   Activation activation_;
-  AlignedPacks own_;       // (n, k)  B, transposed
-  AlignedPacks own_start_; // (n, k)  the same at the start, of a linearised student
-  AlignedPacks weighted_;  // (n, k)  lambda B
-  AlignedPacks gradient_;  // (n, k)
-  AlignedPacks c_;         // (r, k)
-  AlignedPacks lam_;       // (k)
+  AlignedPacks own_;        // (n, k)  B, transposed
+  AlignedPacks own_start_;  // (n, k)  the same at the start, of a linearised student
+  AlignedPacks weighted_;   // (n, k)  lambda B
+  AlignedPacks gradient_;   // (n, k)
+  AlignedPacks c_;          // (r, k)
+  AlignedPacks lam_;        // (k)
   AlignedPacks sigma_, slope_, target_, tangent_;
-  AlignedPacks sum_;       // (1 + n)
-  Scalar xi_ = Layout::constant(0), scale_ = Layout::constant(0), neuron_scale_ = Layout::constant(0),
-         output_scale_ = Layout::constant(0), pull_scale_ = Layout::constant(0);
+  AlignedPacks sum_;  // (1 + n)
+  Scalar xi_ = Layout::constant(0), scale_ = Layout::constant(0),
+         neuron_scale_ = Layout::constant(0), output_scale_ = Layout::constant(0),
+         pull_scale_ = Layout::constant(0);
   std::vector<Scalar> G_, factor_;
 };
 

@@ -434,3 +434,30 @@ def test_a_linearised_student_of_a_custom_activation_is_refused():
     training = lrft.Training(student=lrft.RankOne(linearized=True), lr=0.01, steps=10)
     with pytest.raises(ValueError, match="linearized=True needs a built-in activation"):
         lrft.simulate(task, training, replicas=1)
+
+
+def test_kernel_limit():
+    """Small xi: losses at the same (m, c-hat) differ by xi^4, paths on the same normals by xi.
+
+    The rate is proportional to 1 / xi^2, so that every path goes equally far.
+    """
+    xis = np.geomspace(0.03, 0.3, 5)
+
+    def run(xi: float, steps: int, linearized: bool) -> Any:
+        task = lrft.Task.sample(
+            d=60, k=6, xi=xi, activation="tanh", c="quantized", lam="gaussian", seed=5
+        )
+        training = lrft.Training(
+            student=lrft.RankOne(linearized=linearized), lr=0.005 / xi**2, steps=steps, record=2
+        )
+        return lrft.simulate(task, training, replicas=32, seed=9).isel(step=-1)
+
+    losses, paths = [], []
+    for xi in xis:
+        real, linear = (run(xi, 0, linearized) for linearized in (False, True))
+        losses.append(np.abs(real.loss - linear.loss).mean())
+        real, linear = (run(xi, 400, linearized) for linearized in (False, True))
+        paths.append(np.sqrt(((real.overlap_u - linear.overlap_u) ** 2).mean()))
+        assert real.overlap_u.std() > 0.2  # they have gone somewhere
+    for gaps, exponent in ((losses, 4.0), (paths, 1.0)):
+        assert abs(np.polyfit(np.log(xis), np.log(gaps), 1)[0] - exponent) < 0.1
