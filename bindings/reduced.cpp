@@ -19,7 +19,7 @@ class BoundDrive {
     s_ = run.tasks.front().s;
     n_ = run.student.rows;
     batch_ = run.trainings.front().batch;
-    const int k = run.tasks.front().k;
+    const int k = run.tasks.front().neurons;
     if (lane < 0 || lane >= 8) throw py::value_error("lane must be in 0..7");
     sized(rows, n_ * (s_ + n_), "rows");
     sized(own, run.student.full ? n_ : k * n_, "own");

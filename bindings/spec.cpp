@@ -34,6 +34,7 @@ TaskData read_task(const py::handle& d, std::vector<py::object>& alive) {
   TaskData t;
   t.d = get<double>(d, "d");
   t.k = get<int>(d, "k");
+  t.neurons = get<int>(d, "neurons");
   t.s = get<int>(d, "s");
   t.features_rank = get<int>(d, "features_rank");
   t.rank = get<int>(d, "rank");
@@ -54,6 +55,8 @@ StudentSpec read_student(const py::handle& d, std::vector<py::object>& alive) {
   StudentSpec s;
   s.rows = get<int>(d, "rows");
   s.full = get<bool>(d, "full");
+  s.linearized = get<bool>(d, "linearized");
+  s.start = get<int>(d, "start");
   s.spherical = get<bool>(d, "spherical");
   s.train_own = get<bool>(d, "train_own");
   s.project = get<bool>(d, "project");

@@ -30,9 +30,8 @@ Statistics reduced_statistics(const Shape& shape, const TaskData& task,
   return out;
 }
 
-std::vector<double> covariance(const Shape& shape, const TaskData& task,
-                               const StudentSpec& student, const Statistics& statistics,
-                               const std::vector<double>& own) {
+std::vector<double> covariance(const Shape& shape, const TaskData& task, const StudentSpec& student,
+                               const Statistics& statistics, const std::vector<double>& own) {
   const int k = shape.k, n = shape.n, r = shape.rank, s = shape.s;
   const int neurons = student.full ? n : k, m = k + neurons;
   const double scale = task.neuron_scale * task.neuron_scale, xi = task.xi;
@@ -68,8 +67,7 @@ std::vector<double> covariance(const Shape& shape, const TaskData& task,
   for (int i = 0; i < k; ++i)
     for (int p = 0; p < n; ++p) {
       double sum = statistics.features[index(p, i, k)];
-      for (int q = 0; q < r; ++q)
-        sum += xi * c[i * r + q] * statistics.teacher[index(p, q, r)];
+      for (int q = 0; q < r; ++q) sum += xi * c[i * r + q] * statistics.teacher[index(p, q, r)];
       along[index(i, p, n)] = sum;
     }
   const double* B = own.data();
@@ -96,8 +94,7 @@ std::vector<double> covariance(const Shape& shape, const TaskData& task,
           both += xi_hat * (B[i * n + p] * statistics.features[index(p, j, k)] +
                             B[j * n + p] * statistics.features[index(p, i, k)]);
           for (int q = 0; q < n; ++q)
-            both +=
-                xi_hat * xi_hat * B[i * n + p] * B[j * n + q] * statistics.gram[index(p, q, n)];
+            both += xi_hat * xi_hat * B[i * n + p] * B[j * n + q] * statistics.gram[index(p, q, n)];
         }
       }
       C[index(k + i, k + j, m)] = scale * both;

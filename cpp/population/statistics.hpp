@@ -15,9 +15,8 @@ Statistics reduced_statistics(const Shape& shape, const TaskData& task,
 // Covariance (k + m square) of the pre-activations of the teacher's k neurons and
 // then the student's m (m = k, or n of a full network), whose rows have these
 // statistics and whose own parameters are `own`.
-std::vector<double> covariance(const Shape& shape, const TaskData& task,
-                               const StudentSpec& student, const Statistics& statistics,
-                               const std::vector<double>& own);
+std::vector<double> covariance(const Shape& shape, const TaskData& task, const StudentSpec& student,
+                               const Statistics& statistics, const std::vector<double>& own);
 
 // E (f - f*)^2, without label noise.
 double population_loss(const Population& population, const Shape& shape, const TaskData& task,

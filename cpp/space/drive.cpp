@@ -33,6 +33,7 @@ class DriveReduced final : public Drive {
     space_.set_task(lane, spec.tasks.front(), 0);
     student_.set_task(lane, spec.tasks.front(), spec.student);
     space_.set_rows(lane, rows);
+    if (spec.student.linearized) student_.set_start(lane, own);
     student_.set_own(lane, own);
   }
   void step(const double* X_S, const double* Z, const double* T, const double* noise, double lr,

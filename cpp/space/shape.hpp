@@ -7,7 +7,8 @@ namespace lrft {
 
 struct Shape {
   double d;           // input dimension; the same for all in the ambient space
-  int k;              // neurons of the network
+  int k;              // features
+  int neurons;        // of the teacher, the first features
   int s;              // dimension of S = span(rows of W, rows of u)
   int features_rank;  // dimension of span(rows of W): the first coordinates of S
   int rank;           // rank r of the teacher
@@ -23,6 +24,7 @@ inline Shape shape_of(const RunSpec& spec) {
   const TaskData& t = spec.tasks.front();
   return {t.d,
           t.k,
+          t.neurons,
           t.s,
           t.features_rank,
           t.rank,

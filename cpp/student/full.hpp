@@ -6,6 +6,9 @@
 // teacher is the same as for every student, W + xi c u^T.  The gradient is the mean over
 // the batch of that of (f* - f)^2: G (b x n) holds lr d/d<v_j, x>, and rows <- rows - G^T X.
 //
+// Linearised, lam_j sigma(z_j) becomes lam_j sigma(z0_j) + lam0_j sigma'(z0_j) (z_j - z0_j), the
+// expansion in rows and output weights around the start, whose rows are features of the task.
+//
 // Cost a sample: k + n values and n derivatives of the activation, about 4 n operations.
 #pragma once
 
@@ -27,11 +30,15 @@ class Full {
         packs_(Layout::packs(shape.k)),
         own_packs_(Layout::packs(shape.n)),
         train_own_(spec.train_own),
+        linear_(spec.linearized),
+        start_(spec.start),
         activation_(activation),
         c_(packs_ * shape.rank),
         lam_(packs_),
         target_(packs_),
         own_(own_packs_),
+        own_start_(own_packs_),
+        moved_(own_packs_),
         gradient_(own_packs_),
         sigma_(own_packs_),
         slope_(own_packs_),
@@ -56,6 +63,11 @@ class Full {
     for (int j = 0; j < shape_.n; ++j)
       own_.doubles()[Layout::at(j, lane)] = own[static_cast<std::size_t>(j)];
   }
+  // The output weights around which a linearised student is expanded.
+  void set_start(int lane, const std::vector<double>& own) {
+    for (int j = 0; j < shape_.n; ++j)
+      own_start_.doubles()[Layout::at(j, lane)] = own[static_cast<std::size_t>(j)];
+  }
   std::vector<double> own_of(int lane) const {
     std::vector<double> own;
     for (int j = 0; j < shape_.n; ++j) own.push_back(own_.doubles()[Layout::at(j, lane)]);
@@ -77,8 +89,9 @@ class Full {
       // 2 (f - y) / b times the slopes of f in the output weights and in the fields.
       const Scalar pull = error * pull_scale_;
       const Pack along = Layout::spread(pull);
+      const Pack* weight = linear_ ? own_start_.data() : own_.data();
       const Pack push = Layout::spread(lr * (pull * neuron_scale_));
-      for (int j = 0; j < own_packs_; ++j) push_[j] = push * (own_[j] * slope_[j]);
+      for (int j = 0; j < own_packs_; ++j) push_[j] = push * (weight[j] * slope_[j]);
       if (train_own_)
         for (int j = 0; j < own_packs_; ++j) gradient_[j] = fma(along, sigma_[j], gradient_[j]);
       for (int j = 0; j < n; ++j)
@@ -109,13 +122,22 @@ class Full {
       for (int i = 0; i < packs_; ++i) target_[i] = fma(c_[j * packs_ + i], v, target_[i]);
     }
     sigma_[own_packs_ - 1] = broadcast(0.0);  // what only fills up stays finite
-    for (int j = 0; j < shape_.n; ++j)
-      Layout::set_entry(sigma_.data(), j, neuron_scale_ * rows[j]);
+    for (int j = 0; j < shape_.n; ++j) Layout::set_entry(sigma_.data(), j, neuron_scale_ * rows[j]);
+    if (linear_) {
+      moved_[own_packs_ - 1] = broadcast(0.0);
+      for (int j = 0; j < shape_.n; ++j) {
+        const Scalar z0 = neuron_scale_ * Layout::entry(features, start_ + j);
+        Layout::set_entry(moved_.data(), j, neuron_scale_ * rows[j] - z0);
+        Layout::set_entry(sigma_.data(), j, z0);
+      }
+    }
     activation_.value(activation_.data, target_.doubles(), target_.doubles(), packs_);
     activation_.both(activation_.data, sigma_.doubles(), sigma_.doubles(), slope_.doubles(),
                      own_packs_);
     Pack f = broadcast(0.0), y = broadcast(0.0);
     for (int j = 0; j < own_packs_; ++j) f = fma(own_[j], sigma_[j], f);
+    if (linear_)
+      for (int j = 0; j < own_packs_; ++j) f = fma(own_start_[j] * slope_[j], moved_[j], f);
     for (int i = 0; i < packs_; ++i) y = fma(lam_[i], target_[i], y);
     return output_scale_ * Layout::reduce(f - y);
   }
@@ -129,12 +151,15 @@ class Full {
 
   Shape shape_;
   int packs_, own_packs_;
-  bool train_own_;
+  bool train_own_, linear_;
+  int start_;  // the feature that is the first row of the start
   Activation activation_;
-  AlignedPacks c_;         // (r, k)
-  AlignedPacks lam_;       // (k)  the teacher's output weights
-  AlignedPacks target_;    // (k)
-  AlignedPacks own_;       // (n)  the student's
+  AlignedPacks c_;          // (r, k)
+  AlignedPacks lam_;        // (k)  the teacher's output weights
+  AlignedPacks target_;     // (k)
+  AlignedPacks own_;        // (n)  the student's
+  AlignedPacks own_start_;  // (n)  the same at the start, of a linearised student
+  AlignedPacks moved_;      // (n)  <v - v0, x>
   AlignedPacks gradient_, sigma_, slope_, push_;  // (n)
   Scalar xi_ = Layout::constant(0), neuron_scale_ = Layout::constant(0),
          output_scale_ = Layout::constant(0), pull_scale_ = Layout::constant(0);

@@ -9,6 +9,11 @@
 // What the student sees of an input is its fields; what it does to its rows is a
 // coefficient a sample, G (b x n), and a factor a row: rows <- factor rows - G^T X.
 //
+// Linearised, sigma_i is replaced by sigma(z_i) + sigma'(z_i) t_i with z_i that of the start:
+//   rank-one    z_i = <w_i, x>,  t_i = scale B_i A x, still a product of the two
+//   LoRA        z_i = <w_i + scale (B0 A0)_i, x>,  t_i = scale (B0 (A - A0) + (B - B0) A0)_i x
+// (times neuron_scale).  The start's own rows A0 are features of the task.
+//
 // Cost a sample: 2k values and k derivatives of the activation, about 6 k n operations.
 #pragma once
 
@@ -35,8 +40,12 @@ class LowRank {
         packs_(Layout::packs(shape.k)),
         spherical_(spec.spherical),
         train_own_(spec.train_own),
+        linear_(spec.linearized),
+        expanded_(spec.linearized && !spec.spherical),
+        start_(spec.start),
         activation_(activation),
         own_(packs_ * shape.n),
+        own_start_(packs_ * shape.n),
         weighted_(packs_ * shape.n),
         gradient_(packs_ * shape.n),
         c_(packs_ * shape.rank),
@@ -44,6 +53,7 @@ class LowRank {
         sigma_(packs_),
         slope_(packs_),
         target_(packs_),
+        tangent_(packs_),
         sum_(1 + shape.n),
         G_(static_cast<std::size_t>(shape.batch * shape.n), Layout::constant(0)),
         factor_(static_cast<std::size_t>(shape.n), Layout::constant(1)) {}
@@ -63,15 +73,14 @@ class LowRank {
     put(pull_scale_, lane, 2.0 / batch() * task.output_scale * task.neuron_scale * student.scale);
   }
   void set_own(int lane, const std::vector<double>& own) {
-    for (int i = 0; i < shape_.k; ++i)
-      for (int j = 0; j < n(); ++j)
-        own_.doubles()[Layout::at(i, lane) + j * packs_ * lanes] =
-            own[static_cast<std::size_t>(i * n() + j)];
+    put(own_, lane, own);
     weigh();
   }
+  // The own parameters around which a linearised student is expanded.
+  void set_start(int lane, const std::vector<double>& own) { put(own_start_, lane, own); }
   std::vector<double> own_of(int lane) const {
     std::vector<double> own;
-    for (int i = 0; i < shape_.k; ++i)
+    for (int i = 0; i < shape_.neurons; ++i)
       for (int j = 0; j < n(); ++j)
         own.push_back(own_.doubles()[Layout::at(i, lane) + j * packs_ * lanes]);
     return own;
@@ -101,7 +110,7 @@ class LowRank {
           factor_[static_cast<std::size_t>(j)] =
               factor_[static_cast<std::size_t>(j)] + step * rows[j];
         if (train_own_) {
-          const Pack along = Layout::spread(pull * rows[j]);
+          const Pack along = Layout::spread(pull * field(j, rows));
           for (int i = 0; i < packs_; ++i)
             gradient_[j * packs_ + i] = fma(lam_[i] * slope_[i], along, gradient_[j * packs_ + i]);
         }
@@ -124,6 +133,8 @@ class LowRank {
   // columns of lambda B in sum_[1 ..].
   Scalar forward(const Pack* features, const Scalar* teacher, const Scalar* rows) {
     perturb(features, teacher, rows);
+    if constexpr (Rows == 0)
+      if (linear_) return forward_linear(features, rows);
     activation_.value(activation_.data, target_.doubles(), target_.doubles(), packs_);
     activation_.both(activation_.data, sigma_.doubles(), sigma_.doubles(), slope_.doubles(),
                      packs_);
@@ -131,6 +142,42 @@ class LowRank {
     for (int j = 0; j < n(); ++j)
       sum_[1 + j] = dot([this](int i) { return slope_[i]; }, weighted_.data() + j * packs_);
     return output_scale_ * Layout::reduce(sum_[0]);
+  }
+  Scalar forward_linear(const Pack* features, const Scalar* rows) {
+    const Pack scale = Layout::spread(neuron_scale_);
+    for (int i = 0; i < packs_; ++i) {
+      sigma_[i] = scale * features[i];
+      tangent_[i] = broadcast(0.0);
+    }
+    for (int j = 0; j < n(); ++j) {
+      const Pack a = Layout::spread(neuron_scale_ * scale_ * rows[j]);
+      const Pack* B = own_.data() + j * packs_;
+      const Pack* B0 = own_start_.data() + j * packs_;
+      if (!expanded_) {
+        for (int i = 0; i < packs_; ++i) tangent_[i] = fma(B[i], a, tangent_[i]);
+        continue;
+      }
+      const Pack a0 = scale * Layout::spread(scale_ * Layout::entry(features, start_ + j));
+      for (int i = 0; i < packs_; ++i) {
+        sigma_[i] = fma(B0[i], a0, sigma_[i]);
+        tangent_[i] = fma(B0[i], a - a0, fma(B[i] - B0[i], a0, tangent_[i]));
+      }
+    }
+    activation_.value(activation_.data, target_.doubles(), target_.doubles(), packs_);
+    activation_.both(activation_.data, sigma_.doubles(), sigma_.doubles(), slope_.doubles(),
+                     packs_);
+    sum_[0] = dot([this](int i) { return fma(slope_[i], tangent_[i], sigma_[i] - target_[i]); },
+                  lam_.data());
+    for (int j = 0; j < n(); ++j)
+      sum_[1 + j] = dot([this](int i) { return slope_[i]; }, weighted_.data() + j * packs_);
+    start_fields_ = features;
+    return output_scale_ * Layout::reduce(sum_[0]);
+  }
+  // The field along which column j of B moves.
+  Scalar field(int j, const Scalar* rows) const {
+    if constexpr (Rows == 0)
+      if (expanded_) return Layout::entry(start_fields_, start_ + j);
+    return rows[j];
   }
   // sum_i a(i) b[i] in four interleaved chains.
   template <class A>
@@ -162,8 +209,9 @@ class LowRank {
     for (int i = 0; i < packs_; ++i) z[i] = fma(B[j * packs_ + i], f, z[i]);
   }
   void weigh() {
+    const AlignedPacks& B = expanded_ ? own_start_ : own_;
     for (int j = 0; j < n(); ++j)
-      for (int i = 0; i < packs_; ++i) weighted_[j * packs_ + i] = lam_[i] * own_[j * packs_ + i];
+      for (int i = 0; i < packs_; ++i) weighted_[j * packs_ + i] = lam_[i] * B[j * packs_ + i];
   }
   // Returns what is finite only if B still is.
   Scalar move_own(const Scalar& lr) {
@@ -196,22 +244,33 @@ class LowRank {
     }
     return health;
   }
+  void put(AlignedPacks& B, int lane, const std::vector<double>& own) {
+    for (int i = 0; i < shape_.neurons; ++i)
+      for (int j = 0; j < n(); ++j)
+        B.doubles()[Layout::at(i, lane) + j * packs_ * lanes] =
+            own[static_cast<std::size_t>(i * n() + j)];
+  }
   static void put(Pack& p, int lane, double x) { reinterpret_cast<double*>(&p)[lane] = x; }
   static void put(double& p, int, double x) { p = x; }
 
   Shape shape_;
   int packs_;
   bool spherical_, train_own_;
+  bool linear_, expanded_;  // linearised; in the parameters
+  int start_;               // the feature that is the first row of the start
+  const Pack* start_fields_ = nullptr;
   Activation activation_;
-  AlignedPacks own_;       // (n, k)  B, transposed
-  AlignedPacks weighted_;  // (n, k)  lambda B
-  AlignedPacks gradient_;  // (n, k)
-  AlignedPacks c_;         // (r, k)
-  AlignedPacks lam_;       // (k)
-  AlignedPacks sigma_, slope_, target_;
-  AlignedPacks sum_;       // (1 + n)
-  Scalar xi_ = Layout::constant(0), scale_ = Layout::constant(0), neuron_scale_ = Layout::constant(0),
-         output_scale_ = Layout::constant(0), pull_scale_ = Layout::constant(0);
+  AlignedPacks own_;        // (n, k)  B, transposed
+  AlignedPacks own_start_;  // (n, k)  the same at the start, of a linearised student
+  AlignedPacks weighted_;   // (n, k)  lambda B
+  AlignedPacks gradient_;   // (n, k)
+  AlignedPacks c_;          // (r, k)
+  AlignedPacks lam_;        // (k)
+  AlignedPacks sigma_, slope_, target_, tangent_;
+  AlignedPacks sum_;  // (1 + n)
+  Scalar xi_ = Layout::constant(0), scale_ = Layout::constant(0),
+         neuron_scale_ = Layout::constant(0), output_scale_ = Layout::constant(0),
+         pull_scale_ = Layout::constant(0);
   std::vector<Scalar> G_, factor_;
 };
 

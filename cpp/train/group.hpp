@@ -84,6 +84,10 @@ class Group {
                                   : spec_.students[static_cast<std::size_t>(chain.task)];
   }
 
+  // The own parameters at step 0.
+  std::vector<double> start_own(const Chain& chain) const {
+    return initial_own(shape_, initial(chain), spec_.seed, chain.replica);
+  }
   void start(int lane, Chain& chain) {
     const bool fresh = chain.status == Status::waiting;
     // Lanes that were never used do harmless work on a copy of this task.
@@ -99,6 +103,8 @@ class Group {
       chain.status = Status::running;
     }
     space_.set_rows(lane, chain.rows);
+    // Before set_own, which weighs what moves the rows.
+    if (initial(chain).linearized) student_.set_start(lane, start_own(chain));
     student_.set_own(lane, chain.own);
     chain_[lane] = &chain;
     step_[lane] = static_cast<std::uint64_t>(chain.state_step);
@@ -219,8 +225,7 @@ class Group {
     if (spec_.student.spherical) return get(overlap_, lane);
     if (spec_.student.full) return 0;
     const Chain& chain = *chain_[lane];
-    return overlaps_u(shape_, task(chain), initial(chain), space_.statistics(lane, task(chain)),
-                      {})
+    return overlaps_u(shape_, task(chain), initial(chain), space_.statistics(lane, task(chain)), {})
         .back();
   }
   // Has a lane crossed its next threshold, or stopped being finite?
@@ -259,8 +264,9 @@ class Group {
       if (chain.hits[i] < 0 && size >= plan.thresholds[i]) chain.hits[i] = chain.step;
     Status status = size >= plan.stop_at ? Status::converged : Status::running;
     if (next_record(chain) == chain.step) {
-      const bool finite = record(space_.statistics(lane, task(chain)), shape_, task(chain),
-                                 initial(chain), plan, population_, student_.own_of(lane), chain);
+      const bool finite =
+          record(space_.statistics(lane, task(chain)), shape_, task(chain), initial(chain), plan,
+                 population_, student_.own_of(lane), start_own(chain), chain);
       if (!finite) status = Status::diverged;
       if (finite && chain.loss.back() <= plan.stop_loss) status = Status::converged;
     }
@@ -306,7 +312,7 @@ class Group {
   Chain* chain_[width] = {};
   bool used_[width] = {};
   alignas(64) std::uint64_t step_[lanes] = {};
-  alignas(64) double limit_[lanes] = {};     // the |overlap| at which something happens
+  alignas(64) double limit_[lanes] = {};  // the |overlap| at which something happens
   Scalar lr_ = Layout::constant(0), lr_own_ = Layout::constant(0);
   Scalar overlap_ = Layout::constant(0), error_ = Layout::constant(0);
   std::vector<Scalar> noise_;

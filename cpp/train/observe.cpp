@@ -1,5 +1,6 @@
 #include "train/observe.hpp"
 
+#include "population/linearized.hpp"
 #include "train/overlap.hpp"
 
 #include <algorithm>
@@ -16,10 +17,11 @@ double norm(const std::vector<double>& x) {
 
 }  // namespace
 
-std::vector<double> initial_own(const Shape& shape, const StudentSpec& student,
-                                std::uint64_t seed, std::uint32_t replica) {
+std::vector<double> initial_own(const Shape& shape, const StudentSpec& student, std::uint64_t seed,
+                                std::uint32_t replica) {
   if (student.init_own == InitC::given) return student.own;
-  std::vector<double> own(static_cast<std::size_t>(student.full ? shape.n : shape.k * shape.n));
+  std::vector<double> own(
+      static_cast<std::size_t>(student.full ? shape.n : shape.neurons * shape.n));
   fill_normals(seed, replica, Purpose::init_c, 0, own.size(), own.data());
   if (student.init_own == InitC::quantized || student.init_own == InitC::signs)
     for (double& x : own) x = x < 0 ? -1 : 1;
@@ -31,8 +33,10 @@ std::vector<double> initial_own(const Shape& shape, const StudentSpec& student,
 
 bool record(const Statistics& statistics, const Shape& shape, const TaskData& task,
             const StudentSpec& student, const TrainingData& plan, const Population& population,
-            const std::vector<double>& own, Chain& chain) {
-  const double loss = population_loss(population, shape, task, student, statistics, own);
+            const std::vector<double>& own, const std::vector<double>& start, Chain& chain) {
+  const double loss =
+      student.linearized ? linearized_loss(population, shape, task, student, statistics, own, start)
+                         : population_loss(population, shape, task, student, statistics, own);
   // The value that was compared with the thresholds, so that the two always agree.
   std::vector<double> u{chain.last_overlap};
   if (!student.spherical) u = overlaps_u(shape, task, student, statistics, own);

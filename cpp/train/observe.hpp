@@ -8,14 +8,14 @@
 
 namespace lrft {
 
-// Appends one record to the chain; false if it is not finite.
+// Appends one record to the chain; false if it is not finite.  start: own at step 0.
 bool record(const Statistics& statistics, const Shape& shape, const TaskData& task,
             const StudentSpec& student, const TrainingData& plan, const Population& population,
-            const std::vector<double>& own, Chain& chain);
+            const std::vector<double>& own, const std::vector<double>& start, Chain& chain);
 
 // The student's own parameters at step 0: (k, n), or (n) of a full network.
-std::vector<double> initial_own(const Shape& shape, const StudentSpec& student,
-                                std::uint64_t seed, std::uint32_t replica);
+std::vector<double> initial_own(const Shape& shape, const StudentSpec& student, std::uint64_t seed,
+                                std::uint32_t replica);
 
 // Rows and own parameters at step 0; the favourable sign where asked for.
 template <class Space>

@@ -64,16 +64,15 @@ std::vector<double> subspace_cosines(int n, int r, std::vector<double> G, std::v
   return singular_values(n, r, M);
 }
 
-std::vector<double> overlaps_u(const Shape& shape, const TaskData& task,
-                               const StudentSpec& student, const Statistics& statistics,
-                               const std::vector<double>& own) {
+std::vector<double> overlaps_u(const Shape& shape, const TaskData& task, const StudentSpec& student,
+                               const Statistics& statistics, const std::vector<double>& own) {
   const int n = shape.n, r = shape.rank, s = shape.s, k = shape.k;
   if (student.full) {
     const int m = k + n;
     const std::vector<double> C = covariance(shape, task, student, statistics, own);
     std::vector<double> cosines;
     for (int j = 0; j < n; ++j)
-      for (int i = 0; i < k; ++i) {
+      for (int i = 0; i < shape.neurons; ++i) {
         const double size = std::sqrt(C[index(k + j, k + j, m)] * C[index(i, i, m)]);
         cosines.push_back(size == 0 ? 0 : C[index(k + j, i, m)] / size);
       }
@@ -82,13 +81,14 @@ std::vector<double> overlaps_u(const Shape& shape, const TaskData& task,
   std::vector<double> uu(static_cast<std::size_t>(r * r));
   for (int i = 0; i < r; ++i)
     for (int j = 0; j < r; ++j)
-      for (int q = 0; q < s; ++q) uu[index(i, j, r)] += task.a[index(i, q, s)] * task.a[index(j, q, s)];
+      for (int q = 0; q < s; ++q)
+        uu[index(i, j, r)] += task.a[index(i, q, s)] * task.a[index(j, q, s)];
   return subspace_cosines(n, r, statistics.gram, uu, statistics.teacher);
 }
 
-std::vector<double> overlaps_c(const Shape& shape, const TaskData& task,
-                               const StudentSpec& student, const std::vector<double>& own) {
-  const int n = shape.n, r = shape.rank, k = shape.k;
+std::vector<double> overlaps_c(const Shape& shape, const TaskData& task, const StudentSpec& student,
+                               const std::vector<double>& own) {
+  const int n = shape.n, r = shape.rank, k = shape.neurons;
   if (student.full) return {};
   std::vector<double> BB(static_cast<std::size_t>(n * n)), cc(static_cast<std::size_t>(r * r)),
       Bc(static_cast<std::size_t>(n * r));

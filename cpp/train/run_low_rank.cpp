@@ -8,7 +8,9 @@ namespace lrft {
 
 std::unique_ptr<Run> run_low_rank(const RunSpec& spec) {
   if (spec.ambient) return std::make_unique<RunOn<AmbientSpace, LowRank<NeuronLanes>>>(spec);
-  if (spec.student.spherical && spec.student.rows == 1 && spec.trainings.front().batch == 1)
+  const StudentSpec& student = spec.student;
+  if (student.spherical && !student.linearized && student.rows == 1 &&
+      spec.trainings.front().batch == 1)
     return std::make_unique<RunOn<ReducedSpace<1, 1>, LowRank<ReplicaLanes, 1, 1>>>(spec);
   return std::make_unique<RunOn<ReducedSpace<>, LowRank<ReplicaLanes>>>(spec);
 }

@@ -97,7 +97,8 @@ class Subspace {
           x = x + M_[at(i * row + q * along)] * M_[at(j * row + q * along)];
         if (i == j) x = x - limit * limit;
         // L D L^T: columns to the left are done.
-        for (int l = 0; l < j; ++l) x = x - K_[at(i * m + l)] * K_[at(j * m + l)] * K_[at(l * m + l)];
+        for (int l = 0; l < j; ++l)
+          x = x - K_[at(i * m + l)] * K_[at(j * m + l)] * K_[at(l * m + l)];
         K_[at(i * m + j)] = i == j ? x : over_pivot(x, K_[at(j * m + j)]);
       }
       worst = lesser(worst, K_[at(j * m + j)]);

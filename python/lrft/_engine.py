@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lrft import schedule
+from lrft import _core, schedule
 from lrft.students import FullNetwork, LoRA, RankOne, Student, is_named
 from lrft.task import Task
 from lrft.training import Training
@@ -26,7 +26,8 @@ NEVER_LOSS = -1.0
 def smallest_reduced_dimension(task: Task, training: Training) -> int:
     """Return the least d at which the reduced space is exact for this task's shape."""
     rows = student_rows(task, training.student)
-    return int(task.R.shape[1]) + rows + min(rows, training.batch)
+    start = rows if has_start_of_its_own(training.student) else 0
+    return int(task.R.shape[1]) + start + rows + min(rows, training.batch)
 
 
 def task_spec(task: Task, ambient: bool) -> dict[str, Any]:
@@ -34,6 +35,7 @@ def task_spec(task: Task, ambient: bool) -> dict[str, Any]:
     return {
         "d": float(task.d),
         "k": task.k,
+        "neurons": task.k,
         "s": task.R.shape[1],
         "features_rank": task.features_rank,
         "rank": task.rank,
@@ -57,6 +59,97 @@ def student_rows(task: Task, student: Student) -> int:
     return student.rank if isinstance(student, LoRA) else student.neurons(task)
 
 
+def has_start_of_its_own(student: Student) -> bool:
+    """Whether the student is expanded around rows that are not those of the base.
+
+    What it does then depends on their fields, so they join the features of the task.
+    """
+    if isinstance(student, RankOne):
+        return False
+    return student.linearized and not (
+        isinstance(student, FullNetwork) and is_named(student.init, "base")
+    )
+
+
+def described(
+    tasks: list[Task], student: Student, ambient: bool, seed: int, chains: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """Describe tasks, students and chains, whose ``task`` counts in `tasks`.
+
+    Where the rows of the start are features, every chain has a task of its own, and ``training``
+    still says which it was.
+    """
+    if has_start_of_its_own(student):
+        starts = [
+            _with_start(tasks[chain["task"]], student, ambient, seed, chain["replica"])
+            for chain in chains
+        ]
+        chains = [chain | {"task": i} for i, chain in enumerate(chains)]
+        return {
+            "tasks": [one for one, _ in starts],
+            "students": [one for _, one in starts],
+            "chains": chains,
+        }
+    return {
+        "tasks": [task_spec(task, ambient) for task in tasks],
+        "students": [student_spec(task, student, ambient) for task in tasks],
+        "chains": chains,
+    }
+
+
+def _with_start(
+    task: Task, student: Student, ambient: bool, seed: int, replica: int
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Describe a task whose last features are the rows of the student's start."""
+    n, (k, s) = student_rows(task, student), task.R.shape
+    spec = student_spec(task, student, ambient)
+    if spec["init_rows"] != "given":
+        spec |= _drawn_rows(task, n, spec["rows_std"], ambient, seed, replica)
+    rows = spec["rows_x"]
+    inside = _given_rows(task, rows, ambient=False) if ambient else spec
+    coordinates = np.concatenate([inside["rows_S"], inside["rows_rest"]], axis=1)
+    R = np.zeros((k + n, s + n))
+    R[:k, :s] = task.R
+    R[k:] = coordinates
+    c = task.c.reshape(k, -1)
+    return task_spec(task, ambient) | {
+        "k": k + n,
+        "s": s + n,
+        "features_rank": 0,
+        "R": R,
+        "a": np.concatenate([task.a, np.zeros((task.rank, n))], axis=1),
+        "c": np.concatenate([c, np.zeros((n, task.rank))]),
+        "lam": np.concatenate([task.lam, np.zeros(n)]),
+        "W": np.concatenate([task.W, rows]) if ambient else None,
+    }, spec | {
+        "start": k,
+        "init_rows": "given",
+        "rows_S": coordinates,
+        "rows_rest": np.zeros((n, n)),
+    }
+
+
+def _drawn_rows(
+    task: Task, n: int, std: float, ambient: bool, seed: int, replica: int
+) -> dict[str, Any]:
+    """Draw normal rows as the core does, in R^d or in coordinates."""
+
+    def normals(size: int) -> Floats:
+        values: Floats = _core.normals(seed, replica, _core.purposes["init_u"], 0, size)
+        return std * values
+
+    if ambient:
+        return {"rows_x": normals(n * task.d).reshape(n, task.d)}
+    s = task.R.shape[1]
+    z = normals(n * (s + n))
+    dof = task.d - s - np.arange(n, dtype=np.float64)
+    diagonal = _core.chi(seed, replica, _core.purposes["init_chi"], 0, dof)
+    return {
+        "rows_S": z[: n * s].reshape(n, s),
+        "rows_rest": np.tril(z[n * s :].reshape(n, n), -1) + np.diag(std * diagonal),
+    }
+
+
 def overlap_shape(task: Task, student: Student) -> tuple[int, ...]:
     """Return the shape of one record of ``overlap_u``; () for a single number."""
     if isinstance(student, FullNetwork):
@@ -70,6 +163,8 @@ def student_spec(task: Task, student: Student, ambient: bool) -> dict[str, Any]:
     spec = {
         "rows": student_rows(task, student),
         "full": False,
+        "linearized": student.linearized,
+        "start": 0,
         "spherical": False,
         "project": False,
         "scale": 1.0,
@@ -164,9 +259,11 @@ def _given_rows(task: Task, rows: Floats, ambient: bool) -> dict[str, Any]:
         return {"rows_x": np.ascontiguousarray(rows)}
     Q = task.Q
     inside = rows @ Q
-    factor = np.linalg.qr((rows - inside @ Q.T).T)[1].T
-    signs = np.where(np.diag(factor) < 0.0, -1.0, 1.0)
-    return {"rows_S": inside, "rows_rest": np.ascontiguousarray(factor * signs)}
+    _, upper = np.linalg.qr((rows - inside @ Q.T).T)
+    factor = upper.T
+    rest = np.zeros((len(rows), len(rows)))
+    rest[:, : factor.shape[1]] = factor * np.where(np.diag(factor) < 0.0, -1.0, 1.0)
+    return {"rows_S": inside, "rows_rest": rest}
 
 
 def schedule_spec(lr: float | schedule.Schedule) -> dict[str, Any]:

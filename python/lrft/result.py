@@ -35,14 +35,22 @@ class _Variable(NamedTuple):
 
 _RUN = ("task", "replica")
 
-_OVERLAP_U = "<û,u> for a rank-one student; NaN after the replica stopped"
-_OVERLAP_C = "<ĉ,c> for a rank-one student; NaN after the replica stopped"
+_OVERLAP_U = (
+    "<û,u> for a rank-one student; for LoRA the singular values, from the largest, between the row "
+    "spaces of A and u, the cosine if there is one of each; for a full network the cosines of its "
+    "neurons with the teacher's; NaN after the replica stopped"
+)
+_OVERLAP_C = (
+    "<ĉ,c> for a rank-one student; for LoRA that of overlap_u for the columns of B and c; NaN for "
+    "a full network, and after the replica stopped"
+)
 _LOSS = (
     "E[(f̂(x) - f*(x))^2] over x ~ N(0, I_d), exact, without label noise and without a factor 1/2; "
     "NaN after the replica stopped"
 )
 _HIT = (
-    "first step, 0 included, with |overlap_u| >= threshold, checked at every step; "
+    "first step, 0 included, with |overlap_u| (LoRA: the smallest singular value; full network: "
+    "none) >= threshold, checked at every step; "
     "-1: censored, not reached in the steps done, which are in stop_step"
 )
 _LOSS_HIT = (

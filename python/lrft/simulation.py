@@ -122,12 +122,18 @@ class Simulation:
         tasks = _check_tasks(task)
         if not isinstance(training, Training):
             raise TypeError(f"training must be a Training, got {type(training).__name__}")
-        _check_student(training.student)
         indices = _check_replicas(replicas)
         for one in tasks:
             check_compatible(one, training)
         training.check_memory(tasks, len(indices))
         chosen = _choose_engine(tasks, training, engine)
+        if chosen == "ambient" and _engine.has_start_of_its_own(training.student):
+            rows = sum(one.k + _engine.student_rows(one, training.student) for one in tasks)
+            _checks.memory(
+                f"W and the start of {len(indices)} linearised students, each in R^d",
+                8 * len(indices) * rows * tasks[0].d,
+                "use engine='reduced' or fewer replicas",
+            )
         self.threads = available_threads() if threads is None else _check_threads(threads)
         _check_batch(tasks, training.batch, chosen, self.threads)
         rates, notes = _settle_rates(tasks, training)
@@ -314,18 +320,17 @@ class Simulation:
         student = self.training.student
         tasks = [self.tasks[i] for i in group]
         place = {task: j for j, task in enumerate(group)}
+        mine = [
+            chain | {"task": place[chain["task"]], "training": place[chain["task"]]}
+            for chain in chains
+            if chain["task"] in place
+        ]
         return _core.Run(
             {
                 "ambient": ambient,
                 "activation": tasks[0].activation.core,
-                "tasks": [_engine.task_spec(task, ambient) for task in tasks],
-                "students": [_engine.student_spec(task, student, ambient) for task in tasks],
+                **_engine.described(tasks, student, ambient, self.seed, mine),
                 "trainings": [_engine.training_spec(self.training, self.rates[i]) for i in group],
-                "chains": [
-                    chain | {"task": place[chain["task"]], "training": place[chain["task"]]}
-                    for chain in chains
-                    if chain["task"] in place
-                ],
                 "seed": self.seed,
                 "threads": self.threads,
                 "keep_state": False,
@@ -377,7 +382,7 @@ class Simulation:
     def chains(self) -> list[dict[str, Any]]:
         """Every replica of every task as the core holds it, ``task`` counting from 0."""
         return [
-            chain | {"task": group[chain["task"]], "training": group[chain["task"]]}
+            chain | {"task": group[chain["training"]], "training": group[chain["training"]]}
             for group, run in zip(self._groups(), self._runs, strict=True)
             for chain in run.chains()
         ]
@@ -398,14 +403,6 @@ def available_threads() -> int:
 
 def _check_threads(threads: object) -> int:
     return _checks.integer("threads", threads, 1, 4096)
-
-
-def _check_student(student: object) -> None:
-    if student.linearized:  # type: ignore[attr-defined]
-        raise ValueError(
-            f"student: the engine does not train {type(student).__name__}(linearized=True) yet; "
-            "lrft.reference has its slow path"
-        )
 
 
 def _check_tasks(task: object) -> list[Task]:

@@ -58,7 +58,8 @@ class Training(Model):
     batch : int
         Fresh samples a step; the gradient is their mean.
     stop_at : float, optional
-        Stop a replica when |overlap_u| reaches this, in (0, 1]; checked at every step.
+        Stop a replica when |overlap_u| reaches this, in (0, 1]; checked at every step. For LoRA
+        above rank one, and `thresholds` too: the smallest singular value. Not for FullNetwork.
     stop_loss : float, optional
         Stop a replica at a record with a loss of at most this.
     record : int, list of int, or Geometric
@@ -66,6 +67,7 @@ class Training(Model):
         :func:`geometric`.  Step 0 and the last step are always recorded.
     thresholds : sequence of float
         Strictly increasing in (0, 1]; the first step with |overlap_u| at or above each is kept.
+        A FullNetwork, whose overlaps are a matrix, hits none.
     loss_thresholds : sequence of float
         Positive and distinct; checked at records.
 
@@ -198,7 +200,8 @@ def check_compatible(task: Task, training: Training) -> None:
     ValueError
         For given initial values of another shape, or with a part in span(W) where the student
         is kept orthogonal to it; for a favourable start where the drift is
-        undefined; for a rank-one student of a teacher of higher rank; for a dimension too small.
+        undefined; for a rank-one student of a teacher of higher rank; for a dimension too small;
+        for `stop_at` with a full network; for a linearised student of a custom activation.
 
     Examples
     --------
@@ -207,6 +210,11 @@ def check_compatible(task: Task, training: Training) -> None:
     >>> lrft.training.check_compatible(task, lrft.Training(lr=0.1, steps=10))
     """
     student = training.student
+    if student.linearized and task.activation.kind == "custom":
+        raise ValueError(
+            "linearized=True needs a built-in activation or a Hermite series, got a custom one: "
+            "the exact loss of a linearised student needs its Hermite coefficients in closed form"
+        )
     if isinstance(student, RankOne):
         _check_rank_one(task, student)
     elif isinstance(student, LoRA):

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from cases import ACTIVATIONS, final, initial_student, rate, reference_path, spec, task_of, twin
-from coupling import MOVED, STEPS, TOLERANCE, follow
+from coupling import MOVED, STEPS, TOLERANCE, follow, lower_factor
 
 import lrft
 from lrft import _core, _engine, reference
@@ -62,14 +62,46 @@ FULL: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
     "unit neurons": ({"normalization": "unit"}, {"train_lam": True}, {}),
     "wide batch": ({}, {"train_lam": True}, {"batch": 40}),
 }  # fmt: skip
+# name: kind of student, changes of the task, the student, changes of the training
+LINEAR: dict[str, tuple[Any, dict[str, Any], dict[str, Any], dict[str, Any]]] = {
+    "rank one": (lrft.RankOne, {}, {}, {}),
+    "rank one, joint, free": (
+        lrft.RankOne, {}, {"train_c": True, "orthogonal": False, "c_init": "sphere"}, {"batch": 3}
+    ),
+    "rank one, u inside": (
+        lrft.RankOne, {"parallel": 0.6}, {"train_c": True, "orthogonal": False}, {}
+    ),
+    "LoRA": (lrft.LoRA, {}, {"rank": 2}, {}),
+    "LoRA, both factors": (
+        lrft.LoRA, {}, {"rank": 2, "alpha": 3.0, "b_init": "gaussian"}, {"batch": 2}
+    ),
+    "LoRA, given": (lrft.LoRA, {}, {"rank": 3, "a_init": A3, "b_init": B3, "lr_b": 0.004}, {}),
+    "LoRA, zero A": (lrft.LoRA, {}, {"rank": 2, "a_init": "zero", "b_init": B3[:, :2]}, {}),
+    "LoRA, teacher of rank 2": (
+        lrft.LoRA, {"c": "sphere", "rank": 2}, {"rank": 1, "b_init": "gaussian"}, {}
+    ),
+    "full": (lrft.FullNetwork, {}, {}, {}),
+    "full, output weights": (lrft.FullNetwork, {}, {"train_lam": True}, {"batch": 3}),
+    "full, scratch": (
+        lrft.FullNetwork, {}, {"width": 3, "init": "gaussian", "lam_init": "gaussian",
+                               "train_lam": True}, {},
+    ),
+    "full, given": (lrft.FullNetwork, {"parallel": 0.5}, {"init": V5, "lam_init": 0.4}, {}),
+}  # fmt: skip
 CASES = {f"LoRA, {name}": (lrft.LoRA, *rest) for name, rest in LORA.items()}
 CASES |= {f"full, {name}": (lrft.FullNetwork, *rest) for name, rest in FULL.items()}
+CASES |= {
+    f"linear, {name}": (kind, changes, options | {"linearized": True}, more)
+    for name, (kind, changes, options, more) in LINEAR.items()
+}
 
 
 def case(name: str, activation: str = "tanh") -> tuple[lrft.Task, lrft.Training]:
     kind, changes, options, more = CASES[name]
     task = task_of(activation, **changes)
-    arguments = {"lr": rate(activation, task.d), "steps": STEPS, "record": 9}
+    # polynomials of a wide network that starts anywhere expand at the common rate
+    slow = 0.1 if name == "linear, full, scratch" and activation in ("he3", "series") else 1.0
+    arguments = {"lr": slow * rate(activation, task.d), "steps": STEPS, "record": 9}
     return task, lrft.Training(student=kind(**options), **(arguments | more))
 
 
@@ -88,9 +120,45 @@ def overlaps(task: lrft.Task, student: Any, rows: np.ndarray, own: np.ndarray) -
     u, c = np.atleast_2d(task.u), task.c.reshape(task.k, -1)
     if isinstance(student, lrft.FullNetwork):
         return [reference.neuron_cosines(rows, teacher(task))]
+    if isinstance(student, lrft.RankOne):
+        return [rows @ task.u, own @ task.c]
     if len(rows) == len(u) == 1:
         return [np.array(reference.cosine(rows, u)), np.array(reference.cosine(own, c))]
     return [reference.subspace_cosines(rows, u), reference.subspace_cosines(own.T, c.T)]
+
+
+STEP = 0.02  # of the differences below
+
+
+def linear_loss(task: lrft.Task, student: Any, start: Any, now: Any) -> float:
+    """The same for the Taylor expansion, whose derivative is a difference of networks.
+
+    The error of the differences is of fourth order in the step, of first order for relu, whose
+    second derivative is a delta; what two steps say of it is taken off.
+    """
+    order = 1 if task.activation.kind == "relu" else 4
+    coarse, fine = (difference_loss(task, student, start, now, h) for h in (2 * STEP, STEP))
+    return fine + (fine - coarse) / (2**order - 1)
+
+
+def difference_loss(task: lrft.Task, student: Any, start: Any, now: Any, step: float) -> float:
+    if isinstance(student, lrft.RankOne):
+        V, lam = task.W, task.lam
+        dV, dlam = task.xi * np.outer(now[1], now[0]), 0 * lam
+    elif isinstance(student, lrft.LoRA):
+        (A0, B0), (A, B), lam = start, now, task.lam
+        V = task.W + student.scale * B0 @ A0
+        dV, dlam = student.scale * ((B - B0) @ A0 + B0 @ (A - A0)), 0 * lam
+    else:
+        (V, lam), (dV, dlam) = start, (now[0] - start[0], now[1] - start[1])
+    both, weights = [teacher(task), V], [task.lam, -lam - dlam]
+    for h, part in ((1, 2 / 3), (2, -1 / 12)):
+        for sign in (1, -1):
+            both.append(V + sign * h * step * dV)
+            weights.append(-sign * part / step * lam)
+    both = task.neuron_scale * np.concatenate(both)
+    weights = task.output_scale * np.concatenate(weights)
+    return _core.expected_square(task.activation.core, weights, both @ both.T)[0]
 
 
 def loss(task: lrft.Task, student: Any, rows: np.ndarray, own: np.ndarray) -> float:
@@ -100,8 +168,14 @@ def loss(task: lrft.Task, student: Any, rows: np.ndarray, own: np.ndarray) -> fl
     return _core.expected_square(task.activation.core, weights, both @ both.T)[0]
 
 
+def can_move(student: lrft.LoRA) -> bool:
+    """Whether A does: not when frozen, nor in the expansion around B = 0."""
+    at_zero = isinstance(student.b_init, str) and student.b_init == "zero"
+    return student.train_a and not (student.linearized and at_zero)
+
+
 def moved(path: list[tuple[np.ndarray, np.ndarray]], student: Any) -> bool:
-    frozen = isinstance(student, lrft.LoRA) and not student.train_a
+    frozen = isinstance(student, lrft.LoRA) and not can_move(student)
     first, last = path[0][frozen], path[-1][frozen]
     return bool(np.linalg.norm(last - first) > MOVED * max(np.linalg.norm(first), 1e-3))
 
@@ -123,6 +197,11 @@ def check_path(task: lrft.Task, training: lrft.Training) -> None:
             found = chain[name].reshape(-1, *shape)[i]
             # a cosine forgets the length, and so does its error
             np.testing.assert_allclose(found, expected.reshape(shape), rtol=0, atol=1e-9)
+        if student.linearized:
+            expected_loss = linear_loss(task, student, path[0], path[t])
+            tolerance = 1e-6 if task.activation.kind == "relu" else 1e-9
+            assert abs(chain["loss"][i] - expected_loss) < tolerance * max(1.0, expected_loss)
+            continue
         expected_loss = loss(task, student, *path[t])
         assert abs(chain["loss"][i] - expected_loss) < 1e-9 * max(1.0, expected_loss)
 
@@ -131,10 +210,18 @@ def check_coupling(task: lrft.Task, training: lrft.Training) -> None:
     inputs = np.random.default_rng(17).standard_normal((STEPS, training.batch, task.d))
     start = initial_student(task, training.student, SEED, REPLICA)
     path = reference_path(task, training, start, inputs)
+    frozen = isinstance(training.student, lrft.LoRA) and not can_move(training.student)
+    Q = task.Q
+    if _engine.has_start_of_its_own(training.student):
+        # the start's own directions belong to S
+        lora = isinstance(training.student, lrft.LoRA)
+        names = ("a_init", "b_init") if lora else ("init", "lam_init")
+        given = training.student.replace(**dict(zip(names, start, strict=True)))
+        training = training.replace(student=given)
+        Q = np.concatenate([Q, lower_factor(start[0] - start[0] @ Q @ Q.T)[1].T], axis=1)
     described = spec([task], training)
     rates = [described["trainings"][0][name]["rate"] for name in ("lr", "lr_own")]
-    frozen = rates[0] == 0.0
-    follow(task, path, inputs, described, rates, moved=-1.0 if frozen else MOVED)
+    follow(task, path, inputs, described, rates, moved=-1.0 if frozen else MOVED, Q=Q)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -142,13 +229,19 @@ def test_ambient_path(name):
     check_path(*case(name))
 
 
-@pytest.mark.parametrize("name", ["LoRA, rank 3", "full, base, output weights"])
+@pytest.mark.parametrize(
+    "name",
+    ["LoRA, rank 3", "full, base, output weights", "linear, rank one, u inside",
+     "linear, LoRA, both factors", "linear, full, scratch"],
+)  # fmt: skip
 @pytest.mark.parametrize("activation", [a for a in ACTIVATIONS if a != "tanh"])
 def test_ambient_path_of_every_activation(name, activation):
     check_path(*case(name, activation))
 
 
-@pytest.mark.parametrize("name", [name for name in CASES if "wide" not in name])
+@pytest.mark.parametrize(
+    "name", [name for name in CASES if "wide" not in name and name != "linear, LoRA, zero A"]
+)
 def test_coupling(name):
     check_coupling(*case(name))
 
@@ -245,7 +338,8 @@ def test_thresholds_are_those_of_the_smallest_singular_value(engine, rank):
     assert "converged" in stopped.status.values
 
 
-SIMULATED = ["LoRA, rank 1", "LoRA, rank 3, batch 5, rates", "full, base, output weights",
+SIMULATED = ["linear, rank one, joint, free", "linear, LoRA, both factors", "linear, full, scratch",
+             "LoRA, rank 1", "LoRA, rank 3, batch 5, rates", "full, base, output weights",
              "full, scratch, nine"]  # fmt: skip
 
 
@@ -275,7 +369,7 @@ def test_a_resumed_run_is_the_run_that_never_stopped(name, engine, tmp_path):
     whole = lrft.simulate(task, training, replicas=3, seed=4, engine=engine)
     simulation = lrft.Simulation(task, training, replicas=3, seed=4, engine=engine, threads=1)
     stops = 0
-    while not simulation.advance(0.003):
+    while not simulation.advance(0.0005):
         stops += 1
         if stops % 3 == 1:
             simulation.save_state(tmp_path / "state.npz")
@@ -299,10 +393,71 @@ def test_both_spaces_have_the_same_law(name):
     overlap = [ds.overlap_u.values.reshape(400, -1)[:, -1] for ds in found]
     assert ks_2samp(*overlap).pvalue > 1e-3
     assert ks_2samp(*[ds.loss.values for ds in found]).pvalue > 1e-3
-    # control: a rate 2 times as large is seen
+    # control: a rate 3 times as large is seen
     other = lrft.simulate(
-        task, training.replace(lr=2 * training.lr), replicas=400, seed=102, engine="ambient"
+        task, training.replace(lr=3 * training.lr), replicas=400, seed=102, engine="ambient"
     ).isel(step=-1)
     different = [other.overlap_u.values.reshape(400, -1)[:, -1], other.loss.values]
     pairs = zip((overlap[0], found[0].loss.values), different, strict=True)
     assert min(ks_2samp(*pair).pvalue for pair in pairs) < 1e-3
+
+
+@pytest.mark.parametrize(
+    ("student", "more", "engine", "message"),
+    [
+        (lrft.FullNetwork(), {"stop_at": 0.9}, "auto", "stop_at.*matrix for the FullNetwork"),
+        (lrft.LoRA(rank=2, a_init=V5[:2, :5]), {}, "auto", r"a_init must have shape \(2, 24\)"),
+        (lrft.LoRA(rank=2, b_init=np.ones((3, 2))), {}, "auto", r"b_init must have shape \(4, 2\)"),
+        (lrft.FullNetwork(width=6), {}, "auto", "init='base' needs the width of the base, 4"),
+        # S has 5 dimensions; n rows and min(n, batch) more, and n for a start of its own
+        (lrft.LoRA(rank=10), {"batch": 12}, "reduced", "needs d >= 25"),
+        (lrft.LoRA(rank=7, linearized=True), {"batch": 9}, "reduced", "needs d >= 26"),
+        (
+            lrft.FullNetwork(width=19, init="gaussian", lam_init=1.0), {}, "reduced",
+            "needs d >= 25",
+        ),
+        (lrft.LoRA(rank=2), {"lr": "auto"}, "auto", "lr='auto' is defined for the RankOne"),
+    ],
+)  # fmt: skip
+def test_refused(student, more, engine, message):
+    training = lrft.Training(student=student, **({"lr": 0.01, "steps": 10} | more))
+    with pytest.raises(ValueError, match=message):
+        lrft.simulate(task_of("tanh"), training, replicas=1, engine=engine)
+
+
+def test_a_linearised_student_of_a_custom_activation_is_refused():
+    numba = pytest.importorskip("numba")
+    signature = numba.types.float64(numba.types.float64)
+    value = numba.cfunc(signature)(lambda z: z * z)
+    slope = numba.cfunc(signature)(lambda z: 2 * z)
+    task = task_of("tanh").replace(activation=lrft.Activation.custom(value, slope))
+    training = lrft.Training(student=lrft.RankOne(linearized=True), lr=0.01, steps=10)
+    with pytest.raises(ValueError, match="linearized=True needs a built-in activation"):
+        lrft.simulate(task, training, replicas=1)
+
+
+def test_kernel_limit():
+    """Small xi: losses at the same (m, c-hat) differ by xi^4, paths on the same normals by xi.
+
+    The rate is proportional to 1 / xi^2, so that every path goes equally far.
+    """
+    xis = np.geomspace(0.03, 0.3, 5)
+
+    def run(xi: float, steps: int, linearized: bool) -> Any:
+        task = lrft.Task.sample(
+            d=60, k=6, xi=xi, activation="tanh", c="quantized", lam="gaussian", seed=5
+        )
+        training = lrft.Training(
+            student=lrft.RankOne(linearized=linearized), lr=0.005 / xi**2, steps=steps, record=2
+        )
+        return lrft.simulate(task, training, replicas=32, seed=9).isel(step=-1)
+
+    losses, paths = [], []
+    for xi in xis:
+        real, linear = (run(xi, 0, linearized) for linearized in (False, True))
+        losses.append(np.abs(real.loss - linear.loss).mean())
+        real, linear = (run(xi, 400, linearized) for linearized in (False, True))
+        paths.append(np.sqrt(((real.overlap_u - linear.overlap_u) ** 2).mean()))
+        assert real.overlap_u.std() > 0.2  # they have gone somewhere
+    for gaps, exponent in ((losses, 4.0), (paths, 1.0)):
+        assert abs(np.polyfit(np.log(xis), np.log(gaps), 1)[0] - exponent) < 0.1

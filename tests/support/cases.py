@@ -89,17 +89,14 @@ def spec(
     threads: int = 1,
 ) -> dict[str, Any]:
     """Describe a run to the core, with the final students kept."""
+    chains = [
+        _engine.new_chain(i, replica, training) for i in range(len(tasks)) for replica in replicas
+    ]
     return {
         "ambient": ambient,
         "activation": tasks[0].activation.core,
-        "tasks": [_engine.task_spec(task, ambient) for task in tasks],
-        "students": [_engine.student_spec(task, training.student, ambient) for task in tasks],
+        **_engine.described(list(tasks), training.student, ambient, seed, chains),
         "trainings": [_engine.training_spec(training, training.lr) for _ in tasks],
-        "chains": [
-            _engine.new_chain(i, replica, training)
-            for i in range(len(tasks))
-            for replica in replicas
-        ],
         "seed": seed,
         "threads": threads,
         "keep_state": True,

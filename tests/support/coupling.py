@@ -33,10 +33,11 @@ def lower_factor(M: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def follow(
     task: lrft.Task, path: Any, inputs: np.ndarray, drive_spec: Any, rates: Any,
-    moved: float = MOVED,
+    moved: float = MOVED, Q: np.ndarray | None = None,
 ) -> None:  # fmt: skip
     """Drive the reduced space along `path`: rows (n, d) and own parameters after each step."""
-    Q, s, noise = task.Q, task.R.shape[1], np.zeros(inputs.shape[1])
+    Q = task.Q if Q is None else Q
+    s, noise = Q.shape[1], np.zeros(inputs.shape[1])
     lane = sum(map(ord, str(task))) % 8  # some lane, the same every time
     drive = None
     first = None

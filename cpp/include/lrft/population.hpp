@@ -55,6 +55,8 @@ class Population {
   // null, a bound on the error of each.
   void moments(int m, const double* C, bool derivative, double* K, double* bound) const;
 
+  const ActivationSpec& activation() const { return spec_; }
+
  private:
   ActivationSpec spec_;
 };

@@ -15,7 +15,8 @@ namespace lrft {
 // One teacher and the base network it perturbs.  Arrays are row-major.
 struct TaskData {
   double d = 0;                  // input dimension
-  int k = 0;                     // neurons
+  int k = 0;                     // features: the neurons', then the start of a linearised student
+  int neurons = 0;               // of the teacher; the others have no output weight
   int s = 0;                     // dimension of S = span(rows of W, rows of u)
   int features_rank = 0;         // the first coordinates of S span the rows of W
   int rank = 1;                  // rank r of the teacher's perturbation
@@ -39,6 +40,10 @@ enum class InitU { uniform, favourable, given };
 struct StudentSpec {
   int rows = 1;
   bool full = false;
+  // Taylor expansion to first order: of rank-one in its neurons around the base, of the
+  // others in their parameters around the start, whose rows are features from `start` on.
+  bool linearized = false;
+  int start = 0;
   bool spherical = true;
   bool train_own = false;        // move B or the output weights as well
   bool project = true;           // Pi: rows move orthogonally to span(W)
