@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lrft import _checks, _core
-
-if TYPE_CHECKING:
-    from lrft.task import Task
+from lrft.task import Task
 
 __all__ = ["Recovered", "recover_c"]
 
@@ -160,8 +157,7 @@ def state_coordinates(
     """Coordinates (s,) of a u_hat that is given in one of three ways."""
     from lrft.theory import population
 
-    if task.rank != 1:
-        raise ValueError(f"task must have rank 1, got rank {task.rank}")
+    require_rank_one(task)
     if (u_hat is None) == (coordinates is None):
         raise ValueError("give exactly one of u_hat and coordinates")
     if coordinates is not None:
@@ -176,3 +172,11 @@ def state_coordinates(
     outside = np.where(np.arange(task.R.shape[1]) < task.features_rank, 0.0, task.a[0])
     square = float(outside @ outside)
     return outside * (m / square) if square > 0 else outside
+
+
+def require_rank_one(task: object) -> None:
+    """Refuse what is no task, or one of higher rank."""
+    if not isinstance(task, Task):
+        raise TypeError(f"task must be a Task, got {type(task).__name__}")
+    if task.rank != 1:
+        raise ValueError(f"task must have rank 1, got rank {task.rank}")

@@ -161,8 +161,13 @@ def fine_tune(
     What the algorithm is told beyond its samples: the population loss for its stopping rules, and
     the learning rate, which is that of ``lr="auto"`` for the current c_hat. In a round it falls as
     1/(1 + t/t0) to a third; from round to round it is halved where the loss, once it is below half
-    of the first, did not halve. Everything runs in the reduced space, whatever d. ``u_hat`` is
-    kept orthogonal to span(W) if u is.
+    of the first, did not halve.
+
+    An attempt fails where the drift at the start vanishes, as with constant lam, orthonormal W and
+    ``<c_hat, c> = 0``, and the regression sees nothing either: the overlap stays that of the
+    start, and a fresh c_hat is the way out.
+
+    Everything runs in the reduced space, whatever d. u_hat is kept orthogonal to span(W) if u is.
 
     Examples
     --------
@@ -172,8 +177,7 @@ def fine_tune(
     >>> result.converged, result.relative_loss <= 1e-3, result.samples < 1_000_000
     (True, True, True)
     """
-    if task.rank != 1:
-        raise ValueError(f"task must have rank 1, got rank {task.rank}")
+    recovery.require_rank_one(task)
     tuner = _Tuner(
         task,
         eps=_checks.real("eps", eps, above=0.0),
