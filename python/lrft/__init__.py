@@ -20,10 +20,12 @@ if TYPE_CHECKING:
     from lrft import plot, reference, schedule, theory
     from lrft.activation import Activation
     from lrft.random import normals
+    from lrft.recovery import recover_c
     from lrft.result import load, save
     from lrft.simulation import Simulation, simulate
     from lrft.task import Task
     from lrft.training import FullNetwork, LoRA, RankOne, Training, geometric
+    from lrft.tuning import fine_tune
     from lrft.weights import load_weights
 
 # Public name -> the module it lives in; None for a module itself. Loaded when first used.
@@ -35,11 +37,13 @@ _HOME = {
     "Simulation": "simulation",
     "Task": "task",
     "Training": "training",
+    "fine_tune": "tuning",
     "geometric": "training",
     "load": "result",
     "load_weights": "weights",
     "normals": "random",
     "plot": None,
+    "recover_c": "recovery",
     "reference": None,
     "save": "result",
     "schedule": None,
@@ -56,11 +60,13 @@ __all__ = [
     "Task",
     "Training",
     "__version__",
+    "fine_tune",
     "geometric",
     "load",
     "load_weights",
     "normals",
     "plot",
+    "recover_c",
     "reference",
     "save",
     "schedule",

@@ -81,6 +81,23 @@ def test_mean_follows_the_equations(delta, replicas):
         assert (to_flow > 3 * error + 0.05).any()
 
 
+def test_hitting_steps_are_the_predicted_ones():
+    d, delta, replicas = 20_000, 0.2, 16
+    task = task_at(d)
+    student = lrft.RankOne(c_init=other_c(task), u_init=given_start(task)[0])
+    training = lrft.Training(student=student, lr=delta / d, steps=int(HORIZON * d / delta))
+    ds = lrft.simulate(task, training, replicas=replicas, seed=404)
+    for threshold in (0.3, 0.6, 0.9):
+        times = ds.hit_step.sel(threshold=threshold).values * delta / d
+        assert (times > 0).all()
+        predicted = theory.predicted_hitting_time(
+            task, other_c(task), threshold, start=START, delta=delta
+        )
+        # 0.01 in the overlap, at its speed here of about 0.5 and more
+        error = times.std(ddof=1) / np.sqrt(replicas)
+        assert abs(times.mean() - predicted) < 3 * error + 0.02
+
+
 @pytest.mark.verification
 def test_gap_to_the_flow_grows_as_delta():
     deltas = np.array([0.01, 0.05, 0.2])

@@ -1,6 +1,7 @@
 """Theory beside simulation: exact population quantities of the Dayi-Chen model.
 
 One file an idea: `hermite` (coefficients of an activation), `population` (loss and gradient),
+`linearized` (the loss of the kernel regime),
 `drift` (h(m) and the noise scale), `dynamics` (the limit of infinite dimension as differential
 equations), `rates` (what step size the dynamics bear).
 """
@@ -15,6 +16,7 @@ from lrft.theory.dynamics import (
     predicted_hitting_time,
 )
 from lrft.theory.hermite import hermite_coefficients, information_exponent
+from lrft.theory.linearized import linearized_loss
 from lrft.theory.population import population_gradient, population_loss
 from lrft.theory.rates import auto_lr, stability_limit
 
@@ -27,6 +29,7 @@ __all__ = [
     "gradient_noise",
     "hermite_coefficients",
     "information_exponent",
+    "linearized_loss",
     "order_parameter_ode",
     "population_gradient",
     "population_loss",
