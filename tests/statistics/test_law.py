@@ -162,7 +162,7 @@ def driven(task, training, rest):
     rng = np.random.default_rng(77)
     described = spec([task], training)
     student = described["students"][0]
-    rows = np.concatenate([student["rows_S"], student["rows_rest"]])
+    rows = np.concatenate([student["rows_S"].ravel(), student["rows_rest"].ravel()])
     b, s, lr = training.batch, task.R.shape[1], training.lr
     overlaps = np.empty(REPLICAS)
     for i in range(REPLICAS):
