@@ -228,3 +228,17 @@ def test_kernel_limit():
         assert real.overlap_u.std() > 0.2  # they have gone somewhere
     for gaps, exponent in ((losses, 4.0), (paths, 1.0)):
         assert abs(np.polyfit(np.log(xis), np.log(gaps), 1)[0] - exponent) < 0.1
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_linearised_loss_is_that_of_the_theory(activation):
+    """Two derivations: here moments of any fields, there the case u, u-hat orthogonal to W."""
+    task = task_of(activation, xi=0.7)
+    training = lrft.Training(
+        student=lrft.RankOne(linearized=True, train_c=True), lr=rate(activation, task.d),
+        steps=300, record=2,
+    )  # fmt: skip
+    for chain in final(spec([task], training, range(3), seed=3)):
+        c_hat = chain["own"] / np.linalg.norm(chain["own"])
+        expected = lrft.theory.linearized_loss(task, c_hat, chain["last_overlap"])
+        np.testing.assert_allclose(chain["loss"][-1], expected, rtol=1e-12)
