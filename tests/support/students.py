@@ -1,0 +1,162 @@
+"""Cases of LoRA, full networks and linearised students, and what the twin makes of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from cases import rate, task_of
+from coupling import STEPS
+
+import lrft
+from lrft import _core, reference
+
+SEED, REPLICA = 77, 3
+RNG = np.random.default_rng(8)
+A3, B3 = RNG.standard_normal((3, 24)) / 5, RNG.standard_normal((4, 3)) / 4
+V5 = RNG.standard_normal((5, 24)) / 4
+
+LORA: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
+    # name: changes of the task, the student, changes of the training
+    "rank 1": ({}, {"rank": 1, "alpha": 2.0}, {}),
+    "rank 1, batch 3": ({}, {"rank": 1}, {"batch": 3}),
+    "rank 3": ({}, {"rank": 3, "alpha": 6.0}, {}),
+    "rank 3, batch 5, rates": ({}, {"rank": 3, "lr_b": 0.004}, {"batch": 5}),
+    "teacher of rank 2": ({"c": "sphere", "rank": 2}, {"rank": 2, "alpha": 3.0}, {}),
+    "teacher of rank 2, one row": ({"c": "sphere", "rank": 2}, {"rank": 1}, {}),
+    "teacher of rank 2, rank 3": ({"c": "sphere", "rank": 2}, {"rank": 3}, {"batch": 2}),
+    "frozen A": ({}, {"rank": 2, "train_a": False}, {}),
+    "frozen B": ({}, {"rank": 2, "train_b": False, "b_init": "gaussian"}, {}),
+    "given": ({}, {"rank": 3, "a_init": A3, "b_init": B3}, {}),
+    "zero A": ({}, {"rank": 3, "a_init": "zero", "b_init": B3}, {"batch": 4}),
+    "narrow start": ({}, {"rank": 2, "a_std": 0.05, "b_init": "gaussian"}, {}),
+    "zero features": ({"features": "zero", "lam": 0.5}, {"rank": 2, "b_init": "gaussian"}, {}),
+    "u inside": ({"parallel": 0.6}, {"rank": 2}, {}),
+    "noise": ({"noise": 0.3}, {"rank": 2}, {"batch": 2}),
+    "unit neurons": ({"normalization": "unit"}, {"rank": 2}, {}),
+    "wide batch": ({}, {"rank": 2}, {"batch": 40}),
+}
+FULL: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
+    "base": ({}, {}, {}),
+    "base, output weights": ({}, {"train_lam": True}, {"batch": 3}),
+    "base, rate": ({}, {"train_lam": True, "lr_lam": 0.001}, {}),
+    "scratch": ({}, {"width": 6, "init": "gaussian", "lam_init": "signs"}, {}),
+    "scratch, one neuron": ({}, {"width": 1, "init": "gaussian", "lam_init": "ones"}, {}),
+    "scratch, nine": (
+        {}, {"width": 9, "init": "gaussian", "lam_init": "gaussian", "train_lam": True, "std": 0.1},
+        {"batch": 2, "lr": 0.003},
+    ),
+    "given": ({}, {"init": V5, "lam_init": 0.4}, {}),
+    "teacher of rank 2": ({"c": "sphere", "rank": 2}, {}, {}),
+    "zero features": (
+        {"features": "zero", "lam": 0.5}, {"width": 3, "init": "gaussian", "lam_init": 0.5}, {}
+    ),
+    "u inside": ({"parallel": 0.6}, {}, {"batch": 4}),
+    "noise": ({"noise": 0.3}, {}, {}),
+    "unit neurons": ({"normalization": "unit"}, {"train_lam": True}, {}),
+    "wide batch": ({}, {"train_lam": True}, {"batch": 40}),
+}  # fmt: skip
+# name: kind of student, changes of the task, the student, changes of the training
+LINEAR: dict[str, tuple[Any, dict[str, Any], dict[str, Any], dict[str, Any]]] = {
+    "rank one": (lrft.RankOne, {}, {}, {}),
+    "rank one, joint, free": (
+        lrft.RankOne, {}, {"train_c": True, "orthogonal": False, "c_init": "sphere"}, {"batch": 3}
+    ),
+    "rank one, u inside": (
+        lrft.RankOne, {"parallel": 0.6}, {"train_c": True, "orthogonal": False}, {}
+    ),
+    "LoRA": (lrft.LoRA, {}, {"rank": 2}, {}),
+    "LoRA, both factors": (
+        lrft.LoRA, {}, {"rank": 2, "alpha": 3.0, "b_init": "gaussian"}, {"batch": 2}
+    ),
+    "LoRA, given": (lrft.LoRA, {}, {"rank": 3, "a_init": A3, "b_init": B3, "lr_b": 0.004}, {}),
+    "LoRA, zero A": (lrft.LoRA, {}, {"rank": 2, "a_init": "zero", "b_init": B3[:, :2]}, {}),
+    "LoRA, teacher of rank 2": (
+        lrft.LoRA, {"c": "sphere", "rank": 2}, {"rank": 1, "b_init": "gaussian"}, {}
+    ),
+    "full": (lrft.FullNetwork, {}, {}, {}),
+    "full, output weights": (lrft.FullNetwork, {}, {"train_lam": True}, {"batch": 3}),
+    "full, scratch": (
+        lrft.FullNetwork, {}, {"width": 3, "init": "gaussian", "lam_init": "gaussian",
+                               "train_lam": True}, {},
+    ),
+    "full, given": (lrft.FullNetwork, {"parallel": 0.5}, {"init": V5, "lam_init": 0.4}, {}),
+}  # fmt: skip
+CASES = {f"LoRA, {name}": (lrft.LoRA, *rest) for name, rest in LORA.items()}
+CASES |= {f"full, {name}": (lrft.FullNetwork, *rest) for name, rest in FULL.items()}
+CASES |= {
+    f"linear, {name}": (kind, changes, options | {"linearized": True}, more)
+    for name, (kind, changes, options, more) in LINEAR.items()
+}
+
+
+def case(name: str, activation: str = "tanh") -> tuple[lrft.Task, lrft.Training]:
+    kind, changes, options, more = CASES[name]
+    task = task_of(activation, **changes)
+    # polynomials of a wide network that starts anywhere expand at the common rate
+    slow = 0.1 if name == "linear, full, scratch" and activation in ("he3", "series") else 1.0
+    arguments = {"lr": slow * rate(activation, task.d), "steps": STEPS, "record": 9}
+    return task, lrft.Training(student=kind(**options), **(arguments | more))
+
+
+def neurons(task: lrft.Task, student: Any, rows: np.ndarray, own: np.ndarray) -> Any:
+    """Rows (m, d) and output weights of the network that these parameters make."""
+    if isinstance(student, lrft.FullNetwork):
+        return rows, own
+    return task.W + student.scale * own @ rows, task.lam
+
+
+def teacher(task: lrft.Task) -> np.ndarray:
+    return task.W + task.xi * task.c.reshape(task.k, -1) @ np.atleast_2d(task.u)
+
+
+def overlaps(task: lrft.Task, student: Any, rows: np.ndarray, own: np.ndarray) -> list[np.ndarray]:
+    u, c = np.atleast_2d(task.u), task.c.reshape(task.k, -1)
+    if isinstance(student, lrft.FullNetwork):
+        return [reference.neuron_cosines(rows, teacher(task))]
+    if isinstance(student, lrft.RankOne):
+        return [rows @ task.u, own @ task.c]
+    if len(rows) == len(u) == 1:
+        return [np.array(reference.cosine(rows, u)), np.array(reference.cosine(own, c))]
+    return [reference.subspace_cosines(rows, u), reference.subspace_cosines(own.T, c.T)]
+
+
+STEP = 0.02  # of the differences below
+
+
+def linear_loss(task: lrft.Task, student: Any, start: Any, now: Any) -> float:
+    """The same for the Taylor expansion, whose derivative is a difference of networks.
+
+    The error of the differences is of fourth order in the step, of first order for relu, whose
+    second derivative is a delta; what two steps say of it is taken off.
+    """
+    order = 1 if task.activation.kind == "relu" else 4
+    coarse, fine = (difference_loss(task, student, start, now, h) for h in (2 * STEP, STEP))
+    return fine + (fine - coarse) / (2**order - 1)
+
+
+def difference_loss(task: lrft.Task, student: Any, start: Any, now: Any, step: float) -> float:
+    if isinstance(student, lrft.RankOne):
+        V, lam = task.W, task.lam
+        dV, dlam = task.xi * np.outer(now[1], now[0]), 0 * lam
+    elif isinstance(student, lrft.LoRA):
+        (A0, B0), (A, B), lam = start, now, task.lam
+        V = task.W + student.scale * B0 @ A0
+        dV, dlam = student.scale * ((B - B0) @ A0 + B0 @ (A - A0)), 0 * lam
+    else:
+        (V, lam), (dV, dlam) = start, (now[0] - start[0], now[1] - start[1])
+    both, weights = [teacher(task), V], [task.lam, -lam - dlam]
+    for h, part in ((1, 2 / 3), (2, -1 / 12)):
+        for sign in (1, -1):
+            both.append(V + sign * h * step * dV)
+            weights.append(-sign * part / step * lam)
+    both = task.neuron_scale * np.concatenate(both)
+    weights = task.output_scale * np.concatenate(weights)
+    return _core.expected_square(task.activation.core, weights, both @ both.T)[0]
+
+
+def loss(task: lrft.Task, student: Any, rows: np.ndarray, own: np.ndarray) -> float:
+    V, lam = neurons(task, student, rows, own)
+    both = task.neuron_scale * np.concatenate([teacher(task), V])
+    weights = task.output_scale * np.concatenate([task.lam, -lam])
+    return _core.expected_square(task.activation.core, weights, both @ both.T)[0]
