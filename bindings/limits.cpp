@@ -12,8 +12,8 @@ void bind_limits(py::module_& m) {
   limits.def("block", &time_ambient_parts, py::arg("d"), py::arg("k"), py::arg("steps"),
              py::arg("repeats") = 5,
              "One ambient step: d normals, the product with [W; u; A] and the Gram matrix.");
-  limits.def("reduced", &time_reduced_parts, py::arg("activation"), py::arg("k"),
-             py::arg("steps"), py::arg("repeats") = 5,
+  limits.def("reduced", &time_reduced_parts, py::arg("activation"), py::arg("k"), py::arg("steps"),
+             py::arg("repeats") = 5,
              "One replica-step: k + 2 normals, a chi variate and the activations.");
 }
 

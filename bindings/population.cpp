@@ -21,8 +21,9 @@ void bind_population(py::module_& m) {
         check_square(covariance);
         if (weights.ndim() != 1 || weights.shape(0) != covariance.shape(0))
           throw py::value_error("weights must have one entry a row of covariance");
-        const Moment moment = Population(activation).expected_square(
-            static_cast<int>(weights.size()), weights.data(), covariance.data(), derivative);
+        const Moment moment = Population(activation)
+                                  .expected_square(static_cast<int>(weights.size()), weights.data(),
+                                                   covariance.data(), derivative);
         return py::make_tuple(moment.value, moment.bound);
       },
       py::arg("activation"), py::arg("weights").noconvert(), py::arg("covariance").noconvert(),
@@ -33,8 +34,9 @@ void bind_population(py::module_& m) {
       [](const ActivationSpec& activation, const Array& covariance, bool derivative) {
         check_square(covariance);
         Array K({covariance.shape(0), covariance.shape(0)});
-        Population(activation).moments(static_cast<int>(covariance.shape(0)), covariance.data(),
-                                       derivative, K.mutable_data(), nullptr);
+        Population(activation)
+            .moments(static_cast<int>(covariance.shape(0)), covariance.data(), derivative,
+                     K.mutable_data(), nullptr);
         return K;
       },
       py::arg("activation"), py::arg("covariance").noconvert(), py::arg("derivative") = false,

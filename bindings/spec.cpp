@@ -60,13 +60,12 @@ StudentSpec read_student(const py::handle& d, std::vector<py::object>& alive) {
   s.spherical = get<bool>(d, "spherical");
   s.train_own = get<bool>(d, "train_own");
   s.project = get<bool>(d, "project");
-  s.init_own = choose<InitC>(
-      d, "init_own",
-      {{"quantized", InitC::quantized},
-       {"sphere", InitC::sphere},
-       {"given", InitC::given},
-       {"signs", InitC::signs},
-       {"gaussian", InitC::gaussian}});
+  s.init_own = choose<InitC>(d, "init_own",
+                             {{"quantized", InitC::quantized},
+                              {"sphere", InitC::sphere},
+                              {"given", InitC::given},
+                              {"signs", InitC::signs},
+                              {"gaussian", InitC::gaussian}});
   s.init_rows = choose<InitU>(
       d, "init_rows",
       {{"uniform", InitU::uniform}, {"favourable", InitU::favourable}, {"given", InitU::given}});

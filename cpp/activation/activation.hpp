@@ -60,16 +60,26 @@ inline Activation make_custom(double (*value)(double), double (*derivative)(doub
 
 inline Activation make_activation(const ActivationSpec& spec) {
   switch (spec.kind) {
-    case ActivationKind::relu: return activation_of<Relu>();
-    case ActivationKind::erf: return activation_of<Erf>();
-    case ActivationKind::tanh: return activation_of<Tanh>();
-    case ActivationKind::sigmoid: return activation_of<Sigmoid>();
-    case ActivationKind::gelu: return activation_of<Gelu>();
-    case ActivationKind::silu: return activation_of<Silu>();
-    case ActivationKind::softplus: return activation_of<Softplus>();
-    case ActivationKind::quadratic: return activation_of<Quadratic>();
-    case ActivationKind::hermite: return make_hermite(spec.coefficients);
-    case ActivationKind::custom: return make_custom(spec.value, spec.derivative);
+    case ActivationKind::relu:
+      return activation_of<Relu>();
+    case ActivationKind::erf:
+      return activation_of<Erf>();
+    case ActivationKind::tanh:
+      return activation_of<Tanh>();
+    case ActivationKind::sigmoid:
+      return activation_of<Sigmoid>();
+    case ActivationKind::gelu:
+      return activation_of<Gelu>();
+    case ActivationKind::silu:
+      return activation_of<Silu>();
+    case ActivationKind::softplus:
+      return activation_of<Softplus>();
+    case ActivationKind::quadratic:
+      return activation_of<Quadratic>();
+    case ActivationKind::hermite:
+      return make_hermite(spec.coefficients);
+    case ActivationKind::custom:
+      return make_custom(spec.value, spec.derivative);
   }
   throw std::invalid_argument("kind: not an activation");
 }

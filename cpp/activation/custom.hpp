@@ -8,8 +8,8 @@ namespace lrft {
 inline void custom_value(const ActivationData& data, const double* z, double* sigma, int packs) {
   for (int i = 0; i < packs * lanes; ++i) sigma[i] = data.value(z[i]);
 }
-inline void custom_both(const ActivationData& data, const double* z, double* sigma,
-                        double* dsigma, int packs) {
+inline void custom_both(const ActivationData& data, const double* z, double* sigma, double* dsigma,
+                        int packs) {
   for (int i = 0; i < packs * lanes; ++i) {
     const double x = z[i];
     sigma[i] = data.value(x);

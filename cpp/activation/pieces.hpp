@@ -33,8 +33,7 @@ struct ValueAndSlope {
 // An output may be the array z itself.
 template <class A>
 void value_of_block(const ActivationData& data, const double* z, double* sigma, int packs) {
-  for (int i = 0; i < packs; ++i)
-    store(sigma + lanes * i, A::at(data, load(z + lanes * i)).value);
+  for (int i = 0; i < packs; ++i) store(sigma + lanes * i, A::at(data, load(z + lanes * i)).value);
 }
 template <class A>
 void both_of_block(const ActivationData& data, const double* z, double* sigma, double* dsigma,

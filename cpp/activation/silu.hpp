@@ -21,8 +21,7 @@ struct Silu {
     const Pack top = select(negative, m, broadcast(1.0)) * inverse;
     const Pack n = select(negative, pieces.n, broadcast(0.0));
     const Pack other = select(negative, broadcast(1.0), e) * inverse;  // 1 - s
-    return {scale(select(negative, bounded, z) * top, n),
-            scale(fma(bounded, other, 1.0) * top, n)};
+    return {scale(select(negative, bounded, z) * top, n), scale(fma(bounded, other, 1.0) * top, n)};
   }
 };
 

@@ -79,6 +79,7 @@ LRFT_INLINE Pack gelu_derivative(const Pack& a, const Pack& b, const Pack& c, co
 }  // namespace lrft::closed_form
 
 // A closed form as an object whose type names it, so that it is inlined where it is passed.
-#define LRFT_CLOSED_FORM(name)                                                             \
-  [](const lrft::Pack& a_, const lrft::Pack& b_, const lrft::Pack& c_,                     \
-     const lrft::Pack& det_) { return lrft::closed_form::name(a_, b_, c_, det_); }
+#define LRFT_CLOSED_FORM(name)                                                                   \
+  [](const lrft::Pack& a_, const lrft::Pack& b_, const lrft::Pack& c_, const lrft::Pack& det_) { \
+    return lrft::closed_form::name(a_, b_, c_, det_);                                            \
+  }

@@ -101,19 +101,28 @@ HermiteCoefficients hermite_coefficients(const ActivationSpec& spec, double s, i
     throw std::invalid_argument("count: must not be negative, got " + std::to_string(count));
   }
   if (!(s >= 0.0) || !std::isfinite(s)) {
-    throw std::invalid_argument("scale: must be finite and not negative, got " +
-                                std::to_string(s));
+    throw std::invalid_argument("scale: must be finite and not negative, got " + std::to_string(s));
   }
   const Population check(spec);
   HermiteCoefficients r;
   r.values.assign(static_cast<std::size_t>(count), 0.0);
   r.bound = 0.0;
   switch (spec.kind) {
-    case ActivationKind::relu: relu(s, r.values); break;
-    case ActivationKind::erf: erf(s, r.values); break;
-    case ActivationKind::gelu: gelu(s, r.values); break;
-    case ActivationKind::quadratic: quadratic(s, r.values); break;
-    case ActivationKind::hermite: polynomial(spec.coefficients, s, r.values, r.bound); return r;
+    case ActivationKind::relu:
+      relu(s, r.values);
+      break;
+    case ActivationKind::erf:
+      erf(s, r.values);
+      break;
+    case ActivationKind::gelu:
+      gelu(s, r.values);
+      break;
+    case ActivationKind::quadratic:
+      quadratic(s, r.values);
+      break;
+    case ActivationKind::hermite:
+      polynomial(spec.coefficients, s, r.values, r.bound);
+      return r;
     case ActivationKind::custom: {
       if (count > 1024) {
         throw std::invalid_argument("count: at most 1024 for a custom activation, got " +
@@ -124,7 +133,8 @@ HermiteCoefficients hermite_coefficients(const ActivationSpec& spec, double s, i
       r.bound = p.error;
       break;
     }
-    default: tanh_family(spec, s, r.values);
+    default:
+      tanh_family(spec, s, r.values);
   }
   double largest = 0.0;
   for (const double x : r.values) largest = std::max(largest, std::fabs(x));

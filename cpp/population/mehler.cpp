@@ -50,16 +50,15 @@ void mehler_row(const MehlerTable& table, std::size_t i, const double* rho, doub
     const Pack unit = table.first == 1 ? r : broadcast(1.0);
     const Pack t1 = table.step == 2 ? r * r : r;
     const Pack t2 = t1 * t1, t4 = t2 * t2, t8 = abs(t4 * t4);
-    const Pack target =
-        load(&table.root_moment[j]) * (tolerance * table.root_moment[i]);
+    const Pack target = load(&table.root_moment[j]) * (tolerance * table.root_moment[i]);
 
     Pack power = abs(unit);
     Pack left = broadcast(0.0);
     std::size_t level = 0;
     for (;; ++level) {
       power *= t8;
-      left = power * (load(&table.root_tail[level * padded + j]) *
-                      table.root_tail[level * padded + i]);
+      left = power *
+             (load(&table.root_tail[level * padded + j]) * table.root_tail[level * padded + i]);
       if (level + 1 == table.levels || !any(left > target)) break;
     }
     store(remainder + j, left);

@@ -38,8 +38,7 @@ void polynomial_moments(const std::vector<double>& a, int m, const double* C, do
   const std::size_t n = a.size();
   const std::size_t rows = static_cast<std::size_t>(m);
   std::vector<double> alpha(rows * n), size(rows * n), root(rows);
-  const double relative =
-      static_cast<double>(8 + 2 * n) * std::numeric_limits<double>::epsilon();
+  const double relative = static_cast<double>(8 + 2 * n) * std::numeric_limits<double>::epsilon();
   for (std::size_t i = 0; i < rows; ++i) {
     const double v = C[i * rows + i];
     if (i > 0 && v == C[(i - 1) * rows + i - 1]) {

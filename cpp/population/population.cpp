@@ -79,8 +79,7 @@ Population::Population(const ActivationSpec& spec) : spec_(spec) {
   }
 }
 
-void Population::moments(int m, const double* C, bool derivative, double* K,
-                         double* bound) const {
+void Population::moments(int m, const double* C, bool derivative, double* K, double* bound) const {
   const std::size_t entries = static_cast<std::size_t>(m) * static_cast<std::size_t>(m);
   if (!valid(m, C)) {
     for (std::size_t k = 0; k < entries; ++k) {
@@ -119,8 +118,8 @@ void Population::moments(int m, const double* C, bool derivative, double* K,
       }
       return;
     case ActivationKind::hermite:
-      polynomial_moments(derivative ? series_derivative(spec_.coefficients) : spec_.coefficients,
-                         m, C, K, bound);
+      polynomial_moments(derivative ? series_derivative(spec_.coefficients) : spec_.coefficients, m,
+                         C, K, bound);
       return;
     case ActivationKind::custom:
       custom_moments(derivative ? spec_.derivative : spec_.value, m, C, K, bound);
@@ -134,8 +133,7 @@ void Population::moments(int m, const double* C, bool derivative, double* K,
   }
 }
 
-Moment Population::expected_square(int m, const double* w, const double* C,
-                                   bool derivative) const {
+Moment Population::expected_square(int m, const double* w, const double* C, bool derivative) const {
   const std::size_t n = static_cast<std::size_t>(m);
   std::vector<double> K(n * n), error(n * n);
   moments(m, C, derivative, K.data(), error.data());

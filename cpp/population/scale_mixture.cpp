@@ -130,13 +130,21 @@ void mixture_coefficients(Member f, double s, int count, double* mu) {
     const double p = 2 * i + (is_odd(f) ? 1 : 0);
     const double a = sum(plain), b = sum(rest);
     switch (f) {
-      case Member::tanh: mu[i] = unit * h * a / std::sqrt(p); break;
-      case Member::sech2: mu[i] = unit * h * a; break;
-      case Member::log_cosh: mu[i] = unit * s * h * a / std::sqrt(p * (p - 1.0)); break;
+      case Member::tanh:
+        mu[i] = unit * h * a / std::sqrt(p);
+        break;
+      case Member::sech2:
+        mu[i] = unit * h * a;
+        break;
+      case Member::log_cosh:
+        mu[i] = unit * s * h * a / std::sqrt(p * (p - 1.0));
+        break;
       case Member::u_tanh:
         mu[i] = unit * s * h * std::sqrt(p / (p - 1.0)) * (b * (1.0 - 1.0 / p) + a / p);
         break;
-      case Member::u_tanh_slope: mu[i] = unit * h * (a + p * b) / std::sqrt(p); break;
+      case Member::u_tanh_slope:
+        mu[i] = unit * h * (a + p * b) / std::sqrt(p);
+        break;
     }
     ++m;
     h *= -std::sqrt((2.0 * m - 1.0) / (2.0 * m));
@@ -145,11 +153,16 @@ void mixture_coefficients(Member f, double s, int count, double* mu) {
 
 double mixture_moment(Member f, double a, double b, double c) {
   switch (f) {
-    case Member::tanh: return double_sum(a, b, c, 0, LRFT_CLOSED_FORM(erf));
-    case Member::sech2: return double_sum(a, b, c, -1, LRFT_CLOSED_FORM(erf_derivative));
-    case Member::log_cosh: return double_sum(a, b, c, 1, LRFT_CLOSED_FORM(erf_integral));
-    case Member::u_tanh: return double_sum(a, b, c, 1, LRFT_CLOSED_FORM(z_erf));
-    case Member::u_tanh_slope: return double_sum(a, b, c, 0, LRFT_CLOSED_FORM(z_erf_slope));
+    case Member::tanh:
+      return double_sum(a, b, c, 0, LRFT_CLOSED_FORM(erf));
+    case Member::sech2:
+      return double_sum(a, b, c, -1, LRFT_CLOSED_FORM(erf_derivative));
+    case Member::log_cosh:
+      return double_sum(a, b, c, 1, LRFT_CLOSED_FORM(erf_integral));
+    case Member::u_tanh:
+      return double_sum(a, b, c, 1, LRFT_CLOSED_FORM(z_erf));
+    case Member::u_tanh_slope:
+      return double_sum(a, b, c, 0, LRFT_CLOSED_FORM(z_erf_slope));
   }
   return 0.0;
 }

@@ -24,7 +24,8 @@ inline bool is_odd(Member f) { return f == Member::tanh || f == Member::u_tanh_s
 // mu[t] = E[f(s x) he_p(x)], p = 2t + is_odd(f), t < count.
 void mixture_coefficients(Member f, double s, int count, double* mu);
 
-// E[f(u_1) f(u_2)] at variances a, b and covariance c: about 900 closed forms, half as many where a = b.
+// E[f(u_1) f(u_2)] at variances a, b and covariance c: about 900 closed forms, half as many where a
+// = b.
 double mixture_moment(Member f, double a, double b, double c);
 
 }  // namespace lrft

@@ -12,10 +12,10 @@ namespace lrft {
 
 namespace {
 
-constexpr int terms = 128;                // every second p below 256
-constexpr double series_norm = 1.0;       // up to here what lies past p = 255 is below 1e-17
-constexpr double tolerance = 1e-15;       // of a truncation, relative to sqrt(E f_i^2 E f_j^2)
-constexpr double pair_error = 4e-15;      // of a mixture_moment, relative to the same
+constexpr int terms = 128;            // every second p below 256
+constexpr double series_norm = 1.0;   // up to here what lies past p = 255 is below 1e-17
+constexpr double tolerance = 1e-15;   // of a truncation, relative to sqrt(E f_i^2 E f_j^2)
+constexpr double pair_error = 4e-15;  // of a mixture_moment, relative to the same
 constexpr double epsilon = std::numeric_limits<double>::epsilon();
 
 }  // namespace

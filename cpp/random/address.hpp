@@ -86,7 +86,8 @@ __attribute__((noinline)) inline void normals_from(const FourSteps& steps, const
 }
 
 // The pairs of `count` slots from `at` on.
-__attribute__((noinline)) inline void normals_from(Address at, const Philox& random, int count, Pack* out) {
+__attribute__((noinline)) inline void normals_from(Address at, const Philox& random, int count,
+                                                   Pack* out) {
   for (; count >= 4; count -= 4, out += 8) {
     normals_at<4>({at, slots_on(at, 1), slots_on(at, 2), slots_on(at, 3)}, random, out);
     at = slots_on(at, 4);

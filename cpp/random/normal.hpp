@@ -36,10 +36,10 @@ LRFT_INLINE Pack minus_two_log(const Pack& x) {
                                  -2 * 1.479819860511658591e-01};
   constexpr std::uint64_t root_half = 0x3fe6a09e667f3bcdull;
   const Bits shifted = as_bits(x) + broadcast_bits(0x3ff0000000000000ull - root_half);
-  const Pack e = as_pack((shifted >> 52) | broadcast_bits(0x4330000000000000ull)) -
-                 (0x1p52 + 1023.0 + 64.0);
-  const Pack m = as_pack((shifted & broadcast_bits(0x000fffffffffffffull)) +
-                         broadcast_bits(root_half));
+  const Pack e =
+      as_pack((shifted >> 52) | broadcast_bits(0x4330000000000000ull)) - (0x1p52 + 1023.0 + 64.0);
+  const Pack m =
+      as_pack((shifted & broadcast_bits(0x000fffffffffffffull)) + broadcast_bits(root_half));
   const Pack s = (m - 1.0) / (m + 1.0);
   const Pack z = s * s;
   const Pack log_m = fma(s * z, polynomial(z, r), s * -4.0);

@@ -39,7 +39,7 @@ using NativeDouble = double __attribute__((vector_size(8 * native_width)));
 using NativeBits = std::uint64_t __attribute__((vector_size(8 * native_width)));
 using NativeMask = std::int64_t __attribute__((vector_size(8 * native_width)));
 
-inline constexpr int lanes = 8;                      // entries of a pack
+inline constexpr int lanes = 8;                     // entries of a pack
 inline constexpr int parts = lanes / native_width;  // native vectors of a pack
 
 #define LRFT_EACH _Pragma("GCC unroll 4") for (int i = 0; i < parts; ++i)
@@ -47,15 +47,15 @@ inline constexpr int parts = lanes / native_width;  // native vectors of a pack
 // Copies go one native vector at a time.  GCC would split a 64-byte copy into
 // 16-byte moves, which on AVX2 take a detour through the stack that costs more
 // than the arithmetic.
-#define LRFT_WIDE(T, Native)                                    \
-  struct T {                                                    \
-    Native v[parts];                                            \
-    T() = default;                                              \
-    LRFT_INLINE T(const T& a) { LRFT_EACH v[i] = a.v[i]; }      \
-    LRFT_INLINE T& operator=(const T& a) {                      \
-      LRFT_EACH v[i] = a.v[i];                                  \
-      return *this;                                             \
-    }                                                           \
+#define LRFT_WIDE(T, Native)                               \
+  struct T {                                               \
+    Native v[parts];                                       \
+    T() = default;                                         \
+    LRFT_INLINE T(const T& a) { LRFT_EACH v[i] = a.v[i]; } \
+    LRFT_INLINE T& operator=(const T& a) {                 \
+      LRFT_EACH v[i] = a.v[i];                             \
+      return *this;                                        \
+    }                                                      \
   };
 LRFT_WIDE(Pack, NativeDouble)
 LRFT_WIDE(Bits, NativeBits)
@@ -94,11 +94,11 @@ LRFT_INLINE void store_bits(std::uint64_t* p, const Bits& a) {
 }
 
 // ---- arithmetic -------------------------------------------------------------
-#define LRFT_BINARY(T, op)                          \
+#define LRFT_BINARY(T, op)                            \
   LRFT_INLINE T operator op(const T& a, const T& b) { \
-    T r;                                            \
-    LRFT_EACH r.v[i] = a.v[i] op b.v[i];            \
-    return r;                                       \
+    T r;                                              \
+    LRFT_EACH r.v[i] = a.v[i] op b.v[i];              \
+    return r;                                         \
   }
 LRFT_BINARY(Pack, +)
 LRFT_BINARY(Pack, -)
@@ -113,8 +113,8 @@ LRFT_BINARY(Mask, &)
 LRFT_BINARY(Mask, |)
 #undef LRFT_BINARY
 
-#define LRFT_SCALAR(op)                                                                          \
-  LRFT_INLINE Pack operator op(const Pack& a, double b) { return a op broadcast(b); }            \
+#define LRFT_SCALAR(op)                                                               \
+  LRFT_INLINE Pack operator op(const Pack& a, double b) { return a op broadcast(b); } \
   LRFT_INLINE Pack operator op(double a, const Pack& b) { return broadcast(a) op b; }
 LRFT_SCALAR(+)
 LRFT_SCALAR(-)
@@ -176,12 +176,12 @@ LRFT_INLINE Pack sqrt(const Pack& a) {
 }
 
 // ---- comparing and choosing ---------------------------------------------------
-#define LRFT_COMPARE(op)                                  \
+#define LRFT_COMPARE(op)                                       \
   LRFT_INLINE Mask operator op(const Pack& a, const Pack& b) { \
-    Mask r;                                               \
-    LRFT_EACH r.v[i] = a.v[i] op b.v[i];                  \
-    return r;                                             \
-  }                                                       \
+    Mask r;                                                    \
+    LRFT_EACH r.v[i] = a.v[i] op b.v[i];                       \
+    return r;                                                  \
+  }                                                            \
   LRFT_INLINE Mask operator op(const Pack& a, double b) { return a op broadcast(b); }
 LRFT_COMPARE(<)
 LRFT_COMPARE(<=)
@@ -209,7 +209,7 @@ LRFT_INLINE unsigned bitmask(const Mask& m) {
 #else
   unsigned r = 0;
   LRFT_EACH for (int j = 0; j < native_width; ++j) r |= (m.v[i][j] ? 1u : 0u)
-                                                         << (i * native_width + j);
+                                                        << (i * native_width + j);
   return r;
 #endif
 }

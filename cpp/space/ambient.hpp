@@ -74,8 +74,8 @@ class AmbientSpace {
     replica_ = replica;
     d_ = static_cast<Index>(task.d);
     pairs_ = (static_cast<std::uint64_t>(d_) + 1) / 2;
-    keep_ = static_cast<std::size_t>(d_) * static_cast<std::size_t>(N_) * sizeof(double) <=
-            kept_inputs;
+    keep_ =
+        static_cast<std::size_t>(d_) * static_cast<std::size_t>(N_) * sizeof(double) <= kept_inputs;
     X_.resize(keep_ ? (d_ + 1) / 2 * 2 : tile_depth, N_);
   }
   void set_rows(int, const std::vector<double>& rows) {
@@ -336,32 +336,32 @@ class AmbientSpace {
   Shape shape_;
   std::uint64_t seed_;
   Philox random_;
-  int steps_;        // of a block
-  int used_;         // inputs of a block
-  int N_;            // the same, rounded up to packs
+  int steps_;  // of a block
+  int used_;   // inputs of a block
+  int N_;      // the same, rounded up to packs
   int fields_rows_, packs_;
   const TaskData* task_ = nullptr;
   std::function<bool()> cancelled_;
   std::uint32_t replica_ = 0;
   Index d_ = 0;
-  std::uint64_t pairs_ = 0;   // counters an input
+  std::uint64_t pairs_ = 0;  // counters an input
   bool keep_ = true;
   std::uint64_t first_step_ = 0;
-  int current_ = 0;           // the first input of the current step
-  int position_ = 0;          // inputs of this block already used
-  Matrix A_;                  // (n, d)  rows at the block's start
-  Matrix X_;                  // (d or tile, N)
-  Matrix Y_;                  // (k + r + n, N)
-  Matrix pinv_;               // (features_rank, k)  coordinates in span(W) are pinv W x
-  Matrix F_;                  // (features_rank, N)
-  Matrix gram_;               // (N, N)  of x~
-  Matrix teacher_moved_;      // (r, N)  <u, x~>
-  Matrix gamma_;              // (n, N)
-  Matrix rows_now_;           // (n, N)  A x - Gamma (X^T x), without alpha
+  int current_ = 0;       // the first input of the current step
+  int position_ = 0;      // inputs of this block already used
+  Matrix A_;              // (n, d)  rows at the block's start
+  Matrix X_;              // (d or tile, N)
+  Matrix Y_;              // (k + r + n, N)
+  Matrix pinv_;           // (features_rank, k)  coordinates in span(W) are pinv W x
+  Matrix F_;              // (features_rank, N)
+  Matrix gram_;           // (N, N)  of x~
+  Matrix teacher_moved_;  // (r, N)  <u, x~>
+  Matrix gamma_;          // (n, N)
+  Matrix rows_now_;       // (n, N)  A x - Gamma (X^T x), without alpha
   Matrix features_start_, gram_start_;
-  Matrix gram_now_;           // (n, n)  A A^T: its diagonal, or with `follow` its lower triangle
-  Matrix teacher_now_;        // (n, r)  A u^T - Gamma <u, x~>, without alpha
-  AlignedPacks features_;     // (N, k)
+  Matrix gram_now_;              // (n, n)  A A^T: its diagonal, or with `follow` its lower triangle
+  Matrix teacher_now_;           // (n, r)  A u^T - Gamma <u, x~>, without alpha
+  AlignedPacks features_;        // (N, k)
   std::vector<double> teacher_;  // (N, r)
   std::vector<double> rows_;     // (b, n)
   std::vector<double> alpha_;    // (n)

@@ -35,9 +35,11 @@ Basis span_basis(const double* W, int k, const double* u, int r, std::int64_t d)
   Columns rest = Eigen::Map<const Matrix>(u, r, d).transpose();
   Columns inner = w.transpose() * w;
   if (!inner.allFinite())
-    throw std::invalid_argument("W must have finite inner products, got entries too large for that");
+    throw std::invalid_argument(
+        "W must have finite inner products, got entries too large for that");
   if (!std::isfinite(rest.squaredNorm()))
-    throw std::invalid_argument("u must have finite inner products, got entries too large for that");
+    throw std::invalid_argument(
+        "u must have finite inner products, got entries too large for that");
   inner.diagonal().array() -= 1;
   const bool own_basis = k <= d && inner.cwiseAbs().maxCoeff() <= 1e-14;
   const double tiny = static_cast<double>(std::max<std::int64_t>(k, d)) *

@@ -24,8 +24,8 @@ struct GivenT {
 template <class Student>
 class DriveReduced final : public Drive {
  public:
-  DriveReduced(const RunSpec& spec, const std::vector<double>& rows,
-               const std::vector<double>& own, int lane)
+  DriveReduced(const RunSpec& spec, const std::vector<double>& rows, const std::vector<double>& own,
+               int lane)
       : lane_(lane),
         batch_(spec.trainings.front().batch),
         space_(shape_of(spec), spec.seed),

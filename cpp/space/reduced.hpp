@@ -140,8 +140,7 @@ class ReducedSpace {
     at_ = 0;
     for (int b = 0; b < batch(); ++b) {
       for (int q = 0; q < shape_.s; ++q) set(X_[b * stride + q], lane, X_S[b * shape_.s + q]);
-      for (int j = 0; j < n(); ++j)
-        set(X_[b * stride + shape_.s + j], lane, Z[b * n() + j]);
+      for (int j = 0; j < n(); ++j) set(X_[b * stride + shape_.s + j], lane, Z[b * n() + j]);
     }
     fields();
   }
@@ -249,8 +248,8 @@ class ReducedSpace {
       for (int j = 0; j < i; ++j)
         T_[i * m_ + j] = normals_at(at(slot++, Purpose::coordinates), random_).first;
     for (int i = 0; i < m_; ++i)
-      T_[i * m_ + i] = chi_at(at(i, Purpose::chi), random_,
-                             ChiSampler(dof_ - static_cast<double>(i)));
+      T_[i * m_ + i] =
+          chi_at(at(i, Purpose::chi), random_, ChiSampler(dof_ - static_cast<double>(i)));
   }
   const Pack* T() const { return T_.data() + at_ * m_ * m_; }
   int width() const { return n() + m_; }
@@ -350,8 +349,7 @@ class ReducedSpace {
     for (int j = 0; j < n; ++j) {
       Pack square = broadcast(0.0);
       for (int q = shape_.first(); q < s; ++q) square = fma(P_[j * s + q], P_[j * s + q], square);
-      for (int i = 0; i <= j; ++i)
-        square = fma(L_[j * width() + i], L_[j * width() + i], square);
+      for (int i = 0; i <= j; ++i) square = fma(L_[j * width() + i], L_[j * width() + i], square);
       health_ = square;
       const Pack scale = 1.0 / sqrt(square);
       for (int q = shape_.first(); q < s; ++q) P_[j * s + q] *= scale;
@@ -411,19 +409,19 @@ class ReducedSpace {
   Shape shape_;
   std::uint64_t seed_;
   Philox random_;
-  int m_;              // chi variates a step, min(n, b)
-  int pairs_;          // counters an input
-  int ahead_;          // steps whose numbers are drawn together
-  int at_;             // the current one among them
-  AlignedPacks R_;     // (k, s)
-  AlignedPacks a_;     // (r, s)
-  AlignedPacks X_;     // (ahead, b, s + n, rounded up to even): X_S then Z
-  AlignedPacks T_;     // (ahead, m, m) lower triangular
-  AlignedPacks P_;     // (n, s)
-  AlignedPacks L_;     // (n, n + m): L, then room for what a step adds
+  int m_;           // chi variates a step, min(n, b)
+  int pairs_;       // counters an input
+  int ahead_;       // steps whose numbers are drawn together
+  int at_;          // the current one among them
+  AlignedPacks R_;  // (k, s)
+  AlignedPacks a_;  // (r, s)
+  AlignedPacks X_;  // (ahead, b, s + n, rounded up to even): X_S then Z
+  AlignedPacks T_;  // (ahead, m, m) lower triangular
+  AlignedPacks P_;  // (n, s)
+  AlignedPacks L_;  // (n, n + m): L, then room for what a step adds
   AlignedPacks features_, teacher_, rows_;
   Pack dof_;
-  ChiSampler chi_;     // of dof_
+  ChiSampler chi_;  // of dof_
   Pack health_ = broadcast(0.0);
   AlignedPacks work_;  // (n, n)
   std::uint64_t replica_[lanes] = {};

@@ -45,9 +45,11 @@ double time_normals(int count, int repeats) {
   const Philox random(1);
   AlignedPacks out(512);
   const int rounds = std::max(1, count / 4096);
-  return best_of(repeats, [&] {
-           for (int i = 0; i < rounds; ++i) draw(random, static_cast<std::uint64_t>(i), 4096, out.doubles());
-         }) /
+  return best_of(repeats,
+                 [&] {
+                   for (int i = 0; i < rounds; ++i)
+                     draw(random, static_cast<std::uint64_t>(i), 4096, out.doubles());
+                 }) /
          rounds / 4096 * count;
 }
 
@@ -58,18 +60,20 @@ double time_ambient_parts(int d, int k, int steps, int repeats) {
   const Matrix fixed = Matrix::Random(k + 2, d);
   Matrix X(depth, N), Y(k + 2, N), gram(N, N);
   const int blocks = std::max(1, steps / static_cast<int>(N));
-  return best_of(repeats, [&] {
-           for (int b = 0; b < blocks; ++b) {
-             Y.setZero();
-             gram.setZero();
-             for (Index begin = 0; begin < d; begin += depth) {
-               const Index rows = std::min(depth, static_cast<Index>(d) - begin);
-               draw(random, static_cast<std::uint64_t>(b), static_cast<int>(rows * N), X.data());
-               Y.noalias() += fixed.middleCols(begin, rows) * X.topRows(rows);
-               gram.selfadjointView<Eigen::Lower>().rankUpdate(X.topRows(rows).transpose());
-             }
-           }
-         }) /
+  return best_of(repeats,
+                 [&] {
+                   for (int b = 0; b < blocks; ++b) {
+                     Y.setZero();
+                     gram.setZero();
+                     for (Index begin = 0; begin < d; begin += depth) {
+                       const Index rows = std::min(depth, static_cast<Index>(d) - begin);
+                       draw(random, static_cast<std::uint64_t>(b), static_cast<int>(rows * N),
+                            X.data());
+                       Y.noalias() += fixed.middleCols(begin, rows) * X.topRows(rows);
+                       gram.selfadjointView<Eigen::Lower>().rankUpdate(X.topRows(rows).transpose());
+                     }
+                   }
+                 }) /
          (blocks * N);
 }
 
@@ -80,19 +84,20 @@ double time_reduced_parts(const ActivationSpec& spec, int k, int steps, int repe
   const ChiSampler sampler(broadcast(1000.0));
   Pack chi[4];
   const Philox random(1);
-  return best_of(repeats, [&] {
-           for (int t = 0; t < steps; t += 4) {
-             const Bits step = broadcast_bits(static_cast<std::uint64_t>(t));
-             normals_from(FourSteps(step, step, Purpose::coordinates), random, pairs, x.data(),
-                          2 * pairs);
-             chi_from(FourSteps(step, step, Purpose::chi), random, sampler, chi);
-             for (int i = 0; i < 4; ++i) {
-               const double* z = x.doubles() + i * 2 * pairs * lanes;
-               activation.value(activation.data, z, sigma.doubles(), k);
-               activation.both(activation.data, z, sigma.doubles(), slope.doubles(), k);
-             }
-           }
-         }) /
+  return best_of(repeats,
+                 [&] {
+                   for (int t = 0; t < steps; t += 4) {
+                     const Bits step = broadcast_bits(static_cast<std::uint64_t>(t));
+                     normals_from(FourSteps(step, step, Purpose::coordinates), random, pairs,
+                                  x.data(), 2 * pairs);
+                     chi_from(FourSteps(step, step, Purpose::chi), random, sampler, chi);
+                     for (int i = 0; i < 4; ++i) {
+                       const double* z = x.doubles() + i * 2 * pairs * lanes;
+                       activation.value(activation.data, z, sigma.doubles(), k);
+                       activation.both(activation.data, z, sigma.doubles(), slope.doubles(), k);
+                     }
+                   }
+                 }) /
          steps / lanes;
 }
 

@@ -20,9 +20,9 @@ enum class ActivationKind {
 
 struct ActivationSpec {
   ActivationKind kind = ActivationKind::relu;
-  std::vector<double> coefficients;         // hermite only
-  double (*value)(double) = nullptr;        // custom only
-  double (*derivative)(double) = nullptr;   // custom only
+  std::vector<double> coefficients;        // hermite only
+  double (*value)(double) = nullptr;       // custom only
+  double (*derivative)(double) = nullptr;  // custom only
 };
 
 }  // namespace lrft

@@ -14,20 +14,20 @@ namespace lrft {
 
 // One teacher and the base network it perturbs.  Arrays are row-major.
 struct TaskData {
-  double d = 0;                  // input dimension
-  int k = 0;                     // features: the neurons', then the start of a linearised student
-  int neurons = 0;               // of the teacher; the others have no output weight
-  int s = 0;                     // dimension of S = span(rows of W, rows of u)
-  int features_rank = 0;         // the first coordinates of S span the rows of W
-  int rank = 1;                  // rank r of the teacher's perturbation
-  std::vector<double> R;         // (k, s)  W = R Qt
-  std::vector<double> a;         // (r, s)  u = a Qt
-  std::vector<double> c;         // (k, r)
-  std::vector<double> lam;       // (k)
+  double d = 0;             // input dimension
+  int k = 0;                // features: the neurons', then the start of a linearised student
+  int neurons = 0;          // of the teacher; the others have no output weight
+  int s = 0;                // dimension of S = span(rows of W, rows of u)
+  int features_rank = 0;    // the first coordinates of S span the rows of W
+  int rank = 1;             // rank r of the teacher's perturbation
+  std::vector<double> R;    // (k, s)  W = R Qt
+  std::vector<double> a;    // (r, s)  u = a Qt
+  std::vector<double> c;    // (k, r)
+  std::vector<double> lam;  // (k)
   double xi = 1, neuron_scale = 1, output_scale = 1, noise = 0;
   // Ambient space only; owned by the caller for the life of the run.
-  const double* W = nullptr;     // (k, d)
-  const double* u = nullptr;     // (r, d)
+  const double* W = nullptr;  // (k, d)
+  const double* u = nullptr;  // (r, d)
 };
 
 enum class InitC { quantized, sphere, given, signs, gaussian };
@@ -45,16 +45,16 @@ struct StudentSpec {
   bool linearized = false;
   int start = 0;
   bool spherical = true;
-  bool train_own = false;        // move B or the output weights as well
-  bool project = true;           // Pi: rows move orthogonally to span(W)
+  bool train_own = false;  // move B or the output weights as well
+  bool project = true;     // Pi: rows move orthogonally to span(W)
   InitC init_own = InitC::quantized;
   InitU init_rows = InitU::uniform;
-  double scale = 1;              // of the perturbation
-  double rows_std = 1;           // of rows that start normal
-  double own_std = 1;            // of own parameters that start normal
-  std::vector<double> own;       // when given
-  std::vector<double> rows_S;    // (n, s) when given: coordinates in S ...
-  std::vector<double> rows_rest; // (n, n) ... and lower-triangular rest; reduced space
+  double scale = 1;                // of the perturbation
+  double rows_std = 1;             // of rows that start normal
+  double own_std = 1;              // of own parameters that start normal
+  std::vector<double> own;         // when given
+  std::vector<double> rows_S;      // (n, s) when given: coordinates in S ...
+  std::vector<double> rows_rest;   // (n, n) ... and lower-triangular rest; reduced space
   const double* rows_x = nullptr;  // (n, d) when given; ambient space
 };
 
@@ -72,11 +72,11 @@ struct TrainingData {
   std::int64_t steps = 0;
   int batch = 1;
   Schedule lr, lr_own;
-  double stop_at = 2;            // on |overlap_u|; above 1: never
-  double stop_loss = -1;         // checked at records; below 0: never
-  std::vector<std::int64_t> record;      // increasing, within [0, steps]
-  std::vector<double> thresholds;        // increasing, on |overlap_u|, every step
-  std::vector<double> loss_thresholds;   // decreasing, at records
+  double stop_at = 2;                   // on |overlap_u|; above 1: never
+  double stop_loss = -1;                // checked at records; below 0: never
+  std::vector<std::int64_t> record;     // increasing, within [0, steps]
+  std::vector<double> thresholds;       // increasing, on |overlap_u|, every step
+  std::vector<double> loss_thresholds;  // decreasing, at records
 };
 
 // What becomes of one replica of one task.  It is also the whole saved state:
@@ -86,28 +86,28 @@ struct Chain {
   int task = 0, training = 0;
   std::uint32_t replica = 0;
   Status status = Status::waiting;
-  std::int64_t step = 0;                 // updates done
+  std::int64_t step = 0;                           // updates done
   std::vector<double> overlap_u, overlap_c, loss;  // at records reached; overlaps may be several
-  std::vector<std::int64_t> hits;        // per threshold, -1 never
-  std::vector<std::int64_t> loss_hits;   // per loss threshold
+  std::vector<std::int64_t> hits;                  // per threshold, -1 never
+  std::vector<std::int64_t> loss_hits;             // per loss threshold
   double last_overlap = 0;
   // State of the student: at step `state_step`, from which replay starts.
   std::int64_t state_step = 0;
-  std::vector<double> rows;              // reduced: P (n,s) then L (n,n); ambient: A (n,d)
-  std::vector<double> own;               // (k, n), or (n) of a full network
+  std::vector<double> rows;  // reduced: P (n,s) then L (n,n); ambient: A (n,d)
+  std::vector<double> own;   // (k, n), or (n) of a full network
 };
 
 struct RunSpec {
   bool ambient = false;
   ActivationSpec activation;
-  std::vector<TaskData> tasks;           // equal k, s, rank, features_rank
-  StudentSpec student;                   // one for all, or one a task
-  std::vector<StudentSpec> students;     // empty, or (tasks): initial values that differ
-  std::vector<TrainingData> trainings;   // equal batch
+  std::vector<TaskData> tasks;          // equal k, s, rank, features_rank
+  StudentSpec student;                  // one for all, or one a task
+  std::vector<StudentSpec> students;    // empty, or (tasks): initial values that differ
+  std::vector<TrainingData> trainings;  // equal batch
   std::vector<Chain> chains;
   std::uint64_t seed = 0;
   int threads = 1;
-  bool keep_state = false;               // keep the final student of every chain
+  bool keep_state = false;  // keep the final student of every chain
 };
 
 class Run {
