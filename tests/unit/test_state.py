@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import shutil
 
-import lrft
 import numpy as np
 import pytest
+
+import lrft
 
 TASK = lrft.Task.sample(d=60, k=4, xi=2.0, c="sphere", seed=0)
 TRAININGS = {
