@@ -13,6 +13,7 @@ Array matrix(const std::vector<double>& values, py::ssize_t rows, py::ssize_t co
 py::tuple basis_of(const Array& W, const Array& u) {
   if (W.ndim() != 2 || u.ndim() != 2 || W.shape(1) != u.shape(1))
     throw py::value_error("W (k, d) and u (r, d) must be matrices with equally long rows");
+  if (W.size() == 0 || u.size() == 0) throw py::value_error("W and u must not be empty");
   const int k = static_cast<int>(W.shape(0)), r = static_cast<int>(u.shape(0));
   const double* w = W.data();
   const double* v = u.data();

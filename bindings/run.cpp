@@ -1,5 +1,6 @@
 // Runs, and their chains as dictionaries.
 #include <cmath>
+#include <stdexcept>
 
 #include "spec.hpp"
 
@@ -12,6 +13,8 @@ class BoundRun {
   explicit BoundRun(const py::dict& spec);
 
   bool advance(double seconds) {
+    check_idle();
+    const Busy busy(busy_);
     const auto interrupted = [] {
       const py::gil_scoped_acquire acquire;
       return PyErr_CheckSignals() != 0;
@@ -25,9 +28,16 @@ class BoundRun {
     return done;
   }
   py::list chains() const;
-  std::int64_t steps_done() const { return run_->steps_done(); }
-  void save() { run_->save(); }
+  std::int64_t steps_done() const {
+    check_idle();
+    return run_->steps_done();
+  }
+  void save() {
+    check_idle();
+    run_->save();
+  }
   py::tuple progress() const {
+    check_idle();
     int counts[5] = {};
     double overlap = 0;
     int started = 0;
@@ -43,8 +53,19 @@ class BoundRun {
   }
 
  private:
+  struct Busy {
+    explicit Busy(bool& flag) : flag_(flag) { flag_ = true; }
+    ~Busy() { flag_ = false; }
+    bool& flag_;
+  };
+  // The interpreter is free while a run advances; nothing else may look at it then.
+  void check_idle() const {
+    if (busy_) throw std::runtime_error("the run is advancing in another thread");
+  }
+
   std::vector<py::object> alive_;
   std::unique_ptr<Run> run_;
+  bool busy_ = false;  // read and written with the interpreter's lock held
 };
 
 py::dict write_chain(const Chain& c) {
@@ -69,6 +90,7 @@ py::dict write_chain(const Chain& c) {
 BoundRun::BoundRun(const py::dict& spec) { run_ = make_run(read_spec(spec, alive_)); }
 
 py::list BoundRun::chains() const {
+  check_idle();
   py::list out;
   for (const Chain& chain : run_->chains()) out.append(write_chain(chain));
   return out;

@@ -138,10 +138,21 @@ RunSpec read_spec(const py::dict& d, std::vector<py::object>& alive) {
   for (const auto& task : get<py::list>(d, "tasks")) spec.tasks.push_back(read_task(task, alive));
   for (const auto& student : get<py::list>(d, "students"))
     spec.students.push_back(read_student(student, alive));
+  if (spec.tasks.empty() || spec.students.size() != spec.tasks.size())
+    throw py::value_error("tasks, students: one student a task, and at least one task");
   spec.student = spec.students.front();
   for (const auto& training : get<py::list>(d, "trainings"))
     spec.trainings.push_back(read_training(training));
-  for (const auto& chain : get<py::list>(d, "chains")) spec.chains.push_back(read_chain(chain));
+  if (spec.trainings.empty()) throw py::value_error("trainings must not be empty");
+  const auto inside = [](int i, std::size_t count) {
+    return i >= 0 && static_cast<std::size_t>(i) < count;
+  };
+  for (const auto& chain : get<py::list>(d, "chains")) {
+    spec.chains.push_back(read_chain(chain));
+    const Chain& c = spec.chains.back();
+    if (!inside(c.task, spec.tasks.size()) || !inside(c.training, spec.trainings.size()))
+      throw py::value_error("chains: task and training must count in tasks and trainings");
+  }
   spec.seed = get<std::uint64_t>(d, "seed");
   spec.threads = get<int>(d, "threads");
   spec.keep_state = get<bool>(d, "keep_state");

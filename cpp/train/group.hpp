@@ -102,6 +102,12 @@ class Group {
       initialise(space_, shape_, spec_, initial(chain), task(chain), population_, chain);
       chain.status = Status::running;
     }
+    if (width > 1 && idle_rows_.empty()) {
+      idle_rows_ = chain.rows;
+      idle_own_ = chain.own;
+      for (int other = 0; other < width; ++other)
+        if (!used_[other]) rest(other);
+    }
     space_.set_rows(lane, chain.rows);
     // Before set_own, which weighs what moves the rows.
     if (initial(chain).linearized) student_.set_start(lane, start_own(chain));
@@ -125,6 +131,15 @@ class Group {
     } else {
       set_next_event(lane);
     }
+  }
+  // A lane without a chain stays at a finite state where nothing happens, so that it
+  // does not interrupt the others.
+  void rest(int lane) {
+    space_.set_rows(lane, idle_rows_);
+    student_.set_own(lane, idle_own_);
+    put(lr_, lane, 0);
+    put(lr_own_, lane, 0);
+    limit_[lane] = std::numeric_limits<double>::infinity();
   }
   void save(int lane) {
     Chain& chain = *chain_[lane];
@@ -153,7 +168,7 @@ class Group {
       chain.own = {};
     }
     chain_[lane] = nullptr;
-    limit_[lane] = std::numeric_limits<double>::infinity();
+    if constexpr (width > 1) rest(lane);
   }
 
   // ---- stepping -----------------------------------------------------------------------
@@ -317,6 +332,7 @@ class Group {
   Scalar overlap_ = Layout::constant(0), error_ = Layout::constant(0);
   std::vector<Scalar> noise_;
   bool noisy_ = false, varying_ = false;
+  std::vector<double> idle_rows_, idle_own_;  // of lanes without a chain
   std::vector<double> block_own_;  // ambient: own parameters at the block's start
   std::function<bool()> cancelled_;
   std::int64_t steps_done_ = 0;

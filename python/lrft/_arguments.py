@@ -94,10 +94,14 @@ def choose_engine(tasks: list[Task], training: Training, engine: object) -> str:
     return name
 
 
-def check_batch(tasks: list[Task], batch: int, engine: str, threads: int) -> None:
+def check_batch(tasks: list[Task], training: Training, engine: str, threads: int) -> None:
     """Refuse a batch whose fields do not fit into memory, or into the random stream."""
+    batch = training.batch
     task = max(tasks, key=lambda one: one.R.shape[1])
-    width = sum(task.R.shape) + task.rank + 4
+    rows = max(_engine.student_rows(one, training.student) for one in tasks)
+    if _engine.has_start_of_its_own(training.student):
+        rows *= 3  # of the start, they are features and directions too
+    width = sum(task.R.shape) + task.rank + 2 * rows + 2
     numbers = batch * (8 * width if engine == "reduced" else width + _engine.AMBIENT_TILE)
     _checks.memory(
         f"batch = {batch} with engine='{engine}' on {threads} threads",

@@ -134,7 +134,7 @@ class Simulation:
                 "use engine='reduced' or fewer replicas",
             )
         self.threads = _arguments.settle_threads(threads)
-        _arguments.check_batch(tasks, training.batch, chosen, self.threads)
+        _arguments.check_batch(tasks, training, chosen, self.threads)
         rates, notes = _arguments.settle_rates(tasks, training)
         self._begin(
             tasks=tasks,

@@ -1,0 +1,87 @@
+"""Threads where there are fewer than asked for, after a fork, and beside Python's own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+
+import lrft
+from lrft import _core
+
+PROGRAM = """
+import numpy as np, lrft
+
+task = lrft.Task.sample(d=100, k=4, seed=0)
+training = lrft.Training(lr=1e-3, steps=500, record=2)
+
+def run(threads):
+    return lrft.simulate(task, training, replicas=20, threads=threads).overlap_u.values
+
+"""
+LIMITED = "assert np.array_equal(run(2), run(1))"
+FORKED = """
+import os
+first = run(2)
+child = os.fork()
+if child == 0:
+    os._exit(0 if np.array_equal(run(2), first) else 1)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+assert np.array_equal(run(2), first)
+"""
+
+
+def finishes(program, **environment):
+    subprocess.run(
+        [sys.executable, "-c", PROGRAM + program],
+        env=os.environ | environment, check=True, timeout=60,
+    )  # fmt: skip
+
+
+def test_fewer_threads_than_asked_for():
+    finishes(LIMITED, OMP_THREAD_LIMIT="1")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
+def test_after_a_fork():
+    finishes(FORKED)
+
+
+def test_a_run_is_for_one_thread_at_a_time():
+    task = lrft.Task.sample(d=100, k=4, seed=0)
+    training = lrft.Training(lr=1e-9, steps=2**40, record=2)
+    simulation = lrft.Simulation(task, training, replicas=8, threads=1)
+    simulation.advance(0.0)
+    assert len(simulation.chains()) == 8
+    other = threading.Thread(target=simulation.advance, args=(2.0,))
+    other.start()
+    with pytest.raises(RuntimeError, match="another thread"):
+        while other.is_alive():
+            simulation.chains()
+    other.join()
+    assert len(simulation.chains()) == 8
+
+
+def test_empty_arrays_reach_no_pointer():
+    for W, u in ((np.zeros((0, 3)), np.ones((1, 3))), (np.eye(3), np.zeros((0, 3)))):
+        with pytest.raises(ValueError, match="must not be empty"):
+            _core.span_basis(W, u)
+    spec = {
+        "ambient": False, "activation": _core.activation("relu", []), "tasks": [], "students": [],
+        "trainings": [], "chains": [], "seed": 0, "threads": 1, "keep_state": False,
+    }  # fmt: skip
+    with pytest.raises(ValueError, match="at least one task"):
+        _core.Run(spec)
+
+
+def test_a_wide_student_counts_in_a_batch():
+    task = lrft.Task.sample(d=10**6, k=4, seed=0)
+    student = lrft.FullNetwork(width=3000, init="gaussian", lam_init="ones")
+    batch = 2**32 // 3006 + 1
+    training = lrft.Training(student=student, lr=1e-4, steps=1, batch=batch, record=2)
+    with pytest.raises(ValueError, match="batch"):
+        lrft.Simulation(task, training, replicas=1, threads=1, engine="reduced")
