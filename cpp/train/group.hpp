@@ -333,7 +333,7 @@ class Group {
   std::vector<Scalar> noise_;
   bool noisy_ = false, varying_ = false;
   std::vector<double> idle_rows_, idle_own_;  // of lanes without a chain
-  std::vector<double> block_own_;  // ambient: own parameters at the block's start
+  std::vector<double> block_own_;             // ambient: own parameters at the block's start
   std::function<bool()> cancelled_;
   std::int64_t steps_done_ = 0;
   Subspace<Layout> subspace_;

@@ -12,15 +12,15 @@ import lrft
 
 TASK = lrft.Task.sample(d=60, k=4, xi=2.0, c="sphere", seed=0)
 TRAININGS = {
-    "frozen": lrft.Training(lr=0.004, steps=9000, stop_at=0.8),
+    "frozen": lrft.Training(lr=4e-4, steps=100_000, stop_at=0.8),
     "joint, free, noise in the labels": lrft.Training(
-        student=lrft.RankOne(train_c=True, orthogonal=False), lr=0.004, steps=3000
+        student=lrft.RankOne(train_c=True, orthogonal=False), lr=0.004, steps=40_000
     ),
     "batch 3, falling rate": lrft.Training(
-        lr=lrft.schedule.InverseTime(0.02, t0=500.0), batch=3, steps=2000
+        lr=lrft.schedule.InverseTime(0.02, t0=500.0), batch=3, steps=30_000
     ),
-    "lora": lrft.Training(student=lrft.LoRA(rank=2), lr=0.002, steps=2000),
-    "full network": lrft.Training(student=lrft.FullNetwork(), lr=0.001, steps=2000),
+    "lora": lrft.Training(student=lrft.LoRA(rank=2), lr=0.002, steps=20_000),
+    "full network": lrft.Training(student=lrft.FullNetwork(), lr=0.001, steps=10_000),
 }
 SERIES = ("overlap_u", "overlap_c", "loss", "hit_step", "status", "stop_step")
 
@@ -34,7 +34,7 @@ def test_resumed_run_is_the_run_that_never_stopped(name, engine, tmp_path):
     simulation = lrft.Simulation(task, training, replicas=11, seed=4, engine=engine, threads=1)
     inside = 0
     for _ in range(6):
-        ended = simulation.advance(0.004)
+        ended = simulation.advance(0.002)
         inside += not ended
         simulation.save_state(tmp_path / "state.npz")
         simulation = lrft.Simulation.resume(tmp_path / "state.npz", threads=1)

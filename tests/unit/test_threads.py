@@ -59,7 +59,7 @@ def test_a_run_is_for_one_thread_at_a_time():
     assert len(simulation.chains()) == 8
     other = threading.Thread(target=simulation.advance, args=(2.0,))
     other.start()
-    with pytest.raises(RuntimeError, match="another thread"):
+    with pytest.raises(RuntimeError, match="another thread"):  # noqa: PT012 - until it has begun
         while other.is_alive():
             simulation.chains()
     other.join()
