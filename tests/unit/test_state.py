@@ -12,7 +12,7 @@ import lrft
 
 TASK = lrft.Task.sample(d=60, k=4, xi=2.0, c="sphere", seed=0)
 TRAININGS = {
-    "frozen": lrft.Training(lr=4e-4, steps=100_000, stop_at=0.8),
+    "frozen": lrft.Training(lr=4e-5, steps=100_000, stop_at=0.5),
     "joint, free, noise in the labels": lrft.Training(
         student=lrft.RankOne(train_c=True, orthogonal=False), lr=0.004, steps=40_000
     ),
