@@ -139,7 +139,7 @@ class Group {
     student_.set_own(lane, idle_own_);
     put(lr_, lane, 0);
     put(lr_own_, lane, 0);
-    limit_[lane] = std::numeric_limits<double>::infinity();
+    limit_[lane] = spec_.student.full ? std::numeric_limits<double>::infinity() : 2;
   }
   void save(int lane) {
     Chain& chain = *chain_[lane];
@@ -168,7 +168,10 @@ class Group {
       chain.own = {};
     }
     chain_[lane] = nullptr;
-    if constexpr (width > 1) rest(lane);
+    if constexpr (width > 1)
+      rest(lane);
+    else if (status == Status::diverged)  // what is not finite stays in padding
+      student_ = Student(shape_, spec_.student, make_activation(spec_.activation));
   }
 
   // ---- stepping -----------------------------------------------------------------------
@@ -250,21 +253,37 @@ class Group {
         // A little early, so that what decides is always the exact value.
         constexpr double early = 1 - 1e-7;
         if constexpr (width == 1)
-          return subspace_.above(space_, early * limit_[0]) >= 0 || !(error_ * 0.0 == 0.0);
+          above_ = subspace_.above(space_, early * limit_[0]);
         else
-          return any((subspace_.above(space_, early * load(limit_)) >= broadcast(0.0)) |
-                     ~(error_ * 0.0 == broadcast(0.0)));
+          above_ = subspace_.above(space_, early * load(limit_));
+        if constexpr (width == 1)
+          return event(0);
+        else
+          return any(~((above_ < 0.0) & (error_ * 0.0 == broadcast(0.0))));
       }
     if constexpr (width == 1)
-      return !(std::abs(overlap_) < limit_[0]) || !(error_ * 0.0 == 0.0);
+      return event(0);
     else
       return any(~((abs(overlap_) < load(limit_)) & (error_ * 0.0 == broadcast(0.0))));
   }
+  // The same of one lane, at the step that event() last saw.
+  bool event(int lane) const {
+    bool nothing = std::isfinite(get(error_, lane));
+    if (Student::follows && shape_.follow)
+      nothing = nothing && get(above_, lane) < 0;
+    else
+      nothing = nothing && std::abs(get(overlap_, lane)) < limit_[lane];
+    return !nothing;
+  }
+  // A lane is asked only where it has an event or a record of its own: where the clock
+  // or a neighbour ended the stretch is no part of its path.
   void report() {
     for (int lane = 0; lane < width; ++lane)
       if (chain_[lane] != nullptr) {
-        chain_[lane]->last_overlap = followed(lane);
-        if (!std::isfinite(chain_[lane]->last_overlap) || !std::isfinite(get(error_, lane)))
+        Chain& chain = *chain_[lane];
+        chain.last_overlap = followed(lane);
+        if (!event(lane) && next_record(chain) != chain.step) continue;
+        if (!std::isfinite(chain.last_overlap) || !std::isfinite(get(error_, lane)))
           finish(lane, Status::diverged);
         else
           arrived(lane);
@@ -330,6 +349,7 @@ class Group {
   alignas(64) double limit_[lanes] = {};  // the |overlap| at which something happens
   Scalar lr_ = Layout::constant(0), lr_own_ = Layout::constant(0);
   Scalar overlap_ = Layout::constant(0), error_ = Layout::constant(0);
+  Scalar above_ = Layout::constant(0);  // of event(), where subspaces are followed
   std::vector<Scalar> noise_;
   bool noisy_ = false, varying_ = false;
   std::vector<double> idle_rows_, idle_own_;  // of lanes without a chain

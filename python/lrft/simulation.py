@@ -210,6 +210,7 @@ class Simulation:
         KeyboardInterrupt
             On Ctrl-C, within half a second; what was done stays and can go on.
         """
+        seconds = _checks.real("seconds", seconds, minimum=0.0)
         begin = time.perf_counter()
         try:
             for run in self._runs:

@@ -211,3 +211,26 @@ def test_instruction_sets_agree(tmp_path):
             assert np.abs(values[:, -1] - values[:, 0]).max() > 0.01
         for other in others:
             np.testing.assert_allclose(other[name], values, rtol=1e-9, atol=1e-9, err_msg=name)
+
+
+@pytest.mark.parametrize("engine", ["reduced", "ambient"])
+def test_the_end_of_a_diverging_subspace_does_not_depend_on_chunks(engine):
+    """Near divergence the quick test of a threshold and the overlap itself may disagree."""
+    task = lrft.Task.sample(d=80, k=5, seed=4, xi=1.0, noise=0.1, activation="quadratic")
+    training = lrft.Training(student=lrft.LoRA(rank=2), lr=2.0, steps=400, record=20)
+
+    def ended(seconds, replicas):
+        simulation = lrft.Simulation(
+            task, training, replicas=replicas, seed=2, engine=engine, threads=1
+        )
+        while not simulation.advance(seconds):
+            pass
+        ds = simulation.dataset()
+        return ds.stop_step.values, ds.hit_step.values
+
+    whole = ended(60.0, 32)
+    for _ in range(5):
+        for found, expected in zip(ended(0.0, 32), whole, strict=True):
+            np.testing.assert_array_equal(found, expected)
+    for found, expected in zip(ended(0.0, [9, 3]), whole, strict=True):
+        np.testing.assert_array_equal(found, expected[[9, 3]])

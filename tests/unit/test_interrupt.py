@@ -104,8 +104,8 @@ import numpy as np
 import lrft
 
 task = lrft.Task.sample(d=50, k=4, seed=1)
-training = lrft.Training(lr=0.01, steps=400_000)
-for engine in ("reduced", "ambient"):
+for engine, steps in (("reduced", 3_000_000), ("ambient", 400_000)):
+    training = lrft.Training(lr=0.01, steps=steps)
     simulation = lrft.Simulation(task, training, replicas=12, engine=engine, threads=2)
     caught = 0
     while caught < 3:
