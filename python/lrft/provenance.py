@@ -6,6 +6,7 @@ years later says what made it.
 
 from __future__ import annotations
 
+import functools
 import json
 import platform
 import subprocess
@@ -38,6 +39,7 @@ _PACKAGES = (
 )
 
 
+@functools.cache
 def environment() -> dict[str, str]:
     """Describe what the running process is made of.
 

@@ -75,9 +75,11 @@ def execute(settings: config.Settings) -> int:
     import xarray  # noqa: F401
 
     import lrft
+    from lrft import provenance, result  # noqa: F401
     from lrft.cli import table
     from lrft.progress import Bar
 
+    provenance.environment()
     with Bar() as bar:
         ds = lrft.simulate(task, training, progress=bar, **options)
     ds.attrs["command"] = shlex.join(["lrft", *sys.argv[1:]])
