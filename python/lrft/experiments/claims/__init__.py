@@ -1,0 +1,1 @@
+"""The claims of the paper, each measured and judged, one module a claim."""

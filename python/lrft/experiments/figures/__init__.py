@@ -1,0 +1,1 @@
+"""The simulations of the paper (App. B), one module a figure."""
