@@ -19,6 +19,7 @@ _isa.load()
 if TYPE_CHECKING:
     from lrft import plot, reference, schedule, theory
     from lrft.activation import Activation
+    from lrft.experiments.runner import reproduce
     from lrft.random import normals
     from lrft.recovery import recover_c
     from lrft.result import load, save
@@ -45,6 +46,7 @@ _HOME = {
     "plot": None,
     "recover_c": "recovery",
     "reference": None,
+    "reproduce": "experiments.runner",
     "save": "result",
     "schedule": None,
     "simulate": "simulation",
@@ -68,6 +70,7 @@ __all__ = [
     "plot",
     "recover_c",
     "reference",
+    "reproduce",
     "save",
     "schedule",
     "simulate",
