@@ -17,8 +17,9 @@ __version__ = "0.1.0"
 _isa.load()
 
 if TYPE_CHECKING:
-    from lrft import plot, reference, schedule, theory
+    from lrft import interop, plot, reference, schedule, theory
     from lrft.activation import Activation
+    from lrft.interop import from_state_dict, to_pandas
     from lrft.random import normals
     from lrft.recovery import recover_c
     from lrft.result import load, save
@@ -38,7 +39,9 @@ _HOME = {
     "Task": "task",
     "Training": "training",
     "fine_tune": "tuning",
+    "from_state_dict": "interop",
     "geometric": "training",
+    "interop": None,
     "load": "result",
     "load_weights": "weights",
     "normals": "random",
@@ -49,6 +52,7 @@ _HOME = {
     "schedule": None,
     "simulate": "simulation",
     "theory": None,
+    "to_pandas": "interop",
 }
 
 __all__ = [
@@ -61,7 +65,9 @@ __all__ = [
     "Training",
     "__version__",
     "fine_tune",
+    "from_state_dict",
     "geometric",
+    "interop",
     "load",
     "load_weights",
     "normals",
@@ -72,6 +78,7 @@ __all__ = [
     "schedule",
     "simulate",
     "theory",
+    "to_pandas",
 ]
 
 
