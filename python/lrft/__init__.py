@@ -17,9 +17,10 @@ __version__ = "0.1.0"
 _isa.load()
 
 if TYPE_CHECKING:
-    from lrft import plot, reference, schedule, theory
+    from lrft import interop, plot, reference, schedule, theory
     from lrft.activation import Activation
     from lrft.experiments.runner import reproduce
+    from lrft.interop import from_state_dict, to_pandas
     from lrft.random import normals
     from lrft.recovery import recover_c
     from lrft.result import load, save
@@ -39,7 +40,9 @@ _HOME = {
     "Task": "task",
     "Training": "training",
     "fine_tune": "tuning",
+    "from_state_dict": "interop",
     "geometric": "training",
+    "interop": None,
     "load": "result",
     "load_weights": "weights",
     "normals": "random",
@@ -51,6 +54,7 @@ _HOME = {
     "schedule": None,
     "simulate": "simulation",
     "theory": None,
+    "to_pandas": "interop",
 }
 
 __all__ = [
@@ -63,7 +67,9 @@ __all__ = [
     "Training",
     "__version__",
     "fine_tune",
+    "from_state_dict",
     "geometric",
+    "interop",
     "load",
     "load_weights",
     "normals",
@@ -75,6 +81,7 @@ __all__ = [
     "schedule",
     "simulate",
     "theory",
+    "to_pandas",
 ]
 
 
