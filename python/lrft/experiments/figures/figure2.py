@@ -25,7 +25,7 @@ def _run(context: Context, train_c: bool, steps: int) -> xr.Dataset:
     # one turns by itself.
     start = "uniform" if train_c else "favourable"
     student = settings.student(train_c=train_c, orthogonal=True, u_init=start)
-    training = settings.training(student, settings.rate("fig2"), steps)
+    training = settings.training(student, settings.RATES["fig2"], steps)
     tasks = tuple(settings.task(i, d=d, k=k, xi=1.0) for i in range(instances))
     return simulate_curves(context, [Curve("relu", tasks, training)], settings.SEED)
 
@@ -48,7 +48,7 @@ def _judge_joint(data: xr.Dataset) -> list[Verdict]:
         judging.window(
             hits(data, "relu", 0.9), 0.25e6, 0.75e6,
             "Fig. 2a: u is learned between 0.25 and 0.75 million steps",
-            calibrated="the rate is calibrated to the middle of this window; its width is not",
+            "the rate is calibrated to the middle of this window; its width is not",
         ),
     ]  # fmt: skip
 
