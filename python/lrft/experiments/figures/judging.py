@@ -31,6 +31,7 @@ __all__ = [
     "ratio",
     "spread",
     "steps_text",
+    "width",
     "window",
 ]
 
@@ -130,6 +131,13 @@ def median_interval(values: Floats) -> tuple[float, float]:
     out = int(binom.ppf(0.025, len(ordered), 0.5)) - 1
     low = max(0, out)
     return float(ordered[low]), float(ordered[len(ordered) - 1 - low])
+
+
+def width(steps: Floats) -> float:
+    """90th over 10th percentile of first steps; infinite if a tenth never came."""
+    ordered = np.sort(steps)
+    tenth = round(0.1 * (len(ordered) - 1))
+    return float(ordered[-1 - tenth] / ordered[tenth]) if ordered[tenth] > 0 else float("inf")
 
 
 def _known(values: Floats) -> Floats:
