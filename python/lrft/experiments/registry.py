@@ -15,6 +15,10 @@ GROUPS = ("figures", "claims", "all")
 # Module -> the experiments in it.  Modules are imported when one of theirs is asked for.
 _FIGURES = {
     "figure2": ("fig2a", "fig2b"),
+    "figure3": ("fig3a", "fig3b"),
+    "figure4": ("fig4a", "fig4b", "fig1a"),
+    "figure5": ("fig5a", "fig5b"),
+    "figure6": ("fig6a", "fig6b", "fig1b"),
 }
 _CLAIMS = 7
 
@@ -39,8 +43,8 @@ def names() -> list[str]:
 
     Examples
     --------
-    >>> names()[:2]
-    ['fig2a', 'fig2b']
+    >>> names()[:3]
+    ['fig1a', 'fig1b', 'fig2a']
     """
     return list(_homes())
 

@@ -22,7 +22,8 @@ OVERLAP_U = r"overlap  $|\langle\hat u_t, u\rangle|$"
 def describe_band(data: xr.Dataset, shown: int | None = None) -> str:
     """Say what lines and bands are."""
     line = "median" if shown is None else "one instance"
-    return f"thick: {line}; band: 10–90 % of {data.sizes['instance']} instances; thin: each"
+    each = "; thin: each" if shown is None else ""
+    return f"thick: {line}; band: 10–90 % of {data.sizes['instance']} instances{each}"
 
 
 def draw_overlaps(
@@ -31,6 +32,7 @@ def draw_overlaps(
     labels: Sequence[str] | None = None,
     shown: int | None = None,
     thin: bool = True,
+    colours: Sequence[str] = style.PALETTE,
     last: float | None = None,
 ) -> Figure:
     """Draw |<û,u>| of every curve against steps.
@@ -45,6 +47,7 @@ def draw_overlaps(
         The instance drawn thick, as the paper shows one; by default the median.
     thin : bool
         Draw every instance.
+    colours : sequence of str
     last : float, optional
         Right end of the axis; by default 5 % after the last instance stopped.
 
@@ -59,7 +62,7 @@ def draw_overlaps(
     visible = steps <= last
     names = list(labels or ([""] if data.sizes["curve"] == 1 else data.curve.values))
     ends = []
-    for index, (name, colour) in enumerate(zip(names, style.PALETTE, strict=False)):
+    for index, (name, colour) in enumerate(zip(names, colours, strict=False)):
         values = np.abs(paths(data, "overlap_u", index))
         line = style.band(axes, steps, values, colour, thin=thin, shown=shown)
         if name:
