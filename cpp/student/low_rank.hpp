@@ -42,6 +42,7 @@ class LowRank {
         train_own_(spec.train_own),
         linear_(spec.linearized),
         expanded_(spec.linearized && !spec.spherical),
+        single_(shape.n == 1 && shape.rank == 1 && !spec.linearized),
         start_(spec.start),
         activation_(activation),
         own_(packs_ * shape.n),
@@ -132,6 +133,7 @@ class LowRank {
   // f - f*; leaves sigma' of the student's neurons in slope_ and its sums with the
   // columns of lambda B in sum_[1 ..].
   Scalar forward(const Pack* features, const Scalar* teacher, const Scalar* rows) {
+    if (single_) return forward_single(features, teacher, rows);
     perturb(features, teacher, rows);
     if constexpr (Rows == 0)
       if (linear_) return forward_linear(features, rows);
@@ -142,6 +144,17 @@ class LowRank {
     for (int j = 0; j < n(); ++j)
       sum_[1 + j] = dot([this](int i) { return slope_[i]; }, weighted_.data() + j * packs_);
     return output_scale_ * Layout::reduce(sum_[0]);
+  }
+  // The same of one row and one direction: the paper's case, in one pass over the neurons.
+  Scalar forward_single(const Pack* features, const Scalar* teacher, const Scalar* rows) {
+    const OneRowSums sums = activation_.one_row(
+        activation_.data,
+        {features, c_.data(), own_.data(), lam_.data(), weighted_.data(),
+         Layout::spread(neuron_scale_), Layout::spread(neuron_scale_ * xi_ * teacher[0]),
+         Layout::spread(neuron_scale_ * scale_ * rows[0]), train_own_ ? slope_.data() : nullptr,
+         packs_});
+    sum_[1] = sums.pull;
+    return output_scale_ * Layout::reduce(sums.error);
   }
   Scalar forward_linear(const Pack* features, const Scalar* rows) {
     const Pack scale = Layout::spread(neuron_scale_);
@@ -257,6 +270,7 @@ class LowRank {
   int packs_;
   bool spherical_, train_own_;
   bool linear_, expanded_;  // linearised; in the parameters
+  bool single_;             // one row, one direction, not linearised
   int start_;               // the feature that is the first row of the start
   const Pack* start_fields_ = nullptr;
   Activation activation_;
