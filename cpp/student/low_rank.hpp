@@ -19,6 +19,7 @@
 
 #include "activation/activation.hpp"
 #include "simd/aligned.hpp"
+#include "simd/few.hpp"
 #include "simd/layout.hpp"
 #include "space/shape.hpp"
 
@@ -55,9 +56,9 @@ class LowRank {
         slope_(packs_),
         target_(packs_),
         tangent_(packs_),
-        sum_(1 + shape.n),
-        G_(static_cast<std::size_t>(shape.batch * shape.n), Layout::constant(0)),
-        factor_(static_cast<std::size_t>(shape.n), Layout::constant(1)) {}
+        sum_(1 + shape.n, broadcast(0.0)),
+        G_(shape.batch * shape.n, Layout::constant(0)),
+        factor_(shape.n, Layout::constant(1)) {}
 
   // ---- one replica in and out of a lane --------------------------------------
   void set_task(int lane, const TaskData& task, const StudentSpec& student) {
@@ -95,7 +96,7 @@ class LowRank {
     const int n = this->n();
     if (train_own_)
       for (int i = 0; i < packs_ * n; ++i) gradient_[i] = broadcast(0.0);
-    for (int j = 0; j < n; ++j) factor_[static_cast<std::size_t>(j)] = Layout::constant(1);
+    for (int j = 0; j < n; ++j) factor_[j] = Layout::constant(1);
 
     Scalar worst = Layout::constant(0);
     for (int b = 0; b < batch(); ++b) {
@@ -105,11 +106,10 @@ class LowRank {
       // 2 (f - y) / b times the slope of f in the fields of the rows, over B.
       const Scalar pull = error * pull_scale_;
       for (int j = 0; j < n; ++j) {
-        const Scalar step = lr * (pull * Layout::reduce(sum_[1 + j]));
-        G_[static_cast<std::size_t>(b * n + j)] = step;
+        const Scalar step = error * (lr * pull_scale_ * Layout::reduce(sum_[1 + j]));
+        G_[b * n + j] = step;
         if (spherical_)
-          factor_[static_cast<std::size_t>(j)] =
-              factor_[static_cast<std::size_t>(j)] + step * rows[j];
+          factor_[j] = factor_[j] + step * rows[j];
         if (train_own_) {
           const Pack along = Layout::spread(pull * field(j, rows));
           for (int i = 0; i < packs_; ++i)
@@ -281,11 +281,12 @@ class LowRank {
   AlignedPacks c_;          // (r, k)
   AlignedPacks lam_;        // (k)
   AlignedPacks sigma_, slope_, target_, tangent_;
-  AlignedPacks sum_;  // (1 + n)
+  Few<Pack, Rows == 0 ? 0 : Rows + 1> sum_;  // (1 + n)
   Scalar xi_ = Layout::constant(0), scale_ = Layout::constant(0),
          neuron_scale_ = Layout::constant(0), output_scale_ = Layout::constant(0),
          pull_scale_ = Layout::constant(0);
-  std::vector<Scalar> G_, factor_;
+  Few<Scalar, Rows * Batch> G_;
+  Few<Scalar, Rows> factor_;
 };
 
 }  // namespace lrft
