@@ -371,7 +371,7 @@ class ReducedSpace {
     Pack square = rest;
     for (int q = shape_.first(); q < shape_.s; ++q) square = fma(P_[q], P_[q], square);
     health_ = square;
-    const Pack scale = 1.0 / sqrt(square);
+    const Pack scale = sqrt(square) * (1.0 / square);
     L_[0] = sqrt(rest) * scale;
     for (int q = shape_.first(); q < shape_.s; ++q) P_[q] *= scale;
   }

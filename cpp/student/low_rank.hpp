@@ -132,7 +132,7 @@ class LowRank {
 
   // f - f*; leaves sigma' of the student's neurons in slope_ and its sums with the
   // columns of lambda B in sum_[1 ..].
-  Scalar forward(const Pack* features, const Scalar* teacher, const Scalar* rows) {
+  LRFT_INLINE Scalar forward(const Pack* features, const Scalar* teacher, const Scalar* rows) {
     if (single_) return forward_single(features, teacher, rows);
     perturb(features, teacher, rows);
     if constexpr (Rows == 0)
@@ -146,7 +146,7 @@ class LowRank {
     return output_scale_ * Layout::reduce(sum_[0]);
   }
   // The same of one row and one direction: the paper's case, in one pass over the neurons.
-  Scalar forward_single(const Pack* features, const Scalar* teacher, const Scalar* rows) {
+  LRFT_INLINE Scalar forward_single(const Pack* features, const Scalar* teacher, const Scalar* rows) {
     const OneRowSums sums = activation_.one_row(
         activation_.data,
         {features, c_.data(), own_.data(), lam_.data(), weighted_.data(),
