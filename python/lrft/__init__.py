@@ -17,12 +17,13 @@ __version__ = "0.1.0"
 _isa.load()
 
 if TYPE_CHECKING:
-    from lrft import plot, reference, schedule, theory
+    from lrft import plot, reference, schedule, study, theory
     from lrft.activation import Activation
     from lrft.random import normals
     from lrft.recovery import recover_c
     from lrft.result import load, save
     from lrft.simulation import Simulation, simulate
+    from lrft.study import sweep
     from lrft.task import Task
     from lrft.training import FullNetwork, LoRA, RankOne, Training, geometric
     from lrft.tuning import fine_tune
@@ -48,6 +49,8 @@ _HOME = {
     "save": "result",
     "schedule": None,
     "simulate": "simulation",
+    "study": None,
+    "sweep": "study",
     "theory": None,
 }
 
@@ -71,6 +74,8 @@ __all__ = [
     "save",
     "schedule",
     "simulate",
+    "study",
+    "sweep",
     "theory",
 ]
 
