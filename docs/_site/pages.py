@@ -48,7 +48,7 @@ GROUPS = {
 ALSO = {
     "lrft.progress": ["Progress"],
     "lrft.result": ["hit_quantile"],
-    "lrft.weights": ["Weights", "save_weights"],
+    "lrft.weights": ["save_weights"],
     "lrft.training": ["Geometric", "check_compatible"],
     "lrft.tuning": ["FineTuned", "Stage"],
 }
@@ -96,7 +96,7 @@ def members(cls: type) -> list[str]:
         if one.__module__.startswith("lrft.") and one.__name__ != "Model":
             for name, value in vars(one).items():
                 raw = value.__func__ if isinstance(value, classmethod | staticmethod) else value
-                if not name.startswith("_") and (
+                if (name == "__call__" or not name.startswith("_")) and (
                     inspect.isfunction(raw)
                     or isinstance(raw, property)
                     or type(raw).__name__ == "cached_property"

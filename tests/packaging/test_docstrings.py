@@ -80,7 +80,8 @@ def arguments(kind: str, value: Any) -> set[str]:
     if kind == "class" and value.__init__ is object.__init__:
         return set()
     signature = inspect.signature(value)
-    return {name for name in signature.parameters if name not in ("self", "cls")}
+    own = ("self", "cls")
+    return {name for name in signature.parameters if name not in own and not name.startswith("_")}
 
 
 def raises(value: Any) -> bool:
@@ -103,7 +104,7 @@ def returns(value: Any) -> bool:
 
 
 def faults(name: str) -> list[str]:
-    kind, value, owner = PUBLIC[name]
+    kind, value, _ = PUBLIC[name]
     text = docstring(value)
     if not text:
         return ["no docstring"]
@@ -119,11 +120,8 @@ def faults(name: str) -> list[str]:
         wrong.append(f"Parameters lacks {sorted(missing)}")
     if kind == "function" and (extra := described(found.get("Parameters", "")) - needed):
         wrong.append(f"Parameters has {sorted(extra)}, which the signature lacks")
-    one_line = re.match(r"(Return|Yield|Whether|Make|Read)", summary)
     if kind == "function" and returns(value) and not ({"Returns", "Yields"} & set(found)):
-        # A method may say it in its first sentence.
-        if owner is None or not one_line:
-            wrong.append("no Returns")
+        wrong.append("no Returns")
     if kind == "function" and raises(value) and "Raises" not in found:
         wrong.append("raises, but has no Raises")
     if ">>>" not in found.get("Examples", ""):
