@@ -19,6 +19,7 @@ _isa.load()
 if TYPE_CHECKING:
     from lrft import plot, reference, schedule, theory
     from lrft.activation import Activation
+    from lrft.experiments.runner import reproduce
     from lrft.interop import from_state_dict, to_pandas
     from lrft.random import normals
     from lrft.recovery import recover_c
@@ -48,6 +49,7 @@ _HOME = {
     "plot": None,
     "recover_c": "recovery",
     "reference": None,
+    "reproduce": "experiments.runner",
     "save": "result",
     "schedule": None,
     "simulate": "simulation",
@@ -74,6 +76,7 @@ __all__ = [
     "plot",
     "recover_c",
     "reference",
+    "reproduce",
     "save",
     "schedule",
     "simulate",
