@@ -19,6 +19,7 @@ _isa.load()
 if TYPE_CHECKING:
     from lrft import interop, plot, reference, schedule, theory
     from lrft import plot, reference, schedule, study, theory
+    from lrft import plot, reference, schedule, theory
     from lrft.activation import Activation
     from lrft.experiments.runner import reproduce
     from lrft.interop import from_state_dict, to_pandas
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from lrft.task import Task
     from lrft.training import FullNetwork, LoRA, RankOne, Training, geometric
     from lrft.tuning import fine_tune
-    from lrft.weights import load_weights
+    from lrft.weights import Weights, load_weights
 
 # Public name -> the module it lives in; None for a module itself. Loaded when first used.
 _HOME = {
@@ -41,10 +42,10 @@ _HOME = {
     "Simulation": "simulation",
     "Task": "task",
     "Training": "training",
+    "Weights": "weights",
     "fine_tune": "tuning",
     "from_state_dict": "interop",
     "geometric": "training",
-    "interop": None,
     "load": "result",
     "load_weights": "weights",
     "normals": "random",
@@ -69,11 +70,11 @@ __all__ = [
     "Simulation",
     "Task",
     "Training",
+    "Weights",
     "__version__",
     "fine_tune",
     "from_state_dict",
     "geometric",
-    "interop",
     "load",
     "load_weights",
     "normals",
