@@ -28,10 +28,12 @@ __all__ = [
     "bootstrap_median",
     "fit_line",
     "hitting_steps",
+    "interval",
     "least_median",
     "median_steps",
     "power_law",
     "proportion",
+    "row_medians",
     "within",
 ]
 
@@ -166,7 +168,7 @@ def bootstrap_median(
         raise ValueError("sample must hold at least one number, got none")
     generator = np.random.default_rng(seed)
     drawn = rows[generator.integers(len(rows), size=(resamples, len(rows)))]
-    return float(_median(rows.ravel()[None])[0]), _median(drawn.reshape(resamples, -1))
+    return float(row_medians(rows.ravel()[None])[0]), row_medians(drawn.reshape(resamples, -1))
 
 
 def least_median(
@@ -209,15 +211,35 @@ def least_median(
     return (best if np.isfinite(whole[best]) else -1), float(whole[best]), medians.min(axis=0)
 
 
+def interval(value: float, resampled: ArrayLike) -> Interval:
+    """Make an estimate and its resampled values an interval; NaN counts as beyond either end.
+
+    Examples
+    --------
+    >>> interval(0.5, np.linspace(0, 1, 1001)).text(2)
+    '0.50 [0.03, 0.97]'
+    """
+    low, high = _quantiles(np.asarray(resampled, dtype=np.float64))
+    return Interval(float(value), float(low), float(high))
+
+
 def _admitted(samples: Floats, success: float) -> Floats:
     """Medians of rows, infinite where too few hit."""
     share = np.isfinite(samples).sum(axis=1) / (~np.isnan(samples)).sum(axis=1)
-    admitted: Floats = np.where(share >= success - 1e-9, _median(samples), np.inf)
+    admitted: Floats = np.where(share >= success - 1e-9, row_medians(samples), np.inf)
     return admitted
 
 
-def _median(samples: Floats) -> Floats:
-    """Kaplan–Meier medians of rows in which all censoring is late: the lower middle value."""
+def row_medians(samples: Floats) -> Floats:
+    """Take Kaplan–Meier medians of rows, (n, replicas), in which all censoring is late.
+
+    That is the lower middle value, NaN left out.
+
+    Examples
+    --------
+    >>> row_medians(np.array([[1.0, np.inf, 3.0, np.nan], [4.0, 2.0, 9.0, 8.0]])).tolist()
+    [3.0, 4.0]
+    """
     count = np.sum(~np.isnan(samples), axis=1)
     ordered = np.sort(samples, axis=1)  # NaN last
     middle: Floats = ordered[np.arange(len(samples)), (count - 1) // 2]
@@ -336,9 +358,8 @@ def fit_line(x: ArrayLike, values: ArrayLike, resampled: Sequence[ArrayLike]) ->
     ends = _quantiles(drawn)
     lines = _lines(np.log(at), np.log(drawn))
     intercept, slope = _lines(np.log(at), np.log(medians)[None])[0]
-    low, high = _quantiles(lines[:, 1])
     return PowerLaw(
-        exponent=Interval(float(slope), float(low), float(high)),
+        exponent=interval(slope, lines[:, 1]),
         prefactor=float(np.exp(intercept)),
         x=at,
         medians=medians,
