@@ -131,9 +131,7 @@ def _run(context: Context) -> xr.Dataset:
             longest = (2.0 if quick else THEOREM_HORIZON) * expected
             jobs += _point(case, k, rates[i, j], longest, draws, seed, expected * k)
     rest = Context(quick, context.threads, lambda share: context.progress(0.6 + 0.4 * share))
-    theorem = _steps(run_all(rest, jobs)).reshape(
-        len(CASES), len(theorem_widths), draws, MEMBERS
-    )
+    theorem = _steps(run_all(rest, jobs)).reshape(len(CASES), len(theorem_widths), draws, MEMBERS)
     return xr.Dataset(
         {
             "steps": (("case", "k", "rate", "draw", "member"), steps),

@@ -118,7 +118,8 @@ def _draw_all(data: xr.Dataset) -> Figure:
     _draw.logarithmic(axes[0], "dimension d", "T: median steps to overlap 0.9")
     style.label_ends(axes[0], ends)
     style.note(
-        figure, "single-index regression; medians with 95 % intervals, least-squares lines with band"
+        figure,
+        "single-index regression; medians with 95 % intervals, least-squares lines with band",
     )
     return figure
 

@@ -117,9 +117,7 @@ def _draw_all(data: xr.Dataset) -> Figure:
     for (name, fit), colour in zip(fits(data).items(), style.PALETTE, strict=False):
         text = f"{labels[name]}:\nslope {_draw.exponent_text(fit.exponent)}"
         ends.append(_draw.power_law_points(axes[0], fit, colour, text))
-    _draw.logarithmic(
-        axes[0], "dimension d", f"median steps to a relative loss of {RELATIVE_LOSS}"
-    )
+    _draw.logarithmic(axes[0], "dimension d", f"median steps to a relative loss of {RELATIVE_LOSS}")
     style.label_ends(axes[0], ends, spacing=0.11)
     style.note(
         figure, "best rate of a factor-2 grid at each d; 95 % intervals; least-squares lines, band"

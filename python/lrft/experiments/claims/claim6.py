@@ -124,7 +124,10 @@ def _run(context: Context) -> xr.Dataset:
     task, c_hat, _ = _followed(first.d)
     overlaps = np.array([result.overlap_u.values for result in results[: len(follow)]])
     times = np.array(
-        [result.step.values * delta / task.d for result, delta in zip(results, DELTAS, strict=False)]
+        [
+            result.step.values * delta / task.d
+            for result, delta in zip(results, DELTAS, strict=False)
+        ]
     )
     longest = 1.001 * HORIZON
     flow = theory.gradient_flow(task, c_hat, START, horizon=longest)
@@ -135,7 +138,10 @@ def _run(context: Context) -> xr.Dataset:
         for delta in DELTAS
     ]
     steps = np.array(
-        [statistics.hitting_steps(result.hit_step.values[:, 0]) for result in results[len(follow) :]]
+        [
+            statistics.hitting_steps(result.hit_step.values[:, 0])
+            for result in results[len(follow) :]
+        ]
     ).reshape(len(VARIANTS), -1, MEMBERS)
     return xr.Dataset(
         {
