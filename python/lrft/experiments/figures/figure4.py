@@ -21,6 +21,8 @@ _LABELS = {"relu": "ReLU", "sigmoid": "sigmoid", "quadratic": "quadratic", "he3"
 
 
 def _run(context: Context, figure: str, steps: int) -> xr.Dataset:
+    import xarray as xr
+
     d, k, steps = (200, 6, 1000) if context.quick else (2000, 50, steps)
     instances = 4 if context.quick else settings.INSTANCES
     xi = 1.0 if figure == "fig4a" else k**0.5
@@ -32,7 +34,10 @@ def _run(context: Context, figure: str, steps: int) -> xr.Dataset:
         )
         rate = settings.RATES[f"{figure} {activation}"]
         curves.append(Curve(activation, tasks, settings.training(student, rate, steps)))
-    return simulate_curves(context, curves, settings.SEED)
+    data = simulate_curves(context, curves, settings.SEED)
+    sums = [abs(settings.task(i, d=d, k=k, xi=xi).c.sum() * settings.start_of_c(i, k).sum())
+            for i in range(instances)]  # fmt: skip
+    return data.assign(sum_product=xr.DataArray(sums, dims="instance"))
 
 
 def _draw(data: xr.Dataset) -> Figure:
@@ -88,6 +93,20 @@ def _judge_large(data: xr.Dataset, panel: str) -> list[Verdict]:
             "supported if its median ratio is the largest of the four",
         ),
     ]  # fmt: skip
+
+
+def _why(data: xr.Dataset, name: str) -> str:
+    """Say what the slow instances of the sigmoid have in common."""
+    if name != "sigmoid":
+        return ""
+    reached = np.isfinite(hits(data, name, 0.9))
+    sums = data.sum_product.values
+    return (
+        "λ = 1 and a sigmoid is mostly linear: its drift goes with Σc_i Σĉ_i, which is near 0 in "
+        f"many draws. |Σc_i Σĉ_i| is {judging.middle(sums[reached])} at the start of those that "
+        f"reach 0.9 and {judging.middle(sums[~reached])} of the others; the paper does not say "
+        "what its λ is"
+    )
 
 
 def _settings(figure: str, xi: str) -> str:
