@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 __all__ = ["Target", "calibrate", "targets"]
 
 _FIRST = 9000  # seeds of the calibration's tasks; the figures' are `settings.SEED`
-_LONG = {"fig2": (4.0,), "fig3": (4.0,), "fig6": (2.0, 16)}  # horizon, instances
+# Horizon and instances where a step is dear.
+_LONG = {"fig2": (4.0, 32), "fig3": (4.0, 32), "fig6": (2.0, 16)}
 _GRID = [float(f"{m}e{e}") for e in range(-8, 0) for m in (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8)]
 
 
@@ -56,8 +57,8 @@ class Target:
     overlap: float
     task: dict[str, Any]
     student: RankOne
-    horizon: float = 10.0
-    instances: int = 32
+    horizon: float
+    instances: int
 
 
 def targets() -> list[Target]:
@@ -80,7 +81,7 @@ def targets() -> list[Target]:
         setup[f"fig4b {activation}"] = (wide | {"xi": 50**0.5, "activation": activation}, free)
     setup["fig6"] = ({"d": 1000, "k": 20, "xi": 25.0, "activation": "he3"}, free)
     return [
-        Target(key, *settings.TARGETS[key], task, student, *_LONG.get(key, ()))
+        Target(key, *settings.TARGETS[key], task, student, *_LONG.get(key, (10.0, 32)))
         for key, (task, student) in setup.items()
     ]
 

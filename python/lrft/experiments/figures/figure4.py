@@ -6,6 +6,8 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from lrft.experiments.experiment import Context, Experiment, Verdict
 from lrft.experiments.figures import judging, settings
 from lrft.experiments.figures.drawing import draw_overlaps
@@ -63,7 +65,7 @@ def _judge_small(data: xr.Dataset) -> list[Verdict]:
             judging.inside(
                 f"Fig. 4a: {_LABELS[name]} reaches 0.9 at about {text} steps",
                 hits(data, name, 0.9), settings.TARGETS[f"fig4a {name}"][0],
-                text=judging.steps_text,
+                _why(data, name), judging.steps_text,
             )
             for name, text in printed.items()
         ),
@@ -72,7 +74,7 @@ def _judge_small(data: xr.Dataset) -> list[Verdict]:
 
 def _judge_large(data: xr.Dataset, panel: str) -> list[Verdict]:
     tail = {
-        name: judging.ratio(hits(data, name, 0.95), hits(data, name, 0.5))
+        name: judging.ratio(hits(data, name, 0.99), hits(data, name, 0.9))
         for name in settings.ACTIVATIONS
     }
     slowest = max(tail, key=lambda name: judging.quantiles(tail[name])[1])
@@ -81,13 +83,13 @@ def _judge_large(data: xr.Dataset, panel: str) -> list[Verdict]:
         *(
             judging.by(
                 f"{panel}: {_LABELS[name]} is above 0.9 by about 0.15 million steps",
-                hits(data, name, 0.9), 0.15e6,
+                hits(data, name, 0.9), 0.15e6, _why(data, name),
             )
             for name in settings.ACTIVATIONS
         ),
         Verdict(
             f"{panel}: the quadratic has a slow tail",
-            "steps to 0.95 over steps to 0.5: "
+            "steps to 0.99 over steps to 0.9: "
             + ", ".join(f"{_LABELS[n]} {judging.middle(r, '.2f')}" for n, r in tail.items()),
             judging.outcome(slowest == "quadratic"),
             "supported if its median ratio is the largest of the four",
@@ -96,7 +98,12 @@ def _judge_large(data: xr.Dataset, panel: str) -> list[Verdict]:
 
 
 def _why(data: xr.Dataset, name: str) -> str:
-    """Say what the slow instances of the sigmoid have in common."""
+    """Say why a time may be missed: the rate of He₃, the slow instances of the sigmoid."""
+    if name == "he3":
+        return (
+            "supported if the printed time fits ours; the rate is the one that comes nearest: with "
+            "a larger one noise stalls more instances than it speeds up"
+        )
     if name != "sigmoid":
         return ""
     reached = np.isfinite(hits(data, name, 0.9))

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -114,12 +114,15 @@ def simulate_curves(context: Context, curves: Sequence[Curve], seed: int) -> xr.
 def _simulation(curve: Curve, first: int, seed: int) -> Simulation:
     tasks = list(curve.tasks[first : first + LANES])
     replicas = range(first, first + len(tasks))
-    simulation = Simulation(
-        tasks, curve.training, replicas=replicas, seed=seed, engine="reduced", threads=1
-    )
+    rates: list[Any] = [curve.training.lr] * len(tasks)
+    simulation = Simulation.__new__(Simulation)
+    simulation.threads = 1
     # Of all tasks times all replicas, only replica i of instance i is wanted.
-    chains = [_engine.new_chain(i, r, curve.training) for i, r in enumerate(replicas)]
-    simulation._runs = [simulation._start(group, chains) for group in simulation._groups()]
+    simulation._begin(
+        tasks=tasks, single=False, training=curve.training, rates=rates, rate_notes=["given"],
+        replicas=list(replicas), seed=seed, engine="reduced", seconds=0.0, keep_students=False,
+        chains=[_engine.new_chain(i, r, curve.training) for i, r in enumerate(replicas)],
+    )  # fmt: skip
     return simulation
 
 

@@ -60,7 +60,7 @@ RATES: dict[str, float] = {
     "fig2": 8e-6,
     "fig3": 4e-6,
     "fig4a relu": 1e-4,
-    "fig4a sigmoid": 2e-3,
+    "fig4a sigmoid": 2.5e-3,
     "fig4a quadratic": 1e-5,
     "fig4a he3": 3e-5,
     "fig4b relu": 1.5e-5,
@@ -118,7 +118,8 @@ def start_of_c(instance: int, k: int) -> NDArray[np.float64]:
     from lrft import _core
 
     draw = _core.normals(SEED, instance, _core.purposes["init_c"], 0, k)
-    return np.where(np.asarray(draw) < 0, -1.0, 1.0) / np.sqrt(k)
+    start: NDArray[np.float64] = np.where(np.asarray(draw) < 0, -1.0, 1.0) / np.sqrt(k)
+    return start
 
 
 def student(**options: Any) -> RankOne:
