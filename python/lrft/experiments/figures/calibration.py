@@ -144,6 +144,15 @@ def _median(target: Target, tasks: Sequence[Task], rate: float, threads: int | N
     return float(steps[(len(steps) - 1) // 2])
 
 
+def unprinted() -> float:
+    """Find the rate of Fig. 5, which prints no time: a share of the stability limit."""
+    from lrft.theory.rates import stability_limit
+
+    student = settings.student(train_c=True, orthogonal=False)
+    limit = stability_limit(settings.task(0, d=1000, k=100, xi=10.0), student)
+    return nearest(settings.SHARE * limit)
+
+
 def main(only: str = "") -> None:
     """Print the rate of every curve and the medians it was chosen from.
 
@@ -152,6 +161,8 @@ def main(only: str = "") -> None:
     only : str
         Only rates whose name begins so.
     """
+    if "fig5".startswith(only):
+        print(f"{'fig5':16s} {unprinted():<8g} {settings.SHARE:g} of the stability limit")
     for target in targets():
         if not target.key.startswith(only):
             continue
