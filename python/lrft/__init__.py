@@ -17,8 +17,10 @@ __version__ = "0.1.0"
 _isa.load()
 
 if TYPE_CHECKING:
-    from lrft import plot, reference, schedule, study, theory
+    from lrft import interop, plot, reference, schedule, study, theory
     from lrft.activation import Activation
+    from lrft.experiments.runner import reproduce
+    from lrft.interop import from_state_dict, to_pandas
     from lrft.random import normals
     from lrft.recovery import recover_c
     from lrft.result import load, save
@@ -39,19 +41,23 @@ _HOME = {
     "Task": "task",
     "Training": "training",
     "fine_tune": "tuning",
+    "from_state_dict": "interop",
     "geometric": "training",
+    "interop": None,
     "load": "result",
     "load_weights": "weights",
     "normals": "random",
     "plot": None,
     "recover_c": "recovery",
     "reference": None,
+    "reproduce": "experiments.runner",
     "save": "result",
     "schedule": None,
     "simulate": "simulation",
     "study": None,
     "sweep": "study",
     "theory": None,
+    "to_pandas": "interop",
 }
 
 __all__ = [
@@ -64,19 +70,23 @@ __all__ = [
     "Training",
     "__version__",
     "fine_tune",
+    "from_state_dict",
     "geometric",
+    "interop",
     "load",
     "load_weights",
     "normals",
     "plot",
     "recover_c",
     "reference",
+    "reproduce",
     "save",
     "schedule",
     "simulate",
     "study",
     "sweep",
     "theory",
+    "to_pandas",
 ]
 
 

@@ -18,6 +18,8 @@ from lrft.training import Training, check_compatible
 if TYPE_CHECKING:
     import xarray as xr
 
+    from lrft.network import Weights
+
 __all__ = ["Simulation", "simulate"]
 
 SLICE = 0.1  # seconds between looks at progress
@@ -91,6 +93,9 @@ class Simulation:
     ----------
     task, training, replicas, seed, engine, threads
         As for `simulate`.
+    keep_students : bool
+        Keep every replica's student when it ends, for `trained`. In the ambient space that is d
+        numbers a row and replica.
 
     Raises
     ------
@@ -117,6 +122,7 @@ class Simulation:
         seed: int = 0,
         engine: str = "auto",
         threads: int | None = None,
+        keep_students: bool = False,
     ) -> None:
         tasks = _arguments.check_tasks(task)
         if not isinstance(training, Training):
@@ -130,6 +136,13 @@ class Simulation:
             rows = sum(one.k + _engine.student_rows(one, training.student) for one in tasks)
             _checks.memory(
                 f"W and the start of {len(indices)} linearised students, each in R^d",
+                8 * len(indices) * rows * tasks[0].d,
+                "use engine='reduced' or fewer replicas",
+            )
+        if _checks.boolean("keep_students", keep_students) and chosen == "ambient":
+            rows = sum(_engine.student_rows(one, training.student) for one in tasks)
+            _checks.memory(
+                f"the students of {len(indices)} replicas, each in R^d",
                 8 * len(indices) * rows * tasks[0].d,
                 "use engine='reduced' or fewer replicas",
             )
@@ -147,6 +160,7 @@ class Simulation:
             engine=chosen,
             seconds=0.0,
             chains=None,
+            keep_students=keep_students,
         )
 
     @classmethod
@@ -180,6 +194,7 @@ class Simulation:
         self, *, tasks: list[Task], single: bool, training: Training,
         rates: list[float | schedule.Schedule], rate_notes: list[str], replicas: list[int],
         seed: int, engine: str, seconds: float, chains: list[dict[str, Any]] | None,
+        keep_students: bool,
     ) -> None:  # fmt: skip
         """Set up the core, from the start or from the chains of a saved state."""
         self.tasks = tasks
@@ -191,6 +206,7 @@ class Simulation:
         self.seed = seed
         self.engine = engine
         self.seconds = seconds
+        self.keep_students = keep_students
         self.interrupted = False
         if chains is None:
             chains = [
@@ -269,6 +285,69 @@ class Simulation:
         tasks = self.tasks[0] if self.single else self.tasks
         return result.assemble(tasks, self.training, self._raw(), attrs)
 
+    def trained(self, replica: int = 0, task: int = 0) -> Weights:
+        """Return the network that a replica ended with, what it learned merged into its base.
+
+        Parameters
+        ----------
+        replica : int
+            Index of the replica, as in the dataset.
+        task : int
+            Place of the task in the list.
+
+        Returns
+        -------
+        lrft.weights.Weights
+            Merged W (k, d) and λ, and the factors û, ĉ or A, B.
+
+        Raises
+        ------
+        ValueError
+            Without ``keep_students=True``; for a linearised student, which is no network of this
+            kind; for a replica that does not exist, has not ended, or diverged.
+
+        Notes
+        -----
+        The reduced space keeps the student's coordinates in S = span(W, u) and the lengths of
+        what lies outside; the direction of that part is uniform given these, and is drawn here,
+        from the replica's own address. So û has the law that it has in R^d.
+
+        Examples
+        --------
+        >>> import lrft
+        >>> task = lrft.Task.sample(d=100, k=4, seed=0)
+        >>> training = lrft.Training(lr=0.001, steps=500)
+        >>> simulation = lrft.Simulation(task, training, replicas=2, keep_students=True)
+        >>> simulation.run()
+        >>> network = simulation.trained(replica=1)
+        >>> network.W.shape, sorted(network.factors)
+        ((4, 100), ['c_hat', 'u_hat'])
+        >>> overlap = simulation.dataset().overlap_u.sel(replica=1, step=500)
+        >>> bool(abs(network.factors["u_hat"] @ task.u - overlap) < 1e-12)
+        True
+        """
+        from lrft import network
+
+        if not self.keep_students:
+            raise ValueError("keep_students is False: this run does not keep its students")
+        index = _checks.integer("task", task, 0, len(self.tasks) - 1)
+        replica = _checks.integer("replica", replica)
+        if replica not in self.replicas:
+            raise ValueError(f"replica must be one of this run's, got {replica}")
+        chain = next(
+            chain for chain in self.chains()
+            if (chain["task"], chain["replica"]) == (index, replica)
+        )  # fmt: skip
+        if chain["status"] not in ("converged", "finished"):
+            raise ValueError(
+                f"replica {replica} is {chain['status']} at step {chain['step']}: "
+                "only one that has converged or finished has a trained network"
+            )
+        return network.from_chain(
+            self.tasks[index], self.training.student, chain,
+            ambient=self.engine == "ambient", seed=self.seed,
+        )  # fmt: skip
+
     def save_state(self, path: str | os.PathLike[str]) -> None:
         """Write all it takes to go on, to a ``.npz`` file that is whole or not there.
 
@@ -333,7 +412,7 @@ class Simulation:
                 "trainings": [_engine.training_spec(self.training, self.rates[i]) for i in group],
                 "seed": self.seed,
                 "threads": self.threads,
-                "keep_state": False,
+                "keep_state": self.keep_students,
             }
         )
 

@@ -1,4 +1,4 @@
-"""The command line: `lrft run`, `sweep`, `rerun`, `plot`, `bench`, `info`.
+"""The command line: `lrft run`, `sweep`, `rerun`, `reproduce`, `plot`, `bench`, `info`.
 
 Results go to stdout, progress and messages to stderr. Exit codes: 0 done, 1 the run failed,
 2 the input was wrong (one line says why), 130 interrupted.
@@ -72,6 +72,7 @@ def _app(first: str) -> Any:
     from lrft.cli.bench import bench
     from lrft.cli.info import info
     from lrft.cli.plot import plot
+    from lrft.cli.reproduce import reproduce
     from lrft.cli.rerun import rerun
     from lrft.cli.run import HELP, command
     from lrft.cli.sweep import sweep
@@ -86,6 +87,7 @@ def _app(first: str) -> Any:
     app.command("run", help=HELP)(command() if first == "run" else lambda: None)
     app.command("sweep")(sweep)
     app.command("rerun")(rerun)
+    app.command("reproduce")(reproduce)
     app.command("plot")(plot)
     app.command("bench")(bench)
     app.command("info")(info)
