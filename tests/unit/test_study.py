@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 
 import numpy as np
@@ -249,11 +250,11 @@ def test_point_of_a_study_is_the_run_that_simulate_makes(name, tmp_path):
         assert (ds.status[i].values == alone.status.values).all()
         for series in SERIES:
             if series not in ds:  # records at different steps
-                assert "records" not in name
+                assert "schedules" in name or "students" in name
                 continue
             ours, theirs = ds[series].values[i], alone[series].values
-            ours = ours[tuple(slice(n) for n in theirs.shape)]
-            ours = ours.reshape(theirs.shape) if ours.size == theirs.size else ours[..., 0]
+            # Points with fewer overlaps than others have theirs first.
+            ours = ours[(*map(slice, theirs.shape), *(0,) * (ours.ndim - theirs.ndim))]
             np.testing.assert_array_equal(ours, theirs, err_msg=series)
 
 
@@ -271,19 +272,16 @@ def test_final_values_are_those_of_the_last_record(tmp_path):
 
 def test_given_weights_and_python_objects(tmp_path):
     rng = np.random.default_rng(0)
-    c, u = rng.standard_normal(2), rng.standard_normal(20)
+    W, c, u = rng.standard_normal((2, 20)), rng.standard_normal(2), rng.standard_normal(20)
     tasks = [
-        lrft.Task(W=rng.standard_normal((2, 20)), lam=[1.0, -1.0], c=c / np.linalg.norm(c),
+        lrft.Task(W=W, lam=[1.0, -1.0], c=c / np.linalg.norm(c),
                   u=u / np.linalg.norm(u), xi=xi, activation="tanh")
         for xi in (0.5, 1.0)
     ]  # fmt: skip
     training = lrft.Training(student=lrft.LoRA(rank=1), lr=0.01, steps=30)
     tables = {"training": training, "grid": {"task": tasks, "student.linearized": [False, True]}}
     ds = lrft.sweep(tables, tmp_path / "study.db", threads=1)
-    alone = lrft.simulate(tasks[1], training)
-    assert ds.loss[2].equals(alone.loss.drop_vars([n for n in alone.coords if n not in ds.coords])) or (
-        ds.loss.values[2] == alone.loss.values
-    ).all()  # fmt: skip
+    assert (ds.loss.values[2] == lrft.simulate(tasks[1], training).loss.values).all()
     assert ds.task.values[0] == tasks[0].content_hash[:12]
     assert "study" not in ds.attrs
     fixed = lrft.sweep(
@@ -371,7 +369,7 @@ def test_progress_counts_points(tmp_path):
     assert (moments[-1].done, moments[-1].total, moments[-1].reused) == (4, 4, 2)
     assert moments[-1].running == moments[-1].failed == 0
     assert moments[-1].share == pytest.approx(1.0)
-    assert all(a.done <= b.done for a, b in zip(moments, moments[1:], strict=False))
+    assert all(a.done <= b.done for a, b in itertools.pairwise(moments))
     assert len(lines) == 1
     assert lines[0].startswith("4 points x 8 replicas, 50% of it in the ledger; 800 replica-steps")
 
