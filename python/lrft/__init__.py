@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from lrft.task import Task
     from lrft.training import FullNetwork, LoRA, RankOne, Training, geometric
     from lrft.tuning import fine_tune
-    from lrft.weights import load_weights
+    from lrft.weights import Weights, load_weights
 
 # Public name -> the module it lives in; None for a module itself. Loaded when first used.
 _HOME = {
@@ -40,10 +40,10 @@ _HOME = {
     "Simulation": "simulation",
     "Task": "task",
     "Training": "training",
+    "Weights": "weights",
     "fine_tune": "tuning",
     "from_state_dict": "interop",
     "geometric": "training",
-    "interop": None,
     "load": "result",
     "load_weights": "weights",
     "normals": "random",
@@ -68,11 +68,11 @@ __all__ = [
     "Simulation",
     "Task",
     "Training",
+    "Weights",
     "__version__",
     "fine_tune",
     "from_state_dict",
     "geometric",
-    "interop",
     "load",
     "load_weights",
     "normals",

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-__all__ = ["from_state_dict", "save", "state_dict", "to_pandas", "to_torch"]
+__all__ = ["from_state_dict", "to_pandas"]
 
 #: Names of the two layers of Sequential(Linear, activation, Linear).
 LAYERS = ("0", "2")
@@ -77,7 +77,7 @@ def from_state_dict(
 
     See Also
     --------
-    lrft.weights.Weights.state_dict
+    lrft.Weights.state_dict
 
     Examples
     --------
@@ -116,7 +116,7 @@ def from_state_dict(
 def state_dict(
     weights: Weights, dtype: str = "float64", framework: str = "numpy"
 ) -> dict[str, Any]:
-    """Make a state dict; see `lrft.weights.Weights.state_dict`."""
+    """Make a state dict; see `lrft.Weights.state_dict`."""
     kind = _checks.choice("dtype", dtype, ("float64", "float32"))
     framework = _checks.choice("framework", framework, ("numpy", "torch"))
     exact = {
@@ -136,40 +136,8 @@ def state_dict(
 
 
 def to_torch(weights: Weights, dtype: str = "float64") -> Any:
-    """Make the PyTorch module ``Sequential(Linear, activation, Linear)`` of a network.
-
-    Parameters
-    ----------
-    weights : Weights
-        With one of the activations relu, tanh, sigmoid, gelu, silu or softplus.
-    dtype : {"float64", "float32"}
-        Of its parameters.
-
-    Returns
-    -------
-    torch.nn.Sequential
-        Without biases, both scales multiplied into the weights; maps (n, d) to (n, 1).
-
-    Raises
-    ------
-    ValueError
-        If the activation is not known or PyTorch has no module for it.
-    ImportError
-        If PyTorch is missing.
-
-    Notes
-    -----
-    PyTorch's softplus is the identity above 20, off by up to 2e-9.
-
-    Examples
-    --------
-    >>> import numpy as np, lrft
-    >>> from lrft.weights import Weights
-    >>> lrft.interop.to_torch(Weights(np.eye(2), np.ones(2), lrft.Activation.named("erf")))
-    Traceback (most recent call last):
-    ...
-    ValueError: PyTorch has no module for the activation erf: take state_dict() and your own
-    """
+    """Make a module; see `lrft.Weights.to_torch`."""
+    _checks.choice("dtype", dtype, ("float64", "float32"))
     kind = "none" if weights.activation is None else str(weights.activation)
     if kind not in _MODULES:
         raise ValueError(
@@ -188,7 +156,7 @@ def to_torch(weights: Weights, dtype: str = "float64") -> Any:
 
 
 def save(weights: Weights, path: str | PathLike[str], layout: str, dtype: str) -> None:
-    """Write a network; see `lrft.weights.Weights.save`."""
+    """Write a network; see `lrft.Weights.save`."""
     from lrft import weights as files
 
     layout = _checks.choice("layout", layout, ("lrft", "torch"))
@@ -203,7 +171,11 @@ def save(weights: Weights, path: str | PathLike[str], layout: str, dtype: str) -
         raise ValueError(f"path must end in .safetensors, .pt or .pth, got {str(path)!r}")
     if suffix == ".safetensors":
         activation = weights.activation
-        text = {} if activation is None else {"activation": files.savable(activation)}
+        text = (
+            {}
+            if activation is None
+            else {"activation": files.savable(Activation.parse(activation))}
+        )
         files.write(path, state_dict(weights, dtype), text)
     else:
         _save_torch(Path(path), state_dict(weights, dtype, "torch"))

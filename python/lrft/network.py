@@ -38,7 +38,7 @@ class Weights:
     W : ndarray of shape (k, d)
         Of a trained network: what was trained is merged into it.
     lam : ndarray of shape (k,)
-    activation : Activation or None
+    activation : Activation, str or None
         None where a file does not say.
     neuron_scale, output_scale : float
         1 where a file does not say.
@@ -47,38 +47,51 @@ class Weights:
         1, with W = W_base + ξ c_hat u_hatᵀ (Eq. 4); or ``A`` (r, d) and ``B`` (k, r), with
         W = W_base + scale B A. Empty otherwise.
 
-    Raises
-    ------
-    ValueError
-        If it is called, or exported with its activation, and has none.
-
     See Also
     --------
     lrft.load_weights, lrft.from_state_dict, lrft.Simulation.trained
 
     Examples
     --------
-    >>> import numpy as np
-    >>> from lrft.weights import Weights
-    >>> Weights(np.eye(2), np.ones(2)).output_scale
+    >>> import numpy as np, lrft
+    >>> lrft.Weights(np.eye(2), np.ones(2)).output_scale
     1.0
     """
 
     W: Floats
     lam: Floats
-    activation: Activation | None = None
+    activation: Activation | str | None = None
     neuron_scale: float = 1.0
     output_scale: float = 1.0
     factors: Mapping[str, Floats] = field(default_factory=dict)
 
-    def __call__(self, X: ArrayLike) -> Floats:
-        """Return f(x) for every row of X, shape (n, d) to (n,)."""
+    def predict(self, X: ArrayLike) -> Floats:
+        """Evaluate the network.
+
+        Parameters
+        ----------
+        X : array_like of shape (n, d)
+
+        Returns
+        -------
+        ndarray of shape (n,)
+
+        Raises
+        ------
+        TypeError, ValueError
+            For another shape, numbers that are not finite, and without an activation.
+
+        Examples
+        --------
+        >>> import numpy as np, lrft
+        >>> lrft.Weights(np.eye(2), np.ones(2), "relu").predict([[1.0, -3.0]]).tolist()
+        [1.0]
+        """
         if self.activation is None:
-            raise ValueError("activation is not known: these weights were read without one")
-        X = _checks.array("X", X, ("n", self.W.shape[1]))
-        hidden = self.activation(self.neuron_scale * (X @ self.W.T))
-        output: Floats = self.output_scale * (hidden @ self.lam)
-        return output
+            raise ValueError("activation is not known: these weights were made without one")
+        X = _checks.array("X", X, ("n", np.shape(self.W)[1]))
+        hidden = Activation.parse(self.activation)(self.neuron_scale * (X @ np.transpose(self.W)))
+        return np.asarray(self.output_scale * (hidden @ self.lam))
 
     def state_dict(self, dtype: str = "float64", framework: str = "numpy") -> dict[str, Any]:
         """Return the state dict of PyTorch's ``Sequential(Linear, activation, Linear)``.
@@ -110,15 +123,51 @@ class Weights:
 
         Examples
         --------
-        >>> import numpy as np
-        >>> from lrft.weights import Weights
-        >>> state = Weights(np.eye(2), np.ones(2), neuron_scale=0.5).state_dict()
+        >>> import numpy as np, lrft
+        >>> state = lrft.Weights(np.eye(2), np.ones(2), neuron_scale=0.5).state_dict()
         >>> state["0.weight"].tolist(), state["2.weight"].shape
         ([[0.5, 0.0], [0.0, 0.5]], (1, 2))
         """
         from lrft import interop
 
         return interop.state_dict(self, dtype, framework)
+
+    def to_torch(self, dtype: str = "float64") -> Any:
+        """Make the PyTorch module ``Sequential(Linear, activation, Linear)``.
+
+        Parameters
+        ----------
+        dtype : {"float64", "float32"}
+            Of its parameters.
+
+        Returns
+        -------
+        torch.nn.Sequential
+            Without biases, both scales multiplied into the weights; maps (n, d) to (n, 1).
+
+        Raises
+        ------
+        ValueError
+            If the activation is not known or PyTorch has no module for it: it has for relu, tanh,
+            sigmoid, gelu, silu and softplus.
+        ImportError
+            If PyTorch is missing.
+
+        Notes
+        -----
+        PyTorch's softplus is the identity above 20, off by up to 2e-9.
+
+        Examples
+        --------
+        >>> import numpy as np, lrft
+        >>> lrft.Weights(np.eye(2), np.ones(2), "erf").to_torch()
+        Traceback (most recent call last):
+        ...
+        ValueError: PyTorch has no module for the activation erf: take state_dict() and your own
+        """
+        from lrft import interop
+
+        return interop.to_torch(self, dtype)
 
     def save(self, path: str | PathLike[str], layout: str = "lrft", dtype: str = "float64") -> None:
         """Write the network to a file.
@@ -146,8 +195,7 @@ class Weights:
         --------
         >>> import tempfile, pathlib, lrft
         >>> import numpy as np
-        >>> from lrft.weights import Weights
-        >>> network = Weights(np.eye(2), np.ones(2), lrft.Activation.named("tanh"))
+        >>> network = lrft.Weights(np.eye(2), np.ones(2), "tanh")
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     path = pathlib.Path(folder) / "trained.safetensors"
         ...     network.save(path, layout="torch")
@@ -189,8 +237,7 @@ def merged(
     --------
     >>> import numpy as np, lrft
     >>> from lrft.network import merged
-    >>> from lrft.weights import Weights
-    >>> base = Weights(np.zeros((1, 2)), np.ones(1))
+    >>> base = lrft.Weights(np.zeros((1, 2)), np.ones(1))
     >>> merged(base, lrft.RankOne(), np.array([[0.0, 1.0]]), np.ones(1), xi=3.0).W.tolist()
     [[0.0, 3.0]]
     """
@@ -212,6 +259,20 @@ def merged(
     elif isinstance(student, FullNetwork):
         W, lam = rows, own.reshape(-1)
     return Weights(W, lam, base.activation, base.neuron_scale, base.output_scale, factors)
+
+
+def ended(chains: list[dict[str, Any]], task: int, replica: int) -> dict[str, Any]:
+    """Find the chain of a replica that has a trained network; ValueError says why it has none."""
+    found = [c for c in chains if (c["task"], c["replica"]) == (task, replica)]
+    if not found:
+        raise ValueError(f"replica must be one of this run's, got {replica}")
+    (chain,) = found
+    if chain["status"] not in ("converged", "finished"):
+        raise ValueError(
+            f"replica {replica} is {chain['status']} at step {chain['step']}: "
+            "only one that has converged or finished has a trained network"
+        )
+    return chain
 
 
 def from_chain(

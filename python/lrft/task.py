@@ -282,6 +282,10 @@ class Task(TaskBase):
         **options
             activation, normalization, neuron_scale, output_scale and noise.
 
+        Returns
+        -------
+        Task
+
         Raises
         ------
         TypeError, ValueError
@@ -330,6 +334,10 @@ class Task(TaskBase):
         seed : int
             Of c and the basis.
 
+        Returns
+        -------
+        Task
+
         Raises
         ------
         TypeError, ValueError
@@ -371,6 +379,10 @@ class Task(TaskBase):
             for given weights; d and seed (of the basis) for a task in coordinates.  Under
             ``normalization="unit"`` the neuron scale follows ξ.
 
+        Returns
+        -------
+        Task
+
         Raises
         ------
         TypeError, ValueError
@@ -409,7 +421,12 @@ class Task(TaskBase):
         )
 
     def save(self, path: str | PathLike[str]) -> None:
-        """Write the task to a ``.npz`` or ``.safetensors`` file; loading it is exact.
+        """Write the task to a file; loading it is exact.
+
+        Parameters
+        ----------
+        path : path
+            Ends in ``.npz`` or ``.safetensors``.
 
         Raises
         ------
@@ -432,13 +449,32 @@ class Task(TaskBase):
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> Task:
-        """Read a task from a file written by :meth:`save`.
+        """Read a task from a file.
+
+        Parameters
+        ----------
+        path : path
+            A file of :meth:`save`.
+
+        Returns
+        -------
+        Task
 
         Raises
         ------
         ValueError
             Naming the path and the reason if the file is missing, truncated, edited or of
             another kind or version.
+
+        Examples
+        --------
+        >>> import tempfile, pathlib, lrft
+        >>> task = lrft.Task.sample(d=100, k=4, features="orthonormal")
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = pathlib.Path(folder) / "task.safetensors"
+        ...     task.save(path)
+        ...     lrft.Task.load(path).content_hash == task.content_hash
+        True
         """
         from lrft import weights
 

@@ -54,7 +54,7 @@ SCALES = [{}, {"neuron_scale": 0.7, "output_scale": 1.9}]
 @pytest.mark.parametrize("activation", SIGMA)
 def test_outputs_agree(activation: str, scales: dict[str, float]) -> None:
     network = base(activation, **scales)
-    output = network(INPUTS)
+    output = network.predict(INPUTS)
     assert np.std(output) > 0.1
     # Sums of 20 and 6 terms of order one in another order, each scale rounding once.
     assert abs(module_output(network.state_dict(), activation, INPUTS) - output).max() < 1e-13
@@ -81,7 +81,7 @@ def test_scales_leave_the_function() -> None:
     state = base().state_dict()
     scaled = lrft.from_state_dict(state, "tanh", neuron_scale=0.3, output_scale=2.5)
     assert scaled.neuron_scale == 0.3
-    assert abs(scaled(INPUTS) - base()(INPUTS)).max() < 1e-13
+    assert abs(scaled.predict(INPUTS) - base().predict(INPUTS)).max() < 1e-13
 
 
 @pytest.mark.parametrize("layout", ["lrft", "torch"])
@@ -137,7 +137,7 @@ def test_wrong_arguments(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"must end in \.safetensors"):
         lrft.from_state_dict("weights.bin")
     with pytest.raises(ValueError, match="activation is not known"):
-        lrft.from_state_dict(GOOD)(np.ones((1, 3)))
+        lrft.from_state_dict(GOOD).predict(np.ones((1, 3)))
     with pytest.raises(ValueError, match="beyond the range of float32"):
         Weights(np.full((1, 1), 1e300), np.ones(1)).state_dict("float32")
 
@@ -163,15 +163,15 @@ def _torch() -> Any:
 @pytest.mark.parametrize("activation", SIGMA)
 def test_module_outputs(torch: Any, activation: str, scales: dict[str, float]) -> None:
     network = base(activation, **scales)
-    output = network(INPUTS)
+    output = network.predict(INPUTS)
     for dtype in ("float64", "float32"):
-        module = lrft.interop.to_torch(network, dtype)
+        module = network.to_torch(dtype)
         with torch.no_grad():
             found = module(torch.from_numpy(INPUTS).to(getattr(torch, dtype)))[:, 0]
         # Single precision: sums of six terms, each rounded by 6e-8 of its size.
         assert abs(found.double().numpy() - output).max() < (1e-12 if dtype == "float64" else 1e-5)
         back = lrft.from_state_dict(module, activation)
-        assert abs(back(INPUTS) - output).max() < (1e-12 if dtype == "float64" else 1e-6)
+        assert abs(back.predict(INPUTS) - output).max() < (1e-12 if dtype == "float64" else 1e-6)
 
 
 def test_module_made_by_pytorch(torch: Any, tmp_path: Path) -> None:
@@ -186,7 +186,7 @@ def test_module_made_by_pytorch(torch: Any, tmp_path: Path) -> None:
         network = lrft.from_state_dict(source, activation="gelu")
         with torch.no_grad():
             output = module.double()(torch.from_numpy(INPUTS))[:, 0].numpy()
-        assert abs(network(INPUTS) - output).max() < 1e-12
+        assert abs(network.predict(INPUTS) - output).max() < 1e-12
         module.float()
         for name, value in network.state_dict("float32", "torch").items():
             assert torch.equal(value, module.state_dict()[name])
@@ -262,7 +262,9 @@ def test_students_are_those_of_the_run(name: str, engine: str) -> None:
             assert abs(cosines - last.overlap_u.values).max() < 1e-12
             assert network.factors == {}
         X = np.random.default_rng(0).standard_normal((1000, 40))
-        assert abs(module_output(network.state_dict(), "tanh", X) - network(X)).max() < 1e-12
+        assert (
+            abs(module_output(network.state_dict(), "tanh", X) - network.predict(X)).max() < 1e-12
+        )
 
 
 def pair_loss(task: lrft.Task, network: Weights, V: np.ndarray) -> float:

@@ -1,4 +1,4 @@
-"""The command line: `lrft run`, `sweep`, `rerun`, `reproduce`, `plot`, `bench`, `info`.
+"""The command line: `lrft run`, `sweep`, `reproduce`, `rerun`, `plot`, `bench`, `info`.
 
 Results go to stdout, progress and messages to stderr. Exit codes: 0 done, 1 the run failed,
 2 the input was wrong (one line says why), 130 interrupted.
@@ -85,9 +85,9 @@ def _app(first: str) -> Any:
     )
     # The flags of `run` are made from pydantic models: not worth loading for another command.
     app.command("run", help=HELP)(command() if first == "run" else lambda: None)
+    app.command("reproduce")(reproduce)
     app.command("sweep")(sweep)
     app.command("rerun")(rerun)
-    app.command("reproduce")(reproduce)
     app.command("plot")(plot)
     app.command("bench")(bench)
     app.command("info")(info)
