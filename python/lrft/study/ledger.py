@@ -227,8 +227,8 @@ class Ledger:
         """Reasons of those that failed, by key."""
         return dict(self._select("SELECT key, reason FROM failure", keys))
 
-    def keys(self) -> list[str]:
-        """All finished units, in the order in which they finished."""
+    def units(self) -> list[str]:
+        """Keys of all finished units, in the order in which they finished."""
         with self._explained("read"):
             return [row[0] for row in self._db.execute("SELECT key FROM unit ORDER BY rowid")]
 
