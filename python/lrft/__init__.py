@@ -17,7 +17,7 @@ __version__ = "0.1.0"
 _isa.load()
 
 if TYPE_CHECKING:
-    from lrft import plot, reference, schedule, theory
+    from lrft import interop, plot, reference, schedule, study, theory
     from lrft.activation import Activation
     from lrft.experiments.runner import reproduce
     from lrft.interop import from_state_dict, to_pandas
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from lrft.recovery import recover_c
     from lrft.result import load, save
     from lrft.simulation import Simulation, simulate
+    from lrft.study import sweep
     from lrft.task import Task
     from lrft.training import FullNetwork, LoRA, RankOne, Training, geometric
     from lrft.tuning import fine_tune
@@ -53,6 +54,8 @@ _HOME = {
     "save": "result",
     "schedule": None,
     "simulate": "simulation",
+    "study": None,
+    "sweep": "study",
     "theory": None,
     "to_pandas": "interop",
 }
@@ -80,6 +83,8 @@ __all__ = [
     "save",
     "schedule",
     "simulate",
+    "study",
+    "sweep",
     "theory",
     "to_pandas",
 ]

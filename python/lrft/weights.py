@@ -159,7 +159,7 @@ def task_parts(task: Task) -> tuple[dict[str, Floats], dict[str, Any]]:
         "activation": savable(task.activation), "normalization": task.normalization,
         "neuron_scale": task.neuron_scale, "output_scale": task.output_scale,
         "noise": task.noise, "seed": task.embedding_seed, "labels": task.labels,
-        "content_hash": task.content_hash,
+        "content_hash": task.content_hash, "recipe": task.recipe,
     }  # fmt: skip
     return task._arrays(), about
 
@@ -203,6 +203,7 @@ def task_from_parts(arrays: dict[str, NDArray[Any]], about: Any) -> Task:
         task = Task._in_coordinates(d, R, a, rho, seed, labels, common)
     if task.content_hash != about["content_hash"]:
         raise ValueError("its content does not match its content hash: the file was changed")
+    task.__dict__["recipe"] = about.get("recipe")
     return task
 
 
@@ -288,6 +289,8 @@ def write(path: str | PathLike[str], arrays: dict[str, NDArray[Any]], text: dict
                 from safetensors.numpy import save
 
                 file.write(save(dict(arrays), metadata=text))
+            file.flush()
+            os.fsync(file.fileno())
         umask = os.umask(0)
         os.umask(umask)
         os.chmod(temporary, 0o666 & ~umask)
