@@ -220,7 +220,7 @@ def render(data: dict[str, Any]) -> str:
         if files:
             text += [f"## {title}", ""]
         for file in files:
-            text += [f"### `{file}`", "", _escape(by_file[file][0]["module"]), ""]
+            text += [f"### {Path(file).name}", "", _escape(by_file[file][0]["module"]), ""]
             text += ["| check | cases | outcome | closest |", "| --- | ---: | --- | --- |"]
             text += [_row(check) for check in by_file[file]]
             text += [""]

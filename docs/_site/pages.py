@@ -41,6 +41,10 @@ GROUPS = {
     "theory": "Theory",
     "recovery": "Both stages",
     "tuning": "Both stages",
+    "study": "Sweeps",
+    "experiments": "Reproducing the paper",
+    "fitting": "Fitting given data",
+    "_fit_result": "Fitting given data",
     "plot": "Plots",
     "reference": "The readable twin",
 }
