@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import json
 import os
 import re
 import subprocess
@@ -97,6 +99,18 @@ def test_every_page_of_docs_is_reached_from_the_readme() -> None:
             if path not in reached:
                 open_pages.append(path)
     assert set(TEXT) - reached == set()
+
+
+def test_outcomes_are_those_of_the_run() -> None:
+    """The page is what the script makes of the results beside it, and nothing in it failed."""
+    spec = importlib.util.spec_from_file_location("outcomes", ROOT / "scripts/outcomes.py")
+    assert spec is not None
+    assert spec.loader is not None
+    outcomes = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(outcomes)
+    data = json.loads(outcomes.DATA.read_text(encoding="utf-8"))
+    assert TEXT["docs/outcomes.md"] == outcomes.render(data)
+    assert [check["test"] for check in data["checks"] if check["failed"]] == []
 
 
 @pytest.mark.parametrize("name", [name for name in TEXT if name.startswith("docs/")])
