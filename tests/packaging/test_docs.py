@@ -13,7 +13,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", ROOT / "cpp/README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "cpp/README.md")),
+    *sorted((ROOT / "docs").glob("*.md")),
+]
 TEXT = {page.relative_to(ROOT).as_posix(): page.read_text(encoding="utf-8") for page in PAGES}
 #: (language, code) of every example that runs, in the order of the page.
 EXAMPLES = {
@@ -79,6 +82,19 @@ def test_links_and_pictures_exist(name: str) -> None:
     page = ROOT / name
     targets = re.findall(r"\]\((?!https?:|#)([^)#\s]+)", TEXT[name])
     assert [target for target in targets if not (page.parent / target).exists()] == []
+
+
+def anchors(text: str) -> set[str]:
+    """Anchors of the headings, as code hosts make them."""
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("name", TEXT)
+def test_anchors_exist(name: str) -> None:
+    for target, anchor in re.findall(r"\]\((?!https?:)([^)#\s]*)#([^)\s]+)\)", TEXT[name]):
+        path = (ROOT / name).parent.joinpath(target).resolve() if target else ROOT / name
+        assert anchor in anchors(path.read_text(encoding="utf-8")), f"{target}#{anchor}"
 
 
 @pytest.mark.parametrize("name", TEXT)
