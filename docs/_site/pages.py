@@ -41,7 +41,6 @@ GROUPS = {
     "theory": "Theory",
     "recovery": "Both stages",
     "tuning": "Both stages",
-    "study": "Sweeps",
     "experiments": "Reproducing the paper",
     "fitting": "Fitting given data",
     "_fit_result": "Fitting given data",
