@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -117,16 +118,39 @@ def test_every_page_of_docs_is_reached_from_the_readme() -> None:
     assert set(TEXT) - reached == set()
 
 
-def test_outcomes_are_those_of_the_run() -> None:
-    """The page is what the script makes of the results beside it, and nothing in it failed."""
+@pytest.fixture(scope="module")
+def outcomes() -> Any:
     spec = importlib.util.spec_from_file_location("outcomes", ROOT / "scripts/outcomes.py")
     assert spec is not None
     assert spec.loader is not None
-    outcomes = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(outcomes)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_outcomes_are_those_of_the_run(outcomes: Any) -> None:
+    """The page is what the script makes of the results beside it, and nothing in it failed."""
     data = json.loads(outcomes.DATA.read_text(encoding="utf-8"))
     assert TEXT["docs/outcomes.md"] == outcomes.render(data)
     assert [check["test"] for check in data["checks"] if check["failed"]] == []
+
+
+@pytest.mark.parametrize(
+    ("explanation", "expected"),
+    [
+        ("1e-16 < 1e-12\n +  where 1e-16 = abs(...)", (1e-16, "<", 1e-12)),
+        ("assert np.float64(0.068) <= (4 * np.float64(0.05))", (0.068, "<", 0.2)),
+        ("0.5 > 0.001", (0.5, ">", 0.001)),
+        ("1.75 == 2.0 ± 0.5", (0.25, "<", 0.5)),
+        ("3 < 5", None),  # counts
+        ("0 < 0.5 < 1", None),
+        ("-0.5 < 0.1", None),
+        ("array([0.1]) < 0.2", None),
+        ("nan < 0.1", None),
+    ],
+)
+def test_outcomes_read_comparisons(outcomes: Any, explanation: str, expected: Any) -> None:
+    assert outcomes.compared(explanation) == (expected and pytest.approx(expected))
 
 
 @pytest.mark.parametrize("name", [name for name in TEXT if name.startswith("docs/")])
