@@ -70,7 +70,7 @@ def drift(task: Task, c_hat: ArrayLike, m: ArrayLike) -> float | Floats:
     _require_scalar_drift(task)
     c_hat = unit_vector("c_hat", c_hat, task.k)
     points = _checks.array("m", np.atleast_1d(np.asarray(m)))
-    if np.abs(points).max() > 1:
+    if (np.abs(points) > 1).any():
         raise ValueError(f"m must lie in [-1, 1], got {points[np.abs(points) > 1][0]}")
     teacher, student = task.lam * task.c.reshape(-1), task.lam * c_hat
     result = np.empty(points.size)
