@@ -14,4 +14,4 @@ library = ctypes.CDLL(sys.argv[1])
 double = ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_double)
 functions = [ctypes.cast(library[name], double) for name in ("racy", "racy_derivative")]
 task = lrft.Task.sample(d=40, k=4, activation=lrft.Activation.custom(*functions, label="racy"))
-lrft.simulate(task, lrft.Training(lr=1e-3, steps=300, record=2), replicas=32, threads=2)
+lrft.simulate(task, lrft.Training(lr=1e-3, steps=100, record=2), replicas=16, threads=2)

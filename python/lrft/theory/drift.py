@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lrft import _checks
+from lrft._task_base import check_task
 from lrft.theory.population import orthogonal_overlaps, rank_one_gram, unit_vector
 from lrft.theory.sampled import SampledGradient
 
@@ -134,6 +135,7 @@ def gradient_noise(
     >>> gradient_noise(task, task.c, 1.0).value < 1e-20
     True
     """
+    check_task(task)
     if task.rank != 1:
         raise ValueError(f"task must have rank 1, got rank {task.rank}")
     c_hat = unit_vector("c_hat", c_hat, task.k)
@@ -152,6 +154,7 @@ def gradient_noise(
 
 
 def _require_scalar_drift(task: Task) -> None:
+    check_task(task)
     if task.rank != 1:
         reason = f"the teacher has rank {task.rank}"
     elif not task.u_orthogonal:
