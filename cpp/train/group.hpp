@@ -9,6 +9,7 @@
 #include <cmath>
 #include <functional>
 #include <limits>
+#include <stdexcept>
 
 #include "activation/activation.hpp"
 #include "random/address.hpp"
@@ -90,6 +91,9 @@ class Group {
   }
   void start(int lane, Chain& chain) {
     const bool fresh = chain.status == Status::waiting;
+    if constexpr (width == 1)
+      if (chain.state_step % space_.block_steps() != 0)
+        throw std::invalid_argument("state_step must be the start of a block of inputs");
     // Lanes that were never used do harmless work on a copy of this task.
     for (int other = 0; other < width; ++other)
       if (other == lane || !used_[other]) {
@@ -99,7 +103,7 @@ class Group {
       }
     used_[lane] = true;
     if (fresh) {
-      initialise(space_, shape_, spec_, initial(chain), task(chain), population_, chain);
+      initialise(space_, lane, shape_, spec_, initial(chain), task(chain), population_, chain);
       chain.status = Status::running;
     }
     if (width > 1 && idle_rows_.empty()) {

@@ -184,6 +184,12 @@ def frozen(values: Floats) -> Floats:
     return values
 
 
+def check_task(task: object) -> None:
+    """Refuse what is no task."""
+    if not isinstance(task, TaskBase):
+        raise TypeError(f"task must be a Task, got {_checks.describe(task)}")
+
+
 def check_c(c: object, k: int) -> tuple[Floats, int]:
     """Return c as (k,) of norm 1, or (k, r) with r ≥ 2 nonzero columns; and its rank."""
     values = _checks.array("c", c)

@@ -131,18 +131,11 @@ class Simulation:
         tasks = _arguments.check_tasks(task)
         if not isinstance(training, Training):
             raise TypeError(f"training must be a Training, got {type(training).__name__}")
-        indices = _arguments.check_replicas(replicas)
+        indices = _arguments.check_replicas(replicas, len(tasks))
         for one in tasks:
             check_compatible(one, training)
         training.check_memory(tasks, len(indices))
         chosen = _arguments.choose_engine(tasks, training, engine)
-        if chosen == "ambient" and _engine.has_start_of_its_own(training.student):
-            rows = sum(one.k + _engine.student_rows(one, training.student) for one in tasks)
-            _checks.memory(
-                f"W and the start of {len(indices)} linearised students, each in R^d",
-                8 * len(indices) * rows * tasks[0].d,
-                "use engine='reduced' or fewer replicas",
-            )
         if _checks.boolean("keep_students", keep_students) and chosen == "ambient":
             rows = sum(_engine.student_rows(one, training.student) for one in tasks)
             _checks.memory(
@@ -151,6 +144,7 @@ class Simulation:
                 "use engine='reduced' or fewer replicas",
             )
         self.threads = _arguments.settle_threads(threads)
+        _arguments.check_sizes(tasks, training, chosen, self.threads, len(indices))
         _arguments.check_batch(tasks, training, chosen, self.threads)
         rates, notes = _arguments.settle_rates(tasks, training)
         self._begin(

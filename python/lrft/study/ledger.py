@@ -102,7 +102,7 @@ class Ledger:
     ...     path, other = (pathlib.Path(folder) / name for name in ("study.db", "other.db"))
     ...     ds = lrft.sweep(study, path)
     ...     with Ledger(path, write=False) as ledger:
-    ...         keys = ledger.keys()
+    ...         keys = ledger.units()
     ...         assert ledger.known([*keys, "no such key"]) == set(keys)
     ...         assert {key for key, _ in ledger.results(keys)} == set(keys)
     ...         assert ledger.failures(keys) == {}
