@@ -151,7 +151,7 @@ class LowRank {
         activation_.data,
         {features, c_.data(), own_.data(), lam_.data(), weighted_.data(),
          Layout::spread(neuron_scale_), Layout::spread(neuron_scale_ * xi_ * teacher[0]),
-         Layout::spread(neuron_scale_ * scale_ * rows[0]), train_own_ ? slope_.data() : nullptr,
+         Layout::spread(neuron_scale_ * scale_ * rows[0]), slope_.data(),
          packs_});
     sum_[1] = sums.pull;
     return output_scale_ * Layout::reduce(sums.error);
