@@ -46,6 +46,7 @@ class ReducedSpace {
         random_(seed),
         pairs_((shape.s + shape.n + 1) / 2),
         at_(2 * ahead() - 1),
+        next_(broadcast_bits(0), broadcast_bits(0)),
         R_(shape.k * shape.s),
         a_(shape.rank * shape.s),
         X_(2 * ahead() * shape.batch * 2 * pairs_),
@@ -55,7 +56,6 @@ class ReducedSpace {
         features_(shape.batch * shape.k),
         teacher_(shape.batch * shape.rank),
         rows_(shape.batch * shape.n, broadcast(0.0)),
-        next_(broadcast_bits(0), broadcast_bits(0)),
         dof_(broadcast(1.0)),
         chi_(dof_),
         work_(shape.n * shape.n) {}
