@@ -64,7 +64,7 @@ struct OneRowSums {
 
 // Both sums in four interleaved chains.
 template <class A>
-OneRowSums one_row(const ActivationData& data, const OneRow& x) {
+LRFT_INLINE OneRowSums one_row(const ActivationData& data, const OneRow& x) {
   // Copies, which writing to `slope` cannot change.
   const Pack *const features = x.features, *const c = x.c, *const own = x.own, *const lam = x.lam,
                                           *const weighted = x.weighted;
