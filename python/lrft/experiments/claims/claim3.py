@@ -178,7 +178,9 @@ def _judge(data: xr.Dataset) -> list[Verdict]:
     ]
 
 
-def _logarithmic(slope: statistics.Interval, curvature: statistics.Interval) -> statistics.Outcome:
+def _logarithmic(
+    slope: statistics.Interval, curvature: statistics.Interval
+) -> statistics.Outcome:
     """T/d must grow with log d, and not visibly bend."""
     if not np.isfinite(slope.value):
         return "not decided"

@@ -126,10 +126,7 @@ def _run(context: Context) -> xr.Dataset:
     overlaps = np.array([result.overlap_u.values for result in results[: len(follow)]])
     deltas = DELTAS[-len(follow) :]
     times = np.array(
-        [
-            result.step.values * delta / task.d
-            for result, delta in zip(results, deltas, strict=False)
-        ]
+        [result.step.values * delta / task.d for result, delta in zip(results, deltas, strict=False)]
     )
     longest = 1.001 * HORIZON
     flow = theory.gradient_flow(task, c_hat, START, horizon=longest)
@@ -140,10 +137,7 @@ def _run(context: Context) -> xr.Dataset:
         for delta in deltas
     ]
     steps = np.array(
-        [
-            statistics.hitting_steps(result.hit_step.values[:, 0])
-            for result in results[len(follow) :]
-        ]
+        [statistics.hitting_steps(result.hit_step.values[:, 0]) for result in results[len(follow) :]]
     ).reshape(len(VARIANTS), -1, MEMBERS)
     return xr.Dataset(
         {

@@ -152,9 +152,7 @@ def _draw_all(data: xr.Dataset) -> Figure:
     _draw_transition(axes[0], data)
 
     ends = []
-    for fit, rank, colour in zip(
-        _rank_fits(data), data["rank"].values, style.PALETTE, strict=False
-    ):
+    for fit, rank, colour in zip(_rank_fits(data), data["rank"].values, style.PALETTE, strict=False):
         text = f"rank {rank}\n{_draw.exponent_text(fit.exponent)}"
         ends.append(_draw.power_law_points(axes[1], fit, colour, text))
     _draw.logarithmic(axes[1], "dimension d", "median steps to overlap 0.9")
@@ -191,16 +189,15 @@ def _draw_transition(axes: Axes, data: xr.Dataset) -> None:
     for i, d in enumerate(dimensions):
         colour = colormaps["viridis"](0.85 * i / max(1, len(dimensions) - 1))
         points = np.array(
-            [
-                statistics.interval(*statistics.bootstrap_median(s))
-                for s in data.transition.values[i]
-            ]
+            [statistics.interval(*statistics.bootstrap_median(s)) for s in data.transition.values[i]]
         )
         style.intervals(axes, data.strength.values, *(points / d).T, colour)
         heuristic = d**0.25
         if data.strength.values[0] <= heuristic <= data.strength.values[-1]:
             height = np.exp(
-                np.interp(np.log(heuristic), np.log(data.strength.values), np.log(points[:, 0] / d))
+                np.interp(
+                    np.log(heuristic), np.log(data.strength.values), np.log(points[:, 0] / d)
+                )
             )
             axes.plot([heuristic], [height], marker="v", color=style.INK, markersize=8, zorder=5)
         ends.append((float(points[-1, 0] / d), f"d = {d}", colour))
