@@ -2,6 +2,7 @@
 #include <cmath>
 #include <stdexcept>
 
+#include "space/shape.hpp"
 #include "spec.hpp"
 
 namespace lrft::bindings {
@@ -84,6 +85,12 @@ py::dict write_chain(const Chain& c) {
   d["state_step"] = c.state_step;
   d["rows"] = to_array(c.rows);
   d["own"] = to_array(c.own);
+  d["squared"] = c.squared;
+  d["seen"] = c.seen;
+  d["held_out"] = to_array(c.held_out);
+  d["kept_step"] = c.kept_step;
+  d["kept_rows"] = to_array(c.kept_rows);
+  d["kept_own"] = to_array(c.kept_own);
   return d;
 }
 
@@ -99,6 +106,8 @@ py::list BoundRun::chains() const {
 }  // namespace
 
 void bind_run(py::module_& m) {
+  m.def("block_steps", &block_steps, py::arg("d"), py::arg("batch"),
+        "Steps between two states in R^d from which a path can go on.");
   py::class_<BoundRun>(m, "Run", "A set of chains being trained; see lrft.simulate.")
       .def(py::init<const py::dict&>(), py::arg("spec"))
       .def("advance", &BoundRun::advance, py::arg("seconds"),

@@ -19,6 +19,7 @@ _isa.load()
 if TYPE_CHECKING:
     from lrft import plot, reference, schedule, theory
     from lrft.activation import Activation
+    from lrft.fitting import Fitting, fit, merge_weights
     from lrft.random import normals
     from lrft.recovery import recover_c
     from lrft.result import load, save
@@ -26,21 +27,25 @@ if TYPE_CHECKING:
     from lrft.task import Task
     from lrft.training import FullNetwork, LoRA, RankOne, Training, geometric
     from lrft.tuning import fine_tune
-    from lrft.weights import load_weights
+    from lrft.weights import Weights, load_weights
 
 # Public name -> the module it lives in; None for a module itself. Loaded when first used.
 _HOME = {
     "Activation": "activation",
+    "Fitting": "fitting",
     "FullNetwork": "training",
     "LoRA": "training",
     "RankOne": "training",
     "Simulation": "simulation",
     "Task": "task",
     "Training": "training",
+    "Weights": "weights",
     "fine_tune": "tuning",
+    "fit": "fitting",
     "geometric": "training",
     "load": "result",
     "load_weights": "weights",
+    "merge_weights": "fitting",
     "normals": "random",
     "plot": None,
     "recover_c": "recovery",
@@ -53,17 +58,21 @@ _HOME = {
 
 __all__ = [
     "Activation",
+    "Fitting",
     "FullNetwork",
     "LoRA",
     "RankOne",
     "Simulation",
     "Task",
     "Training",
+    "Weights",
     "__version__",
     "fine_tune",
+    "fit",
     "geometric",
     "load",
     "load_weights",
+    "merge_weights",
     "normals",
     "plot",
     "recover_c",

@@ -12,6 +12,7 @@ import tempfile
 import zipfile
 import zlib
 from dataclasses import dataclass
+from importlib import resources
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,7 @@ Floats = NDArray[np.float64]
 
 #: Version of the task file; other versions are refused.
 TASK_VERSION = 1
+_SHIPPED = ("digits",)
 SUFFIXES = (".npz", ".safetensors")
 
 
@@ -40,7 +42,7 @@ class Weights:
     ----------
     W : ndarray of shape (k, d)
     lam : ndarray of shape (k,)
-    activation : Activation or None
+    activation : Activation, str or None
         None where the file does not say.
     neuron_scale, output_scale : float
         1 where the file does not say.
@@ -55,9 +57,37 @@ class Weights:
 
     W: Floats
     lam: Floats
-    activation: Activation | None = None
+    activation: Activation | str | None = None
     neuron_scale: float = 1.0
     output_scale: float = 1.0
+
+    def predict(self, X: ArrayLike) -> Floats:
+        """Evaluate the network.
+
+        Parameters
+        ----------
+        X : array_like of shape (n, d)
+
+        Returns
+        -------
+        ndarray of shape (n,)
+
+        Raises
+        ------
+        TypeError, ValueError
+            For another shape, numbers that are not finite, and without an activation.
+
+        Examples
+        --------
+        >>> import numpy as np, lrft
+        >>> lrft.Weights(np.eye(2), np.ones(2), "relu").predict([[1.0, 2.0], [3.0, -1.0]])
+        array([3., 3.])
+        """
+        if self.activation is None:
+            raise ValueError("activation must be given, got None")
+        z = _checks.array("X", X, ("n", np.shape(self.W)[1])) @ np.transpose(self.W)
+        hidden = Activation.parse(self.activation)(self.neuron_scale * z)
+        return np.asarray(self.output_scale * (hidden @ self.lam))
 
 
 def load_weights(path: str | PathLike[str]) -> Weights:
@@ -65,8 +95,9 @@ def load_weights(path: str | PathLike[str]) -> Weights:
 
     Parameters
     ----------
-    path : path
-        ``.npz`` or ``.safetensors`` with the arrays W (k, d) and lam (k,), and optionally
+    path : path, or "digits"
+        The base network that ships with lrft, trained on handwritten digits; or a file,
+        ``.npz`` or ``.safetensors``, with the arrays W (k, d) and lam (k,), and optionally
         activation, neuron_scale and output_scale: metadata of a safetensors file, 0-d
         arrays of an npz file.  Other names are refused.
 
@@ -89,6 +120,10 @@ def load_weights(path: str | PathLike[str]) -> Weights:
     ...     lrft.load_weights(path).W.tolist()
     [[1.0, 0.0]]
     """
+    if isinstance(path, str) and not os.path.splitext(path)[1] and not os.path.exists(path):
+        if path not in _SHIPPED:
+            raise ValueError(f"path={path!r}: neither a file nor one of {', '.join(_SHIPPED)}")
+        path = Path(str(resources.files("lrft.data") / f"{path}.safetensors"))
     arrays, text = read(path)
     try:
         if extra := set(arrays) - {"W", "lam"}:
