@@ -66,7 +66,9 @@ def assemble(
     """Label what the core recorded and attach where it came from."""
     import xarray as xr
 
-    steps = np.array(sorted({s for c in chains for s in _steps(c, training)}), dtype=np.int64)
+    steps = training.record_steps
+    if training.steps == _checks.MAX_STEPS:  # a stream: those that there were
+        steps = np.array(sorted({s for c in chains for s in _steps(c, training)}), dtype=np.int64)
     count = len(chains)
     errors = {name: np.full((count, len(steps)), np.nan) for name in ("loss", "held_out")}
     parameters = _parameters(task, training.student)

@@ -91,7 +91,7 @@ class Stream:
         self._batches: Iterator[Any] = iter(batches)
         self._count = 0
         self._digest = hashlib.sha256()
-        self.first = 0
+        self._broken = False
         self._ahead = self._read()
         if not len(self._ahead[1]):
             raise ValueError("X must give at least one sample, got an iterator without any")
@@ -103,6 +103,8 @@ class Stream:
 
     def take(self) -> tuple[Floats, Floats, bool]:
         """Return the next window, X (rows, d) and y (rows,), and whether it is the last."""
+        if self._broken:
+            raise ValueError("X was interrupted while it gave a batch: the stream cannot go on")
         window = self._ahead
         self._ahead = self._read() if len(window[1]) == self._rows else _none(self._d)
         for part in window:
@@ -112,6 +114,7 @@ class Stream:
     def _read(self) -> tuple[Floats, Floats]:
         X, y = np.empty((self._rows, self._d)), np.empty(self._rows)
         have = 0
+        self._broken = True  # until it is done
         while have < self._rows:
             if self._left is None:
                 self._left = self._next()
@@ -122,6 +125,7 @@ class Stream:
             have += more
             rest = (self._left[0][more:], self._left[1][more:])
             self._left = rest if len(rest[1]) else None
+        self._broken = False
         return X[:have], y[:have]
 
     def _next(self) -> tuple[Floats, Floats] | None:

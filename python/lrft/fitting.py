@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["Fitting", "fit", "merge_weights"]
 
 SLICE = 0.1  # seconds between looks at progress
+MOST_RECORDS = 201  # by default
 
 ProgressCallback = Callable[[Progress], object]
 
@@ -85,9 +86,9 @@ def fit(
     validation : (X, y), optional
         Held-out arrays, as X and y.
     record : int, list of int, or Geometric, optional
-        As for `Training`, in steps. By default, at the end of each of several passes, or 21
-        times; of an iterable, whose length is not known, at steps 0, 1, 2, 4, 8, … and the last,
-        and a list or the default is needed.
+        As for `Training`, in steps. By default, at the end of each of several passes (201 times
+        for more than 200), or 21 times; of an iterable, whose length is not known, at steps 0, 1,
+        2, 4, 8, … and the last, and a list or the default is needed.
     stop_loss : float, optional
         Stop a replica at a record with a validation error of at most this.
     patience : int, optional
@@ -223,7 +224,7 @@ class Fitting:
                 )
             steps = epochs * -(-len(X) // batch)
             if record is None:
-                record = epochs + 1 if epochs > 1 else 21
+                record = min(epochs + 1, MOST_RECORDS) if epochs > 1 else 21
             self.training = Training(steps=steps, record=record, thresholds=(), **common)
         check_student_of(base, self.task, student)
         self.indices = _arguments.check_replicas(replicas)
@@ -323,7 +324,15 @@ class Fitting:
         }
         if self.validation is not None:
             attrs["validation_sha256"] = self.validation.digest
-        return assemble(self.task, self.training, self._run.chains(), attrs)
+        return assemble(self.task, self.training, self._chains(), attrs)
+
+    def _chains(self) -> list[dict[str, Any]]:
+        """Every replica; one that ended with a window of a stream has only come to its end."""
+        chains = self._run.chains()
+        for chain in chains:
+            if chain["status"] == "finished" and not self._last:
+                chain["status"] = "running"
+        return chains
 
     # ---- setting up ---------------------------------------------------------------------
 
@@ -374,13 +383,7 @@ class Fitting:
     # ---- streams ------------------------------------------------------------------------
 
     def _next_run(self) -> None:
-        """Go on with the next window: what ended with the last one has only come to its end."""
-        chains = self._run.chains()
-        for chain in chains:
-            chain["task"] = 0
-            if chain["status"] == "finished":
-                chain["status"] = "running"
-        run = self._next_window(chains)
+        run = self._next_window([chain | {"task": 0} for chain in self._chains()])
         self._done_before += self._run.steps_done
         self._run = run
 
