@@ -1,6 +1,6 @@
 """Fine-tune the shipped digits network to other questions, and compare students.
 
-    python scripts/fine_tune_digits.py        # prints the tables of docs/howto.md; about two minutes
+    python scripts/fine_tune_digits.py        # prints the tables of docs/howto.md; two minutes
 
 The base was trained to tell digits 0-4 from 5-9. Here it learns to tell 0-3 from 4-9, which differs
 from that in one digit, and even from odd, which has nothing to do with it. Inputs are
