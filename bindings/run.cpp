@@ -66,10 +66,11 @@ class BoundRun {
 
   std::vector<py::object> alive_;
   std::unique_ptr<Run> run_;
+  bool fits_;          // given samples, so chains have more to say
   bool busy_ = false;  // read and written with the interpreter's lock held
 };
 
-py::dict write_chain(const Chain& c) {
+py::dict write_chain(const Chain& c, bool fits) {
   py::dict d;
   d["task"] = c.task;
   d["training"] = c.training;
@@ -85,6 +86,7 @@ py::dict write_chain(const Chain& c) {
   d["state_step"] = c.state_step;
   d["rows"] = to_array(c.rows);
   d["own"] = to_array(c.own);
+  if (!fits) return d;
   d["squared"] = c.squared;
   d["seen"] = c.seen;
   d["held_out"] = to_array(c.held_out);
@@ -94,12 +96,14 @@ py::dict write_chain(const Chain& c) {
   return d;
 }
 
-BoundRun::BoundRun(const py::dict& spec) { run_ = make_run(read_spec(spec, alive_)); }
+BoundRun::BoundRun(const py::dict& spec) : fits_(spec.contains("data")) {
+  run_ = make_run(read_spec(spec, alive_));
+}
 
 py::list BoundRun::chains() const {
   check_idle();
   py::list out;
-  for (const Chain& chain : run_->chains()) out.append(write_chain(chain));
+  for (const Chain& chain : run_->chains()) out.append(write_chain(chain, fits_));
   return out;
 }
 

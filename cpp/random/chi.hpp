@@ -76,8 +76,8 @@ __attribute__((noinline)) inline void chi_from(const FourSteps& steps, const Phi
   Mask open[4] = {sampler.all(), sampler.all(), sampler.all(), sampler.all()};
   for (std::uint64_t j = 0; j < 128; ++j) {
     Words first[4], second[4];
-    steps.words(2 * j, random, first);
-    steps.words(2 * j + 1, random, second);
+    steps.words(2 * j, Purpose::chi, random, first);
+    steps.words(2 * j + 1, Purpose::chi, random, second);
     bool again = false;
 #pragma GCC unroll 4
     for (int i = 0; i < 4; ++i) {

@@ -199,8 +199,21 @@ LRFT_INLINE Pack select(const Mask& m, const Pack& a, const Pack& b) {
   LRFT_EACH r.v[i] = m.v[i] ? a.v[i] : b.v[i];
   return r;
 }
-LRFT_INLINE Pack max(const Pack& a, const Pack& b) { return select(a > b, a, b); }
-LRFT_INLINE Pack min(const Pack& a, const Pack& b) { return select(a < b, a, b); }
+// a > b ? a : b, so that b is what comes of a NaN; and the same with a < b.
+LRFT_INLINE Pack max(const Pack& a, const Pack& b) {
+  Pack r;
+#if defined(__AVX512F__)
+  LRFT_EACH r.v[i] = (NativeDouble)_mm512_max_pd((__m512d)a.v[i], (__m512d)b.v[i]);
+#elif defined(__AVX2__)
+  LRFT_EACH r.v[i] = (NativeDouble)_mm256_max_pd((__m256d)a.v[i], (__m256d)b.v[i]);
+#elif defined(__SSE2__)
+  LRFT_EACH r.v[i] = (NativeDouble)_mm_max_pd((__m128d)a.v[i], (__m128d)b.v[i]);
+#else
+  r = select(a > b, a, b);
+#endif
+  return r;
+}
+LRFT_INLINE Pack min(const Pack& a, const Pack& b) { return -max(-a, -b); }
 
 // One bit a lane, lane 0 lowest.
 LRFT_INLINE unsigned bitmask(const Mask& m) {

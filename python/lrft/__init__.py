@@ -17,13 +17,16 @@ __version__ = "0.1.0"
 _isa.load()
 
 if TYPE_CHECKING:
-    from lrft import plot, reference, schedule, theory
+    from lrft import interop, plot, reference, schedule, study, theory
     from lrft.activation import Activation
+    from lrft.experiments.runner import reproduce
     from lrft.fitting import Fitting, fit, merge_weights
+    from lrft.interop import from_state_dict, to_pandas
     from lrft.random import normals
     from lrft.recovery import recover_c
     from lrft.result import load, save
     from lrft.simulation import Simulation, simulate
+    from lrft.study import sweep
     from lrft.task import Task
     from lrft.training import FullNetwork, LoRA, RankOne, Training, geometric
     from lrft.tuning import fine_tune
@@ -42,6 +45,7 @@ _HOME = {
     "Weights": "weights",
     "fine_tune": "tuning",
     "fit": "fitting",
+    "from_state_dict": "interop",
     "geometric": "training",
     "load": "result",
     "load_weights": "weights",
@@ -50,10 +54,14 @@ _HOME = {
     "plot": None,
     "recover_c": "recovery",
     "reference": None,
+    "reproduce": "experiments.runner",
     "save": "result",
     "schedule": None,
     "simulate": "simulation",
+    "study": None,
+    "sweep": "study",
     "theory": None,
+    "to_pandas": "interop",
 }
 
 __all__ = [
@@ -69,6 +77,7 @@ __all__ = [
     "__version__",
     "fine_tune",
     "fit",
+    "from_state_dict",
     "geometric",
     "load",
     "load_weights",
@@ -77,10 +86,14 @@ __all__ = [
     "plot",
     "recover_c",
     "reference",
+    "reproduce",
     "save",
     "schedule",
     "simulate",
+    "study",
+    "sweep",
     "theory",
+    "to_pandas",
 ]
 
 

@@ -8,10 +8,10 @@ import numpy as np
 
 from lrft import _checks, _core, schedule
 from lrft._samples import WINDOW
+from lrft.network import Weights
 from lrft.students import RankOne, Student, is_named
 from lrft.task import Task
 from lrft.training import Training, check_student
-from lrft.weights import Weights
 
 
 def open_training(common: dict[str, Any], record: Any) -> Training:

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from lrft import _checks, provenance
 from lrft._fit_arguments import base_task
-from lrft.students import FullNetwork, LoRA, RankOne, Student
+from lrft.network import Weights, merged
+from lrft.students import LoRA, RankOne, Student
 from lrft.task import Task
-from lrft.weights import Weights
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -168,19 +168,12 @@ def merge_weights(base: Task | Weights, ds: xr.Dataset, replica: int = 0) -> Wei
     if task.content_hash != configuration["base"]["content_hash"]:
         raise ValueError("base is not the one that ds was fitted from")
     student = Training.model_validate(configuration["training"]).student
-    if student.linearized:
-        raise ValueError("a linearised student is an expansion and not a network: nothing to merge")
     replica = _checks.integer("replica", replica, 0)
     if replica not in ds.replica.values:
         raise ValueError(f"replica must be one of {ds.replica.values.tolist()}, got {replica}")
     one = ds.sel(replica=replica)
     if one.kept_step < 0:
         raise ValueError(f"replica {replica} has not begun: it has no student")
-    W, lam = task.W, task.lam
-    if isinstance(student, RankOne):
-        W = W + task.xi * np.outer(one.c_hat.values, one.u_hat.values)
-    elif isinstance(student, LoRA):
-        W = W + student.scale * one.B.values @ one.A.values
-    elif isinstance(student, FullNetwork):
-        W, lam = one.W.values, one.lam.values
-    return Weights(W, lam, task.activation, task.neuron_scale, task.output_scale)
+    rows, own = (one[name].values for name in _parameters(task, student))
+    network = Weights(task.W, task.lam, task.activation, task.neuron_scale, task.output_scale)
+    return merged(network, student, rows, own, xi=task.xi)

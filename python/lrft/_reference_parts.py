@@ -66,6 +66,11 @@ def hermite(coefficients: ArrayLike) -> tuple[Function, Function]:
     sigma, dsigma : callables
         The activation and its derivative.
 
+    Raises
+    ------
+    ValueError
+        If the coefficients are no vector, or none.
+
     Examples
     --------
     >>> sigma, dsigma = hermite([0, 0, 1])      # he_2(z) = (z^2 - 1) / sqrt(2)

@@ -42,6 +42,8 @@ class TaskBase:
     embedding_seed: int
     #: How the parts were made, for the repr: features, c, u.
     labels: dict[str, str]
+    #: Function and arguments that draw this very task again; None for given arrays.
+    recipe: dict[str, Any] | None = None
 
     def _fill(
         self, *, d: int, R: Floats, a: Floats, rho: int, lam: object, c: object, xi: object,

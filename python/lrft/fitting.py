@@ -16,12 +16,12 @@ from lrft._fit_arguments import (
 )
 from lrft._fit_result import assemble, merge_weights
 from lrft._samples import MAX_SHUFFLED, Samples, Stream, inputs
+from lrft.network import Weights
 from lrft.progress import Progress
 from lrft.recording import Record
 from lrft.students import Student, is_named
 from lrft.task import Task
 from lrft.training import Training
-from lrft.weights import Weights
 
 if TYPE_CHECKING:
     import xarray as xr

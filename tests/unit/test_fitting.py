@@ -128,7 +128,7 @@ def test_errors_are_those_of_the_merged_network():
     for name, student in STUDENTS.items():
         ds = fit(student, epochs=3, batch=4)
         if name == "linearised":
-            with pytest.raises(ValueError, match="expansion and not a network"):
+            with pytest.raises(ValueError, match="expansion of a network, not a network"):
                 lrft.merge_weights(BASE, ds)
             continue
         for replica in range(3):
@@ -315,7 +315,7 @@ def test_merging_refuses_what_does_not_belong(refused):
     refused(lambda: lrft.merge_weights(BASE, ds, 7), ValueError, "replica must be one of")
     refused(lambda: lrft.merge_weights(BASE, BASE), TypeError, "ds must be a result of lrft.fit")
     refused(lambda: BASE.predict(X[:, :2]), ValueError, "X must have shape")
-    refused(lambda: WITHOUT.predict(X), ValueError, "activation must be given")
+    refused(lambda: WITHOUT.predict(X), ValueError, "activation is not known")
 
 
 # ---- a process of its own -----------------------------------------------------------------------

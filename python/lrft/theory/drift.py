@@ -18,7 +18,18 @@ Floats = NDArray[np.float64]
 
 
 class Estimate(NamedTuple):
-    """A Monte Carlo estimate and its standard error."""
+    """A Monte Carlo estimate and its standard error.
+
+    Attributes
+    ----------
+    value, error : float
+
+    Examples
+    --------
+    >>> from lrft.theory import Estimate
+    >>> Estimate(1.5, 0.1).error
+    0.1
+    """
 
     value: float
     error: float

@@ -44,7 +44,8 @@ def population_loss(
 ) -> float:
     """Compute the population loss ``E[(f_hat - f*)^2]``, without label noise.
 
-    Give the student in one of three ways.
+    For unit neurons this is the sum of powers of their inner products that underlies Prop. 4; here
+    neurons may have any norms and angles. Give the student in one of three ways.
 
     Parameters
     ----------

@@ -1,0 +1,54 @@
+"""Pictures of power laws: medians with intervals, the fitted line with its band, guides."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lrft.experiments import style
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from lrft.experiments.statistics import Interval, PowerLaw
+
+
+def exponent_text(exponent: Interval) -> str:
+    """Write an exponent with half the width of its interval."""
+    if not np.isfinite(exponent.value):
+        return "unknown"
+    half = (exponent.high - exponent.low) / 2
+    digits = 3 if half < 0.02 else 2
+    return f"{exponent.value:.{digits}f} ± {half:.{digits}f}"
+
+
+def power_law_points(
+    axes: Axes, fit: PowerLaw, colour: str, label: str, *, marker: str = "o"
+) -> tuple[float, str, str]:
+    """Draw one fit on logarithmic axes; return its end for `style.label_ends`."""
+    known = np.isfinite(fit.medians)
+    points = (fit.x[known], fit.medians[known], fit.low[known], fit.high[known])
+    style.intervals(axes, *points, colour, line=False, marker=marker)
+    x = np.geomspace(fit.x.min(), fit.x.max(), 50)
+    line, low, high = fit.line(x)
+    if np.isfinite(line).all() and np.isfinite(high).all() and (low > 0).all():
+        axes.plot(x, line, color=colour, linewidth=1.6)
+        axes.fill_between(x, low, high, color=colour, alpha=0.18, linewidth=0)
+    height = line[-1] if np.isfinite(line[-1]) else axes.get_ylim()[0]
+    return float(height), label, colour
+
+
+def logarithmic(axes: Axes, x_label: str, y_label: str) -> None:
+    """Make both axes logarithmic and name them."""
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.set_xlabel(x_label)
+    axes.set_ylabel(y_label)
+
+
+def whole_ticks(axes: Axes, values: Sequence[float]) -> None:
+    """Mark a logarithmic x axis at the values measured, written out."""
+    axes.set_xticks(np.asarray(values, dtype=np.float64), [f"{value:g}" for value in values])
+    axes.minorticks_off()
