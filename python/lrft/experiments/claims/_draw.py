@@ -12,7 +12,8 @@ from lrft.experiments import style
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from lrft.experiments.statistics import Interval, PowerLaw
+    from lrft.experiments.exponents import PowerLaw
+    from lrft.experiments.statistics import Interval
 
 
 def exponent_text(exponent: Interval) -> str:
@@ -38,6 +39,19 @@ def power_law_points(
         axes.fill_between(x, low, high, color=colour, alpha=0.18, linewidth=0)
     height = line[-1] if np.isfinite(line[-1]) else axes.get_ylim()[0]
     return float(height), label, colour
+
+
+def label_ends(axes: Axes, ends: Sequence[tuple[float, str, str]], fits: Sequence[PowerLaw],
+    *, spacing: float = 0.065) -> None:  # fmt: skip
+    """Name lines at the right edge; those that end well before it, at their own end."""
+    last = max(fit.x.max() for fit in fits)
+    outside = []
+    for end, fit in zip(ends, fits, strict=True):
+        if fit.x.max() < last / 3:
+            style.label_line(axes, float(fit.x.max()), end[0], end[1], end[2], offset=(8, -3))
+        else:
+            outside.append(end)
+    style.label_ends(axes, outside, spacing=spacing)
 
 
 def logarithmic(axes: Axes, x_label: str, y_label: str) -> None:
