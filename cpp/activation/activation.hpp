@@ -1,4 +1,4 @@
-// The activation as the fused step sees it: two functions over a block of packs.
+// The activation as the fused step sees it: functions over a block of packs.
 //
 // To add an activation: one file beside this one, one name in
 // lrft/activation.hpp and one case in `make_activation`.
@@ -25,14 +25,16 @@ struct Activation {
   using Value = void (*)(const ActivationData&, const double* z, double* sigma, int packs);
   using Both = void (*)(const ActivationData&, const double* z, double* sigma, double* dsigma,
                         int packs);
+  using Row = OneRowSums (*)(const ActivationData&, const OneRow&);
   Value value;  // sigma of 8 * packs numbers
   Both both;    // sigma and sigma'
+  Row one_row;  // all that a student with one row asks of an input
   ActivationData data;
 };
 
 template <class A>
 Activation activation_of() {
-  return {value_of_block<A>, both_of_block<A>, {}};
+  return {value_of_block<A>, both_of_block<A>, one_row<A>, {}};
 }
 
 inline Activation make_hermite(const std::vector<double>& coefficients) {
@@ -52,7 +54,7 @@ inline Activation make_custom(double (*value)(double), double (*derivative)(doub
   if (value == nullptr || derivative == nullptr)
     throw std::invalid_argument(
         "value, derivative: a custom activation needs the addresses of both, got a null one");
-  Activation r{custom_value, custom_both, {}};
+  Activation r = activation_of<Custom>();
   r.data.value = value;
   r.data.derivative = derivative;
   return r;

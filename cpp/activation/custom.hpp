@@ -5,16 +5,21 @@
 
 namespace lrft {
 
-inline void custom_value(const ActivationData& data, const double* z, double* sigma, int packs) {
-  for (int i = 0; i < packs * lanes; ++i) sigma[i] = data.value(z[i]);
-}
-inline void custom_both(const ActivationData& data, const double* z, double* sigma, double* dsigma,
-                        int packs) {
-  for (int i = 0; i < packs * lanes; ++i) {
-    const double x = z[i];
-    sigma[i] = data.value(x);
-    dsigma[i] = data.derivative(x);
+struct Custom {
+  static ValueAndSlope at(const ActivationData& data, const Pack& z) {
+    return {each(data.value, z), each(data.derivative, z)};
   }
+  static Pack each(double (*function)(double), const Pack& z) {
+    double x[lanes];
+    store(x, z);
+    for (double& entry : x) entry = function(entry);
+    return load(x);
+  }
+};
+// The compiler cannot know that the derivative is not needed.
+template <>
+LRFT_INLINE Pack value_of<Custom>(const ActivationData& data, const Pack& z) {
+  return Custom::each(data.value, z);
 }
 
 }  // namespace lrft

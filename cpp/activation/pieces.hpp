@@ -32,8 +32,12 @@ struct ValueAndSlope {
 // the compiler drops the slope's work where only the value is stored.
 // An output may be the array z itself.
 template <class A>
+LRFT_INLINE Pack value_of(const ActivationData& data, const Pack& z) {
+  return A::at(data, z).value;
+}
+template <class A>
 void value_of_block(const ActivationData& data, const double* z, double* sigma, int packs) {
-  for (int i = 0; i < packs; ++i) store(sigma + lanes * i, A::at(data, load(z + lanes * i)).value);
+  for (int i = 0; i < packs; ++i) store(sigma + lanes * i, value_of<A>(data, load(z + lanes * i)));
 }
 template <class A>
 void both_of_block(const ActivationData& data, const double* z, double* sigma, double* dsigma,
@@ -43,6 +47,46 @@ void both_of_block(const ActivationData& data, const double* z, double* sigma, d
     store(sigma + lanes * i, r.value);
     store(dsigma + lanes * i, r.slope);
   }
+}
+
+// The neurons of a student with one row beside those of its teacher, in packs; fields:
+// scale feature + c v of the teacher's and scale feature + own a of the student's.
+struct OneRow {
+  const Pack *features, *c, *own, *lam, *weighted;
+  Pack scale, v, a;
+  Pack* slope;  // takes sigma' of the student's neurons
+  int packs;
+};
+struct OneRowSums {
+  Pack error;  // sum lam (sigma(student's) - sigma(teacher's))
+  Pack pull;   // sum weighted sigma'(student's)
+};
+
+// Both sums in four interleaved chains.
+template <class A>
+LRFT_INLINE OneRowSums one_row(const ActivationData& data, const OneRow& x) {
+  // Copies, which writing to `slope` cannot change.
+  const Pack *const features = x.features, *const c = x.c, *const own = x.own, *const lam = x.lam,
+                                          *const weighted = x.weighted;
+  const Pack scale = x.scale, v = x.v, a = x.a;
+  Pack* const slope = x.slope;
+  const int packs = x.packs;
+  Pack error[4] = {broadcast(0.0), broadcast(0.0), broadcast(0.0), broadcast(0.0)};
+  Pack pull[4] = {error[0], error[0], error[0], error[0]};
+  const auto neuron = [&](int i, int chain) {
+    const Pack base = scale * features[i];
+    const ValueAndSlope student = A::at(data, fma(own[i], a, base));
+    const Pack target = value_of<A>(data, fma(c[i], v, base));
+    error[chain] = fma(student.value - target, lam[i], error[chain]);
+    pull[chain] = fma(student.slope, weighted[i], pull[chain]);
+    slope[i] = student.slope;
+  };
+  int i = 0;
+  for (; i + 4 <= packs; i += 4)
+#pragma GCC unroll 4
+    for (int l = 0; l < 4; ++l) neuron(i + l, l);
+  for (; i < packs; ++i) neuron(i, 0);
+  return {(error[0] + error[1]) + (error[2] + error[3]), (pull[0] + pull[1]) + (pull[2] + pull[3])};
 }
 
 }  // namespace lrft

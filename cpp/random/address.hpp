@@ -40,10 +40,11 @@ LRFT_INLINE NormalPair normals_at(const Address& a, const Philox& random) {
 // The pairs of Count addresses, written to out[0 .. 2 Count).
 template <int Count>
 LRFT_INLINE void normals_at(const Address (&at)[Count], const Philox& random, Pack* out) {
-  Words w[Count];
+  Words counters[Count];
 #pragma GCC unroll 4
-  for (int i = 0; i < Count; ++i) w[i] = at[i].counter();
-  random.many<Count>(w);
+  for (int i = 0; i < Count; ++i) counters[i] = at[i].counter();
+  Output w[Count];
+  random.many<Count>(counters, w);
 #pragma GCC unroll 4
   for (int i = 0; i < Count; ++i) {
     const NormalPair z = normal_pair(w[i]);
@@ -52,30 +53,32 @@ LRFT_INLINE void normals_at(const Address (&at)[Count], const Philox& random, Pa
   }
 }
 
-// Four steps in a row of eight replicas, for one purpose.
+// Four steps in a row of eight replicas.
 struct FourSteps {
-  Bits step[4], high[4], replica;
+  Bits step[4], high[4], replica;  // high: word 3 without the purpose
 
-  FourSteps(const Bits& first, const Bits& replica_, Purpose purpose) : replica(replica_) {
+  FourSteps(const Bits& first, const Bits& replica_) : replica(replica_) {
     for (int i = 0; i < 4; ++i) {
-      const Address at(broadcast_bits(0), first + broadcast_bits(static_cast<std::uint64_t>(i)),
-                       replica_, purpose);
-      step[i] = at.step;
-      high[i] = at.high;
+      step[i] = first + broadcast_bits(static_cast<std::uint64_t>(i));
+      high[i] = (step[i] >> 32) << 16;
     }
   }
-  LRFT_INLINE void words(std::uint64_t slot, const Philox& random, Words* out) const {
-    random.many<4>(broadcast_bits(slot), step, replica, high, out);
+  LRFT_INLINE void words(std::uint64_t slot, Purpose purpose, const Philox& random,
+                         Output (&out)[4]) const {
+    const Bits p = broadcast_bits(static_cast<std::uint64_t>(purpose));
+    const Bits word3[4] = {high[0] | p, high[1] | p, high[2] | p, high[3] | p};
+    random.many<4>(broadcast_bits(slot), step, replica, word3, out);
   }
 };
 
-// The pairs of the first `count` slots of each of four steps; those of step i go to
+// The pairs of slots [first, last) of each of four steps; those of step i go to
 // out[i stride ..].  Out of line, where the registers are its own.
-__attribute__((noinline)) inline void normals_from(const FourSteps& steps, const Philox& random,
-                                                   int count, Pack* out, int stride) {
-  for (int p = 0; p < count; ++p) {
-    Words w[4];
-    steps.words(static_cast<std::uint64_t>(p), random, w);
+__attribute__((noinline)) inline void normals_from(const FourSteps& steps, Purpose purpose,
+                                                   const Philox& random, int first, int last,
+                                                   Pack* out, int stride) {
+  for (int p = first; p < last; ++p) {
+    Output w[4];
+    steps.words(static_cast<std::uint64_t>(p), purpose, random, w);
 #pragma GCC unroll 4
     for (int i = 0; i < 4; ++i) {
       const NormalPair z = normal_pair(w[i]);

@@ -199,8 +199,21 @@ LRFT_INLINE Pack select(const Mask& m, const Pack& a, const Pack& b) {
   LRFT_EACH r.v[i] = m.v[i] ? a.v[i] : b.v[i];
   return r;
 }
-LRFT_INLINE Pack max(const Pack& a, const Pack& b) { return select(a > b, a, b); }
-LRFT_INLINE Pack min(const Pack& a, const Pack& b) { return select(a < b, a, b); }
+// a > b ? a : b, so that b is what comes of a NaN; and the same with a < b.
+LRFT_INLINE Pack max(const Pack& a, const Pack& b) {
+  Pack r;
+#if defined(__AVX512F__)
+  LRFT_EACH r.v[i] = (NativeDouble)_mm512_max_pd((__m512d)a.v[i], (__m512d)b.v[i]);
+#elif defined(__AVX2__)
+  LRFT_EACH r.v[i] = (NativeDouble)_mm256_max_pd((__m256d)a.v[i], (__m256d)b.v[i]);
+#elif defined(__SSE2__)
+  LRFT_EACH r.v[i] = (NativeDouble)_mm_max_pd((__m128d)a.v[i], (__m128d)b.v[i]);
+#else
+  r = select(a > b, a, b);
+#endif
+  return r;
+}
+LRFT_INLINE Pack min(const Pack& a, const Pack& b) { return -max(-a, -b); }
 
 // One bit a lane, lane 0 lowest.
 LRFT_INLINE unsigned bitmask(const Mask& m) {
@@ -283,6 +296,52 @@ LRFT_INLINE Mask negative(const Bits& a) {
 LRFT_INLINE Pack low32_to_double(const Bits& a) {
   const Bits magic = broadcast_bits(0x4330000000000000ull);  // 2^52
   return as_pack((a & broadcast_bits(0xffffffffull)) | magic) - 0x1p52;
+}
+
+// Entries as doubles, rounded once; elsewhere than on AVX-512 the two halves are made by
+// writing them into the mantissas of 2^84 and 2^52.
+LRFT_INLINE Pack unsigned_to_double(const Bits& a) {
+#if defined(__AVX512DQ__)
+  Pack r;
+  LRFT_EACH r.v[i] = (NativeDouble)_mm512_cvtepu64_pd((__m512i)a.v[i]);
+  return r;
+#else
+  const Pack high = as_pack((a >> 32) | broadcast_bits(0x4530000000000000ull));
+  const Pack low = as_pack((a & broadcast_bits(0xffffffffull)) | broadcast_bits(0x4330000000000000ull));
+  return (high - (0x1p84 + 0x1p52)) + low;
+#endif
+}
+LRFT_INLINE Pack signed_to_double(const Bits& a) {
+#if defined(__AVX512DQ__)
+  Pack r;
+  LRFT_EACH r.v[i] = (NativeDouble)_mm512_cvtepi64_pd((__m512i)a.v[i]);
+  return r;
+#else
+  const Pack high = as_pack((a >> 32) ^ broadcast_bits(0x4530000080000000ull));
+  const Pack low = as_pack((a & broadcast_bits(0xffffffffull)) | broadcast_bits(0x4330000000000000ull));
+  return (high - (0x1p84 + 0x1p63 + 0x1p52)) + low;
+#endif
+}
+// e of a = 2^e m, 1 <= m < 2, for positive normal a.
+LRFT_INLINE Pack exponent(const Pack& a) {
+#if defined(__AVX512F__)
+  Pack r;
+  LRFT_EACH r.v[i] = (NativeDouble)_mm512_getexp_pd((__m512d)a.v[i]);
+  return r;
+#else
+  return as_pack((as_bits(a) >> 52) | broadcast_bits(0x4330000000000000ull)) - (0x1p52 + 1023.0);
+#endif
+}
+// Where bit n is set.
+LRFT_INLINE Mask bit(const Bits& a, int n) {
+#if defined(__AVX512F__)
+  Mask r;
+  const Bits b = a & broadcast_bits(std::uint64_t{1} << n);
+  LRFT_EACH r.v[i] = (NativeMask)b.v[i] != 0;
+  return r;
+#else
+  return negative(a << (63 - n));
+#endif
 }
 
 // The nearest integer, ties to even, for |a| < 2^51.

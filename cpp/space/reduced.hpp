@@ -25,6 +25,7 @@
 #include "random/chi.hpp"
 #include "random/fill.hpp"
 #include "simd/aligned.hpp"
+#include "simd/few.hpp"
 #include "simd/layout.hpp"
 #include "space/shape.hpp"
 
@@ -43,19 +44,18 @@ class ReducedSpace {
       : shape_(shape),
         seed_(seed),
         random_(seed),
-        m_(std::min(shape.n, shape.batch)),
         pairs_((shape.s + shape.n + 1) / 2),
-        ahead_(shape.batch == 1 ? 4 : 1),
-        at_(ahead_ - 1),
+        at_(2 * ahead() - 1),
+        next_(broadcast_bits(0), broadcast_bits(0)),
         R_(shape.k * shape.s),
         a_(shape.rank * shape.s),
-        X_(ahead_ * shape.batch * 2 * pairs_),
-        T_(ahead_ * m_ * m_),
+        X_(2 * ahead() * shape.batch * 2 * pairs_),
+        T_(2 * ahead() * m() * m()),
         P_(shape.n * shape.s),
-        L_(shape.n * (shape.n + m_)),
+        L_(shape.n * (shape.n + m()), broadcast(0.0)),
         features_(shape.batch * shape.k),
         teacher_(shape.batch * shape.rank),
-        rows_(shape.batch * shape.n),
+        rows_(shape.batch * shape.n, broadcast(0.0)),
         dof_(broadcast(1.0)),
         chi_(dof_),
         work_(shape.n * shape.n) {}
@@ -67,7 +67,8 @@ class ReducedSpace {
     replica_[lane] = replica;
     set(dof_, lane, task.d - shape_.s - n());
     chi_ = ChiSampler(dof_);
-    at_ = ahead_ - 1;  // what was drawn ahead is no longer this lane's
+    at_ = 2 * ahead() - 1;  // what was drawn ahead is no longer this lane's
+    drawn_ = false;
     find_extents();
   }
   // rows: P (n, s) then L (n, n).
@@ -126,10 +127,19 @@ class ReducedSpace {
 
   // ---- the step ----------------------------------------------------------------
   // Makes the fields of step t (one a lane) available.
-  void draw(const Bits& t) {
-    if (++at_ == ahead_) {
-      draw_block(t);
-      at_ = 0;
+  LRFT_INLINE void draw(const Bits& t) {
+    at_ = (at_ + 1) % (2 * ahead());
+    if (ahead() == 1) {
+      draw_batch(t);
+    } else {
+      const int step = at_ % 4, block = at_ / 4;
+      if (step == 0) {
+        next_ = FourSteps(t, load_bits(replica_));
+        if (!drawn_) draw_block(block, 0, 4);
+        drawn_ = true;
+        next_ = FourSteps(t + broadcast_bits(4), load_bits(replica_));
+      }
+      draw_block(1 - block, step, step + 1);
     }
     fields();
   }
@@ -150,14 +160,15 @@ class ReducedSpace {
   const Scalar* rows(int b) const { return rows_.data() + b * n(); }
 
   // rows <- (scale rows - G^T X), made unit when `unit`; G (b, n), scale (n).
-  void move(const Scalar* G, const Scalar* scale, bool unit) {
+  LRFT_INLINE void move(const Scalar* G, const Scalar* scale, bool unit) {
+    if constexpr (Rows == 1 && Batch == 1) return move_row(G[0], scale[0]);
     move_seen(G, scale);
     const int n = this->n();
     if (batch() <= n) {
       for (int j = 0; j < n; ++j)
-        for (int i = 0; i < m_; ++i) {
+        for (int i = 0; i < m(); ++i) {
           Pack g = broadcast(0.0);
-          for (int b = i; b < m_; ++b) g = fma(G[b * n + j], T()[b * m_ + i], g);
+          for (int b = i; b < m(); ++b) g = fma(G[b * n + j], T()[b * m() + i], g);
           L_[j * width() + n + i] = g;
         }
     } else {
@@ -165,13 +176,9 @@ class ReducedSpace {
       for (int j = 0; j < n; ++j)
         for (int i = 0; i < n; ++i) {
           Pack g = broadcast(0.0);
-          for (int l = i; l <= j; ++l) g = fma(work_[j * n + l], T()[l * m_ + i], g);
+          for (int l = i; l <= j; ++l) g = fma(work_[j * n + l], T()[l * m() + i], g);
           L_[j * width() + n + i] = g;
         }
-    }
-    if constexpr (Rows == 1) {
-      normalise_row();
-      return;
     }
     triangular(width());
     if (unit)
@@ -192,7 +199,7 @@ class ReducedSpace {
         M[j * wide + n + i] = broadcast(g);
       }
     }
-    triangular(M, wide);
+    triangular(M.data(), wide);
     for (int j = 0; j < n; ++j)
       for (int i = 0; i < n; ++i) L_[j * width() + i] = M[j * wide + i];
     if (unit) normalise();
@@ -227,36 +234,41 @@ class ReducedSpace {
  private:
   int n() const { return Rows > 0 ? Rows : shape_.n; }
   int batch() const { return Batch > 0 ? Batch : shape_.batch; }
+  int m() const { return std::min(n(), batch()); }         // chi variates a step
+  int ahead() const { return batch() == 1 ? 4 : 1; }  // steps whose numbers are drawn together
 
-  // Draws the numbers of steps t .. t + ahead - 1, which do not depend on the state;
-  // four steps at a time hide the latency of each other's arithmetic.
-  void draw_block(const Bits& t) {
+  // Draws quarters [begin, end) of the numbers of the four steps next_, which do not
+  // depend on the state: there is always something to do while a step waits for its
+  // own results, and four steps at a time hide the latency of each other's arithmetic.
+  void draw_block(int block, int begin, int end) {
+    const int stride = 2 * pairs_, first = pairs_ * begin / 4, last = pairs_ * end / 4;
+    normals_from(next_, Purpose::coordinates, random_, first, last,
+                 X_.data() + block * 4 * stride, stride);
+    if (begin == 0) chi_from(next_, random_, chi_, T_.data() + block * 4);
+  }
+  // Draws the numbers of the batch of step t.
+  void draw_batch(const Bits& t) {
     const int slots = batch() * pairs_;
     const Bits replica = load_bits(replica_);
-    if (ahead_ == 4) {
-      normals_from(FourSteps(t, replica, Purpose::coordinates), random_, slots, X_.data(),
-                   2 * slots);
-      chi_from(FourSteps(t, replica, Purpose::chi), random_, chi_, T_.data());
-      return;
-    }
     const auto at = [&](int slot, Purpose purpose) {
       return Address(broadcast_bits(static_cast<std::uint64_t>(slot)), t, replica, purpose);
     };
+    at_ = 0;
     normals_from(at(0, Purpose::coordinates), random_, slots, X_.data());
     int slot = slots;
-    for (int i = 0; i < m_; ++i)
+    for (int i = 0; i < m(); ++i)
       for (int j = 0; j < i; ++j)
-        T_[i * m_ + j] = normals_at(at(slot++, Purpose::coordinates), random_).first;
-    for (int i = 0; i < m_; ++i)
-      T_[i * m_ + i] =
+        T_[i * m() + j] = normals_at(at(slot++, Purpose::coordinates), random_).first;
+    for (int i = 0; i < m(); ++i)
+      T_[i * m() + i] =
           chi_at(at(i, Purpose::chi), random_, ChiSampler(dof_ - static_cast<double>(i)));
   }
-  const Pack* T() const { return T_.data() + at_ * m_ * m_; }
-  int width() const { return n() + m_; }
+  const Pack* T() const { return T_.data() + at_ * m() * m(); }
+  int width() const { return n() + m(); }
   const Pack* x_S(int b) const { return X_.data() + 2 * pairs_ * (at_ * batch() + b); }
   const Pack* z(int b) const { return x_S(b) + shape_.s; }
 
-  void fields() {
+  LRFT_INLINE void fields() {
     const int k = shape_.k, s = shape_.s, n = this->n(), first = shape_.first();
     for (int b = 0; b < batch(); ++b) {
       const Pack* x = x_S(b);
@@ -287,14 +299,14 @@ class ReducedSpace {
     const int s = shape_.s, n = this->n();
     for (int j = 0; j < n; ++j) {
       for (int q = shape_.first(); q < s; ++q) {
-        Pack p = scale[j] * P_[j * s + q];
-        for (int b = 0; b < batch(); ++b) p = fma(-G[b * n + j], x_S(b)[q], p);
-        P_[j * s + q] = p;
+        Pack p = G[j] * x_S(0)[q];
+        for (int b = 1; b < batch(); ++b) p = fma(G[b * n + j], x_S(b)[q], p);
+        P_[j * s + q] = fma(scale[j], P_[j * s + q], -p);
       }
       for (int i = 0; i < n; ++i) {
-        Pack l = scale[j] * L_[j * width() + i];
-        for (int b = 0; b < batch(); ++b) l = fma(-G[b * n + j], z(b)[i], l);
-        L_[j * width() + i] = l;
+        Pack l = G[j] * z(0)[i];
+        for (int b = 1; b < batch(); ++b) l = fma(G[b * n + j], z(b)[i], l);
+        L_[j * width() + i] = fma(scale[j], L_[j * width() + i], -l);
       }
     }
   }
@@ -315,13 +327,13 @@ class ReducedSpace {
         }
       }
   }
-  void triangular(int wide) { triangular(L_, wide); }
+  void triangular(int wide) { triangular(L_.data(), wide); }
   // M (n x wide) to lower-triangular form with a nonnegative diagonal by
   // Householder reflections from the right.
-  void triangular(AlignedPacks& M, int wide) {
+  void triangular(Pack* M, int wide) {
     const int n = this->n();
     for (int i = 0; i < n; ++i) {
-      Pack* row = M.data() + i * wide;
+      Pack* row = M + i * wide;
       Pack tail = broadcast(0.0);
       for (int j = i + 1; j < wide; ++j) tail = fma(row[j], row[j], tail);
       const Pack head = row[i];
@@ -332,7 +344,7 @@ class ReducedSpace {
         const Pack square = fma(v0, v0, tail);
         const Pack factor = select(square > 0.0, 2.0 / square, broadcast(0.0));
         for (int l = i + 1; l < n; ++l) {
-          Pack* other = M.data() + l * wide;
+          Pack* other = M + l * wide;
           Pack dot = v0 * other[i];
           for (int j = i + 1; j < wide; ++j) dot = fma(row[j], other[j], dot);
           dot = dot * factor;
@@ -363,14 +375,19 @@ class ReducedSpace {
       for (int i = 0; i <= j; ++i) sum = sum + L_[j * width() + i];
     health_ = sum;
   }
-  // triangular and normalise for one row, without waiting for one root before the next.
-  void normalise_row() {
-    Pack rest = L_[0] * L_[0];
-    for (int i = 1; i < width(); ++i) rest = fma(L_[i], L_[i], rest);
+  // The whole move of one row of unit length under one input, in one pass, without waiting
+  // for one root before the next.
+  LRFT_INLINE void move_row(const Pack g, const Pack factor) {
+    const Pack l = fma(factor, L_[0], -(g * z(0)[0])), t = g * T()[0];
+    const Pack rest = fma(l, l, t * t);
     Pack square = rest;
-    for (int q = shape_.first(); q < shape_.s; ++q) square = fma(P_[q], P_[q], square);
+    for (int q = shape_.first(); q < shape_.s; ++q) {
+      const Pack p = fma(factor, P_[q], -(g * x_S(0)[q]));
+      square = fma(p, p, square);
+      P_[q] = p;
+    }
     health_ = square;
-    const Pack scale = 1.0 / sqrt(square);
+    const Pack scale = sqrt(square) * (1.0 / square);
     L_[0] = sqrt(rest) * scale;
     for (int q = shape_.first(); q < shape_.s; ++q) P_[q] *= scale;
   }
@@ -409,17 +426,18 @@ class ReducedSpace {
   Shape shape_;
   std::uint64_t seed_;
   Philox random_;
-  int m_;           // chi variates a step, min(n, b)
   int pairs_;       // counters an input
-  int ahead_;       // steps whose numbers are drawn together
-  int at_;          // the current one among them
+  int at_;          // the current step among those of two blocks
+  bool drawn_ = false;  // the numbers of the next block, as far as they should be
+  FourSteps next_;
   AlignedPacks R_;  // (k, s)
   AlignedPacks a_;  // (r, s)
   AlignedPacks X_;  // (ahead, b, s + n, rounded up to even): X_S then Z
   AlignedPacks T_;  // (ahead, m, m) lower triangular
   AlignedPacks P_;  // (n, s)
-  AlignedPacks L_;  // (n, n + m): L, then room for what a step adds
-  AlignedPacks features_, teacher_, rows_;
+  Few<Pack, Rows == 1 && Batch == 1 ? 2 : 0> L_;  // (n, n + m): L, then what a step adds
+  AlignedPacks features_, teacher_;
+  Few<Pack, Batch * Rows> rows_;
   Pack dof_;
   ChiSampler chi_;  // of dof_
   Pack health_ = broadcast(0.0);

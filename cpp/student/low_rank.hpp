@@ -19,6 +19,7 @@
 
 #include "activation/activation.hpp"
 #include "simd/aligned.hpp"
+#include "simd/few.hpp"
 #include "simd/layout.hpp"
 #include "space/shape.hpp"
 
@@ -42,6 +43,7 @@ class LowRank {
         train_own_(spec.train_own),
         linear_(spec.linearized),
         expanded_(spec.linearized && !spec.spherical),
+        single_(shape.n == 1 && shape.rank == 1 && !spec.linearized),
         start_(spec.start),
         activation_(activation),
         own_(packs_ * shape.n),
@@ -54,9 +56,9 @@ class LowRank {
         slope_(packs_),
         target_(packs_),
         tangent_(packs_),
-        sum_(1 + shape.n),
-        G_(static_cast<std::size_t>(shape.batch * shape.n), Layout::constant(0)),
-        factor_(static_cast<std::size_t>(shape.n), Layout::constant(1)) {}
+        sum_(1 + shape.n, broadcast(0.0)),
+        G_(shape.batch * shape.n, Layout::constant(0)),
+        factor_(shape.n, Layout::constant(1)) {}
 
   // ---- one replica in and out of a lane --------------------------------------
   void set_task(int lane, const TaskData& task, const StudentSpec& student) {
@@ -90,11 +92,11 @@ class LowRank {
   // Forward, gradient and update of one batch; returns a number that is finite
   // only if the state still is.  noise (b) is what was added to the labels.
   template <class Space>
-  Scalar step(Space& space, const Scalar* noise, const Scalar& lr, const Scalar& lr_own) {
+  LRFT_INLINE Scalar step(Space& space, const Scalar* noise, const Scalar& lr, const Scalar& lr_own) {
     const int n = this->n();
     if (train_own_)
       for (int i = 0; i < packs_ * n; ++i) gradient_[i] = broadcast(0.0);
-    for (int j = 0; j < n; ++j) factor_[static_cast<std::size_t>(j)] = Layout::constant(1);
+    for (int j = 0; j < n; ++j) factor_[j] = Layout::constant(1);
 
     Scalar worst = Layout::constant(0);
     for (int b = 0; b < batch(); ++b) {
@@ -104,11 +106,10 @@ class LowRank {
       // 2 (f - y) / b times the slope of f in the fields of the rows, over B.
       const Scalar pull = error * pull_scale_;
       for (int j = 0; j < n; ++j) {
-        const Scalar step = lr * (pull * Layout::reduce(sum_[1 + j]));
-        G_[static_cast<std::size_t>(b * n + j)] = step;
+        const Scalar step = error * (lr * pull_scale_ * Layout::reduce(sum_[1 + j]));
+        G_[b * n + j] = step;
         if (spherical_)
-          factor_[static_cast<std::size_t>(j)] =
-              factor_[static_cast<std::size_t>(j)] + step * rows[j];
+          factor_[j] = factor_[j] + step * rows[j];
         if (train_own_) {
           const Pack along = Layout::spread(pull * field(j, rows));
           for (int i = 0; i < packs_; ++i)
@@ -131,7 +132,8 @@ class LowRank {
 
   // f - f*; leaves sigma' of the student's neurons in slope_ and its sums with the
   // columns of lambda B in sum_[1 ..].
-  Scalar forward(const Pack* features, const Scalar* teacher, const Scalar* rows) {
+  LRFT_INLINE Scalar forward(const Pack* features, const Scalar* teacher, const Scalar* rows) {
+    if (single_) return forward_single(features, teacher, rows);
     perturb(features, teacher, rows);
     if constexpr (Rows == 0)
       if (linear_) return forward_linear(features, rows);
@@ -142,6 +144,25 @@ class LowRank {
     for (int j = 0; j < n(); ++j)
       sum_[1 + j] = dot([this](int i) { return slope_[i]; }, weighted_.data() + j * packs_);
     return output_scale_ * Layout::reduce(sum_[0]);
+  }
+  // The same of one row and one direction: the paper's case, in one pass over the neurons.
+  LRFT_INLINE Scalar forward_single(const Pack* features, const Scalar* teacher, const Scalar* rows) {
+    const OneRow fields{features,
+                        c_.data(),
+                        own_.data(),
+                        lam_.data(),
+                        weighted_.data(),
+                        Layout::spread(neuron_scale_),
+                        Layout::spread(neuron_scale_ * xi_ * teacher[0]),
+                        Layout::spread(neuron_scale_ * scale_ * rows[0]),
+                        slope_.data(),
+                        packs_};
+    // The way there and back would take as long as relu itself.
+    const OneRowSums sums = activation_.one_row == one_row<Relu>
+                                ? one_row<Relu>(activation_.data, fields)
+                                : activation_.one_row(activation_.data, fields);
+    sum_[1] = sums.pull;
+    return output_scale_ * Layout::reduce(sums.error);
   }
   Scalar forward_linear(const Pack* features, const Scalar* rows) {
     const Pack scale = Layout::spread(neuron_scale_);
@@ -257,6 +278,7 @@ class LowRank {
   int packs_;
   bool spherical_, train_own_;
   bool linear_, expanded_;  // linearised; in the parameters
+  bool single_;             // one row, one direction, not linearised
   int start_;               // the feature that is the first row of the start
   const Pack* start_fields_ = nullptr;
   Activation activation_;
@@ -267,11 +289,12 @@ class LowRank {
   AlignedPacks c_;          // (r, k)
   AlignedPacks lam_;        // (k)
   AlignedPacks sigma_, slope_, target_, tangent_;
-  AlignedPacks sum_;  // (1 + n)
+  Few<Pack, Rows == 0 ? 0 : Rows + 1> sum_;  // (1 + n)
   Scalar xi_ = Layout::constant(0), scale_ = Layout::constant(0),
          neuron_scale_ = Layout::constant(0), output_scale_ = Layout::constant(0),
          pull_scale_ = Layout::constant(0);
-  std::vector<Scalar> G_, factor_;
+  Few<Scalar, Rows * Batch> G_;
+  Few<Scalar, Rows> factor_;
 };
 
 }  // namespace lrft

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrft import _checks
+from lrft._task_base import check_task
 from lrft.theory.drift import drift
 from lrft.theory.population import perturbation, unit_vector
 from lrft.theory.sampled import Gradients, SampledGradient
@@ -127,6 +128,7 @@ def auto_lr(task: Task, student: Any, *, batch: int = 1) -> tuple[float, str]:
 
 
 def _tightest(task: Task, student: Any, batch: int) -> Limit:
+    check_task(task)
     if not hasattr(student, "train_c"):
         kind = type(student).__name__
         raise ValueError(f"lr='auto' is defined for the RankOne student, not {kind}: give a rate")
