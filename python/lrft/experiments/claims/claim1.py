@@ -245,7 +245,8 @@ def _judge(data: xr.Dataset) -> list[Verdict]:
         last = int(fit.x[-1])
         verdicts.append(
             Verdict(
-                f"T grows as d for {activation}, d = 10² … {last:.0e} (Theorems 1 and 12; slope "
+                f"T grows as d for {activation}, d = 10² … "
+                f"{_draw.power_of_ten(last)} (Theorems 1 and 12; slope "
                 f"within 1 ± {TOLERANCE})",
                 f"slope {fit.exponent.text()}, T/d = {fit.medians[-1] / last:.3g} at the largest d",
                 statistics.within(fit.exponent, 1 - TOLERANCE, 1 + TOLERANCE, widest=TOLERANCE),
@@ -255,7 +256,7 @@ def _judge(data: xr.Dataset) -> list[Verdict]:
     mean, lines = _random_fit(data)
     verdicts.append(
         Verdict(
-            "T grows as d with a frozen random ĉ ≠ c, relu, overlap 0.5, d = 10³ … 3e+05 "
+            "T grows as d with a frozen random ĉ ≠ c, relu, overlap 0.5, d = 10³ … 3·10⁵ "
             "(Theorem 12)",
             f"mean slope over {len(lines)} draws of ĉ {mean.text()}",
             statistics.within(mean, 1 - TOLERANCE, 1 + TOLERANCE, widest=2 * TOLERANCE),
@@ -281,8 +282,10 @@ EXPERIMENT = Experiment(
     "activation with a Hermite expansion, information exponent or not (Theorems 1 and 12).",
     settings=f"k = {K}, ξ = √k, orthonormal features, unit neurons, λ = 1/√k, one quantised c, "
     "favourable start. η = δ/d; δ is half of lr='auto' at d = 10⁴ (an eighth for He₄, whose noise "
-    "would otherwise show at d = 100). Median over "
-    + ", ".join(f"{n} replicas at d = {d:.0e}" for d, n in zip(DIMENSIONS, REPLICAS, strict=True))
+    "would otherwise show at d = 100). Median over replicas: "
+    + ", ".join(
+        f"{n} at d = {_draw.power_of_ten(d)}" for d, n in zip(DIMENSIONS, REPLICAS, strict=True)
+    )
     + f". Every point has a seed of its own (from {SEED}), so the bootstrap over replicas within "
     "points gives the interval of the slope. ĉ ≠ c: δ = lr='auto' of each draw.",
     run=_run,

@@ -28,6 +28,8 @@ STRENGTHS = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 4.0)
 INSTANCES, MEMBERS = 8, 8
 #: Steps per d; the losses are means over the last quarter of the records.
 HORIZON, RECORDS = 400, 41
+#: Losses below this share of the base's are drawn as triangles at the bottom.
+LEAST_SHOWN = 1e-5
 STUDENTS = {"real": False, "linearised": True}
 
 
@@ -138,7 +140,10 @@ def _draw_all(data: xr.Dataset) -> Figure:
     ends = []
     for name, colour in colours.items():
         middle, low, high = np.array(bands[name]).T
-        style.intervals(axes[0], strengths, middle, low, high, colour)
+        shown = middle > LEAST_SHOWN
+        style.intervals(axes[0], strengths[shown], middle[shown], low[shown], high[shown], colour)
+        below = np.full((~shown).sum(), LEAST_SHOWN)
+        axes[0].plot(strengths[~shown], below, "v", color=colour, markersize=7, clip_on=False)
         ends.append((bands[name][-1].value, name, colour))
     middle, low, high = np.array(bands["best linearised"]).T
     axes[0].plot(strengths, middle, color=style.MUTED, linestyle=(0, (4, 3)), linewidth=1.2)
@@ -146,27 +151,29 @@ def _draw_all(data: xr.Dataset) -> Figure:
     ends.append((middle[-1], "best linearised\n(exact)", style.MUTED))
     axes[0].set_xscale("log")
     axes[0].set_yscale("log")
+    axes[0].set_ylim(LEAST_SHOWN, 3)
     axes[0].set_xlabel("strength ξ / √k")
     axes[0].set_ylabel("final loss / loss of the base")
     style.reference(axes[0], 1.0, "the base itself")
     style.label_ends(axes[0], ends, spacing=0.09)
 
-    shown = int(np.argmin(np.abs(strengths - 1.0)))
+    one = int(np.argmin(np.abs(strengths - 1.0)))
     steps = np.linspace(0, data.attrs["horizon"] * D, data.sizes["record"])
     ends = []
     for name, colour in colours.items():
-        paths = data.loss.sel(student=name).isel(strength=shown) / data.base_loss[shown]
+        paths = data.loss.sel(student=name).isel(strength=one) / data.base_loss[one]
         flat = paths.values.reshape(-1, data.sizes["record"])
         line = style.band(axes[1], steps, flat, colour, thin=False)
         ends.append((float(line[-1]), name, colour))
     axes[1].set_yscale("log")
-    axes[1].set_title(f"ξ = {strengths[shown]:g} √k")
+    axes[1].set_title(f"ξ = {strengths[one]:g} √k")
     axes[1].set_ylabel("loss / loss of the base")
     style.steps_axis(axes[1], float(steps[-1]))
     style.label_ends(axes[1], ends)
     style.note(
         figure,
-        "left: medians over instances with 95 % intervals; right: median and 10–90 % of all runs",
+        "left: medians over instances with 95 % intervals (▼: below 10⁻⁵); right: median and "
+        "10–90 % of all runs",
     )
     return figure
 

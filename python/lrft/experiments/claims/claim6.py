@@ -221,6 +221,7 @@ def _draw_all(data: xr.Dataset) -> Figure:
                     capsize=3, linewidth=1.4,
                 )  # fmt: skip
     axes[2].set_xscale("log")
+    _draw.few_decades(axes[2].xaxis)
     axes[2].set_yticks(range(len(labels)), labels[::-1])
     axes[2].set_xlabel("T / d: steps to overlap 0.9, over d")
     axes[2].set_title(f"robustness: {data.sizes['instance']} instances each")
