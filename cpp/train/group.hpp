@@ -99,7 +99,7 @@ class Group {
       }
     used_[lane] = true;
     if (fresh) {
-      initialise(space_, shape_, spec_, initial(chain), task(chain), population_, chain);
+      initialise(space_, lane, shape_, spec_, initial(chain), task(chain), population_, chain);
       chain.status = Status::running;
     }
     if (width > 1 && idle_rows_.empty()) {
