@@ -37,6 +37,7 @@ GROUPS = {
     "weights": "Weights and exchange",
     "network": "Weights and exchange",
     "interop": "Weights and exchange",
+    "study": "Studies",
     "random": "Random numbers",
     "theory": "Theory",
     "recovery": "Both stages",
@@ -53,6 +54,7 @@ ALSO = {
     "lrft.result": ["hit_quantile"],
     "lrft.weights": ["save_weights"],
     "lrft.training": ["Geometric", "check_compatible"],
+    "lrft.study.watch": ["StudyProgress"],
     "lrft.tuning": ["FineTuned", "Stage"],
 }
 COMMANDS = ("run", "plot", "bench", "info", "sweep", "rerun", "reproduce")
