@@ -122,6 +122,20 @@ def check_sizes(
         )
 
 
+def check_kept(tasks: list[Task], training: Training, engine: str, replicas: int) -> None:
+    """Refuse to keep students that memory cannot hold."""
+    numbers = 0
+    for task in tasks:
+        n = _engine.student_rows(task, training.student)
+        row = task.d if engine == "ambient" else n + task.R.shape[1]
+        numbers += n * (row + task.k)
+    _checks.memory(
+        f"keep_students=True for {len(tasks)} tasks x {replicas} replicas",
+        8 * numbers * replicas,
+        "use engine='reduced' or fewer replicas" if engine == "ambient" else "use fewer replicas",
+    )
+
+
 def check_batch(tasks: list[Task], training: Training, engine: str, threads: int) -> None:
     """Refuse a batch whose fields do not fit into memory, or into the random stream."""
     batch = training.batch
