@@ -43,7 +43,7 @@ def check_tasks(task: object) -> list[Task]:
     return list(tasks)
 
 
-def check_replicas(replicas: object, tasks: int) -> list[int]:
+def check_replicas(replicas: object, tasks: int = 1) -> list[int]:
     """Return the indices of the replicas, distinct; as many as memory can hold of each task."""
     count = len(replicas) if isinstance(replicas, Sequence | np.ndarray | range) else replicas
     if isinstance(count, int) and count > 0:
