@@ -75,6 +75,9 @@ VARIABLES: dict[str, _Variable] = {
 }
 """Data variables of a result: dimensions, name, definition. Steps are counts: all units are 1."""
 
+FIT_VARIABLES = ("train_loss", "validation_loss", "status", "stop_step", "kept_step")
+"""What every result of `lrft.fit` has, beside its students; described in `lrft._fit_result`."""
+
 _COORDINATES = {
     "step": ("step", "number of updates done; one fresh batch each"),
     "replica": ("replica", "index that addresses the replica's random numbers"),
@@ -285,7 +288,7 @@ def save(ds: xr.Dataset, path: str | os.PathLike[str]) -> None:
     Parameters
     ----------
     ds : xarray.Dataset
-        As `lrft.simulate` returns it.
+        As `lrft.simulate` or `lrft.fit` returns it.
     path : path-like
         Usually ending in ``.nc``; its folder must exist.
 
@@ -370,7 +373,8 @@ def read_netcdf(path: str | os.PathLike[str]) -> xr.Dataset:
 
 def _check_layout(ds: xr.Dataset, where: str) -> None:
     version = ds.attrs.get("schema_version")
-    missing = [name for name in VARIABLES if name not in ds.variables]
+    expected = FIT_VARIABLES if ds.attrs.get("kind") == "fit" else VARIABLES
+    missing = [name for name in expected if name not in ds.variables]
     if version is None or missing:
         lacks = ", ".join(missing) or "the attribute schema_version"
         raise ValueError(f"{where}: not a result of lrft (it lacks {lacks})")
