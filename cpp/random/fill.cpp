@@ -58,12 +58,14 @@ void fill_chi(std::uint64_t seed, std::uint32_t replica, Purpose purpose, std::u
 }
 
 void philox_words(const std::uint32_t counter[4], std::uint64_t key, std::uint32_t out[4]) {
-  const Words w = Philox(key)({{broadcast_bits(counter[0]), broadcast_bits(counter[1]),
-                                broadcast_bits(counter[2]), broadcast_bits(counter[3])}});
-  for (int i = 0; i < 4; ++i) {
-    std::uint64_t x[lanes];
-    store_bits(x, w.w[i]);
-    out[i] = static_cast<std::uint32_t>(x[0]);
+  const Output words = Philox(key)({{broadcast_bits(counter[0]), broadcast_bits(counter[1]),
+                                     broadcast_bits(counter[2]), broadcast_bits(counter[3])}});
+  std::uint64_t a[lanes], b[lanes];
+  store_bits(a, words.a);
+  store_bits(b, words.b);
+  for (int i = 0; i < 2; ++i) {
+    out[i] = static_cast<std::uint32_t>(a[0] >> (32 * (1 - i)));
+    out[2 + i] = static_cast<std::uint32_t>(b[0] >> (32 * (1 - i)));
   }
 }
 

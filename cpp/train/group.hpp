@@ -201,6 +201,9 @@ class Group {
   }
   // One update of every lane.
   bool one_step() {
+    if (varying_)
+      for (int lane = 0; lane < width; ++lane) set_rates(lane);
+    if (noisy_) draw_noise();
     if constexpr (width == 1) {
       const auto t = static_cast<std::int64_t>(step_[0]);
       if (t % space_.block_steps() == 0) block_own_ = student_.own_of(0);
@@ -208,9 +211,6 @@ class Group {
     } else {
       space_.draw(load_bits(step_));
     }
-    if (varying_)
-      for (int lane = 0; lane < width; ++lane) set_rates(lane);
-    if (noisy_) draw_noise();
     error_ = student_.step(space_, noise_.data(), lr_, lr_own_);
     overlap_ = space_.overlap();
     for (int lane = 0; lane < width; ++lane) ++step_[lane];

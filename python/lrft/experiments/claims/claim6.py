@@ -78,6 +78,7 @@ def _follow_jobs(quick: bool) -> list[Job]:
     d, replicas = (500, 8) if quick else (D, REPLICAS)
     task, c_hat, u_hat = _followed(d)
     student = RankOne(c_init=c_hat, u_init=u_hat)
+    deltas = DELTAS[-2:] if quick else DELTAS
     return [
         Job(
             task,
@@ -88,7 +89,7 @@ def _follow_jobs(quick: bool) -> list[Job]:
             replicas,
             SEED + i,
         )
-        for i, delta in enumerate(DELTAS)
+        for i, delta in enumerate(deltas)
     ]  # fmt: skip
 
 
@@ -99,7 +100,7 @@ def _check_jobs(quick: bool) -> list[Job]:
         # turn together, and both signs are the same student once ĉ is trained.
         favourable = not variant.student.get("train_c", False)
         student = RankOne(u_init="favourable" if favourable else "uniform", **variant.student)
-        for instance in range(2 if quick else INSTANCES):
+        for instance in range(1 if quick else INSTANCES):
             options = {"c": "quantized"} | variant.task
             task = Task.sample(
                 d=200 if quick else CHECK_D, k=CHECK_K, activation="relu", features="sphere",
@@ -123,11 +124,9 @@ def _run(context: Context) -> xr.Dataset:
     assert isinstance(first, Task)
     task, c_hat, _ = _followed(first.d)
     overlaps = np.array([result.overlap_u.values for result in results[: len(follow)]])
+    deltas = DELTAS[-len(follow) :]
     times = np.array(
-        [
-            result.step.values * delta / task.d
-            for result, delta in zip(results, DELTAS, strict=False)
-        ]
+        [result.step.values * delta / task.d for result, delta in zip(results, deltas, strict=False)]
     )
     longest = 1.001 * HORIZON
     flow = theory.gradient_flow(task, c_hat, START, horizon=longest)
@@ -135,13 +134,10 @@ def _run(context: Context) -> xr.Dataset:
         theory.order_parameter_ode(
             task, c_hat, START, delta, horizon=longest, samples=2**10 if context.quick else 2**14
         )
-        for delta in DELTAS
+        for delta in deltas
     ]
     steps = np.array(
-        [
-            statistics.hitting_steps(result.hit_step.values[:, 0])
-            for result in results[len(follow) :]
-        ]
+        [statistics.hitting_steps(result.hit_step.values[:, 0]) for result in results[len(follow) :]]
     ).reshape(len(VARIANTS), -1, MEMBERS)
     return xr.Dataset(
         {
@@ -154,7 +150,7 @@ def _run(context: Context) -> xr.Dataset:
             "flow": (("delta", "record"), np.array([flow.overlap_at(t) for t in times])),
             "steps": (("variant", "instance", "member"), steps),
         },
-        coords={"delta": list(DELTAS), "variant": list(VARIANTS)},
+        coords={"delta": list(deltas), "variant": list(VARIANTS)},
         attrs={"d": first.d},
     )
 

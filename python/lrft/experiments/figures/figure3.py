@@ -28,7 +28,7 @@ def _run(context: Context) -> xr.Dataset:
     from lrft.theory import population_loss
 
     d, k, steps = (200, 6, 2000) if context.quick else (2000, 50, 2_000_000)
-    instances = 4 if context.quick else settings.INSTANCES
+    instances = 4 if context.quick else settings.FEW_INSTANCES
     tasks = tuple(settings.task(i, d=d, k=k, xi=k**0.5) for i in range(instances))
     curves = []
     for label, linearized in ((REAL, False), (LINEARISED, True)):

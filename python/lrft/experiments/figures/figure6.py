@@ -28,7 +28,7 @@ _STEPS = 25_000_000
 
 def _run(context: Context) -> xr.Dataset:
     d, k, steps = (200, 6, 1000) if context.quick else (1000, 20, _STEPS)
-    instances = 4 if context.quick else settings.INSTANCES
+    instances = 4 if context.quick else settings.FEW_INSTANCES
     student = settings.student(train_c=True, orthogonal=False)
     # Dense where the fast curves are: records at growing distances.
     record = geometric(400)

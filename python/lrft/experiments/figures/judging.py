@@ -137,7 +137,8 @@ def width(steps: Floats) -> float:
     """90th over 10th percentile of first steps; infinite if a tenth never came."""
     ordered = np.sort(steps)
     tenth = round(0.1 * (len(ordered) - 1))
-    return float(ordered[-1 - tenth] / ordered[tenth]) if ordered[tenth] > 0 else float("inf")
+    low, high = float(ordered[tenth]), float(ordered[-1 - tenth])
+    return high / low if 0 < low < np.inf else float("inf")
 
 
 def _known(values: Floats) -> Floats:
