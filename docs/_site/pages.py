@@ -32,6 +32,8 @@ GROUPS = {
     "recording": "Training and students",
     "schedule": "Learning-rate schedules",
     "simulation": "Simulation",
+    "fitting": "Fitting to data",
+    "_fit_result": "Fitting to data",
     "progress": "Simulation",
     "result": "Results and files",
     "weights": "Weights and exchange",
@@ -51,7 +53,7 @@ GROUPS = {
 #: Public names that `lrft` itself does not export.
 ALSO = {
     "lrft.progress": ["Progress"],
-    "lrft.result": ["hit_quantile"],
+    "lrft.result": ["hit_quantile", "one_overlap"],
     "lrft.weights": ["save_weights"],
     "lrft.training": ["Geometric", "check_compatible"],
     "lrft.study.watch": ["StudyProgress"],
