@@ -257,12 +257,33 @@ class Fitting:
     # ---- running ----------------------------------------------------------------------
 
     def advance(self, seconds: float = SLICE) -> bool:
-        """Work for about `seconds`; return True when every replica has ended.
+        """Work for about `seconds`.
+
+        Parameters
+        ----------
+        seconds : float
+            At least 0; every call moves on.
+
+        Returns
+        -------
+        bool
+            True when every replica has ended.
 
         Raises
         ------
+        TypeError, ValueError
+            For `seconds`, and for batches of an iterable as they come.
         KeyboardInterrupt
             On Ctrl-C, within half a second; what was done stays and can go on.
+
+        Examples
+        --------
+        >>> import numpy as np, lrft
+        >>> base = lrft.Weights(W=np.eye(2, 3), lam=np.ones(2), activation="relu")
+        >>> X = np.ones((10, 3))
+        >>> fitting = lrft.Fitting(base, lrft.LoRA(rank=1), X, X[:, 0], lr=0.01)
+        >>> while not fitting.advance(seconds=0.1):
+        ...     pass
         """
         seconds = _checks.real("seconds", seconds, minimum=0.0)
         begin = time.perf_counter()
@@ -281,7 +302,22 @@ class Fitting:
         Parameters
         ----------
         progress : callable, optional
-            Called about ten times a second.
+            Called about ten times a second with a `lrft.progress.Progress`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            For batches of an iterable, as they come.
+
+        Examples
+        --------
+        >>> import numpy as np, lrft
+        >>> base = lrft.Weights(W=np.eye(2, 3), lam=np.ones(2), activation="relu")
+        >>> X = np.ones((10, 3))
+        >>> fitting = lrft.Fitting(base, lrft.LoRA(rank=1), X, X[:, 0], lr=0.01)
+        >>> fitting.run()
+        >>> fitting.progress().finished
+        1
         """
         self.interrupted = False
         try:
@@ -294,7 +330,22 @@ class Fitting:
             self.interrupted = True
 
     def progress(self) -> Progress:
-        """Return where the fit stands."""
+        """Return where the fit stands.
+
+        Returns
+        -------
+        Progress
+            ``overlap`` is NaN: there is no teacher.
+
+        Examples
+        --------
+        >>> import numpy as np, lrft
+        >>> base = lrft.Weights(W=np.eye(2, 3), lam=np.ones(2), activation="relu")
+        >>> X = np.ones((10, 3))
+        >>> fitting = lrft.Fitting(base, lrft.LoRA(rank=1), X, X[:, 0], lr=0.01)
+        >>> fitting.progress().done_steps
+        0
+        """
         waiting, running, ended, diverged, _ = self._run.progress()
         done = (self._done_before + self._run.steps_done) // len(self.indices)
         return Progress(
@@ -308,7 +359,23 @@ class Fitting:
         )
 
     def dataset(self) -> xr.Dataset:
-        """Return everything recorded so far, and the students now, as `fit` does."""
+        """Return everything recorded so far, and the students now.
+
+        Returns
+        -------
+        xarray.Dataset
+            As `fit` returns it.
+
+        Examples
+        --------
+        >>> import numpy as np, lrft
+        >>> base = lrft.Weights(W=np.eye(2, 3), lam=np.ones(2), activation="relu")
+        >>> X = np.ones((10, 3))
+        >>> fitting = lrft.Fitting(base, lrft.LoRA(rank=1), X, X[:, 0], lr=0.01)
+        >>> _ = fitting.advance(0.0)
+        >>> fitting.dataset().A.dims
+        ('replica', 'row', 'input')
+        """
         self._run.save()
         source = self.samples if self._stream is None else self._stream
         attrs: dict[str, Any] = {
