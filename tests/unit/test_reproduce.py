@@ -216,6 +216,16 @@ def test_a_failure_does_not_stop_the_others(
     assert "RuntimeError" in capsys.readouterr().err
 
 
+def test_verdicts_do_not_need_the_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(data: xr.Dataset) -> Any:
+        raise RuntimeError("no pen")
+
+    _give(monkeypatch, replace(_tiny("fig9a"), draw=fail))
+    (one,) = lrft.reproduce("all", out=tmp_path).finished
+    assert [v.outcome for v in one.verdicts] == ["supported"]
+    assert "no pen" in one.error
+
+
 def test_resume_takes_only_data_of_this_code(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
