@@ -278,8 +278,10 @@ def _write_picture(
             ("svg", {"Title": experiment.title, "Description": origin, "Date": None}),
         ):
             target = folder / f"{experiment.name}.{suffix}"
+            dpi = 60 if quick else "figure" if suffix == "svg" else style.DPI
             with _whole(target) as path:
-                figure.savefig(path, format=suffix, metadata=metadata)
+                figure.savefig(path, format=suffix, metadata=metadata, dpi=dpi)
+            figure.set_layout_engine("none")  # the second file has the layout of the first
             files.append(target)
     return files
 
