@@ -24,6 +24,7 @@ __all__ = [
     "hitting_steps",
     "interval",
     "least_median",
+    "mean",
     "median_steps",
     "proportion",
     "quantile_ends",
@@ -248,6 +249,25 @@ def row_medians(samples: Floats) -> Floats:
     ordered = np.sort(samples, axis=1)  # NaN last
     middle: Floats = ordered[np.arange(len(samples)), (count - 1) // 2]
     return middle
+
+
+def mean(values: ArrayLike) -> Interval:
+    """Mean of independent values with Student's interval; infinite for fewer than two.
+
+    Examples
+    --------
+    >>> mean([1.0, 2.0, 3.0]).text(2)
+    '2.00 [-0.48, 4.48]'
+    """
+    from scipy import stats
+
+    given = np.asarray(values, dtype=np.float64)
+    middle = float(given.mean())
+    if len(given) < 2 or not np.isfinite(middle):
+        return Interval(middle, -np.inf, np.inf)
+    error = given.std(ddof=1) / np.sqrt(len(given))
+    half = float(stats.t.ppf((1 + LEVEL) / 2, len(given) - 1) * error)
+    return Interval(middle, middle - half, middle + half)
 
 
 def quantile_ends(values: Floats) -> tuple[Floats, Floats]:
