@@ -219,6 +219,15 @@ def least_median(
 def interval(value: float, resampled: ArrayLike) -> Interval:
     """Make an estimate and its resampled values an interval; NaN counts as beyond either end.
 
+    Parameters
+    ----------
+    value : float
+    resampled : array_like of shape (resamples,)
+
+    Returns
+    -------
+    Interval
+
     Examples
     --------
     >>> interval(0.5, np.linspace(0, 1, 1001)).text(2)
@@ -240,6 +249,14 @@ def row_medians(samples: Floats) -> Floats:
 
     That is the lower middle value, NaN left out.
 
+    Parameters
+    ----------
+    samples : ndarray of shape (n, replicas)
+
+    Returns
+    -------
+    ndarray of shape (n,)
+
     Examples
     --------
     >>> row_medians(np.array([[1.0, np.inf, 3.0, np.nan], [4.0, 2.0, 9.0, 8.0]])).tolist()
@@ -253,6 +270,14 @@ def row_medians(samples: Floats) -> Floats:
 
 def mean(values: ArrayLike) -> Interval:
     """Mean of independent values with Student's interval; infinite for fewer than two.
+
+    Parameters
+    ----------
+    values : array_like of shape (n,)
+
+    Returns
+    -------
+    Interval
 
     Examples
     --------
@@ -273,6 +298,14 @@ def mean(values: ArrayLike) -> Interval:
 def quantile_ends(values: Floats) -> tuple[Floats, Floats]:
     """Find the ends of the 95 % interval along axis 0; NaN counts as beyond either end.
 
+    Parameters
+    ----------
+    values : ndarray of shape (resamples, ...)
+
+    Returns
+    -------
+    low, high : ndarray of shape (...)
+
     Examples
     --------
     >>> low, high = quantile_ends(np.arange(1001.0))
@@ -292,6 +325,14 @@ def quantile_ends(values: Floats) -> tuple[Floats, Floats]:
 
 def proportion(successes: int, count: int) -> Interval:
     """Share of successes with the exact (Clopper–Pearson) interval.
+
+    Parameters
+    ----------
+    successes, count : int
+
+    Returns
+    -------
+    Interval
 
     Examples
     --------
