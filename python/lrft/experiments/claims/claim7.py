@@ -11,6 +11,7 @@ from lrft.experiments import exponents, statistics, style
 from lrft.experiments.claims import _beyond, _draw
 from lrft.experiments.claims._work import run_all
 from lrft.experiments.experiment import Context, Experiment, Outcome, Verdict
+from lrft.plot import _figure_type
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -154,7 +155,8 @@ def _shares(data: xr.Dataset) -> list[statistics.Interval]:
 
 
 def _draw_all(data: xr.Dataset) -> Figure:
-    figure, axes = style.frames(4, width=19.5, height=4.5)
+    figure = _figure_type()(figsize=(12.5, 8.4), layout="constrained")
+    axes = figure.subplots(2, 2).ravel()
     _draw_transition(axes[0], data)
 
     ends = []
@@ -170,7 +172,10 @@ def _draw_all(data: xr.Dataset) -> Figure:
     samples = np.array(_samples(data)) / _beyond.BATCH_D
     middle, low, high = samples.T
     style.intervals(axes[2], data.batch.values, middle, low, high, style.PALETTE[0])
-    style.reference(axes[2], float(samples[0, 0]), "samples at batch 1")
+    style.reference(axes[2], float(samples[0, 0]))
+    place = {"xytext": (0, -14), "textcoords": "offset points", "fontsize": 9}
+    at = (float(data.batch.values[-1]), float(samples[0, 0]))
+    axes[2].annotate("samples at batch 1", at, ha="right", color=style.MUTED, **place)
     axes[2].set_xscale("log", base=2)
     axes[2].set_ylim(0, None)
     axes[2].set_xlabel("batch size")
