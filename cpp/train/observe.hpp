@@ -17,8 +17,8 @@ bool record(const Statistics& statistics, const Shape& shape, const TaskData& ta
 std::vector<double> initial_own(const Shape& shape, const StudentSpec& student, std::uint64_t seed,
                                 std::uint32_t replica);
 
-// Rows and own parameters at step 0; the favourable sign where asked for.  Only the given lane
-// of the space, which is free, may be touched: replicas run in the others.
+// Rows and own parameters at step 0; the favourable sign where asked for.  Uses `lane` of the
+// space, and no other: replicas may be running there.
 template <class Space>
 void initialise(Space& space, int lane, const Shape& shape, const RunSpec& spec,
                 const StudentSpec& student, const TaskData& task, const Population& population,

@@ -32,6 +32,8 @@ GROUPS = {
     "recording": "Training and students",
     "schedule": "Learning-rate schedules",
     "simulation": "Simulation",
+    "fitting": "Fitting to data",
+    "_fit_result": "Fitting to data",
     "progress": "Simulation",
     "result": "Results and files",
     "weights": "Weights and exchange",
@@ -42,13 +44,16 @@ GROUPS = {
     "theory": "Theory",
     "recovery": "Both stages",
     "tuning": "Both stages",
+    "experiments": "Reproducing the paper",
+    "fitting": "Fitting given data",
+    "_fit_result": "Fitting given data",
     "plot": "Plots",
     "reference": "The readable twin",
 }
 #: Public names that `lrft` itself does not export.
 ALSO = {
     "lrft.progress": ["Progress"],
-    "lrft.result": ["hit_quantile"],
+    "lrft.result": ["hit_quantile", "one_overlap"],
     "lrft.weights": ["save_weights"],
     "lrft.training": ["Geometric", "check_compatible"],
     "lrft.study.watch": ["StudyProgress"],
@@ -184,7 +189,7 @@ def _command_line() -> str:
 
 
 def _help(*command: str) -> str:
-    environment = os.environ | {"COLUMNS": "94", "NO_COLOR": "1", "TERM": "dumb"}
+    environment = os.environ | {"COLUMNS": "82", "NO_COLOR": "1", "TERM": "dumb"}
     done = subprocess.run(
         [sys.executable, "-m", "lrft.cli", *command, "--help"],
         env=environment, capture_output=True, text=True, check=True,
@@ -215,6 +220,14 @@ def retarget(text: str, docname: str) -> str:
             path = f"docs/_generated/{ROOT_PAGES[path]}.md"
         if not path.startswith("docs/"):
             return label  # a file of the repository, which the site does not hold
+        if label == posixpath.basename(target):
+            label = ""  # the title of the page
         return f"[{label}]({posixpath.relpath(path, here)}{anchor})"
 
+    # A pattern of the contents that no page matches yet is a warning: leave it out.
+    text = re.sub(r"^(\w+)\*\n", lambda m: m[0] if _exists(m[1]) else "", text, flags=re.MULTILINE)
     return re.sub(r"(?<!!)\[([^\]]*)\]\((?!https?:|#|mailto:)([^)#\s]+)(#[^)\s]*)?\)", link, text)
+
+
+def _exists(prefix: str) -> bool:
+    return any(Path(__file__).parents[1].glob(f"{prefix}*.md"))
