@@ -110,6 +110,7 @@ TrainingData read_training(const py::handle& d) {
   t.lr_own = read_schedule(d["lr_own"]);
   t.stop_at = get<double>(d, "stop_at");
   t.stop_loss = get<double>(d, "stop_loss");
+  if (d.contains("patience")) t.patience = get<int>(d, "patience");
   t.record = get<std::vector<std::int64_t>>(d, "record");
   t.thresholds = numbers(d, "thresholds");
   t.loss_thresholds = numbers(d, "loss_thresholds");
@@ -135,7 +136,50 @@ Chain read_chain(const py::handle& d) {
   c.state_step = get<std::int64_t>(d, "state_step");
   c.rows = numbers(d, "rows");
   c.own = numbers(d, "own");
+  if (d.contains("held_out")) {
+    c.squared = get<double>(d, "squared");
+    c.seen = get<std::int64_t>(d, "seen");
+    c.held_out = numbers(d, "held_out");
+    c.kept_step = get<std::int64_t>(d, "kept_step");
+    c.kept_rows = numbers(d, "kept_rows");
+    c.kept_own = numbers(d, "kept_own");
+  }
   return c;
+}
+
+// X as it lies in memory; y float64.
+Samples read_samples(const py::handle& d, std::vector<py::object>& alive) {
+  Samples s;
+  const auto X = get<py::array>(d, "X");
+  const auto y = get<Array>(d, "y");
+  const bool single = X.dtype().is(py::dtype::of<float>());
+  if (X.ndim() != 2 || y.ndim() != 1 || X.shape(0) != y.shape(0) ||
+      !(single || X.dtype().is(py::dtype::of<double>())))
+    throw py::value_error("X must be (rows, d) of float64 or float32, and y (rows)");
+  alive.push_back(X);
+  alive.push_back(y);
+  s.rows = X.shape(0);
+  s.columns = X.shape(1);
+  s.X = static_cast<const char*>(X.data());
+  s.single = single;
+  s.row_stride = X.strides(0);
+  s.column_stride = X.strides(1);
+  s.y = y.data();
+  return s;
+}
+
+DataSet read_data(const py::handle& d, std::vector<py::object>& alive) {
+  DataSet data;
+  data.train = read_samples(d["train"], alive);
+  if (!d["held_out"].is_none()) data.held_out = read_samples(d["held_out"], alive);
+  data.pass = get<std::int64_t>(d, "pass");
+  data.first = get<std::int64_t>(d, "first");
+  data.shuffle = get<bool>(d, "shuffle");
+  const bool inside = data.first >= 0 && data.pass > 0 && data.train.rows > 0;
+  if (!inside || (data.shuffle && (data.first > 0 || data.pass > data.train.rows ||
+                                   data.pass > std::int64_t{0xFFFFFFFF})))
+    throw py::value_error("data: pass and first do not fit the samples");
+  return data;
 }
 
 }  // namespace
@@ -158,6 +202,14 @@ RunSpec read_spec(const py::dict& d, std::vector<py::object>& alive) {
   spec.threads = get<int>(d, "threads");
   spec.keep_state = get<bool>(d, "keep_state");
   check_spec(spec);
+  if (d.contains("data")) {
+    spec.data = read_data(d["data"], alive);
+    spec.keep_best = get<bool>(d["data"], "keep_best");
+    for (const Samples& samples : {spec.data.train, spec.data.held_out})
+      for (const TaskData& task : spec.tasks)
+        if (samples.y != nullptr && samples.columns != static_cast<std::int64_t>(task.d))
+          throw py::value_error("data: X must have d columns");
+  }
   return spec;
 }
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from lrft import plot, reference, schedule, study, theory
     from lrft.activation import Activation
     from lrft.experiments.runner import reproduce
+    from lrft.fitting import Fitting, fit, merge_weights
     from lrft.interop import from_state_dict, to_pandas
     from lrft.random import normals
     from lrft.recovery import recover_c
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 # Public name -> the module it lives in; None for a module itself. Loaded when first used.
 _HOME = {
     "Activation": "activation",
+    "Fitting": "fitting",
     "FullNetwork": "training",
     "LoRA": "training",
     "RankOne": "training",
@@ -42,10 +44,12 @@ _HOME = {
     "Training": "training",
     "Weights": "weights",
     "fine_tune": "tuning",
+    "fit": "fitting",
     "from_state_dict": "interop",
     "geometric": "training",
     "load": "result",
     "load_weights": "weights",
+    "merge_weights": "fitting",
     "normals": "random",
     "plot": None,
     "recover_c": "recovery",
@@ -62,6 +66,7 @@ _HOME = {
 
 __all__ = [
     "Activation",
+    "Fitting",
     "FullNetwork",
     "LoRA",
     "RankOne",
@@ -71,10 +76,12 @@ __all__ = [
     "Weights",
     "__version__",
     "fine_tune",
+    "fit",
     "from_state_dict",
     "geometric",
     "load",
     "load_weights",
+    "merge_weights",
     "normals",
     "plot",
     "recover_c",

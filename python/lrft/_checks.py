@@ -129,7 +129,7 @@ def array(name: str, value: object, shape: tuple[int | str, ...] | None = None) 
     if given.dtype.kind not in "fiu":
         raise TypeError(f"{name} must be an array of real numbers, got dtype {given.dtype}")
     if shape is not None:
-        _check_shape(name, given.shape, shape)
+        check_shape(name, given.shape, shape)
     with np.errstate(over="ignore"):
         result = np.array(given, dtype=np.float64, order="C")
     if not np.isfinite(result).all():
@@ -152,7 +152,8 @@ def _same_numbers(given: NDArray[Any], result: Floats) -> bool:
     return all(int(x) == int(y) for x, y in zip(given[large], result[large], strict=True))
 
 
-def _check_shape(name: str, got: tuple[int, ...], shape: tuple[int | str, ...]) -> None:
+def check_shape(name: str, got: tuple[int, ...], shape: tuple[int | str, ...]) -> None:
+    """Refuse a shape that is not the expected one, given as for `array`."""
     expected = "(" + ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "") + ")"
     fits = len(got) == len(shape) and all(
         n >= 1 if isinstance(want, str) else n == want for n, want in zip(got, shape, strict=False)

@@ -75,6 +75,9 @@ VARIABLES: dict[str, _Variable] = {
 }
 """Data variables of a result: dimensions, name, definition. Steps are counts: all units are 1."""
 
+FIT_VARIABLES = ("train_loss", "validation_loss", "status", "stop_step", "kept_step")
+"""What every result of `lrft.fit` has, beside its students; described in `lrft._fit_result`."""
+
 _COORDINATES = {
     "step": ("step", "number of updates done; one fresh batch each"),
     "replica": ("replica", "index that addresses the replica's random numbers"),
@@ -276,6 +279,35 @@ def _kaplan_meier(hit: NDArray[np.int64], censored_at: NDArray[np.int64], p: flo
     return float("inf")
 
 
+def one_overlap(ds: xr.Dataset) -> xr.Dataset:
+    """Make overlaps one number a record: of several the smallest singular value, of a matrix none.
+
+    Parameters
+    ----------
+    ds : xarray.Dataset
+        As `lrft.simulate` returns it.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``overlap_u`` and ``overlap_c`` with dimensions ``([task,] replica, step)``; NaN for a full
+        network.
+
+    Examples
+    --------
+    >>> import lrft
+    >>> from lrft.result import one_overlap
+    >>> task = lrft.Task.sample(d=50, k=3, rank=2, seed=0)
+    >>> training = lrft.Training(student=lrft.LoRA(rank=2), lr=0.001, steps=10)
+    >>> one_overlap(lrft.simulate(task, training, replicas=3)).overlap_u.dims
+    ('replica', 'step')
+    """
+    if "student_row" in ds.dims:
+        missing = ds.loss.copy(data=np.full(ds.loss.shape, np.nan))
+        return ds.drop_vars(["overlap_u", "overlap_c"]).assign(overlap_u=missing, overlap_c=missing)
+    return ds.isel(component=-1) if "component" in ds.dims else ds
+
+
 def save(ds: xr.Dataset, path: str | os.PathLike[str]) -> None:
     """Write a result to a NetCDF file, whole or not at all.
 
@@ -285,7 +317,7 @@ def save(ds: xr.Dataset, path: str | os.PathLike[str]) -> None:
     Parameters
     ----------
     ds : xarray.Dataset
-        As `lrft.simulate` returns it.
+        As `lrft.simulate` or `lrft.fit` returns it.
     path : path-like
         Usually ending in ``.nc``; its folder must exist.
 
@@ -370,7 +402,8 @@ def read_netcdf(path: str | os.PathLike[str]) -> xr.Dataset:
 
 def _check_layout(ds: xr.Dataset, where: str) -> None:
     version = ds.attrs.get("schema_version")
-    missing = [name for name in VARIABLES if name not in ds.variables]
+    expected = FIT_VARIABLES if ds.attrs.get("kind") == "fit" else VARIABLES
+    missing = [name for name in expected if name not in ds.variables]
     if version is None or missing:
         lacks = ", ".join(missing) or "the attribute schema_version"
         raise ValueError(f"{where}: not a result of lrft (it lacks {lacks})")

@@ -12,6 +12,7 @@ import tempfile
 import zipfile
 import zlib
 from collections.abc import Mapping
+from importlib import resources
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,7 @@ __all__ = ["Weights", "load_weights", "save_weights"]
 
 #: Version of the task file; other versions are refused.
 TASK_VERSION = 1
+_SHIPPED = ("digits",)
 SUFFIXES = (".npz", ".safetensors")
 
 
@@ -40,8 +42,9 @@ def load_weights(path: str | PathLike[str]) -> Weights:
 
     Parameters
     ----------
-    path : path
-        ``.npz`` or ``.safetensors`` with the arrays W (k, d) and lam (k,), and optionally
+    path : path, or "digits"
+        The base network that ships with lrft, trained on handwritten digits; or a file,
+        ``.npz`` or ``.safetensors``, with the arrays W (k, d) and lam (k,), and optionally
         activation, neuron_scale and output_scale: metadata of a safetensors file, 0-d
         arrays of an npz file; and the factors u_hat (d,), c_hat (k,) or A (r, d), B (k, r).
         Other names are refused: `lrft.from_state_dict` reads those of PyTorch.
@@ -65,6 +68,10 @@ def load_weights(path: str | PathLike[str]) -> Weights:
     ...     lrft.load_weights(path).W.tolist()
     [[1.0, 0.0]]
     """
+    if isinstance(path, str) and not os.path.splitext(path)[1] and not os.path.exists(path):
+        if path not in _SHIPPED:
+            raise ValueError(f"path={path!r}: neither a file nor one of {', '.join(_SHIPPED)}")
+        path = Path(str(resources.files("lrft.data") / f"{path}.safetensors"))
     arrays, text = read(path)
     try:
         names = set(arrays) - {"W", "lam"}

@@ -45,6 +45,47 @@ def test_out_and_name_choose_the_place(cli: Any, folder: Path) -> None:
     assert "ξ=1.5.nc" in names(folder / "deep" / "er")
 
 
+STUDENTS = {
+    "lora": (
+        ["--rank", "2", "--alpha", "4", "--lr-b", "0.003"],
+        lrft.LoRA(rank=2, alpha=4, lr_b=3e-3),
+    ),
+    "full": (
+        ["--width", "5", "--init", "gaussian", "--lam-init", "ones", "--train-lam"],
+        lrft.FullNetwork(width=5, init="gaussian", lam_init="ones", train_lam=True),
+    ),
+    "rank_one": (["--linearized"], lrft.RankOne(train_c=True, linearized=True)),
+}
+
+
+@pytest.mark.parametrize("kind", STUDENTS)
+def test_every_student_runs(kind: str, cli: Any, folder: Path, tmp_path: Path) -> None:
+    flags, student = STUDENTS[kind]
+    code, out, err = cli("run", *SMALL, "--lr", "auto", "--student", kind, *flags)
+    assert (code, err) == (0, "")
+    assert "of the stability limit" in out
+    assert ("≥ 0.95" in out) == (kind != "full")  # overlaps of which are a matrix
+    assert "loss" in out
+    ds = lrft.load("lrft-run.nc")
+    training = lrft.Training.model_validate(json.loads(ds.attrs["configuration"])["training"])
+    assert training.student == student
+    assert names(folder) == {"lrft-run.nc", "lrft-run.png"}
+    # the settings in the file make the same run
+    again = tmp_path / "again.toml"
+    again.write_text(ds.attrs["settings_toml"], encoding="utf-8")
+    assert cli("run", "--config", str(again), "--name", "again")[0] == 0
+    np.testing.assert_array_equal(lrft.load("again.nc").loss, ds.loss)
+
+
+def test_teachers_of_higher_rank(cli: Any) -> None:
+    code, _, err = cli(
+        "run", *SMALL, "--student", "lora", "--rank", "3", "--teacher-rank", "2", "--k", "4"
+    )
+    assert (code, err) == (0, "")
+    ds = lrft.load("lrft-run.nc")
+    assert ds.sizes["component"] == 2
+
+
 def test_flags_reach_task_training_student_and_run(cli: Any) -> None:
     code, _, _ = cli(
         "run", *SMALL, "--xi", "2.5", "--activation", "he3", "--features", "orthonormal",

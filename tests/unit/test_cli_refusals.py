@@ -71,8 +71,18 @@ run --normalization batch
 run --normalization unit --neuron-scale 2
 run --noise -1
 run --output-scale 0
-run --rank 0
+run --teacher-rank 0
+run --teacher-rank 2
 run --rank 2
+run --student lora
+run --student lora --rank 0
+run --student lora --rank 2 --train-c
+run --student lora --rank 2 --b-init zero --no-train-b
+run --student full --rank 2
+run --student full --width 7
+run --student full --stop-at 0.5
+run --student sgd
+run --name ..
 run --task-seed -1
 run --lr 0
 run --lr -0.1

@@ -39,7 +39,7 @@ def transition_jobs(quick: bool) -> list[Job]:
             if quick and (i > 1 or j > 1):
                 continue
             training = Training(
-                student=student, lr="auto", steps=600 * d**2, stop_at=0.5, thresholds=[0.5],
+                student=student, lr="auto", steps=600 * d**2, stop_at=0.5, thresholds=(0.5,),
                 record=2,
             )  # fmt: skip
             task = transition_task(d, strength)
@@ -67,7 +67,7 @@ def rank_jobs(quick: bool) -> list[Job]:
             for delta in deltas:
                 training = Training(
                     student=LoRA(rank=rank), lr=delta / d, steps=(100 if quick else 1000) * d,
-                    stop_at=0.9, thresholds=[0.9], record=2,
+                    stop_at=0.9, thresholds=(0.9,), record=2,
                 )  # fmt: skip
                 for instance in range(1 if quick else RANK_INSTANCES):
                     seed = SEED + 1000 * (i + 1) + 100 * j + instance
@@ -97,7 +97,7 @@ def batch_jobs(quick: bool) -> list[Job]:
             task,
             Training(
                 student=student, lr="auto", batch=batch, steps=200 * BATCH_D // min(batch, 100),
-                stop_at=0.9, thresholds=[0.9], record=2,
+                stop_at=0.9, thresholds=(0.9,), record=2,
             ),
             8 if quick else 32,
             SEED + 5000 + i,
@@ -173,10 +173,12 @@ def worst_jobs(worst: Floats, quick: bool) -> list[Job]:
     for i, kind in enumerate(KINDS):
         for j in range(2 if quick else WORST_REPLICAS // 8):
             seed = SEED + 6000 + 100 * i + j
-            c: Floats | str = {"quantised": "quantized", "worst found": worst}.get(kind, "sphere")
+            c: Floats | str = worst
+            if kind != "worst found":
+                c = "quantized" if kind == "quantised" else "sphere"
             training = Training(
                 student=student, lr="auto", steps=(20 if quick else 1000) * WORST_D, stop_at=0.5,
-                thresholds=[0.5], record=2,
+                thresholds=(0.5,), record=2,
             )  # fmt: skip
             jobs.append(Job(worst_task(c, seed), training, 8, seed, expected=300.0 * WORST_D))
     return jobs

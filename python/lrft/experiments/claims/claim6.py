@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrft import theory
-from lrft.experiments import statistics, style
+from lrft.experiments import exponents, statistics, style
 from lrft.experiments.claims import _draw
 from lrft.experiments.claims._work import Job, run_all
-from lrft.experiments.experiment import Context, Experiment, Verdict
+from lrft.experiments.experiment import Context, Experiment, Outcome, Verdict
 from lrft.students import RankOne
 from lrft.task import Task
 from lrft.training import Training
@@ -33,7 +33,7 @@ GAP = 0.01
 
 #: Robustness checks.
 CHECK_D, CHECK_K = 1000, 16
-INSTANCES, MEMBERS = 24, 8
+INSTANCES, MEMBERS = 32, 8
 THRESHOLD, SUCCESS = 0.9, 0.8
 CHECK_HORIZON = 1000
 
@@ -84,7 +84,7 @@ def _follow_jobs(quick: bool) -> list[Job]:
             task,
             Training(
                 student=student, lr=delta / d, steps=int(HORIZON * d / delta), record=RECORDS,
-                thresholds=[0.9],
+                thresholds=(0.9,),
             ),
             replicas,
             SEED + i,
@@ -108,7 +108,7 @@ def _check_jobs(quick: bool) -> list[Job]:
             )  # fmt: skip
             training = Training(
                 student=student, lr="auto", steps=(20 if quick else CHECK_HORIZON) * task.d,
-                stop_at=THRESHOLD, thresholds=[THRESHOLD], record=2,
+                stop_at=THRESHOLD, thresholds=(THRESHOLD,), record=2,
             )  # fmt: skip
             seed = SEED + 1000 * (i + 1) + instance
             jobs.append(Job(task, training, MEMBERS, seed, expected=100 * task.d))
@@ -126,7 +126,10 @@ def _run(context: Context) -> xr.Dataset:
     overlaps = np.array([result.overlap_u.values for result in results[: len(follow)]])
     deltas = DELTAS[-len(follow) :]
     times = np.array(
-        [result.step.values * delta / task.d for result, delta in zip(results, deltas, strict=False)]
+        [
+            result.step.values * delta / task.d
+            for result, delta in zip(results, deltas, strict=False)
+        ]
     )
     longest = 1.001 * HORIZON
     flow = theory.gradient_flow(task, c_hat, START, horizon=longest)
@@ -137,7 +140,10 @@ def _run(context: Context) -> xr.Dataset:
         for delta in deltas
     ]
     steps = np.array(
-        [statistics.hitting_steps(result.hit_step.values[:, 0]) for result in results[len(follow) :]]
+        [
+            statistics.hitting_steps(result.hit_step.values[:, 0])
+            for result in results[len(follow) :]
+        ]
     ).reshape(len(VARIANTS), -1, MEMBERS)
     return xr.Dataset(
         {
@@ -155,7 +161,7 @@ def _run(context: Context) -> xr.Dataset:
     )
 
 
-def _gap_fit(data: xr.Dataset) -> statistics.PowerLaw:
+def _gap_fit(data: xr.Dataset) -> exponents.PowerLaw:
     """Fit the largest gap of the mean to the gradient flow against δ."""
     generator = np.random.default_rng(SEED)
     replicas = data.sizes["replica"]
@@ -167,7 +173,7 @@ def _gap_fit(data: xr.Dataset) -> statistics.PowerLaw:
         values.append(abs(paths[:, at].mean() - flow[at]))
         chosen = generator.integers(replicas, size=(statistics.RESAMPLES, replicas))
         drawn.append(np.abs(paths[chosen, at].mean(axis=1) - flow[at]))
-    return statistics.fit_line(data.delta.values, values, drawn)
+    return exponents.fit_line(data.delta.values, values, drawn)
 
 
 def _excess(data: xr.Dataset) -> Floats:
@@ -215,6 +221,7 @@ def _draw_all(data: xr.Dataset) -> Figure:
                     capsize=3, linewidth=1.4,
                 )  # fmt: skip
     axes[2].set_xscale("log")
+    _draw.few_decades(axes[2].xaxis)
     axes[2].set_yticks(range(len(labels)), labels[::-1])
     axes[2].set_xlabel("T / d: steps to overlap 0.9, over d")
     axes[2].set_title(f"robustness: {data.sizes['instance']} instances each")
@@ -268,7 +275,7 @@ def _ratio(steps: Floats, reference: Floats) -> statistics.Interval:
     return statistics.interval(value / below, ratios)
 
 
-def _at_least(share: statistics.Interval, least: float) -> statistics.Outcome:
+def _at_least(share: statistics.Interval, least: float) -> Outcome:
     if share.low >= least:
         return "supported"
     return "not supported" if share.high < least else "not decided"

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from lrft.experiments import statistics, style
+from lrft.experiments import exponents, statistics, style
 from lrft.experiments.claims import _beyond, _draw
 from lrft.experiments.claims._work import run_all
-from lrft.experiments.experiment import Context, Experiment, Verdict
+from lrft.experiments.experiment import Context, Experiment, Outcome, Verdict
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -79,15 +79,15 @@ def _run(context: Context) -> xr.Dataset:
 # ---- what is measured --------------------------------------------------------------------------
 
 
-def _exponents(data: xr.Dataset) -> list[statistics.PowerLaw]:
+def _exponents(data: xr.Dataset) -> list[exponents.PowerLaw]:
     """T against d, for each ξ/√k."""
     return [
-        statistics.power_law(data.dimension.values, list(data.transition.values[:, j]))
+        exponents.power_law(data.dimension.values, list(data.transition.values[:, j]))
         for j in range(data.sizes["strength"])
     ]
 
 
-def _onsets(data: xr.Dataset) -> statistics.PowerLaw:
+def _onsets(data: xr.Dataset) -> exponents.PowerLaw:
     """ξ/√k at which T reaches half of its single-index value, against d."""
     log_strength = np.log(data.strength.values)
     values, drawn = [], []
@@ -100,7 +100,7 @@ def _onsets(data: xr.Dataset) -> statistics.PowerLaw:
         crossing = np.exp(_crossings(log_strength, log_t, log_t[-1] + np.log(ONSET)))
         values.append(float(crossing[0]))
         drawn.append(crossing[1:])
-    return statistics.fit_line(data.dimension.values, values, drawn)
+    return exponents.fit_line(data.dimension.values, values, drawn)
 
 
 def _crossings(x: Floats, y: Floats, level: Floats) -> Floats:
@@ -115,12 +115,12 @@ def _crossings(x: Floats, y: Floats, level: Floats) -> Floats:
     return crossing
 
 
-def _rank_fits(data: xr.Dataset) -> list[statistics.PowerLaw]:
+def _rank_fits(data: xr.Dataset) -> list[exponents.PowerLaw]:
     fits = []
     for steps in data.rank_steps.values:
         best = [statistics.least_median(point, seed=j) for j, point in enumerate(steps)]
         fits.append(
-            statistics.fit_line(
+            exponents.fit_line(
                 data.rank_dimension.values, [b[1] for b in best], [b[2] for b in best]
             )
         )
@@ -128,7 +128,7 @@ def _rank_fits(data: xr.Dataset) -> list[statistics.PowerLaw]:
 
 
 def _samples(data: xr.Dataset) -> list[statistics.Interval]:
-    """Samples to overlap 0.9 at each batch size."""
+    """Count samples to overlap 0.9 at each batch size."""
     found = []
     for batch, steps in zip(data.batch.values, data.batch_steps.values, strict=True):
         found.append(statistics.interval(*statistics.bootstrap_median(batch * steps)))
@@ -152,7 +152,9 @@ def _draw_all(data: xr.Dataset) -> Figure:
     _draw_transition(axes[0], data)
 
     ends = []
-    for fit, rank, colour in zip(_rank_fits(data), data["rank"].values, style.PALETTE, strict=False):
+    for fit, rank, colour in zip(
+        _rank_fits(data), data["rank"].values, style.PALETTE, strict=False
+    ):
         text = f"rank {rank}\n{_draw.exponent_text(fit.exponent)}"
         ends.append(_draw.power_law_points(axes[1], fit, colour, text))
     _draw.logarithmic(axes[1], "dimension d", "median steps to overlap 0.9")
@@ -160,7 +162,8 @@ def _draw_all(data: xr.Dataset) -> Figure:
     style.label_ends(axes[1], ends, spacing=0.12)
 
     samples = np.array(_samples(data)) / _beyond.BATCH_D
-    style.intervals(axes[2], data.batch.values, *samples.T, style.PALETTE[0])
+    middle, low, high = samples.T
+    style.intervals(axes[2], data.batch.values, middle, low, high, style.PALETTE[0])
     style.reference(axes[2], float(samples[0, 0]), "samples at batch 1")
     axes[2].set_xscale("log", base=2)
     axes[2].set_ylim(0, None)
@@ -170,7 +173,8 @@ def _draw_all(data: xr.Dataset) -> Figure:
 
     shares = np.array(_shares(data))
     places = np.arange(len(shares))
-    style.intervals(axes[3], places, *shares.T, style.PALETTE[1], line=False)
+    middle, low, high = shares.T
+    style.intervals(axes[3], places, middle, low, high, style.PALETTE[1], line=False)
     axes[3].set_xticks(places, ["quantised", "sphere", "worst c\nfound"])
     axes[3].set_xlim(-0.5, len(shares) - 0.5)
     axes[3].set_ylim(0, 1.03)
@@ -183,21 +187,24 @@ def _draw_all(data: xr.Dataset) -> Figure:
 def _draw_transition(axes: Axes, data: xr.Dataset) -> None:
     """Curves of T/d over ξ, one a dimension, with the heuristic onset as a mark on each."""
     from matplotlib import colormaps
+    from matplotlib.colors import to_hex
 
     ends = []
     dimensions = data.dimension.values
     for i, d in enumerate(dimensions):
-        colour = colormaps["viridis"](0.85 * i / max(1, len(dimensions) - 1))
+        colour = to_hex(colormaps["viridis"](0.85 * i / max(1, len(dimensions) - 1)))
         points = np.array(
-            [statistics.interval(*statistics.bootstrap_median(s)) for s in data.transition.values[i]]
+            [
+                statistics.interval(*statistics.bootstrap_median(s))
+                for s in data.transition.values[i]
+            ]
         )
-        style.intervals(axes, data.strength.values, *(points / d).T, colour)
+        middle, low, high = (points / d).T
+        style.intervals(axes, data.strength.values, middle, low, high, colour)
         heuristic = d**0.25
         if data.strength.values[0] <= heuristic <= data.strength.values[-1]:
             height = np.exp(
-                np.interp(
-                    np.log(heuristic), np.log(data.strength.values), np.log(points[:, 0] / d)
-                )
+                np.interp(np.log(heuristic), np.log(data.strength.values), np.log(points[:, 0] / d))
             )
             axes.plot([heuristic], [height], marker="v", color=style.INK, markersize=8, zorder=5)
         ends.append((float(points[-1, 0] / d), f"d = {d}", colour))
@@ -210,19 +217,19 @@ def _draw_transition(axes: Axes, data: xr.Dataset) -> None:
 
 
 def _judge(data: xr.Dataset) -> list[Verdict]:
-    exponents = [fit.exponent for fit in _exponents(data)]
+    in_d = [fit.exponent for fit in _exponents(data)]
     onset = _onsets(data)
     strengths = data.strength.values
     verdicts = [
         Verdict(
             f"T is linear in d at ξ = {strengths[0]:g} √k and grows as d² (the GLM's exponent) at "
             f"ξ = {strengths[-1]:g} √k (He₃; the paper is silent)",
-            f"exponents {exponents[0].text(2)} and {exponents[-1].text(2)}",
-            _both(exponents[0], exponents[-1]),
+            f"exponents {in_d[0].text(2)} and {in_d[-1].text(2)}",
+            _both(in_d[0], in_d[-1]),
             "in between: "
             + ", ".join(
                 f"{e.value:.2f} at {x:g} √k"
-                for e, x in zip(exponents[1:-1], strengths[1:-1], strict=True)
+                for e, x in zip(in_d[1:-1], strengths[1:-1], strict=True)
             ),
         ),
         Verdict(
@@ -274,7 +281,7 @@ def _judge(data: xr.Dataset) -> list[Verdict]:
     return verdicts
 
 
-def _both(small: statistics.Interval, large: statistics.Interval) -> statistics.Outcome:
+def _both(small: statistics.Interval, large: statistics.Interval) -> Outcome:
     outcomes = {
         statistics.within(small, 0.9, 1.1, widest=0.15),
         statistics.within(large, 1.8, 2.2, widest=0.4),
@@ -284,13 +291,13 @@ def _both(small: statistics.Interval, large: statistics.Interval) -> statistics.
     return "not supported" if "not supported" in outcomes else "not decided"
 
 
-def _contains(interval: statistics.Interval, value: float, widest: float) -> statistics.Outcome:
+def _contains(interval: statistics.Interval, value: float, widest: float) -> Outcome:
     if not interval.low <= value <= interval.high:
         return "not supported"
     return "supported" if (interval.high - interval.low) / 2 <= widest else "not decided"
 
 
-def _batches(batches: Floats, samples: list[statistics.Interval]) -> statistics.Outcome:
+def _batches(batches: Floats, samples: list[statistics.Interval]) -> Outcome:
     """Up to 64: all surely within the factor, or one surely beyond it."""
     watched = [s for b, s in zip(batches, samples, strict=True) if 1 < b <= 64]
     if watched and all(s.high <= FREE * samples[0].low for s in watched):

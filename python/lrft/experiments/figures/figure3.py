@@ -104,13 +104,10 @@ def _judge_loss(data: xr.Dataset) -> list[Verdict]:
             "Fig. 3a: it passes a plateau near 1.75", plateau, 1.75,
             "loss half-way to the step at which |<û,u>| = 0.25",
         ),
-        Verdict(
-            "Fig. 3a: it is below 0.1 by 0.5 million steps",
-            judging.spread(below),
-            judging.outcome(float(np.min(below)) <= 0.5e6 <= float(np.max(below))
-                            or float(np.median(below)) <= 0.5e6),
-            "tolerance: the spread over instances; the rate is calibrated to the rise of u in "
-            "Fig. 3b",
+        judging.by(
+            "Fig. 3a: it is below 0.1 by 0.5 million steps", below, 0.5e6,
+            "supported if the median is, or one further instance may be; the rate is calibrated to "
+            "the rise of u in Fig. 3b",
         ),
         Verdict(
             "Fig. 3a: the real network ends below what the linearised one is stuck at",

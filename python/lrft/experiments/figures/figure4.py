@@ -73,11 +73,10 @@ def _judge_small(data: xr.Dataset) -> list[Verdict]:
 
 
 def _judge_large(data: xr.Dataset, panel: str) -> list[Verdict]:
-    tail = {
-        name: judging.ratio(hits(data, name, 0.99), hits(data, name, 0.9))
+    slow = {
+        name: int((hits(data, name, 0.99) > 2 * hits(data, name, 0.9)).sum())
         for name in settings.ACTIVATIONS
     }
-    slowest = max(tail, key=lambda name: judging.quantiles(tail[name])[1])
     return [
         judging.most_reach(data, _LABELS, f"{panel}: every activation learns u"),
         *(
@@ -89,10 +88,14 @@ def _judge_large(data: xr.Dataset, panel: str) -> list[Verdict]:
         ),
         Verdict(
             f"{panel}: the quadratic has a slow tail",
-            "steps to 0.99 over steps to 0.9: "
-            + ", ".join(f"{_LABELS[n]} {judging.middle(r, '.2f')}" for n, r in tail.items()),
-            judging.outcome(slowest == "quadratic"),
-            "supported if its median ratio is the largest of the four",
+            "from 0.9 to 0.99 takes longer than to 0.9 in "
+            + ", ".join(
+                f"{slow[n]} of {int(np.isfinite(hits(data, n, 0.9)).sum())} ({_LABELS[n]})"
+                for n in slow
+            )
+            + " instances",
+            judging.outcome(2 * slow["quadratic"] > data.sizes["instance"]),
+            "supported if so in most instances of the quadratic",
         ),
     ]  # fmt: skip
 
@@ -101,8 +104,9 @@ def _why(data: xr.Dataset, name: str) -> str:
     """Say why a time may be missed: the rate of He₃, the slow instances of the sigmoid."""
     if name == "he3":
         return (
-            "supported if the printed time fits ours; the rate is the one that comes nearest: with "
-            "a larger one noise stalls more instances than it speeds up"
+            "the rate is the one that comes nearest to the printed time: with a larger one noise "
+            "stalls more instances than it speeds up, and an h that changes sign (18 % of draws "
+            "with c on the sphere) stalls some at any rate"
         )
     if name != "sigmoid":
         return ""

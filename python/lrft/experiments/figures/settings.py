@@ -68,9 +68,9 @@ RATES: dict[str, float] = {
     "fig4b relu": 1.5e-5,
     "fig4b sigmoid": 1.5e-3,
     "fig4b quadratic": 6e-7,
-    "fig4b he3": 3e-6,
+    "fig4b he3": 4e-6,
     "fig5": 3e-5,
-    "fig6": 1e-6,
+    "fig6": 5e-7,
 }
 
 
