@@ -92,7 +92,8 @@ class LowRank {
   // Forward, gradient and update of one batch; returns a number that is finite
   // only if the state still is.  noise (b) is what was added to the labels.
   template <class Space>
-  LRFT_INLINE Scalar step(Space& space, const Scalar* noise, const Scalar& lr, const Scalar& lr_own) {
+  LRFT_INLINE Scalar step(Space& space, const Scalar* noise, const Scalar& lr,
+                          const Scalar& lr_own) {
     const int n = this->n();
     if (train_own_)
       for (int i = 0; i < packs_ * n; ++i) gradient_[i] = broadcast(0.0);
@@ -108,8 +109,7 @@ class LowRank {
       for (int j = 0; j < n; ++j) {
         const Scalar step = error * (lr * pull_scale_ * Layout::reduce(sum_[1 + j]));
         G_[b * n + j] = step;
-        if (spherical_)
-          factor_[j] = factor_[j] + step * rows[j];
+        if (spherical_) factor_[j] = factor_[j] + step * rows[j];
         if (train_own_) {
           const Pack along = Layout::spread(pull * field(j, rows));
           for (int i = 0; i < packs_; ++i)
@@ -146,7 +146,8 @@ class LowRank {
     return output_scale_ * Layout::reduce(sum_[0]);
   }
   // The same of one row and one direction: the paper's case, in one pass over the neurons.
-  LRFT_INLINE Scalar forward_single(const Pack* features, const Scalar* teacher, const Scalar* rows) {
+  LRFT_INLINE Scalar forward_single(const Pack* features, const Scalar* teacher,
+                                    const Scalar* rows) {
     const OneRow fields{features,
                         c_.data(),
                         own_.data(),
