@@ -165,6 +165,9 @@ class Fitting:
     >>> fitting = lrft.Fitting(base, lrft.FullNetwork(), X, X[:, 2], lr=0.01, epochs=3)
     >>> while not fitting.advance(seconds=0.1):
     ...     pass
+    >>> fitting.run()  # nothing is left to do
+    >>> fitting.progress().finished
+    1
     >>> fitting.dataset().status.item()
     'finished'
     """
@@ -257,10 +260,22 @@ class Fitting:
     # ---- running ----------------------------------------------------------------------
 
     def advance(self, seconds: float = SLICE) -> bool:
-        """Work for about `seconds`; return True when every replica has ended.
+        """Work for a while, and come back to be looked at.
+
+        Parameters
+        ----------
+        seconds : float
+            About how long, at least 0.
+
+        Returns
+        -------
+        bool
+            True when every replica has ended.
 
         Raises
         ------
+        TypeError, ValueError
+            If `seconds` is no such number.
         KeyboardInterrupt
             On Ctrl-C, within half a second; what was done stays and can go on.
         """
@@ -294,7 +309,13 @@ class Fitting:
             self.interrupted = True
 
     def progress(self) -> Progress:
-        """Return where the fit stands."""
+        """Return where the fit stands.
+
+        Returns
+        -------
+        lrft.progress.Progress
+            With nan for the overlap: given samples have no teacher.
+        """
         waiting, running, ended, diverged, _ = self._run.progress()
         done = (self._done_before + self._run.steps_done) // len(self.indices)
         return Progress(
@@ -308,7 +329,12 @@ class Fitting:
         )
 
     def dataset(self) -> xr.Dataset:
-        """Return everything recorded so far, and the students now, as `fit` does."""
+        """Return everything recorded so far, and the students now, as `fit` does.
+
+        Returns
+        -------
+        xarray.Dataset
+        """
         self._run.save()
         source = self.samples if self._stream is None else self._stream
         attrs: dict[str, Any] = {
