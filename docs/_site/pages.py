@@ -32,11 +32,14 @@ GROUPS = {
     "recording": "Training and students",
     "schedule": "Learning-rate schedules",
     "simulation": "Simulation",
+    "fitting": "Fitting to data",
+    "_fit_result": "Fitting to data",
     "progress": "Simulation",
     "result": "Results and files",
     "weights": "Weights and exchange",
     "network": "Weights and exchange",
     "interop": "Weights and exchange",
+    "study": "Studies",
     "random": "Random numbers",
     "theory": "Theory",
     "recovery": "Both stages",
@@ -50,9 +53,10 @@ GROUPS = {
 #: Public names that `lrft` itself does not export.
 ALSO = {
     "lrft.progress": ["Progress"],
-    "lrft.result": ["hit_quantile"],
+    "lrft.result": ["hit_quantile", "one_overlap"],
     "lrft.weights": ["save_weights"],
     "lrft.training": ["Geometric", "check_compatible"],
+    "lrft.study.watch": ["StudyProgress"],
     "lrft.tuning": ["FineTuned", "Stage"],
 }
 COMMANDS = ("run", "plot", "bench", "info", "sweep", "rerun", "reproduce")

@@ -139,11 +139,14 @@ def check_kept(tasks: list[Task], training: Training, engine: str, replicas: int
 def check_batch(tasks: list[Task], training: Training, engine: str, threads: int) -> None:
     """Refuse a batch whose fields do not fit into memory, or into the random stream."""
     batch = training.batch
-    task = max(tasks, key=lambda one: one.R.shape[1])
-    rows = max(_engine.student_rows(one, training.student) for one in tasks)
-    if _engine.has_start_of_its_own(training.student):
-        rows *= 3  # of the start, they are features and directions too
-    width = sum(task.R.shape) + task.rank + 2 * rows + 2
+    own_start = _engine.has_start_of_its_own(training.student)
+
+    def wide(task: Task) -> int:
+        """Count numbers an input; rows of a start are features and directions too."""
+        rows = _engine.student_rows(task, training.student) * (3 if own_start else 1)
+        return sum(task.R.shape) + task.rank + 2 * rows + 2
+
+    width = max(map(wide, tasks))
     numbers = batch * (8 * width if engine == "reduced" else width + _engine.AMBIENT_TILE)
     _checks.memory(
         f"batch = {batch} with engine='{engine}' on {threads} threads",
@@ -152,7 +155,7 @@ def check_batch(tasks: list[Task], training: Training, engine: str, threads: int
     )
     if numbers >= 2**31:
         raise ValueError(f"batch = {batch} needs {numbers} numbers a step, and 2^31 is the limit")
-    counters = batch * ((width if engine == "reduced" else task.d) + 1) // 2
+    counters = batch * ((width if engine == "reduced" else max(task.d for task in tasks)) + 1) // 2
     if counters >= 2**32:
         raise ValueError(
             f"batch = {batch} needs {counters} counters of the random stream a step, and there "

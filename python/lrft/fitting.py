@@ -165,9 +165,6 @@ class Fitting:
     >>> fitting = lrft.Fitting(base, lrft.FullNetwork(), X, X[:, 2], lr=0.01, epochs=3)
     >>> while not fitting.advance(seconds=0.1):
     ...     pass
-    >>> fitting.run()  # nothing is left to do
-    >>> fitting.progress().finished
-    1
     >>> fitting.dataset().status.item()
     'finished'
     """
@@ -260,12 +257,12 @@ class Fitting:
     # ---- running ----------------------------------------------------------------------
 
     def advance(self, seconds: float = SLICE) -> bool:
-        """Work for a while, and come back to be looked at.
+        """Work for about `seconds`.
 
         Parameters
         ----------
         seconds : float
-            About how long, at least 0.
+            At least 0; every call moves on.
 
         Returns
         -------
@@ -275,9 +272,18 @@ class Fitting:
         Raises
         ------
         TypeError, ValueError
-            If `seconds` is no such number.
+            For `seconds`, and for batches of an iterable as they come.
         KeyboardInterrupt
             On Ctrl-C, within half a second; what was done stays and can go on.
+
+        Examples
+        --------
+        >>> import numpy as np, lrft
+        >>> base = lrft.Weights(W=np.eye(2, 3), lam=np.ones(2), activation="relu")
+        >>> X = np.ones((10, 3))
+        >>> fitting = lrft.Fitting(base, lrft.LoRA(rank=1), X, X[:, 0], lr=0.01)
+        >>> while not fitting.advance(seconds=0.1):
+        ...     pass
         """
         seconds = _checks.real("seconds", seconds, minimum=0.0)
         begin = time.perf_counter()
@@ -296,7 +302,22 @@ class Fitting:
         Parameters
         ----------
         progress : callable, optional
-            Called about ten times a second.
+            Called about ten times a second with a `lrft.progress.Progress`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            For batches of an iterable, as they come.
+
+        Examples
+        --------
+        >>> import numpy as np, lrft
+        >>> base = lrft.Weights(W=np.eye(2, 3), lam=np.ones(2), activation="relu")
+        >>> X = np.ones((10, 3))
+        >>> fitting = lrft.Fitting(base, lrft.LoRA(rank=1), X, X[:, 0], lr=0.01)
+        >>> fitting.run()
+        >>> fitting.progress().finished
+        1
         """
         self.interrupted = False
         try:
@@ -313,8 +334,17 @@ class Fitting:
 
         Returns
         -------
-        lrft.progress.Progress
-            With nan for the overlap: given samples have no teacher.
+        Progress
+            ``overlap`` is NaN: there is no teacher.
+
+        Examples
+        --------
+        >>> import numpy as np, lrft
+        >>> base = lrft.Weights(W=np.eye(2, 3), lam=np.ones(2), activation="relu")
+        >>> X = np.ones((10, 3))
+        >>> fitting = lrft.Fitting(base, lrft.LoRA(rank=1), X, X[:, 0], lr=0.01)
+        >>> fitting.progress().done_steps
+        0
         """
         waiting, running, ended, diverged, _ = self._run.progress()
         done = (self._done_before + self._run.steps_done) // len(self.indices)
@@ -329,11 +359,22 @@ class Fitting:
         )
 
     def dataset(self) -> xr.Dataset:
-        """Return everything recorded so far, and the students now, as `fit` does.
+        """Return everything recorded so far, and the students now.
 
         Returns
         -------
         xarray.Dataset
+            As `fit` returns it.
+
+        Examples
+        --------
+        >>> import numpy as np, lrft
+        >>> base = lrft.Weights(W=np.eye(2, 3), lam=np.ones(2), activation="relu")
+        >>> X = np.ones((10, 3))
+        >>> fitting = lrft.Fitting(base, lrft.LoRA(rank=1), X, X[:, 0], lr=0.01)
+        >>> _ = fitting.advance(0.0)
+        >>> fitting.dataset().A.dims
+        ('replica', 'row', 'input')
         """
         self._run.save()
         source = self.samples if self._stream is None else self._stream

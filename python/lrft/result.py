@@ -279,6 +279,35 @@ def _kaplan_meier(hit: NDArray[np.int64], censored_at: NDArray[np.int64], p: flo
     return float("inf")
 
 
+def one_overlap(ds: xr.Dataset) -> xr.Dataset:
+    """Make overlaps one number a record: of several the smallest singular value, of a matrix none.
+
+    Parameters
+    ----------
+    ds : xarray.Dataset
+        As `lrft.simulate` returns it.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``overlap_u`` and ``overlap_c`` with dimensions ``([task,] replica, step)``; NaN for a full
+        network.
+
+    Examples
+    --------
+    >>> import lrft
+    >>> from lrft.result import one_overlap
+    >>> task = lrft.Task.sample(d=50, k=3, rank=2, seed=0)
+    >>> training = lrft.Training(student=lrft.LoRA(rank=2), lr=0.001, steps=10)
+    >>> one_overlap(lrft.simulate(task, training, replicas=3)).overlap_u.dims
+    ('replica', 'step')
+    """
+    if "student_row" in ds.dims:
+        missing = ds.loss.copy(data=np.full(ds.loss.shape, np.nan))
+        return ds.drop_vars(["overlap_u", "overlap_c"]).assign(overlap_u=missing, overlap_c=missing)
+    return ds.isel(component=-1) if "component" in ds.dims else ds
+
+
 def save(ds: xr.Dataset, path: str | os.PathLike[str]) -> None:
     """Write a result to a NetCDF file, whole or not at all.
 

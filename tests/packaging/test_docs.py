@@ -25,7 +25,7 @@ EXAMPLES = {
     for name, text in TEXT.items()
 }
 #: Packages that only an extra installs, or none; an example that imports a missing one is left out.
-OPTIONAL = ("numba", "torch")
+OPTIONAL = ("numba", "sklearn", "torch")
 #: ``lrft`` is the module that is being tested, whatever is on the PATH.
 SHELL = 'set -e; lrft() { "$PYTHON" -m lrft.cli "$@"; }\n'
 

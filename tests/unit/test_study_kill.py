@@ -122,7 +122,7 @@ def test_interruption_keeps_what_is_finished(tmp_path, undisturbed, monkeypatch)
 
 @pytest.fixture
 def cluster(tmp_path):
-    """A scheduler and two workers, each a program of its own; the workers can be killed."""
+    """Address, scheduler and two workers, each a program of its own that can be killed."""
     pytest.importorskip("distributed", reason="dask.distributed is not installed")
     known = tmp_path / "scheduler.json"
     environment = os.environ | {
@@ -141,7 +141,7 @@ def cluster(tmp_path):
         return process
 
     with ExitStack() as stack:
-        start(
+        scheduler = start(
             stack, "dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard",
             "--scheduler-file", str(known),
         )  # fmt: skip
@@ -155,13 +155,13 @@ def cluster(tmp_path):
             )
             for name in ("one", "two")
         ]  # fmt: skip
-        yield json.loads(known.read_text())["address"], found
+        yield json.loads(known.read_text())["address"], scheduler, found
 
 
 @pytest.mark.verification
 def test_scheduler_and_workers_as_programs(cluster, tmp_path, undisturbed, monkeypatch):
-    """The command line against a cluster; then a worker dies in the middle of another study."""
-    address, workers = cluster
+    """The command line against a cluster; then a worker dies amid a study, then the scheduler."""
+    address, scheduler, workers = cluster
     toml = tmp_path / "study.toml"
     toml.write_text(
         """
@@ -201,6 +201,16 @@ def test_scheduler_and_workers_as_programs(cluster, tmp_path, undisturbed, monke
     assert killed
     assert (ds.failure == "").all()
     assert results(tmp_path / "killed.db") == undisturbed
+
+    def kill_scheduler(progress):
+        if 0 < progress.done < progress.total:
+            scheduler.kill()
+
+    with pytest.raises(ConnectionError, match="the scheduler has gone"):
+        lrft.sweep(STUDY, tmp_path / "gone.db", scheduler=address, progress=kill_scheduler)
+    kept = results(tmp_path / "gone.db")
+    assert 0 < len(kept) < len(undisturbed)
+    assert kept == {key: undisturbed[key] for key in kept}
 
 
 def test_scheduler_that_is_not_there_is_named(tmp_path, monkeypatch):

@@ -181,7 +181,7 @@ class _Keeper:
 
 def _target(out: str, name: str) -> Path:
     """Folder and name of the results, without suffix; makes the folder, before any work is done."""
-    if not name or Path(name).name != name:
+    if name in ("", "..") or Path(name).name != name:
         raise ValueError(f"name={name!r} must be a file name without folder; the folder is out")
     folder = Path(out)
     try:
