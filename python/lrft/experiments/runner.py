@@ -132,8 +132,8 @@ def reproduce(
     >>> import lrft, tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     done = lrft.reproduce("fig2a", out=folder, quick=True, threads=1)
-    ...     sorted(path.name for path in done.out.iterdir())
-    ['fig2a.csv', 'fig2a.nc', 'fig2a.png', 'fig2a.svg', 'report.html', 'verdicts.json']
+    ...     sorted({path.suffix for path in done.out.iterdir()})
+    ['.csv', '.html', '.json', '.nc', '.png', '.svg']
     """
     from lrft.experiments import registry, report
     from lrft.plot import _figure_type
