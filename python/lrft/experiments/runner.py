@@ -148,16 +148,16 @@ def reproduce(
     try:
         for experiment in chosen:
 
-            def tell(fraction: float, name: str = experiment.name) -> None:
-                if progress is not None:
-                    progress(name, fraction)
+            def tell(fraction: float, name: str = experiment.name, share: float = 0.97) -> None:
+                if progress is not None:  # the rest is for the picture and the files
+                    progress(name, share * fraction)
 
             tell(0.0)
             context = Context(quick=done.quick, threads=threads, progress=tell)
             done.finished.append(_one(experiment, context, folder, known, resume))
             done.seconds = time.perf_counter() - begin
             _write_verdicts(done)
-            tell(1.0)
+            tell(1.0, share=1.0)
     except KeyboardInterrupt:
         done.interrupted = True
     done.seconds = time.perf_counter() - begin
