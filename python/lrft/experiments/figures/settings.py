@@ -61,16 +61,16 @@ TARGETS: dict[str, tuple[float, float]] = {
 RATES: dict[str, float] = {
     "fig2": 8e-6,
     "fig3": 4e-6,
-    "fig4a relu": 1e-4,
-    "fig4a sigmoid": 2.5e-3,
-    "fig4a quadratic": 1e-5,
+    "fig4a relu": 1.2e-4,
+    "fig4a sigmoid": 3e-3,
+    "fig4a quadratic": 8e-6,
     "fig4a he3": 3e-5,
     "fig4b relu": 1.5e-5,
     "fig4b sigmoid": 1.5e-3,
     "fig4b quadratic": 6e-7,
-    "fig4b he3": 4e-6,
+    "fig4b he3": 6e-6,
     "fig5": 3e-5,
-    "fig6": 5e-7,
+    "fig6": 6e-7,
 }
 
 
