@@ -17,6 +17,7 @@ void bind_random(py::module_& m) {
   add("init_u", Purpose::init_rows);
   add("init_chi", Purpose::init_chi);
   add("init_c", Purpose::init_c);
+  add("shuffle", Purpose::shuffle);
   add("features", Purpose::features);
   add("features_chi", Purpose::features_chi);
   add("c", Purpose::c);
@@ -54,6 +55,15 @@ void bind_random(py::module_& m) {
       py::arg("seed"), py::arg("replica"), py::arg("purpose"), py::arg("step"),
       py::arg("dof").noconvert(),
       "Chi variates (n,) with dof (n,) >= 1 degrees of freedom; entry i is slot i.");
+  m.def(
+      "permutation",
+      [](std::uint64_t seed, std::uint32_t replica, std::uint64_t pass, std::uint32_t size) {
+        py::array_t<std::uint32_t> out(static_cast<py::ssize_t>(size));
+        fill_permutation(seed, replica, pass, size, out.mutable_data());
+        return out;
+      },
+      py::arg("seed"), py::arg("replica"), py::arg("pass_"), py::arg("size"),
+      "0 .. size - 1, uint32, in the order of a pass over given samples.");
   m.def(
       "philox",
       [](const std::array<std::uint32_t, 4>& counter, std::uint64_t key) {

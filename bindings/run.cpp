@@ -2,6 +2,7 @@
 #include <cmath>
 #include <stdexcept>
 
+#include "space/shape.hpp"
 #include "spec.hpp"
 
 namespace lrft::bindings {
@@ -65,10 +66,11 @@ class BoundRun {
 
   std::vector<py::object> alive_;
   std::unique_ptr<Run> run_;
+  bool fits_;          // given samples, so chains have more to say
   bool busy_ = false;  // read and written with the interpreter's lock held
 };
 
-py::dict write_chain(const Chain& c) {
+py::dict write_chain(const Chain& c, bool fits) {
   py::dict d;
   d["task"] = c.task;
   d["training"] = c.training;
@@ -84,21 +86,32 @@ py::dict write_chain(const Chain& c) {
   d["state_step"] = c.state_step;
   d["rows"] = to_array(c.rows);
   d["own"] = to_array(c.own);
+  if (!fits) return d;
+  d["squared"] = c.squared;
+  d["seen"] = c.seen;
+  d["held_out"] = to_array(c.held_out);
+  d["kept_step"] = c.kept_step;
+  d["kept_rows"] = to_array(c.kept_rows);
+  d["kept_own"] = to_array(c.kept_own);
   return d;
 }
 
-BoundRun::BoundRun(const py::dict& spec) { run_ = make_run(read_spec(spec, alive_)); }
+BoundRun::BoundRun(const py::dict& spec) : fits_(spec.contains("data")) {
+  run_ = make_run(read_spec(spec, alive_));
+}
 
 py::list BoundRun::chains() const {
   check_idle();
   py::list out;
-  for (const Chain& chain : run_->chains()) out.append(write_chain(chain));
+  for (const Chain& chain : run_->chains()) out.append(write_chain(chain, fits_));
   return out;
 }
 
 }  // namespace
 
 void bind_run(py::module_& m) {
+  m.def("block_steps", &block_steps, py::arg("d"), py::arg("batch"),
+        "Steps between two states in R^d from which a path can go on.");
   py::class_<BoundRun>(m, "Run", "A set of chains being trained; see lrft.simulate.")
       .def(py::init<const py::dict&>(), py::arg("spec"))
       .def("advance", &BoundRun::advance, py::arg("seconds"),

@@ -57,6 +57,27 @@ void fill_chi(std::uint64_t seed, std::uint32_t replica, Purpose purpose, std::u
   }
 }
 
+void fill_permutation(std::uint64_t seed, std::uint32_t replica, std::uint64_t step,
+                      std::size_t size, std::uint32_t* out) {
+  const Philox random(seed);
+  Address at = address(replica, Purpose::shuffle, step);
+  for (std::size_t i = 0; i < size; ++i) out[i] = static_cast<std::uint32_t>(i);
+  const std::uint64_t low_half = 0xFFFFFFFFu;
+  for (std::size_t first = (size + lanes - 1) / lanes * lanes; first > 0;) {
+    first -= lanes;
+    at.slot = counting_from(first);
+    std::uint64_t word[lanes];
+    store_bits(word, random(at.counter()).a);
+    for (std::size_t l = lanes; l-- > 0;) {
+      const std::size_t i = first + l;
+      if (i >= size) continue;
+      const std::uint64_t n = i + 1;
+      const std::uint64_t j = ((word[l] >> 32) * n + (((word[l] & low_half) * n) >> 32)) >> 32;
+      std::swap(out[i], out[j]);
+    }
+  }
+}
+
 void philox_words(const std::uint32_t counter[4], std::uint64_t key, std::uint32_t out[4]) {
   const Output words = Philox(key)({{broadcast_bits(counter[0]), broadcast_bits(counter[1]),
                                      broadcast_bits(counter[2]), broadcast_bits(counter[3])}});

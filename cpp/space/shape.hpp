@@ -1,6 +1,8 @@
 // The sizes that every replica of a run shares.
 #pragma once
 
+#include <algorithm>
+
 #include "lrft/run.hpp"
 
 namespace lrft {
@@ -16,6 +18,7 @@ struct Shape {
   int batch;          // samples a step
   bool project;       // rows move orthogonally to span(W)
   bool follow;        // the rows' Gram matrix is asked for at every step
+  bool labelled;      // labels are given: there is no teacher
   // The first coordinate of S that the student's rows can have.
   int first() const { return project ? features_rank : 0; }
 };
@@ -31,7 +34,19 @@ inline Shape shape_of(const RunSpec& spec) {
           spec.student.rows,
           spec.trainings.front().batch,
           spec.student.project,
-          !spec.student.spherical && !spec.student.full};
+          !spec.student.spherical && !spec.student.full && !spec.data.given(),
+          spec.data.given()};
+}
+
+// Steps of a block of inputs in R^d (blocks.hpp).  It has fewer inputs at large d, where it must
+// stay short enough to interrupt.
+inline int block_steps(double d, int batch) { return std::max(1, (d > 1 << 20 ? 8 : 32) / batch); }
+
+// Inputs of the current step: a batch, or fewer where a pass over given samples ends.
+template <class Space>
+int inputs_of(const Space& space, int batch) {
+  if constexpr (requires { space.inputs(); }) return space.inputs();
+  return batch;
 }
 
 // What the population quantities and overlaps need to know of a student's rows

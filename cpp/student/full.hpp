@@ -83,7 +83,8 @@ class Full {
     if (train_own_)
       for (int j = 0; j < own_packs_; ++j) gradient_[j] = broadcast(0.0);
     Scalar worst = Layout::constant(0);
-    for (int b = 0; b < shape_.batch; ++b) {
+    const int inputs = inputs_of(space, shape_.batch);
+    for (int b = 0; b < inputs; ++b) {
       const Scalar error = forward(space.features(b), space.teacher(b), space.rows(b)) - noise[b];
       worst = worst + error * error;
       // 2 (f - y) / b times the slopes of f in the output weights and in the fields.
@@ -97,6 +98,7 @@ class Full {
       for (int j = 0; j < n; ++j)
         G_[static_cast<std::size_t>(b * n + j)] = Layout::entry(push_.data(), j);
     }
+    squared_error_ = worst;
     space.move(G_.data(), factor_.data(), false);
     worst = worst + space.health();
     if (train_own_) {
@@ -112,7 +114,8 @@ class Full {
     return worst;
   }
 
- private:
+  // Of the last step's samples together, before their update.
+  const Scalar& squared_error() const { return squared_error_; }
   // f - f*; leaves sigma and sigma' of the student's neurons in sigma_ and slope_.
   Scalar forward(const Pack* features, const Scalar* teacher, const Scalar* rows) {
     const Pack scale = Layout::spread(neuron_scale_);
@@ -131,7 +134,7 @@ class Full {
         Layout::set_entry(sigma_.data(), j, z0);
       }
     }
-    activation_.value(activation_.data, target_.doubles(), target_.doubles(), packs_);
+    teach();
     activation_.both(activation_.data, sigma_.doubles(), sigma_.doubles(), slope_.doubles(),
                      own_packs_);
     Pack f = broadcast(0.0), y = broadcast(0.0);
@@ -140,6 +143,15 @@ class Full {
       for (int j = 0; j < own_packs_; ++j) f = fma(own_start_[j] * slope_[j], moved_[j], f);
     for (int i = 0; i < packs_; ++i) y = fma(lam_[i], target_[i], y);
     return output_scale_ * Layout::reduce(f - y);
+  }
+
+ private:
+  // sigma of the teacher's neurons; none where labels are given.
+  void teach() {
+    if (shape_.labelled)
+      for (int i = 0; i < packs_; ++i) target_[i] = broadcast(0.0);
+    else
+      activation_.value(activation_.data, target_.doubles(), target_.doubles(), packs_);
   }
   // Neurons that only fill up a pack have no weight.
   void clear_padding() {
@@ -161,6 +173,7 @@ class Full {
   AlignedPacks own_start_;  // (n)  the same at the start, of a linearised student
   AlignedPacks moved_;      // (n)  <v - v0, x>
   AlignedPacks gradient_, sigma_, slope_, push_;  // (n)
+  Scalar squared_error_ = Layout::constant(0);
   Scalar xi_ = Layout::constant(0), neuron_scale_ = Layout::constant(0),
          output_scale_ = Layout::constant(0), pull_scale_ = Layout::constant(0);
   std::vector<Scalar> G_, factor_;

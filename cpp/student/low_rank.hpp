@@ -43,7 +43,7 @@ class LowRank {
         train_own_(spec.train_own),
         linear_(spec.linearized),
         expanded_(spec.linearized && !spec.spherical),
-        single_(shape.n == 1 && shape.rank == 1 && !spec.linearized),
+        single_(shape.n == 1 && shape.rank == 1 && !spec.linearized && !shape.labelled),
         start_(spec.start),
         activation_(activation),
         own_(packs_ * shape.n),
@@ -100,7 +100,8 @@ class LowRank {
     for (int j = 0; j < n; ++j) factor_[j] = Layout::constant(1);
 
     Scalar worst = Layout::constant(0);
-    for (int b = 0; b < batch(); ++b) {
+    const int inputs = Batch > 0 ? Batch : inputs_of(space, batch());
+    for (int b = 0; b < inputs; ++b) {
       const Scalar* rows = space.rows(b);
       const Scalar error = forward(space.features(b), space.teacher(b), rows) - noise[b];
       worst = worst + error * error;
@@ -117,6 +118,7 @@ class LowRank {
         }
       }
     }
+    if constexpr (Rows == 0) squared_error_ = worst;
     space.move(G_.data(), factor_.data(), spherical_);
     worst = worst + space.health();
     if (train_own_) {
@@ -126,10 +128,8 @@ class LowRank {
     return worst;
   }
 
- private:
-  int n() const { return Rows > 0 ? Rows : shape_.n; }
-  int batch() const { return Batch > 0 ? Batch : shape_.batch; }
-
+  // Of the last step's samples together, before their update.
+  const Scalar& squared_error() const { return squared_error_; }
   // f - f*; leaves sigma' of the student's neurons in slope_ and its sums with the
   // columns of lambda B in sum_[1 ..].
   LRFT_INLINE Scalar forward(const Pack* features, const Scalar* teacher, const Scalar* rows) {
@@ -137,13 +137,25 @@ class LowRank {
     perturb(features, teacher, rows);
     if constexpr (Rows == 0)
       if (linear_) return forward_linear(features, rows);
-    activation_.value(activation_.data, target_.doubles(), target_.doubles(), packs_);
+    teach();
     activation_.both(activation_.data, sigma_.doubles(), sigma_.doubles(), slope_.doubles(),
                      packs_);
     sum_[0] = dot([this](int i) { return sigma_[i] - target_[i]; }, lam_.data());
     for (int j = 0; j < n(); ++j)
       sum_[1 + j] = dot([this](int i) { return slope_[i]; }, weighted_.data() + j * packs_);
     return output_scale_ * Layout::reduce(sum_[0]);
+  }
+
+ private:
+  int n() const { return Rows > 0 ? Rows : shape_.n; }
+  int batch() const { return Batch > 0 ? Batch : shape_.batch; }
+
+  // sigma of the teacher's neurons; none where labels are given.
+  void teach() {
+    if (Rows == 0 && shape_.labelled)
+      for (int i = 0; i < packs_; ++i) target_[i] = broadcast(0.0);
+    else
+      activation_.value(activation_.data, target_.doubles(), target_.doubles(), packs_);
   }
   // The same of one row and one direction: the paper's case, in one pass over the neurons.
   LRFT_INLINE Scalar forward_single(const Pack* features, const Scalar* teacher,
@@ -185,7 +197,7 @@ class LowRank {
         tangent_[i] = fma(B0[i], a - a0, fma(B[i] - B0[i], a0, tangent_[i]));
       }
     }
-    activation_.value(activation_.data, target_.doubles(), target_.doubles(), packs_);
+    teach();
     activation_.both(activation_.data, sigma_.doubles(), sigma_.doubles(), slope_.doubles(),
                      packs_);
     sum_[0] = dot([this](int i) { return fma(slope_[i], tangent_[i], sigma_[i] - target_[i]); },
@@ -291,6 +303,7 @@ class LowRank {
   AlignedPacks lam_;        // (k)
   AlignedPacks sigma_, slope_, target_, tangent_;
   Few<Pack, Rows == 0 ? 0 : Rows + 1> sum_;  // (1 + n)
+  Scalar squared_error_ = Layout::constant(0);
   Scalar xi_ = Layout::constant(0), scale_ = Layout::constant(0),
          neuron_scale_ = Layout::constant(0), output_scale_ = Layout::constant(0),
          pull_scale_ = Layout::constant(0);

@@ -9,10 +9,12 @@
 #include <cmath>
 #include <functional>
 #include <limits>
+#include <stdexcept>
 
 #include "activation/activation.hpp"
 #include "random/address.hpp"
 #include "random/fill.hpp"
+#include "train/held_out.hpp"
 #include "train/observe.hpp"
 #include "train/overlap.hpp"
 #include "train/subspace.hpp"
@@ -25,6 +27,8 @@ class Group {
   using Layout = typename Space::Layout;
   using Scalar = typename Space::Scalar;
   static constexpr int width = Layout::replicas;
+  // Labels are given: there is no teacher, and so no overlap and no exact loss.
+  static constexpr bool labelled = requires(const Space& space) { space.labels(); };
 
   // `next` hands out the next chain, or null when there are no more.
   Group(const RunSpec& spec, const Shape& shape, const Population& population,
@@ -37,7 +41,9 @@ class Group {
         space_(shape, spec.seed),
         student_(shape, spec.student, make_activation(spec.activation)),
         noise_(static_cast<std::size_t>(shape.batch), Layout::constant(0)),
-        subspace_(shape) {}
+        subspace_(shape) {
+    if constexpr (labelled) space_.set_data(spec.data, spec.trainings.front().steps);
+  }
 
   // Works until `stop` says so, asked between steps, or `cancelled`, asked also inside
   // long ones; false when there is nothing left to do.
@@ -90,6 +96,9 @@ class Group {
   }
   void start(int lane, Chain& chain) {
     const bool fresh = chain.status == Status::waiting;
+    if constexpr (width == 1)
+      if (chain.state_step % space_.block_steps() != 0)
+        throw std::invalid_argument("state_step must be the start of a block of inputs");
     // Lanes that were never used do harmless work on a copy of this task.
     for (int other = 0; other < width; ++other)
       if (other == lane || !used_[other]) {
@@ -99,7 +108,7 @@ class Group {
       }
     used_[lane] = true;
     if (fresh) {
-      initialise(space_, shape_, spec_, initial(chain), task(chain), population_, chain);
+      initialise(space_, lane, shape_, spec_, initial(chain), task(chain), population_, chain);
       chain.status = Status::running;
     }
     if (width > 1 && idle_rows_.empty()) {
@@ -152,10 +161,20 @@ class Group {
       if (inside > 0) chain.own = block_own_;
       chain.state_step -= inside;
     }
+    if (labelled && !spec_.keep_best) keep(chain);
+  }
+  // The student now is the one that is handed back.
+  void keep(Chain& chain) {
+    if constexpr (labelled) {
+      chain.kept_rows = space_.rows_now();
+      chain.kept_own = student_.own_of(0);
+      chain.kept_step = chain.step;
+    }
   }
   void finish(int lane, Status status) {
     Chain& chain = *chain_[lane];
     chain.status = status;
+    if (labelled && !spec_.keep_best) keep(chain);
     if (spec_.keep_state) {
       if constexpr (width == 1)
         chain.rows = space_.rows_now();
@@ -185,6 +204,10 @@ class Group {
     bool drawn = true;
     while (done < run && (drawn = one_step())) {
       ++done;
+      if constexpr (labelled) {
+        chain_[0]->squared += student_.squared_error();
+        chain_[0]->seen += space_.inputs();
+      }
       if (event() || (done % 64 == 0 && stop())) break;
     }
     for (int lane = 0; lane < width; ++lane)
@@ -192,14 +215,15 @@ class Group {
         chain_[lane]->step += done;
         steps_done_ += done;
       }
-    if (done > 0) report();
+    if (done > 0 || run == 0) report();
     return drawn;
   }
   // One update of every lane.
   bool one_step() {
     if (varying_)
       for (int lane = 0; lane < width; ++lane) set_rates(lane);
-    if (noisy_) draw_noise();
+    if constexpr (!labelled)
+      if (noisy_) draw_noise();
     if constexpr (width == 1) {
       const auto t = static_cast<std::int64_t>(step_[0]);
       if (t % space_.block_steps() == 0) block_own_ = student_.own_of(0);
@@ -207,7 +231,14 @@ class Group {
     } else {
       space_.draw(load_bits(step_));
     }
-    error_ = student_.step(space_, noise_.data(), lr_, lr_own_);
+    if constexpr (labelled) {
+      std::copy_n(space_.labels(), space_.inputs(), noise_.begin());
+      // The student takes means over whole batches; the last of a pass may be smaller.
+      const double share = static_cast<double>(shape_.batch) / space_.inputs();
+      error_ = student_.step(space_, noise_.data(), share * lr_, share * lr_own_);
+    } else {
+      error_ = student_.step(space_, noise_.data(), lr_, lr_own_);
+    }
     overlap_ = space_.overlap();
     for (int lane = 0; lane < width; ++lane) ++step_[lane];
     return true;
@@ -238,10 +269,11 @@ class Group {
 
   // ---- observing ------------------------------------------------------------------------
   // The number whose size is compared with the thresholds: <u-hat, u>; for LoRA the
-  // smallest singular value between the row spaces of A and u; of a full network, 0.
+  // smallest singular value between the row spaces of A and u; of a full network, and
+  // without a teacher, 0.
   double followed(int lane) const {
     if (spec_.student.spherical) return get(overlap_, lane);
-    if (spec_.student.full) return 0;
+    if (spec_.student.full || labelled) return 0;
     const Chain& chain = *chain_[lane];
     return overlaps_u(shape_, task(chain), initial(chain), space_.statistics(lane, task(chain)), {})
         .back();
@@ -297,7 +329,9 @@ class Group {
     for (std::size_t i = 0; i < plan.thresholds.size(); ++i)
       if (chain.hits[i] < 0 && size >= plan.thresholds[i]) chain.hits[i] = chain.step;
     Status status = size >= plan.stop_at ? Status::converged : Status::running;
-    if (next_record(chain) == chain.step) {
+    if constexpr (labelled) {
+      if (recorded(chain) && !note_errors(chain, status)) return set_next_event(lane);
+    } else if (next_record(chain) == chain.step) {
       const bool finite =
           record(space_.statistics(lane, task(chain)), shape_, task(chain), initial(chain), plan,
                  population_, student_.own_of(lane), start_own(chain), chain);
@@ -310,11 +344,32 @@ class Group {
     else
       set_next_event(lane);
   }
+  // Records the errors; false if cancelled, and then the lane will arrive here again.
+  bool note_errors(Chain& chain, Status& status) {
+    if constexpr (labelled) {
+      const std::vector<double> rows = space_.rows_now();
+      double error = 0;
+      if (!mean_squared_error(
+              student_,
+              Eigen::Map<const Matrix>(rows.data(), shape_.n, static_cast<Index>(task(chain).d)),
+              task(chain), spec_.data.held_out, cancelled_, error))
+        return false;
+      if (record_errors(error, chain) && spec_.keep_best) keep(chain);
+      status = after_record(training(chain), spec_.data.held_out, chain);
+    }
+    return true;
+  }
+  // Is the state at this step recorded?
+  bool recorded(const Chain& chain) const {
+    const TrainingData& plan = training(chain);
+    const std::size_t done = chain.loss.size();
+    return done < plan.record.size() && plan.record[done] == chain.step;
+  }
   void set_next_event(int lane) {
     const Chain& chain = *chain_[lane];
     const TrainingData& plan = training(chain);
     limit_[lane] = plan.stop_at;
-    if (spec_.student.full) {
+    if (spec_.student.full || labelled) {
       limit_[lane] = std::numeric_limits<double>::infinity();
       return;
     }

@@ -1,5 +1,6 @@
 // Runs of low-rank students: rank-one and LoRA.
 #include "space/ambient.hpp"
+#include "space/dataset.hpp"
 #include "space/reduced.hpp"
 #include "student/low_rank.hpp"
 #include "train/run_on.hpp"
@@ -7,6 +8,7 @@
 namespace lrft {
 
 std::unique_ptr<Run> run_low_rank(const RunSpec& spec) {
+  if (spec.data.given()) return std::make_unique<RunOn<DatasetSpace, LowRank<NeuronLanes>>>(spec);
   if (spec.ambient) return std::make_unique<RunOn<AmbientSpace, LowRank<NeuronLanes>>>(spec);
   const StudentSpec& student = spec.student;
   if (student.spherical && !student.linearized && student.rows == 1 &&

@@ -17,61 +17,83 @@ __version__ = "0.1.0"
 _isa.load()
 
 if TYPE_CHECKING:
-    from lrft import plot, reference, schedule, theory
+    from lrft import plot, reference, schedule, study, theory
     from lrft.activation import Activation
+    from lrft.experiments.runner import reproduce
+    from lrft.fitting import Fitting, fit, merge_weights
+    from lrft.interop import from_state_dict, to_pandas
     from lrft.random import normals
     from lrft.recovery import recover_c
     from lrft.result import load, save
     from lrft.simulation import Simulation, simulate
+    from lrft.study import sweep
     from lrft.task import Task
     from lrft.training import FullNetwork, LoRA, RankOne, Training, geometric
     from lrft.tuning import fine_tune
-    from lrft.weights import load_weights
+    from lrft.weights import Weights, load_weights
 
 # Public name -> the module it lives in; None for a module itself. Loaded when first used.
 _HOME = {
     "Activation": "activation",
+    "Fitting": "fitting",
     "FullNetwork": "training",
     "LoRA": "training",
     "RankOne": "training",
     "Simulation": "simulation",
     "Task": "task",
     "Training": "training",
+    "Weights": "weights",
     "fine_tune": "tuning",
+    "fit": "fitting",
+    "from_state_dict": "interop",
     "geometric": "training",
     "load": "result",
     "load_weights": "weights",
+    "merge_weights": "fitting",
     "normals": "random",
     "plot": None,
     "recover_c": "recovery",
     "reference": None,
+    "reproduce": "experiments.runner",
     "save": "result",
     "schedule": None,
     "simulate": "simulation",
+    "study": None,
+    "sweep": "study",
     "theory": None,
+    "to_pandas": "interop",
 }
 
 __all__ = [
     "Activation",
+    "Fitting",
     "FullNetwork",
     "LoRA",
     "RankOne",
     "Simulation",
     "Task",
     "Training",
+    "Weights",
     "__version__",
     "fine_tune",
+    "fit",
+    "from_state_dict",
     "geometric",
     "load",
     "load_weights",
+    "merge_weights",
     "normals",
     "plot",
     "recover_c",
     "reference",
+    "reproduce",
     "save",
     "schedule",
     "simulate",
+    "study",
+    "sweep",
     "theory",
+    "to_pandas",
 ]
 
 

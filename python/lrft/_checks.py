@@ -26,6 +26,8 @@ UNIT_TOLERANCE = 1e-9
 MAX_STEPS = 2**40
 #: Largest dimension: above it float64 no longer holds the degrees of freedom exactly.
 MAX_DIMENSION = 2**53
+#: Fewer bytes are not worth asking the system about.
+_SMALL = 2**20
 
 
 def describe(value: object) -> str:
@@ -127,7 +129,7 @@ def array(name: str, value: object, shape: tuple[int | str, ...] | None = None) 
     if given.dtype.kind not in "fiu":
         raise TypeError(f"{name} must be an array of real numbers, got dtype {given.dtype}")
     if shape is not None:
-        _check_shape(name, given.shape, shape)
+        check_shape(name, given.shape, shape)
     with np.errstate(over="ignore"):
         result = np.array(given, dtype=np.float64, order="C")
     if not np.isfinite(result).all():
@@ -150,7 +152,8 @@ def _same_numbers(given: NDArray[Any], result: Floats) -> bool:
     return all(int(x) == int(y) for x, y in zip(given[large], result[large], strict=True))
 
 
-def _check_shape(name: str, got: tuple[int, ...], shape: tuple[int | str, ...]) -> None:
+def check_shape(name: str, got: tuple[int, ...], shape: tuple[int | str, ...]) -> None:
+    """Refuse a shape that is not the expected one, given as for `array`."""
     expected = "(" + ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "") + ")"
     fits = len(got) == len(shape) and all(
         n >= 1 if isinstance(want, str) else n == want for n, want in zip(got, shape, strict=False)
@@ -192,6 +195,8 @@ def available_memory() -> int:
 
 def memory(what: str, size: int, advice: str) -> None:
     """Refuse something that needs `size` bytes where less is available."""
+    if size < _SMALL:  # asking the system takes longer than most tasks
+        return
     limit = available_memory()
     if size > limit:
         raise ValueError(

@@ -66,6 +66,11 @@ def hermite(coefficients: ArrayLike) -> tuple[Function, Function]:
     sigma, dsigma : callables
         The activation and its derivative.
 
+    Raises
+    ------
+    ValueError
+        If the coefficients are no vector, or none.
+
     Examples
     --------
     >>> sigma, dsigma = hermite([0, 0, 1])      # he_2(z) = (z^2 - 1) / sqrt(2)
@@ -166,7 +171,7 @@ def cosine(a: ArrayLike, b: ArrayLike) -> float:
 
     Parameters
     ----------
-    a, b : array_like
+    a, b : array_like of any shape
         Of the same size; a row or a column counts as a vector.
 
     Returns

@@ -92,6 +92,10 @@ class Activation:
         name : str
             relu, erf, tanh, sigmoid, gelu, silu, softplus or quadratic.
 
+        Returns
+        -------
+        Activation
+
         Raises
         ------
         ValueError
@@ -113,6 +117,10 @@ class Activation:
         ----------
         coefficients : array_like of shape (n,)
             a_0, a_1, …; at most degree 64, not all zero.  Trailing zeros are dropped.
+
+        Returns
+        -------
+        Activation
 
         Raises
         ------
@@ -137,6 +145,10 @@ class Activation:
             σ and σ′.  They are called from several threads at once, without the interpreter.
         label : str
             The name it is shown by.
+
+        Returns
+        -------
+        Activation
 
         Raises
         ------
@@ -177,6 +189,10 @@ class Activation:
         text : str or Activation
             A name, ``he`` and a degree from 1 to 64 for a single normalised Hermite
             polynomial, or the text that ``str`` gives for a series.
+
+        Returns
+        -------
+        Activation
 
         Raises
         ------
@@ -221,7 +237,15 @@ class Activation:
         return _core.activation(self.kind, self.coefficients, *addresses)
 
     def evaluate(self, z: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return σ(z) and σ′(z), each of the shape of z.
+        """Return σ(z) and σ′(z).
+
+        Parameters
+        ----------
+        z : array_like of any shape
+
+        Returns
+        -------
+        value, derivative : ndarray of float64, of the shape of z
 
         Examples
         --------
@@ -236,11 +260,34 @@ class Activation:
         return np.reshape(value, shape), np.reshape(slope, shape)
 
     def __call__(self, z: ArrayLike) -> NDArray[np.float64]:
-        """Return σ(z), of the shape of z."""
+        """Return σ(z).
+
+        Parameters
+        ----------
+        z : array_like of any shape
+
+        Returns
+        -------
+        ndarray of float64, of the shape of z
+
+        Examples
+        --------
+        >>> import lrft
+        >>> lrft.Activation.named("quadratic")([3.0]).tolist()
+        [9.0]
+        """
         return self.evaluate(z)[0]
 
     def derivative(self, z: ArrayLike) -> NDArray[np.float64]:
-        """Return σ′(z), of the shape of z.
+        """Return σ′(z).
+
+        Parameters
+        ----------
+        z : array_like of any shape
+
+        Returns
+        -------
+        ndarray of float64, of the shape of z
 
         Examples
         --------

@@ -143,12 +143,22 @@ def summary(ds: xr.Dataset) -> Figure:
     >>> len(lrft.plot.summary(ds).axes)
     2
     """
+    from lrft.result import one_overlap
+
     figure_type = _figure_type()
+    figure: Figure
+    ds = one_overlap(ds)
+    if ds.overlap_u.isnull().all():  # a full network
+        with _style():
+            figure = figure_type(figsize=(4.7, 4.0), layout="constrained")
+            _loss(figure.subplots(), ds, labelled=True)
+            figure.suptitle(_title(ds), x=0.01, ha="left", fontsize=11)
+        return figure
     c_paths = _paths(ds, "overlap_c")
     c_trained = bool(np.any(np.abs(c_paths - c_paths[..., :1]) > 1e-12))
     panels = 3 if c_trained else 2
     with _style():
-        figure: Figure = figure_type(figsize=(4.3 * panels + 0.4, 4.0), layout="constrained")
+        figure = figure_type(figsize=(4.3 * panels + 0.4, 4.0), layout="constrained")
         axes = figure.subplots(1, panels)
         _overlap(axes[0], ds, "u", labelled=False)
         if c_trained:

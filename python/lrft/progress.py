@@ -52,7 +52,11 @@ class Progress:
         return self.done_steps / self.seconds if self.seconds > 0.0 else 0.0
 
     def describe(self) -> str:
-        """One line, as logs show it.
+        """Say it in one line, as logs show it.
+
+        Returns
+        -------
+        str
 
         Examples
         --------

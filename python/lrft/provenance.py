@@ -6,11 +6,13 @@ years later says what made it.
 
 from __future__ import annotations
 
+import base64
 import functools
+import io
 import json
 import platform
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from importlib import metadata
@@ -21,10 +23,22 @@ if TYPE_CHECKING:
     from lrft.task import Task
     from lrft.training import Training
 
-__all__ = ["SCHEMA_VERSION", "configuration", "environment", "git_commit", "package_versions"]
+__all__ = [
+    "SCHEMA_VERSION",
+    "code_version",
+    "configuration",
+    "environment",
+    "git_commit",
+    "package_versions",
+    "restore_task",
+    "store_task",
+]
 
 SCHEMA_VERSION = 1
 """Version of the layout of result files; raised when a reader of the old layout would misread."""
+
+#: Given arrays of more bytes stay out of results: their file is the record.
+MOST_ARRAY_BYTES = 2**26
 
 _PACKAGES = (
     "numpy",
@@ -117,9 +131,11 @@ def describe_task(task: Task) -> dict[str, Any]:
     Returns
     -------
     dict
-        JSON-ready; ``content_hash`` covers the arrays, which are not repeated here.
+        JSON-ready; ``content_hash`` covers the arrays, which are not repeated here. ``recipe`` are
+        the function and arguments that sample the task, where there are such.
     """
-    return {
+    recipe = {} if task.recipe is None else {"recipe": task.recipe}
+    return recipe | {
         "d": task.d,
         "k": task.k,
         "rank": task.rank,
@@ -133,11 +149,117 @@ def describe_task(task: Task) -> dict[str, Any]:
     }
 
 
+def store_task(task: Task) -> str | None:
+    """Arrays of a task that no recipe gives, as text for a result or a ledger.
+
+    Parameters
+    ----------
+    task : Task
+
+    Returns
+    -------
+    str or None
+        An ``.npz`` file in base64. None where `describe_task` says it all, and where nothing can
+        be stored: a custom activation, or arrays of more than 64 MiB.
+
+    Examples
+    --------
+    >>> import lrft
+    >>> from lrft.provenance import store_task
+    >>> store_task(lrft.Task.sample(d=100, k=4)) is None
+    True
+    """
+    import numpy as np
+
+    from lrft import weights
+
+    if task.recipe is not None or task.activation.kind == "custom":
+        return None
+    arrays, about = weights.task_parts(task)
+    if sum(value.nbytes for value in arrays.values()) > MOST_ARRAY_BYTES:
+        return None
+    file = io.BytesIO()
+    text = np.array(json.dumps(about, sort_keys=True))
+    np.savez_compressed(file, lrft=text, **arrays)  # type: ignore[arg-type]
+    return base64.b64encode(file.getvalue()).decode("ascii")
+
+
+def restore_task(description: Mapping[str, Any], stored: str | None) -> Task:
+    """Make a task again from its record.
+
+    Parameters
+    ----------
+    description : mapping
+        As `describe_task` gives it.
+    stored : str or None
+        As `store_task` gives it.
+
+    Returns
+    -------
+    Task
+        With the content hash of the description.
+
+    Raises
+    ------
+    ValueError
+        If the record does not hold enough, or gives another task.
+
+    Examples
+    --------
+    >>> import lrft
+    >>> from lrft.provenance import describe_task, restore_task
+    >>> task = lrft.Task.sample(d=100, k=4)
+    >>> restore_task(describe_task(task), None) == task
+    True
+    """
+    import numpy as np
+
+    from lrft import weights
+    from lrft.task import Task
+
+    recipe = description.get("recipe")
+    if recipe is not None:
+        arguments = {name: value for name, value in recipe.items() if name != "function"}
+        makers: dict[str, Callable[..., Task]] = {
+            "sample": Task.sample,
+            "hard_from_scratch": Task.hard_from_scratch,
+        }
+        task = makers[recipe["function"]](**arguments)
+    elif stored is not None:
+        with np.load(io.BytesIO(base64.b64decode(stored)), allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files if name != "lrft"}
+            task = weights.task_from_parts(arrays, json.loads(str(file["lrft"])))
+    else:
+        custom = str(description["activation"]).startswith("custom")
+        why = "its activation is compiled code" if custom else "its arrays are not in the record"
+        raise ValueError(f"the task {description['content_hash'][:8]} cannot be made again: {why}")
+    if task.content_hash != description["content_hash"]:
+        raise ValueError(
+            f"the record gives a task with content hash {task.content_hash[:8]}, but says "
+            f"{description['content_hash'][:8]}: it was changed, or this lrft samples otherwise"
+        )
+    return task
+
+
 def lrft_version() -> str:
     """Version of lrft, from the metadata of the installed package."""
     import lrft
 
     return lrft.__version__
+
+
+def code_version() -> str:
+    """Version of the code that decides about bits: that of lrft, and its commit in a checkout.
+
+    Examples
+    --------
+    >>> import lrft
+    >>> from lrft.provenance import code_version
+    >>> code_version().startswith(lrft.__version__)
+    True
+    """
+    commit = git_commit()
+    return lrft_version() if commit is None else f"{lrft_version()}+{commit}"
 
 
 def now() -> str:

@@ -16,7 +16,19 @@ Integers = NDArray[np.int64]
 
 
 class Geometric(Model):
-    """Geometrically spaced records; see :func:`geometric`."""
+    """Geometrically spaced records; made by `lrft.geometric`.
+
+    Parameters
+    ----------
+    n : int
+        Number of records, at least 2.
+
+    Examples
+    --------
+    >>> import lrft
+    >>> lrft.geometric(3).n
+    3
+    """
 
     kind: Literal["geometric"] = "geometric"
     n: Annotated[int, checked(lambda name, value: _checks.integer(name, value, 2))]
@@ -24,7 +36,24 @@ class Geometric(Model):
     positional: ClassVar[tuple[str, ...]] = ("n",)
 
     def steps(self, last: int) -> Integers:
-        """At most n distinct steps from 0 to `last`; fewer only where `last` has fewer."""
+        """Return the recorded steps.
+
+        Parameters
+        ----------
+        last : int
+            The last step, at least 0.
+
+        Returns
+        -------
+        ndarray of int64, shape (n,)
+            n distinct steps from 0 to `last`; fewer only where there are no more.
+
+        Examples
+        --------
+        >>> import lrft
+        >>> lrft.geometric(4).steps(100).tolist()
+        [0, 1, 10, 100]
+        """
         if self.n > last:
             return np.arange(last + 1, dtype=np.int64)
         if self.n == 2:

@@ -178,14 +178,16 @@ def _samples(
     inputs: Iterable[ArrayLike],
     noise_values: Iterable[ArrayLike] | None,
     teacher: Callable[[Array], Array],
+    labels: Iterable[ArrayLike] | None,
 ) -> Iterator[tuple[int, Array, Array]]:
     """Step number, inputs (batch, d) and labels (batch,) of each step."""
     noise = None if noise_values is None else iter(noise_values)
+    given = None if labels is None else iter(labels)
     for step, x in enumerate(inputs):
         X = np.asarray(x, dtype=float)
         if X.ndim != 2:
             raise ValueError(f"inputs must give (batch, d) arrays, got shape {X.shape}")
-        y = teacher(X)
+        y = teacher(X) if given is None else np.asarray(next(given), dtype=float)
         yield step, X, y if noise is None else y + np.asarray(next(noise))
 
 
@@ -208,6 +210,7 @@ def rank_one_path(
     neuron_scale: float = 1.0,
     output_scale: float = 1.0,
     noise_values: Iterable[ArrayLike] | None = None,
+    labels: Iterable[ArrayLike] | None = None,
 ) -> Iterator[tuple[Array, Array]]:
     """Train the rank-one spherical student, Eq. 4 of Dayi and Chen (2025).
 
@@ -243,6 +246,8 @@ def rank_one_path(
         The two scales of the model.
     noise_values : iterable of array_like, shape (batch,), optional
         Added to the labels, as they are, one batch a step.
+    labels : iterable of array_like, shape (batch,), optional
+        In place of the teacher's. Batches may then differ in size.
 
     Yields
     ------
@@ -282,7 +287,7 @@ def rank_one_path(
         return network(X, teacher, lam, activation, **scales)
 
     yield u_hat, c_hat
-    for step, X, y in _samples(inputs, noise_values, label):
+    for step, X, y in _samples(inputs, noise_values, label, labels):
         V = _perturbed(W, xi, c_hat, u_hat)
         D, _ = row_gradient(X, y, V, lam, activation, base=base, **scales)
         grad_u = P(xi * (X.T @ (D @ c_hat)))
@@ -313,12 +318,13 @@ def lora_path(
     neuron_scale: float = 1.0,
     output_scale: float = 1.0,
     noise_values: Iterable[ArrayLike] | None = None,
+    labels: Iterable[ArrayLike] | None = None,
 ) -> Iterator[tuple[Array, Array]]:
     """Train LoRA: rows ``W + scale B A``, Euclidean online SGD on both factors at once.
 
     Parameters
     ----------
-    W, lam, c, u, xi, activation, inputs, neuron_scale, output_scale, noise_values
+    W, lam, c, u, xi, activation, inputs, neuron_scale, output_scale, noise_values, labels
         As for `rank_one_path`.
     A0, B0 : array_like, shapes (r, d) and (k, r)
         Initial factors, of any rank r.
@@ -359,7 +365,7 @@ def lora_path(
         return network(X, teacher, lam, activation, **scales)
 
     yield A, B
-    for step, X, y in _samples(inputs, noise_values, label):
+    for step, X, y in _samples(inputs, noise_values, label, labels):
         if linearized:
             V = V0 + scale * ((B - B0) @ A0 + B0 @ (A - A0))
             D, _ = row_gradient(X, y, V, lam, activation, base=(V0, lam), **scales)
@@ -391,12 +397,13 @@ def full_network_path(
     neuron_scale: float = 1.0,
     output_scale: float = 1.0,
     noise_values: Iterable[ArrayLike] | None = None,
+    labels: Iterable[ArrayLike] | None = None,
 ) -> Iterator[tuple[Array, Array]]:
     """Train a full network of any width: all rows, and the output weights if asked.
 
     Parameters
     ----------
-    W, lam, c, u, xi, activation, inputs, neuron_scale, output_scale, noise_values
+    W, lam, c, u, xi, activation, inputs, neuron_scale, output_scale, noise_values, labels
         As for `rank_one_path`; ``W`` and ``lam`` belong to the teacher.
     V0, lam0 : array_like, shapes (m, d) and (m,)
         Initial student: ``W, lam`` for full fine-tuning, anything for learning from scratch.
@@ -432,7 +439,7 @@ def full_network_path(
         return network(X, teacher, lam, activation, **scales)
 
     yield V, lam_hat
-    for step, X, y in _samples(inputs, noise_values, label):
+    for step, X, y in _samples(inputs, noise_values, label, labels):
         D, grad_lam = row_gradient(X, y, V, lam_hat, activation, base=base, **scales)
         V = V - _rate(lr, step) * (D.T @ X)
         if train_lam:

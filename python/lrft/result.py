@@ -6,8 +6,8 @@ back.
 
 from __future__ import annotations
 
+import json
 import os
-import secrets
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lrft import provenance
+from lrft import _files, provenance
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -75,6 +75,9 @@ VARIABLES: dict[str, _Variable] = {
 }
 """Data variables of a result: dimensions, name, definition. Steps are counts: all units are 1."""
 
+FIT_VARIABLES = ("train_loss", "validation_loss", "status", "stop_step", "kept_step")
+"""What every result of `lrft.fit` has, beside its students; described in `lrft._fit_result`."""
+
 _COORDINATES = {
     "step": ("step", "number of updates done; one fresh batch each"),
     "replica": ("replica", "index that addresses the replica's random numbers"),
@@ -122,7 +125,8 @@ def assemble(
     xarray.Dataset
         Dimensions ``(task, replica, step)``, or ``(replica, step)`` for one task, with coordinates
         ``threshold`` and ``loss_threshold`` for the hitting steps. Attributes carry the provenance;
-        ``configuration`` is JSON with the tasks, the training, seed, replicas and engine.
+        ``configuration`` is JSON with the tasks, the training, seed, replicas and engine;
+        ``task_arrays`` the arrays of given tasks, up to 64 MiB each (`provenance.store_task`).
 
     Raises
     ------
@@ -192,6 +196,8 @@ def assemble(
         if ds[name].dtype.kind != "U":
             ds[name].attrs["units"] = "1"
 
+    stored = {task.content_hash: provenance.store_task(task) for task in task_list}
+    stored = {name: text for name, text in stored.items() if text is not None}
     ds.attrs = {
         "title": "Low-rank fine-tuning: learning dynamics",
         "schema_version": provenance.SCHEMA_VERSION,
@@ -201,6 +207,7 @@ def assemble(
         "configuration": provenance.configuration(
             task_list, training, seed=attrs["seed"], replicas=replicas, engine=attrs["engine"]
         ),
+        **({"task_arrays": json.dumps(stored)} if stored else {}),
         **attrs,
     }
     return ds.squeeze("task") if single else ds
@@ -272,6 +279,35 @@ def _kaplan_meier(hit: NDArray[np.int64], censored_at: NDArray[np.int64], p: flo
     return float("inf")
 
 
+def one_overlap(ds: xr.Dataset) -> xr.Dataset:
+    """Make overlaps one number a record: of several the smallest singular value, of a matrix none.
+
+    Parameters
+    ----------
+    ds : xarray.Dataset
+        As `lrft.simulate` returns it.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``overlap_u`` and ``overlap_c`` with dimensions ``([task,] replica, step)``; NaN for a full
+        network.
+
+    Examples
+    --------
+    >>> import lrft
+    >>> from lrft.result import one_overlap
+    >>> task = lrft.Task.sample(d=50, k=3, rank=2, seed=0)
+    >>> training = lrft.Training(student=lrft.LoRA(rank=2), lr=0.001, steps=10)
+    >>> one_overlap(lrft.simulate(task, training, replicas=3)).overlap_u.dims
+    ('replica', 'step')
+    """
+    if "student_row" in ds.dims:
+        missing = ds.loss.copy(data=np.full(ds.loss.shape, np.nan))
+        return ds.drop_vars(["overlap_u", "overlap_c"]).assign(overlap_u=missing, overlap_c=missing)
+    return ds.isel(component=-1) if "component" in ds.dims else ds
+
+
 def save(ds: xr.Dataset, path: str | os.PathLike[str]) -> None:
     """Write a result to a NetCDF file, whole or not at all.
 
@@ -281,7 +317,7 @@ def save(ds: xr.Dataset, path: str | os.PathLike[str]) -> None:
     Parameters
     ----------
     ds : xarray.Dataset
-        As `lrft.simulate` returns it.
+        As `lrft.simulate` or `lrft.fit` returns it.
     path : path-like
         Usually ending in ``.nc``; its folder must exist.
 
@@ -302,21 +338,9 @@ def save(ds: xr.Dataset, path: str | os.PathLike[str]) -> None:
     ...     lrft.load(pathlib.Path(folder) / "run.nc").identical(ds)
     True
     """
-    target = Path(path)
     _check_layout(ds, "ds")
-    if not target.parent.is_dir():
-        raise ValueError(f"path={str(target)!r}: the folder {str(target.parent)!r} does not exist")
-    if target.is_dir():
-        raise ValueError(f"path={str(target)!r} is a folder, expected a file name")
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
-    try:
+    with _files.whole(path) as temporary:
         ds.to_netcdf(temporary, engine="h5netcdf")
-        with open(temporary, "rb+") as written:
-            os.fsync(written.fileno())
-        os.replace(temporary, target)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 def load(path: str | os.PathLike[str]) -> xr.Dataset:
@@ -345,6 +369,13 @@ def load(path: str | os.PathLike[str]) -> xr.Dataset:
     ...
     ValueError: path='no-such-file.nc': no such file
     """
+    ds = read_netcdf(path)
+    _check_layout(ds, f"path={str(path)!r}")
+    return ds
+
+
+def read_netcdf(path: str | os.PathLike[str]) -> xr.Dataset:
+    """Read a dataset into memory with the types it was saved with; ValueError says why not."""
     import xarray as xr
 
     where = f"path={str(path)!r}"
@@ -359,7 +390,6 @@ def load(path: str | os.PathLike[str]) -> xr.Dataset:
             ds = xr.load_dataset(path, engine="h5netcdf", decode_times=False)
     except Exception as error:  # h5py and xarray raise many kinds for files that are not NetCDF
         raise ValueError(f"{where}: not a readable NetCDF file ({_first_line(error)})") from error
-    _check_layout(ds, where)
     for name, variable in ds.variables.items():
         variable.encoding = {}
         if variable.dtype.kind in "OT":
@@ -372,7 +402,8 @@ def load(path: str | os.PathLike[str]) -> xr.Dataset:
 
 def _check_layout(ds: xr.Dataset, where: str) -> None:
     version = ds.attrs.get("schema_version")
-    missing = [name for name in VARIABLES if name not in ds.variables]
+    expected = FIT_VARIABLES if ds.attrs.get("kind") == "fit" else VARIABLES
+    missing = [name for name in expected if name not in ds.variables]
     if version is None or missing:
         lacks = ", ".join(missing) or "the attribute schema_version"
         raise ValueError(f"{where}: not a result of lrft (it lacks {lacks})")

@@ -34,7 +34,23 @@ class Constant(Model):
     positional: ClassVar[tuple[str, ...]] = ("lr",)
 
     def rates(self, start: int, count: int) -> Floats:
-        """Rates of the `count` steps from `start` on, shape (count,)."""
+        """Return the rates of the steps from `start` on.
+
+        Parameters
+        ----------
+        start, count : int
+            First step, and how many.
+
+        Returns
+        -------
+        ndarray of float64, shape (count,)
+
+        Examples
+        --------
+        >>> import lrft
+        >>> lrft.schedule.Constant(0.1).rates(0, 2).tolist()
+        [0.1, 0.1]
+        """
         return np.full(count, self.lr)
 
 
@@ -60,7 +76,23 @@ class InverseTime(Model):
     positional: ClassVar[tuple[str, ...]] = ("lr", "t0")
 
     def rates(self, start: int, count: int) -> Floats:
-        """Rates of the `count` steps from `start` on, shape (count,)."""
+        """Return the rates of the steps from `start` on.
+
+        Parameters
+        ----------
+        start, count : int
+            First step, and how many.
+
+        Returns
+        -------
+        ndarray of float64, shape (count,)
+
+        Examples
+        --------
+        >>> import lrft
+        >>> lrft.schedule.InverseTime(0.1, t0=1.0).rates(1, 1).tolist()
+        [0.05]
+        """
         return self.lr / (1.0 + np.arange(start, start + count, dtype=np.float64) / self.t0)
 
 
@@ -95,7 +127,23 @@ class Step(Model):
         return self
 
     def rates(self, start: int, count: int) -> Floats:
-        """Rates of the `count` steps from `start` on, shape (count,)."""
+        """Return the rates of the steps from `start` on.
+
+        Parameters
+        ----------
+        start, count : int
+            First step, and how many.
+
+        Returns
+        -------
+        ndarray of float64, shape (count,)
+
+        Examples
+        --------
+        >>> import lrft
+        >>> lrft.schedule.Step(0.1, factor=0.5, every=2).rates(1, 2).tolist()
+        [0.1, 0.05]
+        """
         drops = np.arange(start, start + count) // self.every
         return self.lr * np.power(self.factor, drops.astype(np.float64))
 
@@ -127,7 +175,28 @@ class Array(Model):
         return self
 
     def rates(self, start: int, count: int) -> Floats:
-        """Rates of the `count` steps from `start` on, shape (count,)."""
+        """Return the rates of the steps from `start` on.
+
+        Parameters
+        ----------
+        start, count : int
+            First step, and how many.
+
+        Returns
+        -------
+        ndarray of float64, shape (count,)
+
+        Raises
+        ------
+        ValueError
+            If a step beyond the last rate is asked for.
+
+        Examples
+        --------
+        >>> import lrft
+        >>> lrft.schedule.Array([0.3, 0.2, 0.1]).rates(0, 2).tolist()
+        [0.3, 0.2]
+        """
         if start < 0 or start + count > len(self.values):
             raise ValueError(
                 f"values has {len(self.values)} rates, but step {start + count - 1} was asked for"
@@ -139,7 +208,17 @@ Schedule = Annotated[Constant | InverseTime | Step | Array, Field(discriminator=
 
 
 def rates(lr: float | Schedule, start: int, count: int) -> Floats:
-    """Rates of the `count` steps from `start` on, for a number or a schedule.
+    """Return the rates of the steps from `start` on, for a number or a schedule.
+
+    Parameters
+    ----------
+    lr : float or schedule
+    start, count : int
+        First step, and how many.
+
+    Returns
+    -------
+    ndarray of float64, shape (count,)
 
     Examples
     --------

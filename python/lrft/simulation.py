@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lrft import _arguments, _checks, _core, _engine, schedule
+from lrft import _arguments, _checks, _engine, _runs, schedule
 from lrft.progress import Progress
-from lrft.students import FullNetwork
 from lrft.task import Task
 from lrft.training import Training, check_compatible
 
 if TYPE_CHECKING:
     import xarray as xr
+
+    from lrft.network import Weights
 
 __all__ = ["Simulation", "simulate"]
 
@@ -91,6 +92,9 @@ class Simulation:
     ----------
     task, training, replicas, seed, engine, threads
         As for `simulate`.
+    keep_students : bool
+        Keep every replica's student when it ends, for `trained`: d numbers a row in the ambient
+        space, a few in the reduced one.
 
     Raises
     ------
@@ -102,8 +106,13 @@ class Simulation:
     >>> import lrft
     >>> task = lrft.Task.sample(d=100, k=4, seed=0)
     >>> simulation = lrft.Simulation(task, lrft.Training(lr=0.001, steps=1000), replicas=2)
+    >>> simulation.progress().done_steps
+    0
     >>> while not simulation.advance(seconds=0.1):
     ...     pass
+    >>> simulation.run()  # nothing is left to do
+    >>> [chain["status"] for chain in simulation.chains()]
+    ['finished', 'finished']
     >>> simulation.dataset().sizes["replica"]
     2
     """
@@ -117,23 +126,20 @@ class Simulation:
         seed: int = 0,
         engine: str = "auto",
         threads: int | None = None,
+        keep_students: bool = False,
     ) -> None:
         tasks = _arguments.check_tasks(task)
         if not isinstance(training, Training):
             raise TypeError(f"training must be a Training, got {type(training).__name__}")
-        indices = _arguments.check_replicas(replicas)
+        indices = _arguments.check_replicas(replicas, len(tasks))
         for one in tasks:
             check_compatible(one, training)
         training.check_memory(tasks, len(indices))
         chosen = _arguments.choose_engine(tasks, training, engine)
-        if chosen == "ambient" and _engine.has_start_of_its_own(training.student):
-            rows = sum(one.k + _engine.student_rows(one, training.student) for one in tasks)
-            _checks.memory(
-                f"W and the start of {len(indices)} linearised students, each in R^d",
-                8 * len(indices) * rows * tasks[0].d,
-                "use engine='reduced' or fewer replicas",
-            )
+        if _checks.boolean("keep_students", keep_students):
+            _arguments.check_kept(tasks, training, chosen, len(indices))
         self.threads = _arguments.settle_threads(threads)
+        _arguments.check_sizes(tasks, training, chosen, self.threads, len(indices))
         _arguments.check_batch(tasks, training, chosen, self.threads)
         rates, notes = _arguments.settle_rates(tasks, training)
         self._begin(
@@ -147,6 +153,7 @@ class Simulation:
             engine=chosen,
             seconds=0.0,
             chains=None,
+            keep_students=keep_students,
         )
 
     @classmethod
@@ -168,6 +175,19 @@ class Simulation:
         ------
         ValueError
             If the file is unreadable, changed, or of another version or instruction set.
+
+        Examples
+        --------
+        >>> import lrft, tempfile, pathlib
+        >>> task = lrft.Task.sample(d=100, k=4, seed=0)
+        >>> simulation = lrft.Simulation(task, lrft.Training(lr=0.001, steps=500), replicas=2)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = pathlib.Path(folder) / "state.npz"
+        ...     simulation.save_state(path)
+        ...     again = lrft.Simulation.resume(path)
+        >>> again.run()
+        >>> again.progress().finished
+        2
         """
         from lrft.state import load_state
 
@@ -180,6 +200,7 @@ class Simulation:
         self, *, tasks: list[Task], single: bool, training: Training,
         rates: list[float | schedule.Schedule], rate_notes: list[str], replicas: list[int],
         seed: int, engine: str, seconds: float, chains: list[dict[str, Any]] | None,
+        keep_students: bool,
     ) -> None:  # fmt: skip
         """Set up the core, from the start or from the chains of a saved state."""
         self.tasks = tasks
@@ -191,6 +212,7 @@ class Simulation:
         self.seed = seed
         self.engine = engine
         self.seconds = seconds
+        self.keep_students = keep_students
         self.interrupted = False
         if chains is None:
             chains = [
@@ -198,15 +220,34 @@ class Simulation:
                 for i in range(len(tasks))
                 for replica in replicas
             ]
-        self._runs = [self._start(group, chains) for group in self._groups()]
+        self._runs = [
+            _runs.start(
+                tasks, training, rates, group, chains,
+                ambient=engine == "ambient", seed=seed, threads=self.threads,
+                keep_students=keep_students,
+            )
+            for group in self._groups()
+        ]  # fmt: skip
 
     # ---- running ----------------------------------------------------------------------
 
     def advance(self, seconds: float = SLICE) -> bool:
-        """Work for about `seconds`; return True when every replica has ended.
+        """Work for a while, and come back to be looked at.
+
+        Parameters
+        ----------
+        seconds : float
+            About how long, at least 0.
+
+        Returns
+        -------
+        bool
+            True when every replica has ended.
 
         Raises
         ------
+        TypeError, ValueError
+            If `seconds` is no such number.
         KeyboardInterrupt
             On Ctrl-C, within half a second; what was done stays and can go on.
         """
@@ -228,7 +269,7 @@ class Simulation:
         Parameters
         ----------
         progress : callable, optional
-            Called about ten times a second.
+            Called about ten times a second with a `lrft.progress.Progress`.
         """
         self.interrupted = False
         try:
@@ -241,7 +282,12 @@ class Simulation:
             self.interrupted = True
 
     def progress(self) -> Progress:
-        """Return where the run stands."""
+        """Return where the run stands.
+
+        Returns
+        -------
+        lrft.progress.Progress
+        """
         counts = np.array([run.progress()[:4] for run in self._runs]).sum(axis=0)
         overlaps = [run.progress()[4] for run in self._runs if sum(run.progress()[1:3])]
         chains = max(1, int(counts.sum()))
@@ -256,9 +302,16 @@ class Simulation:
         )
 
     def dataset(self) -> xr.Dataset:
-        """Return everything recorded so far, labelled, as `simulate` does."""
+        """Return everything recorded so far, labelled, as `simulate` does.
+
+        Returns
+        -------
+        xarray.Dataset
+            NaN at records not yet reached; replicas that have not ended are ``"interrupted"``.
+        """
         from lrft import result
 
+        records = _runs.gather(self.tasks, self.training, self.replicas, self.chains())
         attrs: dict[str, Any] = {
             "seed": self.seed,
             "engine": self.engine,
@@ -267,7 +320,60 @@ class Simulation:
             "learning_rate": "; ".join(self.rate_notes),
         }
         tasks = self.tasks[0] if self.single else self.tasks
-        return result.assemble(tasks, self.training, self._raw(), attrs)
+        return result.assemble(tasks, self.training, records, attrs)
+
+    def trained(self, replica: int = 0, task: int = 0) -> Weights:
+        """Return the network that a replica ended with, what it learned merged into its base.
+
+        Parameters
+        ----------
+        replica : int
+            Index of the replica, as in the dataset.
+        task : int
+            Place of the task in the list.
+
+        Returns
+        -------
+        lrft.Weights
+            Merged W (k, d) and λ, and the factors û, ĉ or A, B.
+
+        Raises
+        ------
+        ValueError
+            Without ``keep_students=True``; for a linearised student, which is no network of this
+            kind; for a replica that does not exist, has not ended, or diverged.
+
+        Notes
+        -----
+        The reduced space keeps the student's coordinates in S = span(W, u) and the lengths of
+        what lies outside; the direction of that part is uniform given these, and is drawn here,
+        from the replica's own address. So û has the law that it has in R^d.
+
+        Examples
+        --------
+        >>> import lrft
+        >>> task = lrft.Task.sample(d=100, k=4, seed=0)
+        >>> training = lrft.Training(lr=0.001, steps=500)
+        >>> simulation = lrft.Simulation(task, training, replicas=2, keep_students=True)
+        >>> simulation.run()
+        >>> network = simulation.trained(replica=1)
+        >>> network.W.shape, sorted(network.factors)
+        ((4, 100), ['c_hat', 'u_hat'])
+        >>> overlap = simulation.dataset().overlap_u.sel(replica=1, step=500)
+        >>> bool(abs(network.factors["u_hat"] @ task.u - overlap) < 1e-12)
+        True
+        """
+        from lrft import network
+
+        if not self.keep_students:
+            raise ValueError("keep_students is False: this run does not keep its students")
+        index = _checks.integer("task", task, 0, len(self.tasks) - 1)
+        chain = network.ended(self.chains(), index, _checks.integer("replica", replica))
+        ambient = self.engine == "ambient"
+        student = self.training.student
+        return network.from_chain(
+            self.tasks[index], student, chain, ambient=ambient, seed=self.seed
+        )
 
     def save_state(self, path: str | os.PathLike[str]) -> None:
         """Write all it takes to go on, to a ``.npz`` file that is whole or not there.
@@ -304,91 +410,23 @@ class Simulation:
             run.save()
         save_state(self, path)
 
-    # ---- setting up ---------------------------------------------------------------------
-
     def _groups(self) -> list[list[int]]:
-        """Tasks that can share lanes: those of one shape and activation."""
-        ambient = self.engine == "ambient"
-        groups: dict[tuple[Any, ...], list[int]] = {}
-        for i, task in enumerate(self.tasks):
-            shape = (task.R.shape, task.features_rank, task.rank, task.activation.identity)
-            groups.setdefault((*shape, task.d if ambient else 0), []).append(i)
-        return list(groups.values())
-
-    def _start(self, group: list[int], chains: list[dict[str, Any]]) -> _core.Run:
-        ambient = self.engine == "ambient"
-        student = self.training.student
-        tasks = [self.tasks[i] for i in group]
-        place = {task: j for j, task in enumerate(group)}
-        mine = [
-            chain | {"task": place[chain["task"]], "training": place[chain["task"]]}
-            for chain in chains
-            if chain["task"] in place
-        ]
-        return _core.Run(
-            {
-                "ambient": ambient,
-                "activation": tasks[0].activation.core,
-                **_engine.described(tasks, student, ambient, self.seed, mine),
-                "trainings": [_engine.training_spec(self.training, self.rates[i]) for i in group],
-                "seed": self.seed,
-                "threads": self.threads,
-                "keep_state": False,
-            }
-        )
+        return _runs.groups(self.tasks, self.engine == "ambient")
 
     # ---- results --------------------------------------------------------------------------
 
-    def _raw(self) -> dict[str, Any]:
-        steps = self.training.record_steps
-        shape = (len(self.tasks), len(self.replicas))
-        raw: dict[str, Any] = {
-            "step": steps,
-            "replica": np.asarray(self.replicas, dtype=np.int64),
-            "thresholds": np.asarray(self.training.thresholds, dtype=np.float64),
-            "hit_step": np.full((*shape, len(self.training.thresholds)), -1, dtype=np.int64),
-            "loss_thresholds": np.asarray(self.training.loss_thresholds, dtype=np.float64),
-            "loss_hit_step": np.full(
-                (*shape, len(self.training.loss_thresholds)), -1, dtype=np.int64
-            ),
-            "status": np.full(shape, "interrupted", dtype=object),
-            "stop_step": np.zeros(shape, dtype=np.int64),
-        }
-        student = self.training.student
-        extra = {"overlap_u": [_engine.overlap_shape(task, student) for task in self.tasks]}
-        extra["overlap_c"] = [()] * len(self.tasks)
-        if not isinstance(student, FullNetwork):
-            extra["overlap_c"] = extra["overlap_u"]
-        extra["loss"] = [()] * len(self.tasks)
-        for name, shapes in extra.items():
-            # Tasks with fewer overlaps leave the rest NaN.
-            most = tuple(np.max(np.array(list(_aligned(shapes))), axis=0).tolist())
-            raw[name] = np.full((*shape, len(steps), *most), np.nan)
-        place = {replica: i for i, replica in enumerate(self.replicas)}
-        for chain in self.chains():
-            at = (chain["task"], place[chain["replica"]])
-            for name, shapes in extra.items():
-                fill = raw[name][at]
-                records = chain[name].reshape(-1, *shapes[chain["task"]])
-                used = tuple(slice(n) for n in records.shape)
-                fill[used + (0,) * (fill.ndim - records.ndim)] = records
-            raw["hit_step"][at] = chain["hits"]
-            raw["loss_hit_step"][at] = chain["loss_hits"]
-            raw["stop_step"][at] = chain["step"]
-            if chain["status"] not in ("waiting", "running"):
-                raw["status"][at] = chain["status"]
-        return raw
-
     def chains(self) -> list[dict[str, Any]]:
-        """Every replica of every task as the core holds it, ``task`` counting from 0."""
+        """Return every replica of every task as the core holds it.
+
+        Returns
+        -------
+        list of dict
+            With ``task``, ``replica``, ``status``, ``step``, the records ``overlap_u``,
+            ``overlap_c`` and ``loss`` so far, ``hits``, ``loss_hits``, and the student's ``rows``
+            and ``own`` at ``state_step``, empty where they are not kept.
+        """
         return [
             chain | {"task": group[chain["training"]], "training": group[chain["training"]]}
             for group, run in zip(self._groups(), self._runs, strict=True)
             for chain in run.chains()
         ]
-
-
-def _aligned(shapes: list[tuple[int, ...]]) -> list[tuple[int, ...]]:
-    """Make shapes equally long; one number is the first of several."""
-    most = max(map(len, shapes))
-    return [shape + (1,) * (most - len(shape)) for shape in shapes]

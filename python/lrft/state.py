@@ -57,6 +57,7 @@ def save_state(simulation: Simulation, path: str | PathLike[str]) -> None:
         "seed": simulation.seed,
         "engine": simulation.engine,
         "seconds": simulation.seconds,
+        "keep_students": simulation.keep_students,
         "chains": chains,
     }
     text = json.dumps(about, sort_keys=True)
@@ -113,6 +114,7 @@ def _state_of(arrays: Arrays, text: dict[str, str]) -> dict[str, Any]:
         "seed": about["seed"],
         "engine": about["engine"],
         "seconds": about["seconds"],
+        "keep_students": about["keep_students"],
         "chains": [chain | _under(arrays, f"chain{i}.") for i, chain in enumerate(about["chains"])],
     }
 

@@ -268,7 +268,23 @@ class FullNetwork(Model):
         return self
 
     def neurons(self, task: Task) -> int:
-        """Width for this task."""
+        """Return the width for this task.
+
+        Parameters
+        ----------
+        task : Task
+
+        Returns
+        -------
+        int
+            `width`; where it is not given, the rows of a given `init`, else those of the base.
+
+        Examples
+        --------
+        >>> import lrft
+        >>> lrft.FullNetwork().neurons(lrft.Task.sample(d=100, k=4))
+        4
+        """
         if self.width is not None:
             return self.width
         return task.k if isinstance(self.init, str) else len(self.init)

@@ -183,6 +183,7 @@ class Task(TaskBase):
         >>> task.R.shape, task.a.shape, task.xi
         ((16, 17), (1, 17), 4.0)
         """
+        recipe = {name: value for name, value in locals().items() if name != "cls"}
         d = _checks.integer("d", d, 1, _checks.MAX_DIMENSION)
         k = _checks.integer("k", k, 1)
         rank = _checks.integer("rank", rank, 1)
@@ -229,7 +230,9 @@ class Task(TaskBase):
         labels["u"] = f"parallel {level:g}" if level else "orthogonal"
         a = sampling.directions(rho, d, rank, level, seed)
         R = np.pad(R, ((0, 0), (0, a.shape[1] - rho)))
-        return cls._in_coordinates(d, R, a, rho, seed, labels, common)
+        task = cls._in_coordinates(d, R, a, rho, seed, labels, common)
+        task.__dict__["recipe"] = _recipe("sample", recipe)
+        return task
 
     @classmethod
     def _in_coordinates(
@@ -279,6 +282,10 @@ class Task(TaskBase):
         **options
             activation, normalization, neuron_scale, output_scale and noise.
 
+        Returns
+        -------
+        Task
+
         Raises
         ------
         TypeError, ValueError
@@ -327,6 +334,10 @@ class Task(TaskBase):
         seed : int
             Of c and the basis.
 
+        Returns
+        -------
+        Task
+
         Raises
         ------
         TypeError, ValueError
@@ -353,7 +364,10 @@ class Task(TaskBase):
         a[0, k] = 1.0
         common = dict(lam=np.ones(k), c=c, xi=1.0, activation=f"he{degree}", normalization="unit")
         labels = {"features": "hard", "c": "quantized", "u": "orthogonal"}
-        return cls._in_coordinates(d, R, a, k, seed, labels, common)
+        task = cls._in_coordinates(d, R, a, k, seed, labels, common)
+        recipe = {"d": d, "k": k, "degree": degree, "seed": seed}
+        task.__dict__["recipe"] = _recipe("hard_from_scratch", recipe)
+        return task
 
     def replace(self, **changes: Any) -> Task:
         """Make the same task with some arguments changed.
@@ -364,6 +378,10 @@ class Task(TaskBase):
             lam, c, xi, activation, normalization, neuron_scale, output_scale, noise; W and u
             for given weights; d and seed (of the basis) for a task in coordinates.  Under
             ``normalization="unit"`` the neuron scale follows ξ.
+
+        Returns
+        -------
+        Task
 
         Raises
         ------
@@ -403,7 +421,12 @@ class Task(TaskBase):
         )
 
     def save(self, path: str | PathLike[str]) -> None:
-        """Write the task to a ``.npz`` or ``.safetensors`` file; loading it is exact.
+        """Write the task to a file; loading it is exact.
+
+        Parameters
+        ----------
+        path : path
+            Ends in ``.npz`` or ``.safetensors``.
 
         Raises
         ------
@@ -426,17 +449,52 @@ class Task(TaskBase):
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> Task:
-        """Read a task from a file written by :meth:`save`.
+        """Read a task from a file.
+
+        Parameters
+        ----------
+        path : path
+            A file of :meth:`save`.
+
+        Returns
+        -------
+        Task
 
         Raises
         ------
         ValueError
             Naming the path and the reason if the file is missing, truncated, edited or of
             another kind or version.
+
+        Examples
+        --------
+        >>> import tempfile, pathlib, lrft
+        >>> task = lrft.Task.sample(d=100, k=4, features="orthonormal")
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = pathlib.Path(folder) / "task.safetensors"
+        ...     task.save(path)
+        ...     lrft.Task.load(path).content_hash == task.content_hash
+        True
         """
         from lrft import weights
 
         return weights.load_task(path)
+
+
+def _recipe(function: str, arguments: dict[str, Any]) -> dict[str, Any] | None:
+    """Arguments as JSON has them; None where one is an array or compiled code."""
+    found: dict[str, Any] = {}
+    for name, value in arguments.items():
+        if isinstance(value, Activation):
+            value = None if value.kind == "custom" else str(value)
+        elif value is None:
+            continue
+        elif isinstance(value, np.generic):
+            value = value.item()
+        if not isinstance(value, bool | int | float | str):
+            return None
+        found[name] = value
+    return {"function": function, **found}
 
 
 def _check_options(options: dict[str, Any], more: set[str] | None = None) -> None:

@@ -210,22 +210,27 @@ def check_compatible(task: Task, training: Training) -> None:
     >>> lrft.training.check_compatible(task, lrft.Training(lr=0.1, steps=10))
     """
     student = training.student
+    if isinstance(student, FullNetwork) and training.stop_at is not None:
+        raise ValueError(
+            "stop_at is on |overlap_u|, which is a matrix for the FullNetwork student: "
+            f"use stop_loss, got stop_at={training.stop_at!r}"
+        )
     if student.linearized and task.activation.kind == "custom":
         raise ValueError(
             "linearized=True needs a built-in activation or a Hermite series, got a custom one: "
             "the exact loss of a linearised student needs its Hermite coefficients in closed form"
         )
+    check_student(task, student)
+
+
+def check_student(task: Task, student: Student) -> None:
+    """Refuse a student that does not fit the task's shapes; a part of `check_compatible`."""
     if isinstance(student, RankOne):
         _check_rank_one(task, student)
     elif isinstance(student, LoRA):
         _expect("a_init", student.a_init, (student.rank, task.d))
         _expect("b_init", student.b_init, (task.k, student.rank))
     else:
-        if training.stop_at is not None:
-            raise ValueError(
-                "stop_at is on |overlap_u|, which is a matrix for the FullNetwork student: "
-                f"use stop_loss, got stop_at={training.stop_at!r}"
-            )
         width = student.neurons(task)
         _expect("init", student.init, (width, task.d))
         _expect("lam_init", student.lam_init, (width,))

@@ -26,7 +26,28 @@ REPLICAS = 256
 
 
 class Stage(NamedTuple):
-    """One stage of one round, as it ended."""
+    """One stage of one round of `fine_tune`, as it ended.
+
+    Attributes
+    ----------
+    attempt, round : int
+        Counted from 0.
+    stage : {"u", "c"}
+        Online SGD, or regression.
+    samples : int
+        Spent in this stage.
+    lr : float
+        Rate at the start of the round; nan for the regression.
+    overlap_u, overlap_c : float
+    loss : float
+        Exact population loss.
+
+    Examples
+    --------
+    >>> from lrft.tuning import Stage
+    >>> Stage(0, 0, "c", 2000, float("nan"), 0.9, 1.0, 0.01).samples
+    2000
+    """
 
     attempt: int
     round: int
@@ -61,6 +82,13 @@ class FineTuned:
         Spent in all, failed attempts included.
     attempts : int
     history : tuple of Stage
+
+    Examples
+    --------
+    >>> import lrft
+    >>> task = lrft.Task.sample(d=200, k=4, features="orthonormal", activation="he3", seed=1)
+    >>> lrft.fine_tune(task, eps=0.5).relative_loss <= 0.5
+    True
     """
 
     converged: bool

@@ -11,7 +11,8 @@ import os
 import tempfile
 import zipfile
 import zlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from importlib import resources
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,43 +22,19 @@ from numpy.typing import ArrayLike, NDArray
 
 from lrft import _checks
 from lrft.activation import Activation
+from lrft.network import Weights
 
 if TYPE_CHECKING:
     from lrft.task import Task
 
 Floats = NDArray[np.float64]
 
+__all__ = ["Weights", "load_weights", "save_weights"]
+
 #: Version of the task file; other versions are refused.
 TASK_VERSION = 1
+_SHIPPED = ("digits",)
 SUFFIXES = (".npz", ".safetensors")
-
-
-@dataclass(frozen=True, eq=False)
-class Weights:
-    """A base network Σ_i λ_i σ(neuron_scale ⟨w_i, x⟩) · output_scale.
-
-    Attributes
-    ----------
-    W : ndarray of shape (k, d)
-    lam : ndarray of shape (k,)
-    activation : Activation or None
-        None where the file does not say.
-    neuron_scale, output_scale : float
-        1 where the file does not say.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from lrft.weights import Weights
-    >>> Weights(np.eye(2), np.ones(2)).output_scale
-    1.0
-    """
-
-    W: Floats
-    lam: Floats
-    activation: Activation | None = None
-    neuron_scale: float = 1.0
-    output_scale: float = 1.0
 
 
 def load_weights(path: str | PathLike[str]) -> Weights:
@@ -65,10 +42,12 @@ def load_weights(path: str | PathLike[str]) -> Weights:
 
     Parameters
     ----------
-    path : path
-        ``.npz`` or ``.safetensors`` with the arrays W (k, d) and lam (k,), and optionally
+    path : path, or "digits"
+        The base network that ships with lrft, trained on handwritten digits; or a file,
+        ``.npz`` or ``.safetensors``, with the arrays W (k, d) and lam (k,), and optionally
         activation, neuron_scale and output_scale: metadata of a safetensors file, 0-d
-        arrays of an npz file.  Other names are refused.
+        arrays of an npz file; and the factors u_hat (d,), c_hat (k,) or A (r, d), B (k, r).
+        Other names are refused: `lrft.from_state_dict` reads those of PyTorch.
 
     Returns
     -------
@@ -89,22 +68,40 @@ def load_weights(path: str | PathLike[str]) -> Weights:
     ...     lrft.load_weights(path).W.tolist()
     [[1.0, 0.0]]
     """
+    if isinstance(path, str) and not os.path.splitext(path)[1] and not os.path.exists(path):
+        if path not in _SHIPPED:
+            raise ValueError(f"path={path!r}: neither a file nor one of {', '.join(_SHIPPED)}")
+        path = Path(str(resources.files("lrft.data") / f"{path}.safetensors"))
     arrays, text = read(path)
     try:
-        if extra := set(arrays) - {"W", "lam"}:
-            raise ValueError(f"unexpected arrays {sorted(extra)}: a base network has W and lam")
+        names = set(arrays) - {"W", "lam"}
+        if names and names not in ({"u_hat", "c_hat"}, {"A", "B"}):
+            hint = ""
+            if any(name.endswith(".weight") for name in names):
+                hint = "; lrft.from_state_dict reads a state dict of PyTorch"
+            raise ValueError(
+                f"unexpected arrays {sorted(names)}: a base network has W and lam{hint}"
+            )
         for name in ("W", "lam"):
             if name not in arrays:
                 raise ValueError(f"no array {name!r}: a base network has W (k, d) and lam (k,)")
         W = _checks.array("W", arrays["W"], ("k", "d"))
         lam = _checks.array("lam", arrays["lam"], (len(W),))
+        r = arrays["A"].shape[0] if "A" in arrays else 1
+        shapes = {
+            "u_hat": (W.shape[1],),
+            "c_hat": (len(W),),
+            "A": (r, W.shape[1]),
+            "B": (len(W), r),
+        }
+        factors = {name: _checks.array(name, arrays[name], shapes[name]) for name in sorted(names)}
         activation = Activation.parse(text["activation"]) if "activation" in text else None
         scales = {}
         for name in ("neuron_scale", "output_scale"):
             scales[name] = _checks.real(name, float(text.get(name, "1")), above=0.0)
     except (TypeError, ValueError) as error:
         raise ValueError(f"cannot read weights from {str(path)!r}: {error}") from None
-    return Weights(W, lam, activation, **scales)
+    return Weights(W, lam, activation, **scales, factors=factors)
 
 
 def save_weights(
@@ -114,6 +111,7 @@ def save_weights(
     activation: str | Activation | None = None,
     neuron_scale: float = 1.0,
     output_scale: float = 1.0,
+    factors: Mapping[str, ArrayLike] | None = None,
 ) -> None:
     """Write a base network that :func:`load_weights` reads.
 
@@ -124,6 +122,8 @@ def save_weights(
     W, lam : array_like of shape (k, d) and (k,)
     activation : str or Activation, optional
     neuron_scale, output_scale : float
+    factors : mapping, optional
+        Of a trained network: those of `Weights`.
 
     Raises
     ------
@@ -142,12 +142,13 @@ def save_weights(
     """
     W = _checks.array("W", W, ("k", "d"))
     arrays = {"W": W, "lam": _checks.array("lam", lam, (len(W),))}
+    arrays |= {name: _checks.array(name, value) for name, value in (factors or {}).items()}
     text = {
         "neuron_scale": repr(_checks.real("neuron_scale", neuron_scale, above=0.0)),
         "output_scale": repr(_checks.real("output_scale", output_scale, above=0.0)),
     }
     if activation is not None:
-        text["activation"] = _savable(Activation.parse(activation))
+        text["activation"] = savable(Activation.parse(activation))
     write(path, arrays, text)
 
 
@@ -162,10 +163,10 @@ def task_parts(task: Task) -> tuple[dict[str, Floats], dict[str, Any]]:
     about = {
         "format": "lrft task", "version": TASK_VERSION, "given": task.given, "d": task.d,
         "features_rank": task.features_rank, "xi": task.xi,
-        "activation": _savable(task.activation), "normalization": task.normalization,
+        "activation": savable(task.activation), "normalization": task.normalization,
         "neuron_scale": task.neuron_scale, "output_scale": task.output_scale,
         "noise": task.noise, "seed": task.embedding_seed, "labels": task.labels,
-        "content_hash": task.content_hash,
+        "content_hash": task.content_hash, "recipe": task.recipe,
     }  # fmt: skip
     return task._arrays(), about
 
@@ -209,10 +210,12 @@ def task_from_parts(arrays: dict[str, NDArray[Any]], about: Any) -> Task:
         task = Task._in_coordinates(d, R, a, rho, seed, labels, common)
     if task.content_hash != about["content_hash"]:
         raise ValueError("its content does not match its content hash: the file was changed")
+    task.__dict__["recipe"] = about.get("recipe")
     return task
 
 
-def _savable(activation: Activation) -> str:
+def savable(activation: Activation) -> str:
+    """Text of an activation in a file; ValueError if it is compiled code."""
     if activation.kind == "custom":
         raise ValueError(f"activation {activation} is compiled code and cannot be saved")
     return str(activation)
@@ -293,6 +296,8 @@ def write(path: str | PathLike[str], arrays: dict[str, NDArray[Any]], text: dict
                 from safetensors.numpy import save
 
                 file.write(save(dict(arrays), metadata=text))
+            file.flush()
+            os.fsync(file.fileno())
         umask = os.umask(0)
         os.umask(umask)
         os.chmod(temporary, 0o666 & ~umask)

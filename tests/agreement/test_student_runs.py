@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from cases import ACTIVATIONS, final, initial_student, rate, spec, task_of
-from coupling import MOVED, STEPS
+from coupling import MOVED, STEPS, follow
 from students import REPLICA, SEED, V5, case
 
 import lrft
@@ -76,6 +76,20 @@ def test_zero_features_give_the_single_index_student(activation):
     [chain] = final(spec([task], training, [REPLICA], seed=SEED, ambient=True))
     identical(chain["overlap_u"], expected)
     assert abs(expected[-1] - expected[0]) > MOVED
+    # the reduced space, driven along the path of that plain student on any inputs
+    inputs = np.random.default_rng(4).standard_normal((STEPS, 1, task.d))
+
+    def path() -> Any:
+        u_hat, c_hat = initial_student(task, student, SEED, REPLICA)
+        yield u_hat, c_hat
+        for (x,) in inputs:
+            z = u_hat @ x
+            gradient = 2 * (sigma(z) - sigma(task.u @ x)) * dsigma(z) * x
+            u_hat = u_hat - lr * (gradient - (gradient @ u_hat) * u_hat)
+            u_hat = u_hat / np.linalg.norm(u_hat)
+            yield u_hat, c_hat
+
+    follow(task, path(), inputs, spec([task], training), [lr, lr])
     # in the reduced space any number of neurons makes the same path, on the same normals
     one = lrft.Task.sample(d=24, k=1, features="zero", activation=ACTIVATIONS[activation], seed=3)
     paths = [final(spec([each], training, [REPLICA], seed=SEED))[0] for each in (task, one)]
@@ -183,7 +197,6 @@ def test_both_spaces_have_the_same_law(name):
             lrft.FullNetwork(width=19, init="gaussian", lam_init=1.0), {}, "reduced",
             "needs d >= 25",
         ),
-        (lrft.LoRA(rank=2), {"lr": "auto"}, "auto", "lr='auto' is defined for the RankOne"),
     ],
 )  # fmt: skip
 def test_refused(student, more, engine, message):

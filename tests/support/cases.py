@@ -194,14 +194,19 @@ def twin(
 
 
 def reference_path(
-    task: lrft.Task, training: lrft.Training, start: Any, inputs: Any, noise: Any = None
+    task: lrft.Task,
+    training: lrft.Training,
+    start: Any,
+    inputs: Any,
+    noise: Any = None,
+    labels: Any = None,
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield the reference path of the training's student on given inputs."""
     student = training.student
     lr = rate_function(training.lr)
     common = {
         "linearized": student.linearized, "neuron_scale": task.neuron_scale,
-        "output_scale": task.output_scale, "noise_values": noise,
+        "output_scale": task.output_scale, "noise_values": noise, "labels": labels,
     }  # fmt: skip
     parts = (task.W, task.lam, task.c, task.u, task.xi, task.activation, *start, inputs)
     if isinstance(student, lrft.RankOne):

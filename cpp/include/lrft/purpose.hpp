@@ -14,6 +14,7 @@ enum class Purpose : std::uint16_t {
   init_rows,      // the student's rows
   init_chi,       // their part outside S, in the reduced space
   init_c,         // the student's own parameters
+  shuffle,        // the order of a pass over given samples
   features = 16,  // the parts of a sampled task
   features_chi,
   c,

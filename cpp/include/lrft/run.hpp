@@ -77,6 +77,24 @@ struct TrainingData {
   std::vector<std::int64_t> record;     // increasing, within [0, steps]
   std::vector<double> thresholds;       // increasing, on |overlap_u|, every step
   std::vector<double> loss_thresholds;  // decreasing, at records
+  int patience = 0;                     // data: records without a new least held-out error; 0: any
+};
+
+// Samples that are given; owned by the caller for the life of the run.
+struct Samples {
+  std::int64_t rows = 0, columns = 0;
+  const char* X = nullptr;  // (rows, d), any strides, in bytes
+  bool single = false;      // float32, else float64
+  std::int64_t row_stride = 0, column_stride = 0;
+  const double* y = nullptr;  // (rows)
+};
+// What a student is fitted to in place of a teacher.
+struct DataSet {
+  Samples train, held_out;  // nothing may be held out
+  std::int64_t pass = 0;    // samples of a pass
+  std::int64_t first = 0;   // of them in `train`, if that is a window
+  bool shuffle = false;     // every pass has an order of its own
+  bool given() const { return train.y != nullptr; }
 };
 
 // What becomes of one replica of one task.  It is also the whole saved state:
@@ -95,6 +113,13 @@ struct Chain {
   std::int64_t state_step = 0;
   std::vector<double> rows;  // reduced: P (n,s) then L (n,n); ambient: A (n,d)
   std::vector<double> own;   // (k, n), or (n) of a full network
+  // Data only.  `loss` is the mean squared error of the samples since the last record, each
+  // before its update: so far `squared` over `seen` samples.
+  double squared = 0;
+  std::int64_t seen = 0;
+  std::vector<double> held_out;             // mean squared errors, at records
+  std::int64_t kept_step = -1;              // of the student that is handed back:
+  std::vector<double> kept_rows, kept_own;  // the last, or that of the least held-out error
 };
 
 struct RunSpec {
@@ -108,6 +133,8 @@ struct RunSpec {
   std::uint64_t seed = 0;
   int threads = 1;
   bool keep_state = false;  // keep the final student of every chain
+  DataSet data;             // in place of a teacher, which has no effect
+  bool keep_best = false;   // data: hand back the student of the least held-out error
 };
 
 class Run {

@@ -15,13 +15,16 @@ __all__: list[str] = [
     "Drive",
     "Run",
     "activation",
+    "block_steps",
     "build_info",
     "chi",
+    "coordinates",
     "expected_square",
     "hermite_coefficients",
     "limits",
     "moments",
     "normals",
+    "permutation",
     "philox",
     "purposes",
     "span_basis",
@@ -93,6 +96,13 @@ def activation(
     An activation by kind; Hermite coefficients or callback addresses where it needs them.
     """
 
+def block_steps(
+    d: typing.SupportsFloat | typing.SupportsIndex, batch: typing.SupportsInt | typing.SupportsIndex
+) -> int:
+    """
+    Steps between two states in R^d from which a path can go on.
+    """
+
 def build_info() -> dict:
     """
     How this copy of the engine was compiled.
@@ -107,6 +117,13 @@ def chi(
 ) -> numpy.typing.NDArray[numpy.float64]:
     """
     Chi variates (n,) with dof (n,) >= 1 degrees of freedom; entry i is slot i.
+    """
+
+def coordinates(
+    A: numpy.typing.NDArray[numpy.float64], Q: numpy.typing.NDArray[numpy.float64]
+) -> tuple:
+    """
+    (P, L) of rows A: A Q^T, and a lower-triangular factor of what is outside the rows of Q.
     """
 
 def expected_square(
@@ -148,6 +165,16 @@ def normals(
     Standard normals (size,); number i is the (i mod 2)-th of slot i // 2.
     """
 
+def permutation(
+    seed: typing.SupportsInt | typing.SupportsIndex,
+    replica: typing.SupportsInt | typing.SupportsIndex,
+    pass_: typing.SupportsInt | typing.SupportsIndex,
+    size: typing.SupportsInt | typing.SupportsIndex,
+) -> numpy.typing.NDArray[numpy.uint32]:
+    """
+    0 .. size - 1, uint32, in the order of a pass over given samples.
+    """
+
 def philox(
     counter: typing.Annotated[
         collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], "FixedSize(4)"
@@ -174,6 +201,7 @@ purposes: dict = {
     "init_u": 4,
     "init_chi": 5,
     "init_c": 6,
+    "shuffle": 7,
     "features": 16,
     "features_chi": 17,
     "c": 18,

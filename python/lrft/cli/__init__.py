@@ -1,4 +1,4 @@
-"""The command line: `lrft run`, `lrft plot`, `lrft bench`, `lrft info`.
+"""The command line: `lrft run`, `sweep`, `reproduce`, `rerun`, `plot`, `bench`, `info`.
 
 Results go to stdout, progress and messages to stderr. Exit codes: 0 done, 1 the run failed,
 2 the input was wrong (one line says why), 130 interrupted.
@@ -72,7 +72,10 @@ def _app(first: str) -> Any:
     from lrft.cli.bench import bench
     from lrft.cli.info import info
     from lrft.cli.plot import plot
+    from lrft.cli.reproduce import reproduce
+    from lrft.cli.rerun import rerun
     from lrft.cli.run import HELP, command
+    from lrft.cli.sweep import sweep
 
     app = typer.Typer(
         help="Simulate the learning dynamics of low-rank fine-tuning, fast and exactly.",
@@ -82,6 +85,9 @@ def _app(first: str) -> Any:
     )
     # The flags of `run` are made from pydantic models: not worth loading for another command.
     app.command("run", help=HELP)(command() if first == "run" else lambda: None)
+    app.command("reproduce")(reproduce)
+    app.command("sweep")(sweep)
+    app.command("rerun")(rerun)
     app.command("plot")(plot)
     app.command("bench")(bench)
     app.command("info")(info)

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lrft.cli.fields import Field, fields
+from lrft import _checks
+from lrft.cli.fields import Field, fields, student_models
 
 if TYPE_CHECKING:
     from lrft.task import Task
@@ -82,7 +83,27 @@ def resolve(path: Path | None, flags: Mapping[str, Any]) -> Settings:
         settings["task"]["activation"] = given["task"].get("activation")  # or that of the file
     for section, name in DERIVED:
         settings[section][name] = given[section].get(name)
+    settings["student"] = _student(settings["student"], given["student"])
     return settings
+
+
+def _student(settings: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+    """Keep the fields of the chosen student; refuse those of another that were given."""
+    models = student_models()
+    kind = _checks.choice("student", settings["kind"], models)
+    model = models[kind]
+    for name in given:
+        if given[name] is not None and name not in model.model_fields:
+            whose = [other for other, m in models.items() if name in m.model_fields]
+            raise ValueError(f"{name} is a field of student={' or '.join(whose)}, got {kind}")
+    defaults = {
+        name: info.get_default() for name, info in model.model_fields.items()
+        if not info.is_required()
+    }  # fmt: skip
+    if kind == "rank_one":
+        defaults |= _PAPER["student"]
+    own = defaults | given | {"kind": kind}
+    return {name: own.get(name) for name in settings}
 
 
 def parse(text: str, field: Field) -> Any:
@@ -151,7 +172,8 @@ def training(settings: Settings, task: Task) -> Training:
 
     given: dict[str, Any] = {"steps": STEPS_PER_DIMENSION * task.d}
     given |= {name: value for name, value in settings["training"].items() if value is not None}
-    return lrft.Training(student=lrft.RankOne(**settings["student"]), **given)
+    student = {name: value for name, value in settings["student"].items() if value is not None}
+    return lrft.Training(student=student_models()[student.pop("kind")](**student), **given)
 
 
 def to_toml(settings: Settings) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 # What only the command line knows: section, name, default, type, help.
@@ -21,7 +21,9 @@ _OWN = (
     ("run", "name", "lrft-run", "str", "the results are NAME.nc and NAME.png"),
 )  # fmt: skip
 # Two fields called seed: the one of `simulate` keeps the short flag.
-_FLAGS = {("task", "seed"): "task-seed"}
+# Two called rank: LoRA's keeps it.
+_FLAGS = {("task", "seed"): "task-seed", ("task", "rank"): "teacher-rank"}
+_FLAGS[("student", "kind")] = "student"
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ def fields() -> dict[str, dict[str, Field]]:
     found = [
         *_of_function("task", lrft.Task.sample, (), lrft.Task.__doc__),
         *_of_model("training", lrft.Training, ("student",)),
-        *_of_model("student", lrft.RankOne, ("kind",)),
+        *_students(),
         *_of_function("run", lrft.simulate, ("task", "training", "progress")),
         *(Field(*own) for own in _OWN),
     ]
@@ -73,6 +75,31 @@ def fields() -> dict[str, dict[str, Field]]:
     for field in found:
         sections.setdefault(field.section, {})[field.name] = field
     return sections
+
+
+def student_models() -> dict[str, Any]:
+    """Every student by its kind, as the command line names it."""
+    import lrft
+
+    return {"rank_one": lrft.RankOne, "lora": lrft.LoRA, "full": lrft.FullNetwork}
+
+
+def _students() -> Iterator[Field]:
+    """Fields of all students together; the help says whose one is."""
+    models = student_models()
+    kinds = ", ".join(f'"{kind}"' for kind in models)
+    yield Field(
+        "student", "kind", "rank_one", "{" + kinds + "}",
+        "the paper's student, low-rank adaptation, or a network with all rows trained",
+    )  # fmt: skip
+    found: dict[str, list[Field]] = {}
+    for model in models.values():
+        for field in _of_model("student", model, ("kind",)):
+            found.setdefault(field.name, []).append(field)
+    for same in found.values():
+        whose = [m.__name__ for m in models.values() if same[0].name in m.model_fields]
+        note = "" if len(whose) == len(models) else f" ({' and '.join(whose)})"
+        yield replace(same[0], help=same[0].help + note)
 
 
 def _of_function(section: str, function: Any, skip: Collection[str], *docs: Any) -> Iterator[Field]:

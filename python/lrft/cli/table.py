@@ -25,7 +25,9 @@ def show(ds: xr.Dataset) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from lrft.result import hit_quantile
+    from lrft.result import hit_quantile, one_overlap
+
+    ds = one_overlap(ds)
 
     console = Console(highlight=False)
     replicas = ds.sizes["replica"]
@@ -36,11 +38,12 @@ def show(ds: xr.Dataset) -> None:
     rate = ds.attrs.get("learning_rate", "given")
     if rate != "given":
         console.print(rate)
+    unwatched = bool(ds.overlap_u.isnull().all())  # a full network has a matrix of overlaps
     hits = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in ("threshold", "hits", "median step", "10 %", "90 %"):
         hits.add_column(name, justify="right")
     for levels, steps, symbol in (
-        (ds.threshold, ds.hit_step, "|<û,u>| ≥"),
+        (ds.threshold[: 0 if unwatched else None], ds.hit_step, "|<û,u>| ≥"),
         (ds.loss_threshold, ds.loss_hit_step, "loss ≤"),
     ):
         quantiles = {p: hit_quantile(ds, p, steps.name) for p in (0.5, 0.1, 0.9)}
@@ -48,7 +51,8 @@ def show(ds: xr.Dataset) -> None:
             count = int((steps[:, index] >= 0).sum())
             row = [_step(values[index].item()) for values in quantiles.values()]
             hits.add_row(f"{symbol} {level:.4g}", f"{count}/{replicas}", *row)
-    console.print(hits)
+    if hits.row_count:
+        console.print(hits)
 
     final = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in ("last record", "median", "lowest", "highest"):

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from importlib import resources
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lrft import Task, _checks, _core, load_weights, sampling
-
-_SHIPPED = ("digits",)
 
 
 def given_weights(
@@ -59,7 +55,7 @@ def given_weights(
     >>> task.d, task.k, task.u_orthogonal
     (64, 32, True)
     """
-    base = load_weights(_path(weights))
+    base = load_weights(weights)
     if isinstance(c, str):
         _checks.choice("c", c, ("quantized", "sphere"))
         c = sampling.perturbation_c(c, len(base.W), 1, seed)
@@ -94,12 +90,3 @@ def _direction(W: NDArray[np.float64], parallel: float, seed: int) -> NDArray[np
         a[rho] = np.copysign(a[rho], coordinates[0, rho])
     u = a @ basis[: a.size]
     return np.asarray(u / np.linalg.norm(u))
-
-
-def _path(weights: str) -> Path:
-    if weights in _SHIPPED:
-        return Path(str(resources.files("lrft.data") / f"{weights}.safetensors"))
-    path = Path(weights)
-    if not path.suffix and not path.exists():
-        raise ValueError(f"weights={weights!r}: neither a file nor one of {', '.join(_SHIPPED)}")
-    return path

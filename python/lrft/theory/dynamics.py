@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lrft import _checks
+from lrft._task_base import check_task
 from lrft.theory._noise_scale import NoiseScale
 from lrft.theory._velocity import clip, full_velocity, overlap_velocity
 from lrft.theory.population import orthogonal_overlaps, unit_vector
@@ -57,6 +58,14 @@ class OrderParameters:
         ``lr * d``; 0 for the gradient flow.
     noise_error : float
         Largest standard error of E[g^2] met on the way, relative to its value.
+
+    Examples
+    --------
+    >>> import lrft
+    >>> task = lrft.Task.sample(d=100, k=1, xi=1.0, features="zero", activation="he2")
+    >>> flow = lrft.theory.gradient_flow(task, task.c, 0.1, horizon=0.5, records=3)
+    >>> flow.time.tolist(), flow.P.shape
+    ([0.0, 0.25, 0.5], (3, 1))
     """
 
     time: Floats
@@ -85,6 +94,14 @@ class OrderParameters:
         ------
         ValueError
             If a time is outside.
+
+        Examples
+        --------
+        >>> import lrft
+        >>> task = lrft.Task.sample(d=100, k=1, xi=1.0, features="zero", activation="he2")
+        >>> flow = lrft.theory.gradient_flow(task, task.c, 0.1, horizon=0.5)
+        >>> round(float(flow.overlap_at(0.0)), 6)
+        0.1
         """
         times = np.asarray(_checks.array("time", time))
         if times.size and not (times.min() >= 0 and times.max() <= self.time[-1]):
@@ -103,6 +120,19 @@ class OrderParameters:
         -------
         float
             In tau; multiply by ``d / delta`` for steps.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the threshold is no number in (0, 1].
+
+        Examples
+        --------
+        >>> import numpy as np, lrft
+        >>> task = lrft.Task.sample(d=100, k=1, xi=1.0, features="zero", activation="he2")
+        >>> flow = lrft.theory.gradient_flow(task, task.c, 0.1, horizon=1.0)
+        >>> bool(abs(flow.hitting_time(0.5) - np.log(33) / 8) < 1e-4)  # odds of m^2: 1/99 to 1/3
+        True
         """
         from scipy.optimize import brentq
 
@@ -255,7 +285,7 @@ def gradient_flow(
     rate_c: float = 1.0,
     records: int = 201,
 ) -> OrderParameters:
-    """Solve the spherical gradient flow of the population loss, the limit delta -> 0.
+    """Solve the spherical gradient flow of the population loss (Prop. 4), the limit delta -> 0.
 
     ``dm/dtau = h(m) (1 - m^2)`` for frozen c_hat, u orthogonal to W and Pi on.
 
@@ -383,6 +413,7 @@ def _solve(velocity: Any, start: Floats, horizon: float) -> Callable[[Floats], F
 
 
 def _require_rank_one(task: Task) -> None:
+    check_task(task)
     if task.rank != 1:
         raise ValueError(f"task must have rank 1, got rank {task.rank}")
 
@@ -397,8 +428,10 @@ def _start(task: Task, start: float | ArrayLike, orthogonal: bool) -> Floats:
         square = float(outside @ outside)
         return outside * (m / square) if square > 0 else outside
     P = _checks.array("start", start, (len(a),))
-    if np.linalg.norm(P) > 1 + _checks.UNIT_TOLERANCE:
-        raise ValueError(f"start must have norm at most 1, got {np.linalg.norm(P):.12g}")
+    with np.errstate(over="ignore"):
+        length = float(np.linalg.norm(P))
+    if length > 1 + _checks.UNIT_TOLERANCE:
+        raise ValueError(f"start must have norm at most 1, got {length:.12g}")
     if orthogonal and np.abs(P[:rho]).max(initial=0.0) > _checks.UNIT_TOLERANCE:
         raise ValueError("start must have no part in span(W) for orthogonal=True")
     return P

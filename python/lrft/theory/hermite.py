@@ -20,7 +20,8 @@ def hermite_coefficients(
 ) -> tuple[Floats, float]:
     """Expand sigma: ``mu_p = E[sigma(scale g) he_p(g)]``, g ~ N(0, 1).
 
-    ``he_p`` are the *normalised* probabilists' Hermite polynomials, as everywhere in the paper.
+    ``he_p`` are the *normalised* probabilists' Hermite polynomials, as everywhere in the paper
+    (Assumption 6 bounds these coefficients).
 
     Parameters
     ----------
@@ -69,7 +70,8 @@ def information_exponent(
     """Find the first degree p >= 1 with ``mu_p != 0``.
 
     Online SGD on a single-index model needs about ``d``, ``d log d``, ``d^(p-1)`` samples for
-    p = 1, 2, >= 3 (Ben Arous, Gheissari and Jagannath 2021); fine-tuning is claimed not to care.
+    p = 1, 2, >= 3 (Ben Arous, Gheissari and Jagannath 2021); fine-tuning is claimed not to care
+    (Theorems 1 to 3).
 
     Parameters
     ----------

@@ -14,12 +14,15 @@ Both are estimated on one fixed Gaussian sample, so that any activation and any 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lrft import _checks
+from lrft._task_base import check_task
+from lrft.students import FullNetwork, LoRA
+from lrft.theory._euclidean_rates import Limit, euclidean_limits
 from lrft.theory.drift import drift
 from lrft.theory.population import perturbation, unit_vector
 from lrft.theory.sampled import Gradients, SampledGradient
@@ -40,37 +43,34 @@ SAMPLES, DRAWS = 4096, 5
 RESOLVED = 3.0
 
 
-class Limit(NamedTuple):
-    """A rate that the dynamics do not bear, and what sets it."""
-
-    lr: float
-    cause: str
-
-
 def stability_limit(task: Task, student: Any, *, batch: int = 1) -> float:
-    """Find the rate above which a rank-one student stalls before it has learned.
+    """Find the rate above which a student stalls, or diverges, before it has learned.
 
     Parameters
     ----------
     task : Task
-    student : RankOne
-        ``train_c``, ``orthogonal``, ``c_init`` and ``linearized`` matter.
+    student : RankOne, LoRA or FullNetwork
+        Everything but given rates matters; an own rate of B or the output weights leaves these
+        out of account.
     batch : int
         Samples a step.
 
     Returns
     -------
     float
-        The smallest of: the rate at which noise balances the pull somewhere between the start
-        and overlap 0.95, for c_hat as the student starts it (the median over five draws if it is
-        random); and, if c_hat is trained or the right one, the same with c_hat = c and the limit
-        of the linear regime at the teacher.
+        For RankOne the smallest of: the rate at which noise balances the pull somewhere between
+        the start and overlap 0.95, for c_hat as the student starts it (the median over five draws
+        if it is random); and, if c_hat is trained or the right one, the same with c_hat = c and
+        the limit of the linear regime at the teacher. For the others the smallest of: the limit
+        of the linear regime, from J = df_hat/d(parameters), at the start and, unless
+        linearised, at the teacher; and for LoRA the rate at which noise balances the pull of the
+        leading row between overlap 0.25 and 0.95.
 
     Raises
     ------
     ValueError
-        If the student is not a rank-one student, u lies in span(W) and is projected away, or
-        the gradient vanishes (a linearised student whose base has no slope).
+        If u lies in span(W) and is projected away, or the gradient vanishes (a linearised
+        student whose base has no slope), and for another student.
 
     Examples
     --------
@@ -92,14 +92,15 @@ def auto_lr(task: Task, student: Any, *, batch: int = 1) -> tuple[float, str]:
     Parameters
     ----------
     task : Task
-    student : RankOne
+    student : RankOne, LoRA or FullNetwork
     batch : int
         Samples a step.
 
     Returns
     -------
     lr : float
-        For u_hat and for c_hat.
+        For u_hat, A or the rows, and for c_hat, B or the output weights without a rate of their
+        own.
     reasoning : str
         One line for the log and the record of the run.
 
@@ -127,10 +128,18 @@ def auto_lr(task: Task, student: Any, *, batch: int = 1) -> tuple[float, str]:
 
 
 def _tightest(task: Task, student: Any, batch: int) -> Limit:
+    check_task(task)
+    batch = _checks.integer("batch", batch, 1)
+    if isinstance(student, LoRA | FullNetwork):
+        limits = euclidean_limits(task, student, batch, SAMPLES)
+        if not limits:
+            raise ValueError("lr='auto' has nothing to go by, the gradient vanishes: give a rate")
+        return min(limits)
     if not hasattr(student, "train_c"):
         kind = type(student).__name__
-        raise ValueError(f"lr='auto' is defined for the RankOne student, not {kind}: give a rate")
-    batch = _checks.integer("batch", batch, 1)
+        raise ValueError(
+            f"lr='auto' is defined for RankOne, LoRA and FullNetwork, not {kind}: give a rate"
+        )
     c, direction = _target(task, student.orthogonal)
     sampled = SampledGradient(task, direction, SAMPLES)
     rule = _Rule(task, student, sampled, batch)

@@ -1,0 +1,363 @@
+// Spaces whose inputs are vectors in R^d: drawn (ambient.hpp) or given (dataset.hpp).
+//
+// The inputs do not depend on the state, so they are taken in blocks and meet the
+// network as matrix products.  For a block X (d x N) of inputs and the student's
+// rows A (n x d) at its start,
+//   Y = [W; u; A] X   and   G = X^T X
+// are all that the steps inside need: after some of them
+//   A_t = diag(alpha) (A - Gamma X^T),   A_t x = alpha (A x - Gamma (X^T x)),
+// with a coefficient Gamma (n x N) an input.  At the end A is formed once.  The result
+// is that of the step-by-step loop up to rounding.  With Pi, inputs are replaced by
+// their part x~ outside span(W), whose Gram matrix is G - F^T F, F = pinv W X.
+//
+// Blocks are fixed in absolute steps and of full width, so that no bit depends on
+// where a run starts, records or ends.  A batch wider than a block's inputs is a
+// block of its own and needs no G.  Inputs are kept for the update where they fit
+// in `kept_inputs` bytes and asked for again where they do not: memory is that of W
+// plus a few MiB at any d.
+//
+// Inputs has `labelled`, `set_task`, `begin(first step)`, `count(step in the block)` inputs
+// of a step, and `tile(begin, depth, X)`: X (depth, N) = coordinates [begin, begin + depth)
+// of the block's inputs, begin even, zero where a step has fewer than its batch.
+//
+// Cost an input: the input, 2 (k + r + n) d flops + N d flops; A is touched once a block.
+#pragma once
+
+#include <algorithm>
+#include <functional>
+#include <vector>
+
+#include "population/statistics.hpp"
+#include "random/address.hpp"
+#include "random/fill.hpp"
+#include "simd/aligned.hpp"
+#include "simd/layout.hpp"
+#include "space/basis.hpp"
+#include "space/matrix.hpp"
+#include "space/shape.hpp"
+
+namespace lrft {
+
+template <class Inputs>
+class Blocks {
+ public:
+  using Layout = NeuronLanes;
+  using Scalar = double;
+
+  Blocks(const Shape& shape, std::uint64_t seed)
+      : shape_(shape),
+        seed_(seed),
+        steps_(lrft::block_steps(shape.d, shape.batch)),
+        used_(steps_ * shape.batch),
+        N_((used_ + lanes - 1) / lanes * lanes),
+        inputs_(shape, seed, used_, N_),
+        fields_rows_(shape.k + shape.rank + shape.n),
+        packs_(NeuronLanes::packs(shape.k)),
+        Y_(fields_rows_, N_),
+        F_(shape.features_rank, N_),
+        gram_(steps_ > 1 ? N_ : 0, steps_ > 1 ? N_ : 0),
+        gamma_(shape.n, N_),
+        rows_now_(shape.n, N_),
+        features_(N_ * packs_),
+        teacher_(static_cast<std::size_t>(N_ * shape.rank)),
+        rows_(static_cast<std::size_t>(shape.batch * shape.n)),
+        alpha_(static_cast<std::size_t>(shape.n)) {}
+
+  // Steps between two states from which the path can be replayed.
+  int block_steps() const { return steps_; }
+  // Asked between tiles; when it says yes, `draw` gives up.
+  void set_cancelled(std::function<bool()> cancelled) { cancelled_ = std::move(cancelled); }
+
+  // ---- one replica in and out ----------------------------------------------------
+  void set_task(int, const TaskData& task, std::uint32_t replica) {
+    task_ = &task;
+    if (shape_.project) {
+      const int rho = shape_.features_rank;
+      pinv_ = Eigen::Map<const Matrix>(pseudo_inverse(task.R, shape_.k, shape_.s, rho).data(), rho,
+                                       shape_.k);
+    }
+    d_ = static_cast<Index>(task.d);
+    inputs_.set_task(task, replica);
+    keep_ =
+        static_cast<std::size_t>(d_) * static_cast<std::size_t>(N_) * sizeof(double) <= kept_inputs;
+    X_.resize(keep_ ? (d_ + 1) / 2 * 2 : tile_depth, N_);
+  }
+  void set_rows(int, const std::vector<double>& rows) {
+    A_ = Eigen::Map<const Matrix>(rows.data(), shape_.n, d_);
+    refresh();
+    position_ = 0;
+  }
+  // The rows at the start of the block: what a replay needs.
+  std::vector<double> rows_of(int) const { return {A_.data(), A_.data() + A_.size()}; }
+  // The rows now.
+  std::vector<double> rows_now() {
+    Matrix rows = A_;
+    if (position_ > 0) form(rows);
+    return {rows.data(), rows.data() + rows.size()};
+  }
+  std::vector<double> draw_rows(const TaskData& task, std::uint32_t replica, bool unit) const {
+    Matrix A(shape_.n, static_cast<Index>(task.d));
+    fill_normals(seed_, replica, Purpose::init_rows, 0, static_cast<std::size_t>(A.size()),
+                 A.data());
+    if (shape_.project && shape_.features_rank > 0) project_out(task, A);
+    if (unit)
+      for (Index j = 0; j < A.rows(); ++j) A.row(j) /= A.row(j).norm();
+    return {A.data(), A.data() + A.size()};
+  }
+  std::vector<double> given_rows(const StudentSpec& student) const {
+    return {student.rows_x, student.rows_x + shape_.n * d_};
+  }
+  Statistics statistics(int, const TaskData&) const {
+    const int n = shape_.n, k = shape_.k, r = shape_.rank;
+    Statistics out;
+    out.features.resize(static_cast<std::size_t>(n * k));
+    out.teacher.resize(static_cast<std::size_t>(n * r));
+    out.gram.resize(static_cast<std::size_t>(n * n));
+    for (int j = 0; j < n; ++j) {
+      for (int i = 0; i < k; ++i) {
+        double sum = features_start_(j, i);
+        if (!shape_.project)
+          for (int q = 0; q < position_; ++q) sum -= gamma_(j, q) * Y_(i, q);
+        out.features[static_cast<std::size_t>(j * k + i)] = alpha(j) * sum;
+      }
+      for (int i = 0; i < r; ++i)
+        out.teacher[static_cast<std::size_t>(j * r + i)] = alpha(j) * teacher_now_(j, i);
+      for (int i = 0; i < n; ++i) {
+        double sum = gram_start_(j, i);
+        for (int q = 0; q < position_; ++q) {
+          sum -= gamma_(j, q) * Y_(k + r + i, q) + gamma_(i, q) * Y_(k + r + j, q);
+          for (int p = 0; p < position_; ++p) sum += gamma_(j, q) * gamma_(i, p) * gram_(q, p);
+        }
+        out.gram[static_cast<std::size_t>(j * n + i)] = alpha(j) * alpha(i) * sum;
+      }
+    }
+    return out;
+  }
+
+  // ---- the step --------------------------------------------------------------------
+  // Makes the fields of step t available; false if cancelled, with the state unchanged.
+  bool draw(std::int64_t t) {
+    const auto at = static_cast<int>(t % steps_);
+    if (at == 0) {
+      inputs_.begin(t);
+      if (!draw_block()) return false;
+    }
+    current_ = at * shape_.batch;
+    count_ = inputs_.count(at);
+    for (int b = 0; b < count_; ++b)
+      for (int j = 0; j < shape_.n; ++j)
+        rows_[static_cast<std::size_t>(b * shape_.n + j)] = alpha(j) * rows_now_(j, current_ + b);
+    return true;
+  }
+  // What is given, where inputs are; see dataset.hpp.
+  void set_data(const DataSet& data, std::int64_t end)
+    requires Inputs::labelled
+  {
+    inputs_.set_data(data, end);
+  }
+  const double* labels() const
+    requires Inputs::labelled
+  {
+    return inputs_.labels(current_);
+  }
+  // Of this step; fewer than a batch only where given inputs end.
+  int inputs() const { return count_; }
+  const Pack* features(int b) const { return features_.data() + (current_ + b) * packs_; }
+  const Scalar* teacher(int b) const { return teacher_.data() + (current_ + b) * shape_.rank; }
+  const Scalar* rows(int b) const { return rows_.data() + b * shape_.n; }
+
+  // rows <- (scale rows - G^T X), made unit when `unit`; G (b, n), scale (n).
+  void move(const Scalar* G, const Scalar* scale, bool unit) {
+    const int n = shape_.n, batch = count_;
+    health_ = 0;
+    for (int j = 0; j < n; ++j) {
+      double& factor = alpha_[static_cast<std::size_t>(j)];
+      for (int i = shape_.follow ? 0 : j; i <= j; ++i) move_product(i, j, G, scale);
+      factor *= scale[j];
+      for (int b = 0; b < shape_.batch; ++b)
+        gamma_(j, current_ + b) = b < batch ? G[b * n + j] / factor : 0;
+      double& square = gram_now_(j, j);
+      health_ += square;
+      if (unit) {
+        // A block of one step has no gram_, so `square` is not the length there; the
+        // block's end normalises the rows themselves.
+        if (steps_ > 1) factor /= std::sqrt(square);
+        square = 1;
+      }
+    }
+    position_ = current_ + shape_.batch;
+    if (position_ == used_) {
+      end_block(unit);
+    } else {
+      for (int j = 0; j < n; ++j)
+        for (int b = 0; b < batch; ++b) {
+          const int q = current_ + b;
+          rows_now_.row(j) -= gamma_(j, q) * gram_.row(q);
+          teacher_now_.row(j) -= gamma_(j, q) * teacher_moved_.col(q).transpose();
+        }
+    }
+  }
+  Scalar overlap() const { return alpha(0) * teacher_now_(0, 0); }
+  // The rows' inner products with each other, (n, n) lower triangle, and with u, (n, r).
+  void products(Scalar* gram, Scalar* teacher) const {
+    for (int j = 0; j < shape_.n; ++j) {
+      for (int i = 0; i <= j; ++i) gram[j * shape_.n + i] = gram_now_(j, i);
+      for (int i = 0; i < shape_.rank; ++i)
+        teacher[j * shape_.rank + i] = alpha(j) * teacher_now_(j, i);
+    }
+  }
+  // Finite as long as the rows are.
+  Scalar health() const { return health_; }
+
+ private:
+  static constexpr Index tile_depth = 128;
+  static constexpr std::size_t kept_inputs = std::size_t{4} << 20;
+
+  double alpha(int j) const { return alpha_[static_cast<std::size_t>(j)]; }
+
+  // <A_i, A_j> after the rows have become scale rows - G^T X.
+  void move_product(int i, int j, const Scalar* G, const Scalar* scale) {
+    const int n = shape_.n, batch = count_;
+    double sum = gram_now_(j, i) * scale[j] * scale[i];
+    for (int b = 0; b < batch; ++b) {
+      const double gi = G[b * n + i], gj = G[b * n + j];
+      sum -= scale[j] * gi * rows_[static_cast<std::size_t>(b * n + j)] +
+             scale[i] * gj * rows_[static_cast<std::size_t>(b * n + i)];
+      if (steps_ > 1)
+        for (int l = 0; l < batch; ++l)
+          sum += gj * G[l * n + i] * gram_(current_ + b, current_ + l);
+    }
+    gram_now_(j, i) = sum;
+  }
+
+  // ---- fields ------------------------------------------------------------------------
+  bool draw_block() {
+    const int k = shape_.k, r = shape_.rank, n = shape_.n;
+    Y_.setZero();
+    gram_.setZero();
+    for (Index begin = 0; begin < d_; begin += tile_depth) {
+      if (cancelled_ && cancelled_()) return false;
+      const Index depth = std::min(tile_depth, d_ - begin);
+      double* x = X_.data() + (keep_ ? begin * N_ : 0);
+      inputs_.tile(begin, depth, x);
+      const Eigen::Map<const Matrix> X(x, depth, N_);
+      Y_.topRows(k).noalias() += columns(task_->W, k, begin, depth) * X;
+      Y_.middleRows(k, r).noalias() += columns(task_->u, r, begin, depth) * X;
+      Y_.bottomRows(n).noalias() += A_.middleCols(begin, depth) * X;
+      if (steps_ > 1) gram_.selfadjointView<Eigen::Lower>().rankUpdate(X.transpose());
+    }
+    gram_.triangularView<Eigen::StrictlyUpper>() = gram_.transpose();
+    teacher_moved_ = Y_.middleRows(k, r);
+    if (shape_.project && shape_.features_rank > 0) {
+      F_.noalias() = pinv_ * Y_.topRows(k);
+      const Eigen::Map<const Matrix> a(task_->a.data(), r, shape_.s);
+      teacher_moved_.noalias() -= a.leftCols(shape_.features_rank) * F_;
+      if (steps_ > 1) gram_.noalias() -= F_.transpose() * F_;
+    }
+    for (int q = 0; q < N_; ++q) {
+      double* to = features_.doubles() + q * packs_ * lanes;
+      for (int i = 0; i < k; ++i) to[i] = Y_(i, q);
+      for (int i = 0; i < r; ++i) teacher_[static_cast<std::size_t>(q * r + i)] = Y_(k + i, q);
+    }
+    rows_now_ = Y_.bottomRows(n);
+    return true;
+  }
+  // Coordinates [begin, begin + depth) of `count` rows in R^d.
+  using Columns = Eigen::Map<const Matrix, 0, Eigen::OuterStride<>>;
+  static Columns columns(const double* rows, int count, Index begin, Index depth, Index d) {
+    return Columns(rows + begin, count, depth, Eigen::OuterStride<>(d));
+  }
+  Columns columns(const double* rows, int count, Index begin, Index depth) const {
+    return columns(rows, count, begin, depth, d_);
+  }
+
+  // ---- the end of a block ---------------------------------------------------------------
+  // rows <- alpha (rows - Gamma X~^T)
+  void form(Matrix& rows) {
+    Matrix gamma = gamma_;
+    gamma.rightCols(N_ - position_).setZero();
+    Matrix along;  // what Pi takes back: Gamma F^T pinv, (n, k)
+    const bool project = shape_.project && shape_.features_rank > 0;
+    if (project) {
+      const Matrix in_features = gamma * F_.transpose();
+      along.noalias() = in_features * pinv_;
+    }
+    for (Index begin = 0; begin < d_; begin += tile_depth) {
+      const Index depth = std::min(tile_depth, d_ - begin);
+      double* x = X_.data() + (keep_ ? begin * N_ : 0);
+      if (!keep_) inputs_.tile(begin, depth, x);
+      const Eigen::Map<const Matrix> X(x, depth, N_);
+      auto tile = rows.middleCols(begin, depth);
+      tile.noalias() -= gamma * X.transpose();
+      if (project) tile.noalias() += along * columns(task_->W, shape_.k, begin, depth);
+    }
+    for (int j = 0; j < shape_.n; ++j) rows.row(j) *= alpha(j);
+  }
+  void end_block(bool unit) {
+    form(A_);
+    position_ = 0;
+    if (unit)
+      for (Index j = 0; j < A_.rows(); ++j) {
+        health_ = A_.row(j).norm();
+        A_.row(j) /= health_;
+      }
+    refresh();
+  }
+  // The inner products of A with everything, afresh.
+  void refresh() {
+    features_start_ = Matrix::Zero(shape_.n, shape_.k);
+    teacher_now_ = Matrix::Zero(shape_.n, shape_.rank);
+    gram_start_ = Matrix::Zero(shape_.n, shape_.n);
+    for (Index begin = 0; begin < d_; begin += tile_depth) {
+      const Index depth = std::min(tile_depth, d_ - begin);
+      const auto tile = A_.middleCols(begin, depth);
+      features_start_.noalias() += tile * columns(task_->W, shape_.k, begin, depth).transpose();
+      teacher_now_.noalias() += tile * columns(task_->u, shape_.rank, begin, depth).transpose();
+      gram_start_.noalias() += tile * tile.transpose();
+    }
+    std::fill(alpha_.begin(), alpha_.end(), 1.0);
+    gram_now_ = gram_start_;
+  }
+  // A <- A Pi, twice for orthogonality to rounding.
+  void project_out(const TaskData& task, Matrix& A) const {
+    const auto W = columns(task.W, shape_.k, 0, A.cols(), A.cols());
+    for (int pass = 0; pass < 2; ++pass) {
+      const Matrix along = A * W.transpose() * pinv_.transpose() * pinv_;
+      A.noalias() -= along * W;
+    }
+  }
+
+  Shape shape_;
+  std::uint64_t seed_;
+  int steps_;  // of a block
+  int used_;   // inputs of a block
+  int N_;      // the same, rounded up to packs
+  Inputs inputs_;
+  int fields_rows_, packs_;
+  const TaskData* task_ = nullptr;
+  std::function<bool()> cancelled_;
+  Index d_ = 0;
+  bool keep_ = true;
+  int count_ = 0;         // inputs of the current step
+  int current_ = 0;       // the first of them
+  int position_ = 0;      // inputs of this block already used
+  Matrix A_;              // (n, d)  rows at the block's start
+  Matrix X_;              // (d or tile, N)
+  Matrix Y_;              // (k + r + n, N)
+  Matrix pinv_;           // (features_rank, k)  coordinates in span(W) are pinv W x
+  Matrix F_;              // (features_rank, N)
+  Matrix gram_;           // (N, N)  of x~
+  Matrix teacher_moved_;  // (r, N)  <u, x~>
+  Matrix gamma_;          // (n, N)
+  Matrix rows_now_;       // (n, N)  A x - Gamma (X^T x), without alpha
+  Matrix features_start_, gram_start_;
+  Matrix gram_now_;              // (n, n)  A A^T: its diagonal, or with `follow` its lower triangle
+  Matrix teacher_now_;           // (n, r)  A u^T - Gamma <u, x~>, without alpha
+  AlignedPacks features_;        // (N, k)
+  std::vector<double> teacher_;  // (N, r)
+  std::vector<double> rows_;     // (b, n)
+  std::vector<double> alpha_;    // (n)
+  double health_ = 0;
+};
+
+}  // namespace lrft

@@ -1,0 +1,80 @@
+// What is written down about a student that is fitted to given samples.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <limits>
+
+#include "simd/aligned.hpp"
+#include "simd/layout.hpp"
+#include "space/dataset.hpp"
+
+namespace lrft {
+
+// Mean of (f(x) - y)^2 over `samples`, NaN without any, f the student with rows A (n, d);
+// false if cancelled.  Its own blocks, so that it does not depend on how the student is trained.
+template <class Student>
+bool mean_squared_error(Student& student, const Matrix& A, const TaskData& task,
+                        const Samples& samples, const std::function<bool()>& cancelled,
+                        double& error) {
+  constexpr int width = 32;
+  constexpr Index tile = 128;
+  const int k = task.k, n = static_cast<int>(A.rows()), packs = NeuronLanes::packs(k);
+  const Index d = A.cols();
+  const Eigen::Map<const Matrix> W(task.W, k, d);
+  Matrix Y(k + n, width), X(tile, width);
+  AlignedPacks features(packs);
+  std::vector<double> rows(static_cast<std::size_t>(n));
+  const std::vector<double> teacher(static_cast<std::size_t>(task.rank), 0.0);
+  double sum = 0;
+  for (std::int64_t first = 0; first < samples.rows; first += width) {
+    const int count = static_cast<int>(std::min<std::int64_t>(width, samples.rows - first));
+    std::int64_t which[width];
+    for (int q = 0; q < width; ++q) which[q] = q < count ? first + q : -1;
+    Y.setZero();
+    for (Index begin = 0; begin < d; begin += tile) {
+      if (cancelled && cancelled()) return false;
+      const Index depth = std::min(tile, d - begin);
+      gather(samples, which, width, begin, depth, X.data());
+      Y.topRows(k).noalias() += W.middleCols(begin, depth) * X.topRows(depth);
+      Y.bottomRows(n).noalias() += A.middleCols(begin, depth) * X.topRows(depth);
+    }
+    for (int q = 0; q < count; ++q) {
+      for (int i = 0; i < k; ++i) features.doubles()[i] = Y(i, q);
+      for (int j = 0; j < n; ++j) rows[static_cast<std::size_t>(j)] = Y(k + j, q);
+      const double miss =
+          student.forward(features.data(), teacher.data(), rows.data()) - samples.y[first + q];
+      sum += miss * miss;
+    }
+  }
+  error = samples.rows > 0 ? sum / static_cast<double>(samples.rows)
+                           : std::numeric_limits<double>::quiet_NaN();
+  return true;
+}
+
+// Appends a record: the error of the samples since the last one, and the held-out error.
+// True if that is the least so far.
+inline bool record_errors(double held_out, Chain& chain) {
+  const bool best = std::all_of(chain.held_out.begin(), chain.held_out.end(),
+                                [&](double before) { return held_out < before; });
+  chain.loss.push_back(chain.seen > 0 ? chain.squared / static_cast<double>(chain.seen)
+                                      : std::numeric_limits<double>::quiet_NaN());
+  chain.held_out.push_back(held_out);
+  chain.squared = 0;
+  chain.seen = 0;
+  return best;
+}
+
+// What the last record means for the chain.
+inline Status after_record(const TrainingData& plan, const Samples& held_out, const Chain& chain) {
+  if (chain.step > 0 && !std::isfinite(chain.loss.back())) return Status::diverged;
+  if (held_out.rows == 0) return Status::running;
+  if (!std::isfinite(chain.held_out.back())) return Status::diverged;
+  if (chain.held_out.back() <= plan.stop_loss) return Status::converged;
+  const auto least = std::min_element(chain.held_out.begin(), chain.held_out.end());
+  const bool patient = plan.patience == 0 || chain.held_out.end() - least <= plan.patience;
+  return patient ? Status::running : Status::converged;
+}
+
+}  // namespace lrft

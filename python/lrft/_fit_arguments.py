@@ -1,0 +1,84 @@
+"""What `fit` asks of its arguments, and makes of them, before anything runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from lrft import _checks, _core, schedule
+from lrft._samples import WINDOW
+from lrft.network import Weights
+from lrft.students import RankOne, Student, is_named
+from lrft.task import Task
+from lrft.training import Training, check_student
+
+
+def open_training(common: dict[str, Any], record: Any) -> Training:
+    """As many steps as there can be, where nobody knows how many there are."""
+    if record is None:
+        record = [2**i for i in range(40)]
+    if isinstance(record, int) or not np.ndim(record):
+        raise ValueError(
+            "record must be a list of steps for an iterable X, whose length is not known, got "
+            f"{_checks.describe(record)}"
+        )
+    rates = {"lr": common["lr"], "the student's own rate": _own_rate(common["student"])}
+    for name, rate in rates.items():
+        if isinstance(rate, schedule.Array):
+            raise ValueError(
+                f"{name} must not be a schedule.Array for an iterable X, whose length is not known"
+            )
+    return Training(steps=_checks.MAX_STEPS, record=record, thresholds=(), **common)
+
+
+def window_steps(d: int, batch: int) -> int:
+    """Count the steps of a window of a stream: whole blocks, so that the next can start there."""
+    block: int = _core.block_steps(d, batch)
+    return block * max(1, WINDOW // (8 * d * batch * block))
+
+
+def base_task(base: Any, xi: float | None) -> Task:
+    """Make a task of the base; its teacher is not used."""
+    if isinstance(base, Task):
+        if xi is not None:
+            raise ValueError(f"xi is that of the task: give base={base!r} another one")
+        return base
+    if not isinstance(base, Weights):
+        raise TypeError(f"base must be a Task or Weights, got {_checks.describe(base)}")
+    W = _checks.array("base.W", base.W, ("k", "d"))
+    if base.activation is None:
+        raise ValueError(
+            "base.activation must be given, got None: dataclasses.replace(base, activation='relu')"
+        )
+    if xi is None:
+        xi = float(np.linalg.norm(W)) or 1.0
+    return Task(
+        W=W, lam=_checks.array("base.lam", base.lam, (len(W),)), c=np.eye(len(W))[0],
+        u=np.eye(1, W.shape[1])[0], xi=xi, activation=base.activation,
+        neuron_scale=base.neuron_scale, output_scale=base.output_scale,
+    )  # fmt: skip
+
+
+def without_teacher(task: dict[str, Any]) -> dict[str, Any]:
+    """Describe a task whose teacher is nothing."""
+    k, s, d = task["k"], task["s"], int(task["d"])
+    return task | {
+        "rank": 1, "xi": 0.0, "noise": 0.0,
+        "a": np.zeros((1, s)), "c": np.zeros((k, 1)), "u": np.zeros((1, d)),
+    }  # fmt: skip
+
+
+def _own_rate(student: Student) -> Any:
+    rates = [getattr(student, name, None) for name in ("lr_c", "lr_b", "lr_lam")]
+    return next((rate for rate in rates if rate is not None), None)
+
+
+def check_student_of(base: Any, task: Task, student: Student) -> None:
+    """Refuse a student that does not fit the base, or asks for a teacher."""
+    if isinstance(student, RankOne):
+        if is_named(student.u_init, "favourable"):
+            raise ValueError("u_init='favourable' needs a teacher, and data has none")
+        if is_named(student.c_init, "teacher") and not isinstance(base, Task):
+            raise ValueError("c_init='teacher' needs a Task, and weights have no teacher")
+    check_student(task, student)

@@ -1,0 +1,95 @@
+"""From tasks to runs of the core, and from their chains back to arrays."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from lrft import _core, _engine, schedule
+from lrft.students import FullNetwork
+from lrft.task import Task
+from lrft.training import Training
+
+
+def groups(tasks: list[Task], ambient: bool) -> list[list[int]]:
+    """Put tasks together that can share lanes: those of one shape and activation."""
+    found: dict[tuple[Any, ...], list[int]] = {}
+    for i, task in enumerate(tasks):
+        shape = (task.R.shape, task.features_rank, task.rank, task.activation.identity)
+        found.setdefault((*shape, task.d if ambient else 0), []).append(i)
+    return list(found.values())
+
+
+def start(
+    tasks: list[Task], training: Training, rates: list[float | schedule.Schedule],
+    group: list[int], chains: list[dict[str, Any]], *, ambient: bool, seed: int, threads: int,
+    keep_students: bool,
+) -> _core.Run:  # fmt: skip
+    """Start the core on one group of tasks, with those of the chains that are theirs."""
+    mine = [tasks[i] for i in group]
+    place = {task: j for j, task in enumerate(group)}
+    theirs = [
+        chain | {"task": place[chain["task"]], "training": place[chain["task"]]}
+        for chain in chains
+        if chain["task"] in place
+    ]
+    return _core.Run(
+        {
+            "ambient": ambient,
+            "activation": mine[0].activation.core,
+            **_engine.described(mine, training.student, ambient, seed, theirs),
+            "trainings": [_engine.training_spec(training, rates[i]) for i in group],
+            "seed": seed,
+            "threads": threads,
+            "keep_state": keep_students,
+        }
+    )
+
+
+def gather(
+    tasks: list[Task], training: Training, replicas: list[int], chains: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """Fill arrays over (task, replica, ...) from chains, as `result.assemble` takes them."""
+    steps = training.record_steps
+    shape = (len(tasks), len(replicas))
+    raw: dict[str, Any] = {
+        "step": steps,
+        "replica": np.asarray(replicas, dtype=np.int64),
+        "thresholds": np.asarray(training.thresholds, dtype=np.float64),
+        "hit_step": np.full((*shape, len(training.thresholds)), -1, dtype=np.int64),
+        "loss_thresholds": np.asarray(training.loss_thresholds, dtype=np.float64),
+        "loss_hit_step": np.full((*shape, len(training.loss_thresholds)), -1, dtype=np.int64),
+        "status": np.full(shape, "interrupted", dtype=object),
+        "stop_step": np.zeros(shape, dtype=np.int64),
+    }
+    student = training.student
+    extra = {"overlap_u": [_engine.overlap_shape(task, student) for task in tasks]}
+    extra["overlap_c"] = [()] * len(tasks)
+    if not isinstance(student, FullNetwork):
+        extra["overlap_c"] = extra["overlap_u"]
+    extra["loss"] = [()] * len(tasks)
+    for name, shapes in extra.items():
+        # Tasks with fewer overlaps leave the rest NaN.
+        most = tuple(np.max(np.array(list(_aligned(shapes))), axis=0).tolist())
+        raw[name] = np.full((*shape, len(steps), *most), np.nan)
+    place = {replica: i for i, replica in enumerate(replicas)}
+    for chain in chains:
+        at = (chain["task"], place[chain["replica"]])
+        for name, shapes in extra.items():
+            fill = raw[name][at]
+            records = chain[name].reshape(-1, *shapes[chain["task"]])
+            used = tuple(slice(n) for n in records.shape)
+            fill[used + (0,) * (fill.ndim - records.ndim)] = records
+        raw["hit_step"][at] = chain["hits"]
+        raw["loss_hit_step"][at] = chain["loss_hits"]
+        raw["stop_step"][at] = chain["step"]
+        if chain["status"] not in ("waiting", "running"):
+            raw["status"][at] = chain["status"]
+    return raw
+
+
+def _aligned(shapes: list[tuple[int, ...]]) -> list[tuple[int, ...]]:
+    """Make shapes equally long; one number is the first of several."""
+    most = max(map(len, shapes))
+    return [shape + (1,) * (most - len(shape)) for shape in shapes]

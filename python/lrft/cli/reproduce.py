@@ -1,0 +1,119 @@
+"""`lrft reproduce`: the paper's figures and claims, redrawn, tested and reported."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from lrft.experiments.runner import Reproduction
+
+
+def reproduce(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="fig2a, fig6 (both panels), claim3, ..., or figures, claims, all",
+            show_default="figures",
+            metavar="[NAME]...",
+        ),
+    ] = None,
+    out: Annotated[
+        Path, typer.Option(help="folder of report, pictures and data; made if missing")
+    ] = Path("lrft-report"),
+    quick: Annotated[
+        bool, typer.Option("--quick", help="a smoke run, at sizes that prove nothing")
+    ] = False,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="keep data in the folder that this very code computed"),
+    ] = False,
+    threads: Annotated[
+        int | None, typer.Option(help="all by default; results do not depend on it")
+    ] = None,
+) -> None:
+    """Redraw the figures of the paper, test its claims, and write report.html."""
+    import lrft
+
+    with _Line() as line:
+        done = lrft.reproduce(
+            names or ["figures"], out=out, quick=quick, threads=threads, resume=resume,
+            progress=line,
+        )  # fmt: skip
+    _show(done)
+    if done.interrupted:
+        print("lrft: interrupted; what was finished is kept", file=sys.stderr)
+        raise typer.Exit(130)
+    if any(one.error for one in done.finished):
+        raise typer.Exit(1)
+
+
+class _Line:
+    """Progress on stderr: a bar on a terminal, else a line when an experiment is done."""
+
+    def __enter__(self) -> _Line:
+        from rich.console import Console
+        from rich.progress import (
+            BarColumn,
+            Progress,
+            TaskProgressColumn,
+            TextColumn,
+            TimeElapsedColumn,
+        )
+
+        self._bar = None
+        self._rows: dict[str, object] = {}
+        if sys.stderr.isatty():
+            # Refreshed from the callback only: a drawing thread would compete for the GIL.
+            self._bar = Progress(
+                TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(),
+                TimeElapsedColumn(), console=Console(stderr=True), auto_refresh=False,
+            )  # fmt: skip
+            self._bar.start()
+        return self
+
+    def __call__(self, name: str, fraction: float) -> None:
+        if self._bar is None:
+            if fraction >= 1.0 and name not in self._rows:
+                self._rows[name] = True
+                print(f"{name} done", file=sys.stderr, flush=True)
+            return
+        if name not in self._rows:
+            self._rows[name] = self._bar.add_task(name, total=1.0)
+        self._bar.update(self._rows[name], completed=fraction, refresh=True)  # type: ignore[arg-type]
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+
+def _show(done: Reproduction) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from lrft.experiments.report import duration
+
+    colours = {"supported": "green", "not supported": "red", "not decided": "yellow"}
+    console = Console(highlight=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in ("experiment", "statement", "measured", "verdict"):
+        table.add_column(name, overflow="fold", no_wrap=name in ("experiment", "verdict"))
+    for name, verdict in done.verdicts:
+        outcome = Text(verdict.outcome, style=colours[verdict.outcome])
+        table.add_row(name, Text(verdict.statement), Text(verdict.measured), outcome)
+    for one in done.finished:
+        if one.error:
+            table.add_row(one.experiment.name, "", Text(one.error), Text("failed", style="red"))
+    console.print(table)
+    counts = [v.outcome for _, v in done.verdicts]
+    words = ", ".join(f"{counts.count(o)} {o}" for o in colours if o in counts)
+    if done.quick:
+        words += " (a smoke run: no verdict counts)"
+    console.print(f"{words or 'no verdict'}; {duration(done.seconds)}")
+    if done.finished:
+        console.print(f"saved {done.report}", soft_wrap=True)

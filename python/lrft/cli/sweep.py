@@ -1,0 +1,138 @@
+"""`lrft sweep`: a study from a TOML file, its ledger, and what comes out."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+#: Failed points printed at most.
+_SHOWN = 10
+
+
+def sweep(
+    study: Annotated[
+        Path | None, typer.Argument(metavar="[STUDY.toml]", help="the study; see docs/sweeps.md")
+    ] = None,
+    ledger: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="keeps finished work [default: STUDY.db]"),
+    ] = None,
+    out: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE", help="results, .nc or .parquet; may be repeated [default: STUDY.nc]"
+        ),
+    ] = None,
+    merge: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="first take over what this ledger has; may be repeated"),
+    ] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Dask scheduler, tcp://host:port, to send work to"),
+    ] = None,
+    threads: Annotated[
+        int | None,
+        typer.Option(metavar="INT", help="to use here; with --scheduler, for each task (1)"),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="check the study, say what it costs, run nothing")
+    ] = False,
+    collect: Annotated[
+        bool, typer.Option("--collect", help="run nothing: write what the ledger has by now")
+    ] = False,
+) -> None:
+    """Run a study: grids, lists and random designs over any field of task and training.
+
+    Run it again to go on after Ctrl-C, a kill or a full disk: only what is missing is computed.
+    """
+    raise typer.Exit(_sweep(study, ledger, out, merge, scheduler, threads, dry_run, collect))
+
+
+def _sweep(
+    study: Path | None, ledger: Path | None, out: list[Path] | None, merge: list[Path] | None,
+    scheduler: str | None, threads: int | None, dry_run: bool, collect: bool,
+) -> int:  # fmt: skip
+    import lrft
+    from lrft.study import collect as collected
+    from lrft.study import merge as merged
+    from lrft.study import plan
+    from lrft.study.dataset import check_suffix
+    from lrft.study.design import read
+    from lrft.study.ledger import Ledger
+
+    if study is None and (ledger is None or not merge):
+        raise ValueError("give a STUDY.toml, or --ledger with --merge")
+    file = ledger if ledger is not None else Path(f"{study.stem}.db" if study else "study.db")
+    if merge:
+        for other in merge:
+            print(f"merged {merged(file, other):,} units of {other} into {file}")
+    if study is None:
+        return 0
+    targets = out or [Path(f"{study.stem}.nc")]
+    for target in targets:
+        check_suffix(target)
+        if not target.parent.is_dir():
+            raise ValueError(f"out={str(target)!r}: the folder does not exist")
+    read(study)  # before a ledger is made
+    if dry_run:
+        if file.exists():
+            with Ledger(file, write=False) as found:
+                print(plan(study, found).describe())
+        else:
+            print(plan(study).describe())
+        return 0
+    if collect:
+        ds = collected(study, file)
+    else:
+        from lrft.study.watch import StudyBar
+
+        with StudyBar() as bar:
+            try:
+                ds = lrft.sweep(
+                    study, file, scheduler=scheduler, threads=threads, progress=bar,
+                    announce=lambda text: print(f"lrft: {text}", file=sys.stderr),
+                )  # fmt: skip
+            except KeyboardInterrupt:
+                print(f"lrft: interrupted; {file} keeps what is finished", file=sys.stderr)
+                return 130
+            except OSError as error:  # a full disk, a scheduler that has gone
+                print(f"lrft: {error}; what is finished is kept", file=sys.stderr)
+                return 1
+    return _finish(ds, targets)
+
+
+def _finish(ds: xr.Dataset, targets: list[Path]) -> int:
+    from lrft.study import save
+
+    failed = 1 if _report(ds) else 0
+    for target in targets:
+        try:
+            save(ds, target)
+        except OSError as error:
+            print(f"lrft: cannot save {target}: {error.strerror or error}", file=sys.stderr)
+            failed = 1
+        else:
+            print(f"saved {target}")
+    return failed
+
+
+def _report(ds: xr.Dataset) -> bool:
+    """Print how the replicas ended, and why points failed; return whether some did."""
+    import numpy as np
+
+    names, counts = np.unique(ds.status.values, return_counts=True)
+    ends = ", ".join(f"{count:,} {name}" for name, count in zip(names, counts, strict=True))
+    print(f"{ds.sizes['point']:,} points x {ds.sizes['replica']:,} replicas: {ends}")
+    failed = np.flatnonzero(ds.failure.values != "")
+    for i in failed[:_SHOWN]:
+        print(f"lrft: point {i} failed: {ds.failure.values[i]}", file=sys.stderr)
+    if len(failed) > _SHOWN:
+        print(f"lrft: {len(failed) - _SHOWN:,} more points failed", file=sys.stderr)
+    return bool(len(failed))

@@ -1,0 +1,325 @@
+"""Runs experiments one after the other and writes what each gives as soon as it is done."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import secrets
+import shlex
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lrft import _arguments
+from lrft.experiments.experiment import Context, Experiment, Verdict
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["Finished", "Reproduction", "reproduce"]
+
+
+@dataclass(frozen=True)
+class Finished:
+    """One experiment that has been run.
+
+    Attributes
+    ----------
+    experiment : Experiment
+    data : xarray.Dataset or None
+        None if it failed.
+    verdicts : list of Verdict
+    files : list of Path
+        What was written: data as NetCDF and CSV, the picture as PNG and SVG.
+    seconds : float
+        Wall time of computing the data; 0 where another experiment had computed them, or a file.
+    error : str
+        Why it failed; empty if it did not.
+    """
+
+    experiment: Experiment
+    data: xr.Dataset | None
+    verdicts: list[Verdict]
+    files: list[Path]
+    seconds: float
+    error: str = ""
+
+    @property
+    def command(self) -> str:
+        """The command that makes this one alone."""
+        quick = " --quick" if self.data is not None and self.data.attrs.get("quick") else ""
+        return f"lrft reproduce {self.experiment.name}{quick}"
+
+
+@dataclass
+class Reproduction:
+    """What `reproduce` gives back.
+
+    Attributes
+    ----------
+    finished : list of Finished
+        In the order they were run.
+    out : Path
+    report : Path
+        The HTML file; it exists if any experiment was finished.
+    seconds : float
+        Wall time of everything, pictures included.
+    quick, interrupted : bool
+    """
+
+    out: Path
+    report: Path
+    quick: bool
+    finished: list[Finished] = field(default_factory=list)
+    seconds: float = 0.0
+    interrupted: bool = False
+
+    @property
+    def verdicts(self) -> list[tuple[str, Verdict]]:
+        """Every verdict with the name of its experiment."""
+        return [(one.experiment.name, v) for one in self.finished for v in one.verdicts]
+
+
+def reproduce(
+    names: str | Iterable[str] = "figures",
+    *,
+    out: str | os.PathLike[str] = "lrft-report",
+    quick: bool = False,
+    threads: int | None = None,
+    resume: bool = False,
+    progress: Callable[[str, float], object] | None = None,
+) -> Reproduction:
+    """Redraw figures of the paper, test its claims, and write a report.
+
+    Parameters
+    ----------
+    names : str or iterable of str
+        Experiments (``"fig2a"``, ``"fig6"`` for both of its panels, ``"claim3"``) or groups
+        (``"figures"``, ``"claims"``, ``"all"``).
+    out : path
+        Folder of the results, made if missing: ``report.html``, and for each experiment its data
+        (``.nc``, ``.csv``) and picture (``.png``, ``.svg``), written as soon as it is done.
+    quick : bool
+        A smoke run of every line at sizes that prove nothing.
+    threads : int, optional
+        As in `lrft.simulate`; results do not depend on it.
+    resume : bool
+        Take data that are already in `out` if they come from this very code and instruction set.
+    progress : callable, optional
+        Called with the name of the running experiment and a fraction from 0 to 1.
+
+    Returns
+    -------
+    Reproduction
+        Ctrl-C returns what was finished, marked `interrupted`.
+
+    Raises
+    ------
+    ValueError
+        For a name that does not exist, or a folder that cannot be written.
+    ImportError
+        If matplotlib is not installed.
+
+    Examples
+    --------
+    >>> import lrft, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     done = lrft.reproduce("fig2a", out=folder, quick=True, threads=1)
+    ...     sorted(path.name for path in done.out.iterdir())
+    ['fig2a.csv', 'fig2a.nc', 'fig2a.png', 'fig2a.svg', 'report.html', 'verdicts.json']
+    """
+    from lrft.experiments import registry, report
+    from lrft.plot import _figure_type
+
+    chosen = registry.experiments(names)
+    _figure_type()  # before any work: matplotlib is there
+    threads = None if threads is None else _arguments.settle_threads(threads)
+    folder = _folder(out)
+    done = Reproduction(out=folder, report=folder / "report.html", quick=bool(quick))
+    begin = time.perf_counter()
+    known: dict[Callable[..., Any], xr.Dataset] = {}
+    try:
+        for experiment in chosen:
+
+            def tell(fraction: float, name: str = experiment.name) -> None:
+                if progress is not None:
+                    progress(name, fraction)
+
+            tell(0.0)
+            context = Context(quick=done.quick, threads=threads, progress=tell)
+            done.finished.append(_one(experiment, context, folder, known, resume))
+            done.seconds = time.perf_counter() - begin
+            _write_verdicts(done)
+            tell(1.0)
+    except KeyboardInterrupt:
+        done.interrupted = True
+    done.seconds = time.perf_counter() - begin
+    if done.finished:
+        with _whole(done.report) as path:
+            path.write_text(report.html(done), encoding="utf-8")
+    return done
+
+
+def _one(
+    experiment: Experiment,
+    context: Context,
+    folder: Path,
+    known: dict[Callable[..., Any], xr.Dataset],
+    resume: bool,
+) -> Finished:
+    begin = time.perf_counter()
+    seconds = 0.0
+    files: list[Path] = []
+    verdicts: list[Verdict] = []
+    data: xr.Dataset | None = None
+    try:
+        # Panels of one figure show the same data, which are computed once.
+        data = known.get(experiment.run)
+        if data is None and resume:
+            data = _saved(folder / f"{experiment.name}.nc", context.quick)
+        if data is None:
+            data = experiment.run(context)
+            seconds = time.perf_counter() - begin
+            data.attrs |= {
+                "fingerprint": fingerprint(),
+                "quick": int(context.quick),
+                "seconds": round(seconds, 2),
+            }
+        known[experiment.run] = data
+        files += _write_data(data, experiment, folder)
+        verdicts = list(experiment.judge(data))
+        files += _write_picture(data, experiment, folder, context.quick)
+    except (MemoryError, OSError):
+        raise
+    except Exception as error:
+        traceback.print_exc(file=sys.stderr)
+        why = f"{type(error).__name__}: {error}"
+        return Finished(experiment, data, verdicts, files, seconds, why)
+    return Finished(experiment, data, verdicts, files, seconds)
+
+
+# ---- files ------------------------------------------------------------------------------------
+
+
+def _folder(out: str | os.PathLike[str]) -> Path:
+    folder = Path(out)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f".{secrets.token_hex(4)}.probe"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise ValueError(f"out={str(folder)!r}: cannot write there ({error.strerror})") from error
+    return folder
+
+
+@contextlib.contextmanager
+def _whole(target: Path) -> Iterator[Path]:
+    """Give a temporary path that replaces `target` only once it is complete."""
+    temporary = target.with_name(f".{secrets.token_hex(4)}.{target.name}")
+    try:
+        yield temporary
+        os.replace(temporary, target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _write_data(data: xr.Dataset, experiment: Experiment, folder: Path) -> list[Path]:
+    """NetCDF with everything; CSV with a table for each set of dimensions, the largest first."""
+    target = folder / f"{experiment.name}.nc"
+    with _whole(target) as path:
+        data.to_netcdf(path, engine="h5netcdf")
+    files = [target]
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for name, variable in data.data_vars.items():
+        groups.setdefault(tuple(map(str, variable.dims)), []).append(str(name))
+    largest = max(groups, key=len, default=())
+    for dims, members in groups.items():
+        suffix = "" if dims == largest else "." + ("-".join(dims) or "numbers")
+        table = data[members]
+        unused = [name for name in table.coords if not set(table[name].dims) <= set(dims)]
+        table = table.drop_vars(unused)
+        target = folder / f"{experiment.name}{suffix}.csv"
+        with _whole(target) as path:
+            if dims:
+                table.to_dataframe().dropna(how="all", subset=members).to_csv(path)
+            else:
+                path.write_text(
+                    "name,value\n" + "".join(f"{m},{table[m].item()}\n" for m in members),
+                    encoding="utf-8",
+                )
+        files.append(target)
+    return files
+
+
+def _write_picture(
+    data: xr.Dataset, experiment: Experiment, folder: Path, quick: bool
+) -> list[Path]:
+    """PNG and SVG, each carrying the command and the seed that make it alone."""
+    from lrft.experiments import style
+
+    flag = " --quick" if quick else ""
+    origin = shlex.join(["lrft", "reproduce", experiment.name]) + flag
+    if "seed" in data.attrs:
+        origin += f"   seed {data.attrs['seed']}"
+    files = []
+    with style.context():
+        figure = experiment.draw(data)
+        figure.supxlabel(origin, x=0.99, ha="right", fontsize=7.5, color=style.MUTED)
+        for suffix, metadata in (
+            ("png", {"Title": experiment.title, "Description": origin, "Software": None}),
+            ("svg", {"Title": experiment.title, "Description": origin, "Date": None}),
+        ):
+            target = folder / f"{experiment.name}.{suffix}"
+            with _whole(target) as path:
+                figure.savefig(path, format=suffix, metadata=metadata)
+            files.append(target)
+    return files
+
+
+def _write_verdicts(done: Reproduction) -> None:
+    table = [
+        {"experiment": name, "statement": v.statement, "measured": v.measured,
+         "outcome": v.outcome, "note": v.note}
+        for name, v in done.verdicts
+    ]  # fmt: skip
+    with _whole(done.out / "verdicts.json") as path:
+        path.write_text(json.dumps(table, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+# ---- taking up what is there --------------------------------------------------------------------
+
+
+@cache
+def fingerprint() -> str:
+    """Hash of the package's Python files, engine and instruction set: what decides the data."""
+    from lrft import _core
+
+    root = Path(__file__).resolve().parents[1]
+    digest = hashlib.sha256(_core.build_info()["isa"].encode())
+    engine = Path(str(_core.__file__))
+    for path in (*sorted(root.rglob("*.py")), engine):
+        digest.update(path.name.encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def _saved(path: Path, quick: bool) -> xr.Dataset | None:
+    """Read data of an earlier run, if they are what this run would compute."""
+    import xarray as xr
+
+    if not path.is_file():
+        return None
+    try:
+        with xr.open_dataset(path, engine="h5netcdf") as file:
+            data: xr.Dataset = file.load()
+    except (OSError, ValueError, KeyError):
+        return None
+    same = data.attrs.get("fingerprint") == fingerprint()
+    return data if same and bool(data.attrs.get("quick")) == quick else None

@@ -1,0 +1,346 @@
+"""The results of a study, as one labelled dataset, a table, and files."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel
+
+from lrft import _files, provenance
+from lrft.result import VARIABLES
+from lrft.study.design import Design, label
+from lrft.study.ledger import Ledger
+from lrft.study.points import Point
+from lrft.study.work import decode
+from lrft.task import Task
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+__all__ = ["SCHEMA_VERSION", "assemble", "load", "save", "to_dataframe"]
+
+#: Version of the layout of a study's file.
+SCHEMA_VERSION = 1
+_SERIES = ("overlap_u", "overlap_c", "loss")
+#: Full records are left out where they would need more bytes.
+MOST_RECORD_BYTES = 2**30
+_EXTRA = ((), ("component",), ("student_row", "teacher_row"))
+_FINAL = "at the last record before the replica stopped: "
+
+
+def assemble(design: Design, points: list[Point], ledger: Ledger) -> xr.Dataset:
+    """Put what a ledger has of a study into one dataset; see `lrft.sweep`."""
+    import xarray as xr
+
+    keys = [unit.key for point in points for unit in point.units]
+    results = {key: decode(data) for key, data in ledger.results(dict.fromkeys(keys))}
+    failures = ledger.failures(key for key in keys if key not in results)
+    replicas = [i for unit in points[0].units for i in unit.replicas]
+    arrays = _arrays(points, results, failures, len(replicas))
+
+    training = points[0].training
+    data = {}
+    for name, values in arrays.items():
+        source = VARIABLES.get(name.removeprefix("final_"))
+        dims = ("point", "replica", *(source.dims[2:] if source and name in VARIABLES else ()))
+        extra = () if source is None else _EXTRA[values.ndim - len(dims)]
+        data[name] = ((*dims, *extra), values)
+    ds = xr.Dataset(
+        data,
+        coords={
+            "replica": np.array(replicas, dtype=np.int64),
+            "threshold": np.array(training.thresholds, dtype=np.float64),
+            "loss_threshold": np.array(training.loss_thresholds, dtype=np.float64),
+            **{name: ("point", values) for name, values in _coordinates(design, points).items()},
+            "failure": ("point", _reasons(points, failures)),
+        },
+    )
+    if "loss" in arrays:
+        ds = ds.assign_coords(step=training.record_steps)
+    for name in map(str, ds.data_vars):
+        source = VARIABLES.get(name.removeprefix("final_"))
+        if source is not None:
+            definition = source.definition if name in VARIABLES else _FINAL + source.definition
+            ds[name].attrs = {"long_name": source.long_name, "definition": definition}
+    ds.status.attrs["definition"] += "; failed: see failure; missing: not yet in the ledger"
+    ds.attrs = {
+        "title": design.title or "Low-rank fine-tuning: a study",
+        "study_schema_version": SCHEMA_VERSION,
+        "created": provenance.now(),
+        **provenance.environment(),
+        "axes": json.dumps([label(axis) for axis in design.axes]),
+        "ledger": str(ledger.path.absolute()),
+        "computed_by": json.dumps(ledger.environments(results), sort_keys=True),
+        **({"study": design.source} if design.source is not None else {}),
+    }
+    return ds
+
+
+def _arrays(
+    points: list[Point], results: Mapping[str, Any], failures: Mapping[str, str], replicas: int
+) -> dict[str, NDArray[Any]]:
+    """Collect arrays (point, replica, ...); what is missing is nan, -1 or empty."""
+    shape = (len(points), replicas)
+    levels = len(points[0].training.thresholds), len(points[0].training.loss_thresholds)
+    extra = {name: _largest(results, name) for name in _SERIES}
+    found: dict[str, NDArray[Any]] = {
+        f"final_{name}": np.full((*shape, *extra[name]), np.nan) for name in _SERIES
+    }
+    found |= {
+        "hit_step": np.full((*shape, levels[0]), -1, dtype=np.int64),
+        "loss_hit_step": np.full((*shape, levels[1]), -1, dtype=np.int64),
+        "stop_step": np.zeros(shape, dtype=np.int64),
+        "status": np.full(shape, "missing", dtype=object),
+    }
+    steps = points[0].training.record_steps
+    numbers = sum(int(np.prod(size)) for size in extra.values())
+    if _same_records(points) and 8 * replicas * len(points) * len(steps) * numbers <= (
+        MOST_RECORD_BYTES
+    ):
+        found |= {name: np.full((*shape, len(steps), *extra[name]), np.nan) for name in _SERIES}
+    rates = [""] * len(points)
+    for i, point in enumerate(points):
+        row = 0
+        for unit in point.units:
+            rows = slice(row, row + len(unit.replicas))
+            row = rows.stop
+            if unit.key in failures:
+                found["status"][i, rows] = "failed"
+            if unit.key in results:
+                _fill(found, (i, rows), results[unit.key])
+                rates[i] = results[unit.key]["learning_rate"]
+    found["status"] = found["status"].astype(str)
+    if set(rates) - {"", "given"}:
+        notes = np.array(rates, dtype=str)
+        found["learning_rate"] = np.broadcast_to(notes[:, None], shape).copy()
+    return found
+
+
+def _fill(found: dict[str, NDArray[Any]], at: tuple[int, slice], result: Mapping[str, Any]) -> None:
+    for name in ("hit_step", "loss_hit_step", "stop_step", "status"):
+        found[name][at] = result[name]
+    # The loss is recorded whenever the overlaps are.
+    recorded = np.isfinite(result["loss"])
+    last = np.maximum(0, recorded.shape[1] - 1 - np.argmax(recorded[:, ::-1], axis=1))
+    for name in _SERIES:
+        values = result[name]
+        final = values[np.arange(len(values)), last]
+        _put(found[f"final_{name}"][at], final)
+        if name in found:
+            _put(found[name][at], values)
+
+
+def _put(target: NDArray[Any], values: NDArray[Any]) -> None:
+    """Copy into the first entries of each axis; one number is the first of several."""
+    values = values.reshape(*values.shape, *(1,) * (target.ndim - values.ndim))
+    target[tuple(slice(n) for n in values.shape)] = values
+
+
+def _largest(results: Mapping[str, Any], name: str) -> tuple[int, ...]:
+    """Shape of one record, large enough for all points."""
+    shapes = {result[name].shape[2:] for result in results.values()} or {()}
+    most = max(map(len, shapes))
+    padded = [shape + (1,) * (most - len(shape)) for shape in shapes]
+    return tuple(max(sizes) for sizes in zip(*padded, strict=True))
+
+
+def _same_records(points: list[Point]) -> bool:
+    plans = {(p.training.record, p.training.steps): p for p in points}
+    first = points[0].training.record_steps
+    return all(np.array_equal(p.training.record_steps, first) for p in plans.values())
+
+
+def _coordinates(design: Design, points: list[Point]) -> dict[str, NDArray[Any]]:
+    """Collect the values of the design, and what identifies the task and the rate."""
+    columns = {label(axis): [_plain(p.values[axis]) for p in points] for axis in design.axes}
+    found = {name: _column(values) for name, values in columns.items()}
+    own: dict[str, NDArray[Any]] = {
+        "task_hash": np.array([point.task.content_hash for point in points], dtype=str),
+        "d": np.array([point.task.d for point in points], dtype=np.int64),
+        "k": np.array([point.task.k for point in points], dtype=np.int64),
+        "xi": np.array([point.task.xi for point in points], dtype=np.float64),
+        "activation": np.array([str(point.task.activation) for point in points], dtype=str),
+        "steps": np.array([point.training.steps for point in points], dtype=np.int64),
+        "engine": np.array([point.units[0].engine for point in points], dtype=str),
+    }
+    return own | found
+
+
+def _plain(value: Any) -> Any:
+    """Make a value a number or text, whatever it was."""
+    if isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, Task):
+        return value.content_hash[:12]
+    if isinstance(value, BaseModel):
+        return value.model_dump_json()
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    try:
+        return json.dumps(value, sort_keys=True)
+    except TypeError:
+        return str(value)
+
+
+def _column(values: list[Any]) -> NDArray[Any]:
+    kinds = {bool if isinstance(value, bool) else type(value) for value in values}
+    if kinds == {bool}:
+        return np.array(values, dtype=bool)
+    if kinds == {int} and max(map(abs, values)) < 2**63:
+        return np.array(values, dtype=np.int64)
+    if kinds <= {int, float}:
+        return np.array(values, dtype=np.float64)
+    return np.array([str(value) for value in values], dtype=str)
+
+
+def _reasons(points: list[Point], failures: Mapping[str, str]) -> NDArray[Any]:
+    first = [[failures[u.key] for u in point.units if u.key in failures][:1] for point in points]
+    return np.array([reasons[0] if reasons else "" for reasons in first], dtype=str)
+
+
+# ---- tables and files -----------------------------------------------------------------------
+
+
+def to_dataframe(ds: xr.Dataset) -> pd.DataFrame:
+    """Make a table with one row a replica of a point.
+
+    Parameters
+    ----------
+    ds : xarray.Dataset
+        As `lrft.sweep` returns it.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns: ``point``, ``replica``, the coordinates of the points, ``status``, ``stop_step``,
+        the final values (with several overlaps, one column each), ``hit_step_0.5`` and the like.
+        Its ``attrs`` are those of the dataset.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile, lrft
+    >>> study = {"task": {"d": 50, "k": 2}, "training": {"lr": 0.01, "steps": 10}}
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     ds = lrft.sweep(study, pathlib.Path(folder) / "study.db")
+    >>> lrft.study.to_dataframe(ds).shape[0]
+    8
+    """
+    import pandas as pd
+
+    count, replicas = ds.sizes["point"], ds.sizes["replica"]
+    columns: dict[str, Any] = {
+        "point": np.repeat(np.arange(count), replicas),
+        "replica": np.tile(ds.replica.values, count),
+    }
+    for name, coordinate in ds.coords.items():
+        if coordinate.dims == ("point",):
+            columns[str(name)] = np.repeat(coordinate.values, replicas)
+    for name in ds.data_vars:
+        if "step" in ds[name].dims:
+            continue
+        values = ds[name].values.reshape(count * replicas, -1)
+        for j, suffix in enumerate(_suffixes(ds, str(name))):
+            columns[f"{name}{suffix}"] = values[:, j]
+    table = pd.DataFrame(columns)
+    table.attrs = dict(ds.attrs)
+    return table
+
+
+def _suffixes(ds: xr.Dataset, name: str) -> list[str]:
+    dims = ds[name].dims[2:]
+    if not dims:
+        return [""]
+    if dims[0] in ds.coords:
+        return [f"_{level:g}" for level in ds[dims[0]].values]
+    return ["_" + "_".join(map(str, index)) for index in np.ndindex(ds[name].shape[2:])]
+
+
+def save(ds: xr.Dataset, path: str | os.PathLike[str]) -> None:
+    """Write the results of a study to NetCDF (``.nc``) or Parquet, whole or not at all.
+
+    Parameters
+    ----------
+    ds : xarray.Dataset
+        As `lrft.sweep` returns it.
+    path : path
+        Ends in ``.nc`` (everything) or ``.parquet`` (the table of `to_dataframe`).
+
+    Raises
+    ------
+    ValueError
+        For another suffix, or a folder that does not exist.
+    OSError
+        If the file cannot be written.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile, lrft
+    >>> study = {"task": {"d": 50, "k": 2}, "training": {"lr": 0.01, "steps": 10}}
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     ds = lrft.sweep(study, pathlib.Path(folder) / "study.db")
+    ...     lrft.study.save(ds, pathlib.Path(folder) / "study.nc")
+    ...     lrft.study.load(pathlib.Path(folder) / "study.nc").identical(ds)
+    True
+    """
+    check_suffix(path)
+    with _files.whole(path) as temporary:
+        if Path(path).suffix == ".nc":
+            ds.to_netcdf(temporary, engine="h5netcdf")
+        else:
+            to_dataframe(ds).to_parquet(temporary, engine="pyarrow", index=False)
+
+
+def check_suffix(path: str | os.PathLike[str]) -> None:
+    """Refuse a file that `save` could not write, before anything runs."""
+    if Path(path).suffix not in (".nc", ".parquet"):
+        raise ValueError(f"path must end in .nc or .parquet, got {os.fspath(path)!r}")
+    if Path(path).suffix == ".parquet":
+        try:
+            import pyarrow  # noqa: F401
+        except ImportError as error:
+            raise ValueError("Parquet needs pyarrow: pip install 'lrft[sweep]'") from error
+
+
+def load(path: str | os.PathLike[str]) -> xr.Dataset:
+    """Read the results of a study back from NetCDF, as they were saved.
+
+    Parameters
+    ----------
+    path : path
+
+    Returns
+    -------
+    xarray.Dataset
+        In memory; the file is closed.
+
+    Raises
+    ------
+    ValueError
+        If there is no such file, or it holds no study of this layout.
+
+    Examples
+    --------
+    >>> import lrft
+    >>> lrft.study.load("no-such-file.nc")
+    Traceback (most recent call last):
+    ...
+    ValueError: path='no-such-file.nc': no such file
+    """
+    from lrft.result import read_netcdf
+
+    ds = read_netcdf(path)
+    version = ds.attrs.get("study_schema_version")
+    if version != SCHEMA_VERSION:
+        raise ValueError(
+            f"path={os.fspath(path)!r}: not the results of a study"
+            if version is None
+            else f"path={os.fspath(path)!r}: layout version {version}, expected {SCHEMA_VERSION}"
+        )
+    return ds

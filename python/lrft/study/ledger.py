@@ -1,0 +1,469 @@
+"""The ledger: an SQLite file with one row a finished unit of work.
+
+Why it is set up as it is:
+
+- *Rollback journal, not a write-ahead log.* The log needs memory shared between processes, which
+  network file systems do not have, and leaves a second file that must travel with the first. The
+  journal with ``synchronous = EXTRA`` survives a SIGKILL or a power cut at any moment; its two
+  extra flushes a commit do not matter at about one commit a second.
+- *One transaction a commit of finished blocks.* A unit is in the file or it is not.
+- ``application_id`` and ``user_version`` say that a file is ours, and which layout it has.
+- Results carry a digest, since SQLite does not notice bits that turn over.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from os import PathLike, fspath
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple
+
+from lrft import provenance
+from lrft.study.points import Unit
+from lrft.study.work import Outcome
+
+__all__ = ["Ledger", "LedgerError", "Row"]
+
+#: "lrft" in ASCII.
+APPLICATION_ID = 0x6C726674
+#: Version of the tables; others are refused.
+SCHEMA_VERSION = 1
+_BUSY = 60.0  # seconds to wait for another process that commits
+_MANY = 500  # keys in one query
+
+_SCHEMA = (
+    "CREATE TABLE environment (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE)",
+    "CREATE TABLE task (hash TEXT PRIMARY KEY, description TEXT NOT NULL, arrays TEXT)",
+    """CREATE TABLE unit (
+      key TEXT PRIMARY KEY,
+      definition TEXT NOT NULL,  -- canonical JSON; its sha256 is the key
+      environment INTEGER NOT NULL REFERENCES environment(id),
+      threads INTEGER NOT NULL,
+      created TEXT NOT NULL,     -- UTC
+      seconds REAL NOT NULL,
+      result BLOB NOT NULL,      -- safetensors
+      digest TEXT NOT NULL       -- sha256 of the result
+    )""",
+    """CREATE TABLE failure (
+      key TEXT PRIMARY KEY, definition TEXT NOT NULL, created TEXT NOT NULL, reason TEXT NOT NULL
+    )""",
+    f"PRAGMA application_id = {APPLICATION_ID}",
+    f"PRAGMA user_version = {SCHEMA_VERSION}",
+)
+
+
+class LedgerError(OSError):
+    """The ledger cannot be read or written; what is in it stays."""
+
+
+class Row(NamedTuple):
+    """A finished unit as the ledger holds it."""
+
+    key: str
+    definition: dict[str, Any]
+    environment: dict[str, str]
+    threads: int
+    created: str
+    seconds: float
+    result: bytes
+
+
+class Ledger:
+    """A ledger file, as a context manager.
+
+    Parameters
+    ----------
+    path : path
+        Made if missing, in a folder that exists.
+    write : bool
+        Whether it will be written; otherwise the file must exist and is left as it is.
+
+    Raises
+    ------
+    ValueError
+        If the file is not a ledger of lrft, or of another version.
+    LedgerError
+        If it cannot be opened, read or written.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile, lrft
+    >>> from lrft.study import Ledger
+    >>> study = {
+    ...     "task": {"d": 100, "k": 2}, "training": {"lr": 0.001, "steps": 10},
+    ...     "run": {"replicas": 2}, "grid": {"xi": [1.0, 2.0]},
+    ... }
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path, other = (pathlib.Path(folder) / name for name in ("study.db", "other.db"))
+    ...     ds = lrft.sweep(study, path)
+    ...     with Ledger(path, write=False) as ledger:
+    ...         keys = ledger.units()
+    ...         assert ledger.known([*keys, "no such key"]) == set(keys)
+    ...         assert {key for key, _ in ledger.results(keys)} == set(keys)
+    ...         assert ledger.failures(keys) == {}
+    ...         assert len(ledger.environments(keys)) == 1
+    ...         row = ledger.row(keys[0])
+    ...         description, _ = ledger.task(row.definition["task"])
+    ...     with Ledger(other) as copy:
+    ...         copy.add(done=[], failed=[])
+    ...         taken = copy.merge(path)
+    >>> taken == len(keys), description["d"], row.environment["lrft_version"] == lrft.__version__
+    (True, 100, True)
+    """
+
+    def __init__(self, path: str | PathLike[str], *, write: bool = True) -> None:
+        self.path = Path(path)
+        if not write and not self.path.exists():
+            raise ValueError(f"ledger {fspath(path)!r}: no such file")
+        _refuse_foreign(self.path)
+        uri = f"{self.path.absolute().as_uri()}?mode={'rwc' if write else 'ro'}"
+        with self._explained("open"):
+            # No implicit transactions: each is written out below.
+            self._db = sqlite3.connect(uri, uri=True, timeout=_BUSY, isolation_level=None)
+        try:
+            with self._explained("write" if write else "read"):
+                self._set_up(write)
+        except BaseException:
+            self._db.close()
+            raise
+
+    def _set_up(self, write: bool) -> None:
+        if write and self._blank():
+            with self._transaction() as db:
+                if self._blank():  # no other process was faster
+                    for statement in _SCHEMA:
+                        db.execute(statement)
+        found = self._pragma("application_id"), self._pragma("user_version")
+        if found[0] != APPLICATION_ID:
+            raise ValueError(f"{self._where} is an SQLite file, but no ledger of lrft")
+        if found[1] != SCHEMA_VERSION:
+            raise ValueError(
+                f"{self._where} has layout {found[1]}, and lrft {provenance.lrft_version()} "
+                f"reads layout {SCHEMA_VERSION}"
+            )
+        if write:
+            self._db.execute("PRAGMA journal_mode = DELETE")
+            self._db.execute("PRAGMA synchronous = EXTRA")
+            # A file or folder that cannot be written shows now, not after the first block.
+            self._db.execute("BEGIN IMMEDIATE")
+            self._db.execute("CREATE TABLE probe (x)")
+            self._db.execute("ROLLBACK")
+
+    def _blank(self) -> bool:
+        tables = self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        return not tables and not self._pragma("application_id")
+
+    def _pragma(self, name: str) -> int:
+        return int(self._db.execute(f"PRAGMA {name}").fetchone()[0])
+
+    def __enter__(self) -> Ledger:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._db.close()
+
+    # ---- writing ------------------------------------------------------------------------------
+
+    def add(self, done: Iterable[tuple[Unit, Outcome]], failed: Iterable[tuple[Unit, str]]) -> None:
+        """Write finished and failed units, all or none.
+
+        A unit that is there already stays as it is; a failure is forgotten when the unit is done.
+
+        Parameters
+        ----------
+        done : iterable of (Unit, Outcome)
+        failed : iterable of (Unit, str)
+            With the reason.
+
+        Raises
+        ------
+        LedgerError
+            If the file cannot be written; then it is as it was.
+        """
+        now = provenance.now()
+        with self._explained("write"), self._transaction() as db:
+            for unit, outcome in done:
+                self._add_task(db, unit)
+                db.execute(
+                    "INSERT OR IGNORE INTO environment(text) VALUES (?)", (outcome.environment,)
+                )
+                db.execute(
+                    "INSERT OR IGNORE INTO unit SELECT ?, ?, id, ?, ?, ?, ?, ? FROM environment "
+                    "WHERE text = ?",
+                    (unit.key, unit.definition, outcome.threads, now, outcome.seconds,
+                     outcome.result, _digest(outcome.result), outcome.environment),
+                )  # fmt: skip
+                db.execute("DELETE FROM failure WHERE key = ?", (unit.key,))
+            for unit, reason in failed:
+                self._add_task(db, unit)
+                db.execute(
+                    "INSERT OR REPLACE INTO failure VALUES (?, ?, ?, ?)",
+                    (unit.key, unit.definition, now, reason),
+                )
+
+    def _add_task(self, db: sqlite3.Connection, unit: Unit) -> None:
+        name = unit.task.content_hash
+        if db.execute("SELECT 1 FROM task WHERE hash = ?", (name,)).fetchone() is None:
+            description = json.dumps(provenance.describe_task(unit.task), sort_keys=True)
+            row = (name, description, provenance.store_task(unit.task))
+            db.execute("INSERT INTO task VALUES (?, ?, ?)", row)
+
+    def merge(self, other: str | PathLike[str]) -> int:
+        """Take over what another ledger has and this one lacks.
+
+        Parameters
+        ----------
+        other : path
+
+        Returns
+        -------
+        int
+            How many units.
+
+        Raises
+        ------
+        ValueError
+            If the other is no ledger, or holds another result for the same key; then nothing is
+            taken over.
+        """
+        with Ledger(other, write=False):
+            pass
+        with self._explained(f"take over {fspath(other)!r} into"):
+            self._db.execute("ATTACH ? AS other", (f"{Path(other).absolute().as_uri()}?mode=ro",))
+            try:
+                with self._transaction() as db:
+                    return _merge(db, f"{self._where} and {fspath(other)!r}")
+            finally:
+                self._db.execute("DETACH other")
+
+    # ---- reading ------------------------------------------------------------------------------
+
+    def known(self, keys: Iterable[str]) -> set[str]:
+        """Find those of the keys whose units are finished.
+
+        Parameters
+        ----------
+        keys : iterable of str
+
+        Returns
+        -------
+        set of str
+        """
+        return {row[0] for row in self._select("SELECT key FROM unit", keys)}
+
+    def results(self, keys: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+        """Read the results of those units that are finished, in any order.
+
+        Parameters
+        ----------
+        keys : iterable of str
+
+        Yields
+        ------
+        key : str
+        result : bytes
+
+        Raises
+        ------
+        LedgerError
+            If a result does not match its digest.
+        """
+        for key, result, digest in self._select("SELECT key, result, digest FROM unit", keys):
+            if _digest(result) != digest:
+                raise LedgerError(f"{self._where}: the result of unit {key[:12]} is damaged")
+            yield key, result
+
+    def failures(self, keys: Iterable[str]) -> dict[str, str]:
+        """Read why those units failed that did.
+
+        Parameters
+        ----------
+        keys : iterable of str
+
+        Returns
+        -------
+        dict of str to str
+            Reasons by key.
+        """
+        return dict(self._select("SELECT key, reason FROM failure", keys))
+
+    def units(self) -> list[str]:
+        """List all finished units, in the order in which they finished.
+
+        Returns
+        -------
+        list of str
+        """
+        with self._explained("read"):
+            return [row[0] for row in self._db.execute("SELECT key FROM unit ORDER BY rowid")]
+
+    def environments(self, keys: Iterable[str]) -> list[dict[str, Any]]:
+        """Say where units ran.
+
+        Parameters
+        ----------
+        keys : iterable of str
+
+        Returns
+        -------
+        list of dict
+            The distinct environments.
+        """
+        found = {row[0] for row in self._select("SELECT environment FROM unit", keys)}
+        with self._explained("read"):
+            rows = self._db.execute("SELECT id, text FROM environment ORDER BY id").fetchall()
+        return [json.loads(text) for number, text in rows if number in found]
+
+    def row(self, key: str) -> Row:
+        """Read everything about one finished unit.
+
+        Parameters
+        ----------
+        key : str
+
+        Returns
+        -------
+        Row
+
+        Raises
+        ------
+        ValueError
+            If there is none with this key.
+        LedgerError
+            If the result does not match its digest.
+        """
+        query = (
+            "SELECT key, definition, text, threads, created, seconds, result, digest "
+            "FROM unit JOIN environment ON environment = id WHERE key = ?"
+        )
+        with self._explained("read"):
+            found = self._db.execute(query, (key,)).fetchone()
+        if found is None:
+            raise ValueError(f"{self._where} has no finished unit with key {key!r}")
+        if _digest(found[6]) != found[7]:
+            raise LedgerError(f"{self._where}: the result of unit {key[:12]} is damaged")
+        return Row(found[0], json.loads(found[1]), json.loads(found[2]), *found[3:7])
+
+    def task(self, content_hash: str) -> tuple[dict[str, Any], str | None]:
+        """Look up a task, for `provenance.restore_task`.
+
+        Parameters
+        ----------
+        content_hash : str
+
+        Returns
+        -------
+        description : dict
+        arrays : str or None
+            Arrays of a given task, stored as text.
+
+        Raises
+        ------
+        ValueError
+            If there is none with this hash.
+        """
+        with self._explained("read"):
+            found = self._db.execute(
+                "SELECT description, arrays FROM task WHERE hash = ?", (content_hash,)
+            ).fetchone()
+        if found is None:
+            raise ValueError(f"{self._where} has no task {content_hash[:12]}")
+        return json.loads(found[0]), found[1]
+
+    def _select(self, query: str, keys: Iterable[str]) -> Iterator[tuple[Any, ...]]:
+        wanted = list(keys)
+        for i in range(0, len(wanted), _MANY):
+            some = wanted[i : i + _MANY]
+            marks = ", ".join("?" * len(some))
+            with self._explained("read"):
+                rows = self._db.execute(f"{query} WHERE key IN ({marks})", some).fetchall()
+            yield from rows
+
+    # ---- errors ---------------------------------------------------------------------------------
+
+    @property
+    def _where(self) -> str:
+        return f"ledger {str(self.path)!r}"
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield self._db
+            self._db.execute("COMMIT")
+        except BaseException:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise
+
+    @contextmanager
+    def _explained(self, action: str) -> Iterator[None]:
+        """Turn SQLite's errors into one that names the file, the reason and what is left."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            reasons = {
+                "SQLITE_FULL": "the disk is full",
+                "SQLITE_IOERR_WRITE": "writing failed; is the disk full?",
+                "SQLITE_CANTOPEN": "the folder is missing, or cannot be written",
+                "SQLITE_READONLY": "the file or its folder is read-only",
+                "SQLITE_BUSY": "another process has been writing for a minute",
+                "SQLITE_NOTADB": "it is not an SQLite file",
+                "SQLITE_CORRUPT": "the file is damaged",
+            }
+            name = getattr(error, "sqlite_errorname", "")
+            reason = next((text for key, text in reasons.items() if name.startswith(key)), "")
+            text = f"{reason} ({error})" if reason else str(error)
+            raise LedgerError(f"cannot {action} {self._where}: {text}") from error
+
+
+def _refuse_foreign(path: Path) -> None:
+    """Refuse a file that is not SQLite's, before SQLite touches it."""
+    try:
+        if path.is_dir():
+            raise ValueError(f"ledger {str(path)!r} is a folder, expected a file name")
+        if path.exists():
+            with path.open("rb") as file:
+                head = file.read(16)
+            if head and head != b"SQLite format 3\0":
+                raise ValueError(f"ledger {str(path)!r} is not a ledger of lrft")
+    except OSError as error:
+        raise LedgerError(f"cannot open ledger {str(path)!r}: {error.strerror}") from error
+
+
+def _digest(result: bytes) -> str:
+    return hashlib.sha256(result).hexdigest()
+
+
+def _merge(db: sqlite3.Connection, files: str) -> int:
+    different = db.execute(
+        "SELECT key FROM main.unit JOIN other.unit USING (key) WHERE main.unit.digest != "
+        "other.unit.digest LIMIT 1"
+    ).fetchone()
+    if different is not None:
+        raise ValueError(f"{files} have different results for unit {different[0][:12]}")
+    db.execute("INSERT OR IGNORE INTO main.task SELECT * FROM other.task")
+    db.execute("INSERT OR IGNORE INTO main.environment(text) SELECT text FROM other.environment")
+    before = db.total_changes
+    db.execute(
+        "INSERT OR IGNORE INTO main.unit SELECT key, definition, here.id, threads, created, "
+        "seconds, result, digest FROM other.unit AS unit JOIN other.environment AS there "
+        "ON unit.environment = there.id JOIN main.environment AS here USING (text)"
+    )
+    count = db.total_changes - before
+    db.execute(
+        "INSERT OR IGNORE INTO main.failure SELECT * FROM other.failure "
+        "WHERE key NOT IN (SELECT key FROM main.unit)"
+    )
+    db.execute("DELETE FROM main.failure WHERE key IN (SELECT key FROM main.unit)")
+    return count

@@ -1,0 +1,266 @@
+"""From a design to work: points, the units they fall into, and the key of a unit.
+
+A *unit* is one lane group of replicas of one point. It is what the ledger holds, because nothing
+outside it can change its bits: not the other points, nor how units are put together into blocks.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from lrft import _arguments, _checks, _core, provenance
+from lrft.students import FullNetwork, LoRA, RankOne
+from lrft.study.design import Design, label
+from lrft.task import Task
+from lrft.training import Training, check_compatible
+
+__all__ = ["LANES", "Point", "Unit", "points"]
+
+#: Version of what a key covers.
+KEY_VERSION = 1
+#: Replicas in a unit: as many as move together in the engine.
+LANES = 8
+_KINDS: dict[str, type[RankOne | LoRA | FullNetwork]] = {
+    "rank_one": RankOne, "lora": LoRA, "full": FullNetwork,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Unit:
+    """Some replicas of one task under one training: the smallest piece of work.
+
+    Attributes
+    ----------
+    task : Task
+    training : Training
+    seed : int
+    engine : {"reduced", "ambient"}
+    replicas : tuple of int
+        Their indices.
+    """
+
+    task: Task
+    training: Training
+    seed: int
+    engine: str
+    replicas: tuple[int, ...]
+
+    @cached_property
+    def definition(self) -> str:
+        """Everything that defines the bits of the result, as canonical JSON."""
+        return json.dumps(
+            {
+                "key_version": KEY_VERSION,
+                "code": provenance.code_version(),
+                "instruction_set": _core.build_info()["isa"],
+                "task": self.task.content_hash,
+                "training": self.training.model_dump(mode="json"),
+                "seed": self.seed,
+                "engine": self.engine,
+                "replicas": list(self.replicas),
+            },
+            sort_keys=True,
+            separators=(",", ":"),
+            allow_nan=False,
+        )
+
+    @cached_property
+    def key(self) -> str:
+        """sha256 (hex) of the definition."""
+        return hashlib.sha256(self.definition.encode()).hexdigest()
+
+    @cached_property
+    def group(self) -> tuple[Any, ...]:
+        """What units must have in common to share lanes."""
+        rates = {"lr_c", "lr_b", "lr_lam"}
+        student = self.training.student.model_dump_json(exclude=rates)
+        task = self.task
+        shape = (task.R.shape, task.features_rank, task.rank, task.activation.identity)
+        size = task.d if self.engine == "ambient" else 0
+        return (self.engine, self.seed, *shape, size, self.training.batch, student)
+
+    @property
+    def steps(self) -> int:
+        """Replica-steps at most: all replicas to the last step, each sample of a batch counted."""
+        return len(self.replicas) * self.training.steps * self.training.batch
+
+
+@dataclass(frozen=True, eq=False)
+class Point:
+    """One point of a design.
+
+    Attributes
+    ----------
+    values : dict
+        What the design set, by field.
+    units : tuple of Unit
+        All its replicas, in order.
+    """
+
+    values: dict[str, Any]
+    units: tuple[Unit, ...]
+
+    @property
+    def task(self) -> Task:
+        """The task of every unit."""
+        return self.units[0].task
+
+    @property
+    def training(self) -> Training:
+        """The training of every unit."""
+        return self.units[0].training
+
+
+def points(design: Design) -> list[Point]:
+    """Make and check every point of a design, before anything runs.
+
+    Parameters
+    ----------
+    design : Design
+
+    Returns
+    -------
+    list of Point
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming the point by its values, and the field.
+
+    Examples
+    --------
+    >>> from lrft.study.design import read
+    >>> from lrft.study.points import points
+    >>> study = {"task": {"d": 100, "k": 4}, "training": {"lr": 0.01, "steps": 10}}
+    >>> found = points(read(study | {"grid": {"xi": [1.0, 2.0]}, "run": {"replicas": 10}}))
+    >>> found[1].task.xi, [unit.replicas for unit in found[1].units]
+    (2.0, [(0, 1, 2, 3, 4, 5, 6, 7), (8, 9)])
+    """
+    replicas = _arguments.check_replicas(design.fixed["run"]["replicas"])
+    made = _Made()
+    found = []
+    for values in design.points:
+        try:
+            found.append(_point(design.fixed, values, replicas, made))
+        except (TypeError, ValueError) as error:
+            given = ", ".join(f"{label(field)}={_short(value)}" for field, value in values.items())
+            where = f"point {len(found)} ({given}): " if given else ""
+            raise type(error)(f"{where}{error}") from None
+    _same_levels(found)
+    return found
+
+
+def _short(value: Any) -> str:
+    return repr(value) if isinstance(value, int | float | str) else _checks.describe(value)
+
+
+def _point(
+    fixed: dict[str, Any], values: dict[str, Any], replicas: list[int], made: _Made
+) -> Point:
+    set_here: dict[str, dict[str, Any]] = {"task": {}, "training": {}, "student": {}, "run": {}}
+    for field, value in values.items():
+        section, _, name = field.rpartition(".")
+        if section:
+            set_here[section][name] = value
+    task = _task(values.get("task", fixed["task"]), set_here["task"], made)
+    training = _training(
+        fixed["training"], set_here["training"],
+        values.get("student", fixed["student"]), set_here["student"],
+    )  # fmt: skip
+    run = fixed["run"] | set_here["run"]
+    check_compatible(task, training)
+    engine = made.engine(task, training, run["engine"], len(replicas))
+    seed = _checks.seed("run.seed", run["seed"])
+    groups = [tuple(replicas[i : i + LANES]) for i in range(0, len(replicas), LANES)]
+    return Point(values, tuple(Unit(task, training, seed, engine, group) for group in groups))
+
+
+class _Made:
+    """What points share: tasks, and checks of what depends on sizes only."""
+
+    def __init__(self) -> None:
+        self._tasks: dict[str, Task] = {}
+        self._engines: dict[tuple[Any, ...], str] = {}
+
+    def task(self, arguments: dict[str, Any]) -> Task:
+        try:
+            name = json.dumps(arguments, sort_keys=True)
+        except (TypeError, ValueError):  # an array, say
+            return _make_task(arguments)
+        if name not in self._tasks:
+            self._tasks[name] = _make_task(arguments)
+        return self._tasks[name]
+
+    def engine(self, task: Task, training: Training, wanted: Any, replicas: int) -> str:
+        sizes = task.d, *task.R.shape, task.rank
+        key = (*sizes, training.model_dump_json(exclude={"lr"}), repr(wanted))
+        if key not in self._engines:
+            training.check_memory([task], replicas)
+            engine = _arguments.choose_engine([task], training, wanted)
+            _arguments.check_batch([task], training, engine, 1)
+            self._engines[key] = engine
+        return self._engines[key]
+
+
+def _task(base: Any, changes: dict[str, Any], made: _Made) -> Task:
+    if isinstance(base, Task):
+        return base.replace(**changes) if changes else base
+    return made.task(_table("task", base) | changes)
+
+
+def _make_task(arguments: dict[str, Any]) -> Task:
+    if "weights" in arguments:
+        from lrft.cli.weights import given_weights
+
+        return _call("task", given_weights, arguments)
+    return _call("task", Task.sample, arguments)
+
+
+def _call(table: str, make: Callable[..., Task], arguments: dict[str, Any]) -> Task:
+    try:
+        return make(**arguments)
+    except TypeError as error:
+        # Python's own words for a missing or unknown argument name the function, not the table.
+        text = str(error)
+        if "argument" in text and "()" in text:
+            text = f"{table}: {text.split('() ', 1)[1]}"
+        raise TypeError(text) from None
+
+
+def _training(
+    base: Any, changes: dict[str, Any], student: Any, student_changes: dict[str, Any]
+) -> Training:
+    if isinstance(base, Training):
+        if student:
+            raise ValueError("student is set by the Training given: set one of the two")
+        if student_changes:
+            changes = changes | {"student": base.student.replace(**student_changes)}
+        return base.replace(**changes) if changes else base
+    chosen = _student(student, student_changes)
+    return Training(**_table("training", base), **changes, student=chosen)
+
+
+def _student(base: Any, changes: dict[str, Any]) -> RankOne | LoRA | FullNetwork:
+    if isinstance(base, RankOne | LoRA | FullNetwork):
+        return base.replace(**changes) if changes else base
+    arguments = _table("student", base) | changes
+    kind = _checks.choice("student.kind", arguments.pop("kind", "rank_one"), tuple(_KINDS))
+    return _KINDS[kind](**arguments)
+
+
+def _table(name: str, value: Any) -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        raise TypeError(f"{name} must be a table, got {_checks.describe(value)}")
+    return dict(value)
+
+
+def _same_levels(found: list[Point]) -> None:
+    """Hitting steps of all points go side by side, so the levels must be the same."""
+    for name in ("thresholds", "loss_thresholds"):
+        if len({getattr(point.training, name) for point in found}) > 1:
+            raise ValueError(f"training.{name} must be the same for all points of a study")

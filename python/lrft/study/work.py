@@ -1,0 +1,192 @@
+"""The work itself: units that share lanes go through the engine together."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lrft import _arguments, _core, _engine, provenance
+from lrft.simulation import SLICE
+from lrft.students import FullNetwork
+from lrft.study.points import Unit
+
+__all__ = ["Block", "Outcome", "Stopped", "decode", "run_block", "speed"]
+
+Arrays = dict[str, NDArray[Any]]
+
+
+class Stopped(Exception):
+    """The block was told to stop; nothing of it is kept."""
+
+
+class Outcome(NamedTuple):
+    """What became of a unit."""
+
+    result: bytes  #: as `decode` reads it
+    seconds: float  #: its share of the block's time
+    threads: int
+    environment: str  #: JSON of `provenance.environment` where it ran
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """Units of one group, sent off together.
+
+    Attributes
+    ----------
+    units : tuple of Unit
+    threads : int
+        It may use as many.
+    code, instruction_set : str
+        What it must run under: bits depend on them.
+    """
+
+    units: tuple[Unit, ...]
+    threads: int
+    code: str
+    instruction_set: str
+
+
+def run_block(block: Block, stop: Callable[[], bool] | None = None) -> list[Outcome]:
+    """Run a block, here or on another machine; one outcome a unit, in order.
+
+    Raises
+    ------
+    RuntimeError
+        If this process runs another version or instruction set than the block asks for.
+    Stopped
+        When ``stop()`` is true, asked ten times a second.
+    """
+    here = provenance.code_version(), _core.build_info()["isa"]
+    if here != (block.code, block.instruction_set):
+        raise RuntimeError(
+            f"the study runs lrft {block.code} with instruction set {block.instruction_set}, but "
+            f"this worker has lrft {here[0]} with {here[1]}: bits would differ (LRFT_ISA chooses "
+            "the instruction set)"
+        )
+    begin = time.perf_counter()
+    run, notes = _start(block.units, block.threads)
+    while not run.advance(SLICE):
+        if stop is not None and stop():
+            raise Stopped
+    results = _results(block.units, run, notes)
+    seconds = time.perf_counter() - begin
+    shares = np.array([1.0 + float(arrays["stop_step"].sum()) for arrays, _ in results])
+    shares *= seconds / shares.sum()
+    environment = json.dumps(provenance.environment(), sort_keys=True)
+    return [
+        Outcome(_encode(arrays, about), float(share), block.threads, environment)
+        for (arrays, about), share in zip(results, shares, strict=True)
+    ]
+
+
+def speed(unit: Unit, seconds: float) -> float:
+    """Measure replica-steps a second of one thread on units like this one, in about `seconds`.
+
+    Samples of a batch are counted one by one, as in ``Unit.steps``.
+    """
+    run, _ = _start([unit], 1)
+    begin = time.perf_counter()
+    run.advance(seconds)
+    took = time.perf_counter() - begin
+    return max(1.0, float(run.steps_done) * unit.training.batch) / took
+
+
+def _start(units: Sequence[Unit], threads: int) -> tuple[_core.Run, list[str]]:
+    """Set up the core as `Simulation` does, but with a training for each unit."""
+    ambient = units[0].engine == "ambient"
+    student = units[0].training.student
+    tasks = list({unit.task.content_hash: unit.task for unit in units}.values())
+    place = {task.content_hash: i for i, task in enumerate(tasks)}
+    rates, notes = [], []
+    for unit in units:
+        (rate,), (note,) = _arguments.settle_rates([unit.task], unit.training)
+        rates.append(rate)
+        notes.append(note)
+    chains = [
+        _engine.new_chain(place[unit.task.content_hash], replica, unit.training) | {"training": i}
+        for i, unit in enumerate(units)
+        for replica in unit.replicas
+    ]
+    run = _core.Run(
+        {
+            "ambient": ambient,
+            "activation": tasks[0].activation.core,
+            **_engine.described(tasks, student, ambient, units[0].seed, chains),
+            "trainings": [
+                _engine.training_spec(unit.training, rate)
+                for unit, rate in zip(units, rates, strict=True)
+            ],
+            "seed": units[0].seed,
+            "threads": threads,
+            "keep_state": False,
+        }
+    )
+    return run, notes
+
+
+def _results(
+    units: Sequence[Unit], run: _core.Run, notes: list[str]
+) -> list[tuple[Arrays, dict[str, Any]]]:
+    found = [_empty(unit) for unit in units]
+    statuses = [["" for _ in unit.replicas] for unit in units]
+    for chain in run.chains():
+        i = chain["training"]
+        row = units[i].replicas.index(chain["replica"])
+        for name in ("overlap_u", "overlap_c", "loss"):
+            fill = found[i][name][row]
+            records = chain[name].reshape(-1, *fill.shape[1:])
+            fill[: len(records)] = records
+        found[i]["hit_step"][row] = chain["hits"]
+        found[i]["loss_hit_step"][row] = chain["loss_hits"]
+        found[i]["stop_step"][row] = chain["step"]
+        statuses[i][row] = chain["status"]
+    about = [
+        {"status": status, "learning_rate": note}
+        for status, note in zip(statuses, notes, strict=True)
+    ]
+    return list(zip(found, about, strict=True))
+
+
+def _empty(unit: Unit) -> Arrays:
+    training, n = unit.training, len(unit.replicas)
+    overlap_u = _engine.overlap_shape(unit.task, training.student)
+    overlap_c = () if isinstance(training.student, FullNetwork) else overlap_u
+    records = len(training.record_steps)
+    return {
+        "overlap_u": np.full((n, records, *overlap_u), np.nan),
+        "overlap_c": np.full((n, records, *overlap_c), np.nan),
+        "loss": np.full((n, records), np.nan),
+        "hit_step": np.full((n, len(training.thresholds)), -1, dtype=np.int64),
+        "loss_hit_step": np.full((n, len(training.loss_thresholds)), -1, dtype=np.int64),
+        "stop_step": np.zeros(n, dtype=np.int64),
+    }
+
+
+# ---- results as bytes -----------------------------------------------------------------------
+
+
+def _encode(arrays: Arrays, about: dict[str, Any]) -> bytes:
+    from safetensors.numpy import save
+
+    text = np.frombuffer(json.dumps(about, sort_keys=True).encode(), dtype=np.uint8)
+    data: bytes = save({**arrays, "about": text})
+    return data
+
+
+def decode(result: bytes) -> dict[str, Any]:
+    """Read a unit's result: arrays by name, ``status`` (n,) and ``learning_rate``."""
+    from safetensors.numpy import load
+
+    found: dict[str, Any] = load(result)
+    about = json.loads(found.pop("about").tobytes())
+    return found | {
+        "status": np.array(about["status"], dtype=str),
+        "learning_rate": about["learning_rate"],
+    }

@@ -1,0 +1,104 @@
+"""Automatic rates of LoRA and full networks: known limits, and where learning ends."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import lrft
+from lrft import theory
+
+TASKS = {
+    "tanh": {"d": 300, "k": 6, "activation": "tanh", "features": "orthonormal"},
+    "relu": {"d": 300, "k": 6, "normalization": "unit"},
+    "xi = 1": {"d": 300, "k": 8, "xi": 1.0, "features": "orthonormal"},
+    "rank 2": {"d": 300, "k": 8, "rank": 2, "activation": "gelu", "features": "orthonormal"},
+}
+STUDENTS = {
+    "LoRA 1": lrft.LoRA(rank=1),
+    "LoRA 4": lrft.LoRA(rank=4),
+    "LoRA, alpha": lrft.LoRA(rank=2, alpha=8.0),
+    "full": lrft.FullNetwork(),
+    "full, output weights": lrft.FullNetwork(train_lam=True),
+    "scratch": lrft.FullNetwork(width=8, init="gaussian", lam_init="ones"),
+}
+
+
+def test_limits_of_linear_networks_are_known():
+    """One linear neuron: J = x, so 1 / d for single samples and 1 for a full batch."""
+    task = lrft.Task.sample(d=500, k=1, xi=1.0, features="zero", activation="he1")
+    student = lrft.FullNetwork(width=1, init="gaussian", lam_init="ones")
+    assert theory.stability_limit(task, student) == pytest.approx(1 / 501, rel=1e-12)
+    assert theory.stability_limit(task, student, batch=10**9) == pytest.approx(1, rel=1e-5)
+    # LoRA with B frozen at b: J = b x
+    lora = lrft.LoRA(rank=1, b_init=[[0.5]], train_b=False)
+    assert theory.stability_limit(task, lora) == pytest.approx(4 / 501, rel=1e-12)
+    # A frozen with rows of length 2: J = <A, x>, E[J^2] / E[J^4] = 1 / (3 * 4)
+    a = np.zeros((1, 500))
+    a[0, 7] = 2.0
+    lora = lrft.LoRA(rank=1, a_init=a, train_a=False)
+    assert theory.stability_limit(task, lora) == pytest.approx(1 / (12 + 4), rel=0.1)
+
+
+# xi = 1 and rank 2 at every kind would repeat what these show
+PAIRS = [
+    ("tanh", name) for name in STUDENTS
+] + [("relu", "LoRA 4"), ("relu", "full"), ("xi = 1", "LoRA 1"), ("rank 2", "LoRA 4"),
+     ("rank 2", "scratch")]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "kind"), PAIRS)
+def test_the_limit_separates_learning_from_failing(name, kind):
+    """Half of it learns in 200 d steps, by a factor of 15 at least; eight times it does not."""
+    task, student = lrft.Task.sample(**TASKS[name], seed=2), STUDENTS[kind]
+    limit = theory.stability_limit(task, student)
+    left = []
+    for lr in ("auto", 8 * limit):
+        steps = 200 * task.d if lr == "auto" else 25 * task.d
+        training = lrft.Training(student=student, lr=lr, steps=steps, record=5)
+        ds = lrft.simulate(task, training, replicas=8, seed=1, threads=1)
+        loss = ds.loss.fillna(np.inf).values
+        left.append(np.median(loss[:, -1]) / loss[0, 0])
+        if lr == "auto":
+            assert (ds.status == "finished").all()
+            assert "of the stability limit" in ds.attrs["learning_rate"]
+    assert left[0] < 1 / 15
+    assert left[1] > 2 * left[0]
+    assert left[1] > 0.05
+
+
+@pytest.mark.parametrize("kind", STUDENTS)
+def test_a_rate_and_a_reason(kind):
+    student = STUDENTS[kind]
+    for name in TASKS:
+        task = lrft.Task.sample(**TASKS[name], seed=1)
+        lr, reasoning = theory.auto_lr(task, student)
+        limit = theory.stability_limit(task, student)
+        assert 0.45 * limit < lr <= 0.5 * limit
+        assert f"{lr:g}" in reasoning
+        assert "set by" in reasoning
+        # as 1 / d, once own parameters do not count beside rows
+        limits = [
+            theory.stability_limit(lrft.Task.sample(**(TASKS[name] | {"d": d}), seed=1), student)
+            for d in (30_000, 3_000_000)
+        ]
+        assert 80 < limits[0] / limits[1] < 125
+
+
+def test_own_rates_are_left_out_of_account():
+    task = lrft.Task.sample(**TASKS["tanh"], seed=1)
+    all_of_it = lrft.FullNetwork(train_lam=True)
+    rows = all_of_it.replace(lr_lam=1e-3)
+    assert theory.stability_limit(task, rows) >= theory.stability_limit(task, all_of_it)
+    assert theory.stability_limit(task, rows) == theory.stability_limit(task, lrft.FullNetwork())
+
+
+def test_linearised_students_are_judged_at_their_start():
+    for kind in (lrft.LoRA(rank=2, b_init="gaussian"), lrft.FullNetwork()):
+        task = lrft.Task.sample(**TASKS["tanh"], seed=1)
+        linear = kind.replace(linearized=True)
+        _, reasoning = theory.auto_lr(task, linear)
+        assert "at the start" in reasoning
+        training = lrft.Training(student=linear, lr="auto", steps=30_000, record=2)
+        ds = lrft.simulate(task, training, replicas=8, seed=1, threads=1)
+        assert ds.loss.isel(step=-1).mean() < ds.loss.isel(step=0).mean()

@@ -1,0 +1,395 @@
+"""`lrft reproduce`: every experiment computes, draws and judges; files, report, interruption."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import lrft
+from lrft.cli import main
+from lrft.experiments import baseline, registry, runner
+from lrft.experiments.experiment import Context, Experiment, Verdict
+from lrft.experiments.figures import judging, settings
+from lrft.experiments.figures.instances import Curve, hits, paths, simulate_curves
+from lrft.experiments.runner import Reproduction
+
+pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+OUTCOMES = {"supported", "not supported", "not decided"}
+FIGURES = [name for name in registry.names() if name.startswith("fig")]
+PANELS = {f"fig{n}{p}" for n in range(1, 7) for p in "ab"}
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> Reproduction:
+    """The whole registry, at sizes that prove nothing, on two threads."""
+    out = tmp_path_factory.mktemp("report")
+    return lrft.reproduce("all", out=out, quick=True, threads=2)
+
+
+# ---- the whole registry -------------------------------------------------------------------------
+
+
+def test_all_panels_of_the_paper_are_there() -> None:
+    assert set(FIGURES) == PANELS
+
+
+def test_every_experiment_computes_draws_and_judges(done: Reproduction) -> None:
+    assert [one.experiment.name for one in done.finished] == registry.names()
+    for one in done.finished:
+        assert one.error == "", one.experiment.name
+        assert one.verdicts, one.experiment.name
+        assert {verdict.outcome for verdict in one.verdicts} <= OUTCOMES
+        about = one.experiment
+        assert min(map(len, (about.title, about.shows, about.settings))) > 10, about.name
+
+
+def test_files_of_every_experiment(done: Reproduction) -> None:
+    for one in done.finished:
+        name = one.experiment.name
+        assert all(path.is_file() for path in one.files)
+        assert {f"{name}.{suffix}" for suffix in ("nc", "csv", "png", "svg")} <= {
+            path.name for path in one.files
+        }
+        assert (done.out / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+        assert b"lrft reproduce " + name.encode() in (done.out / f"{name}.png").read_bytes()
+        ElementTree.parse(done.out / f"{name}.svg")
+        with xr.open_dataset(done.out / f"{name}.nc", engine="h5netcdf") as saved:
+            assert set(saved.data_vars) == set(one.data.data_vars)  # type: ignore[union-attr]
+        assert len((done.out / f"{name}.csv").read_text(encoding="utf-8").splitlines()) > 2
+    assert not [path.name for path in done.out.iterdir() if path.name.startswith(".")]
+
+
+def test_verdicts_are_saved(done: Reproduction) -> None:
+    table = json.loads((done.out / "verdicts.json").read_text(encoding="utf-8"))
+    assert [(row["experiment"], row["outcome"]) for row in table] == [
+        (name, verdict.outcome) for name, verdict in done.verdicts
+    ]
+
+
+@pytest.mark.parametrize("name", ["fig2b", "fig3a", "fig4b", "fig5a", "fig6a"])
+def test_same_bits_with_one_thread(done: Reproduction, name: str) -> None:
+    first = next(one for one in done.finished if one.experiment.name == name)
+    (experiment,) = registry.experiments(name)
+    again = experiment.run(Context(quick=True, threads=1))
+    assert first.data is not None
+    xr.testing.assert_identical(again.drop_attrs(), first.data.drop_attrs())
+
+
+def test_instances_differ(done: Reproduction) -> None:
+    for one in done.finished:
+        if one.experiment.name in PANELS:
+            assert one.data is not None
+            last = one.data.overlap_u.isel(curve=0, step=-1).values
+            assert len(set(last.tolist())) == len(last), one.experiment.name
+
+
+# ---- the report ---------------------------------------------------------------------------------
+
+
+class _Page(HTMLParser):
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.ids: Counter[str] = Counter()
+        self.links: list[str] = []
+        self.tags: Counter[str] = Counter()
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags[tag] += 1
+        for key, value in attrs:
+            if key == "id":
+                self.ids[value or ""] += 1
+            if key in ("href", "src", "xlink:href", "srcset", "action") and value:
+                self.links.append(value)
+
+
+def test_the_report_is_one_file_that_asks_nothing_of_the_net(done: Reproduction) -> None:
+    text = done.report.read_text(encoding="utf-8")
+    assert not re.findall(r"(?:https?:)?//[\w.-]+\.\w+", text)
+    assert "@import" not in text
+    page = _Page(text)
+    assert page.tags["script"] == page.tags["iframe"] == page.tags["img"] == 0
+    assert {name: n for name, n in page.ids.items() if n > 1} == {}
+    for link in page.links:
+        if link.startswith("#"):
+            assert link[1:] in page.ids, link
+        elif link != "data:,":
+            assert (done.out / link).is_file(), link
+    for reference in re.findall(r"url\(#([^)]+)\)", text):
+        assert reference in page.ids
+
+
+def test_the_report_shows_every_experiment(done: Reproduction) -> None:
+    text = done.report.read_text(encoding="utf-8")
+    assert text.count("<svg") == len(done.finished)
+    for one in done.finished:
+        assert f"lrft reproduce {one.experiment.name} --quick" in text
+    assert "smoke run" in text
+    assert "prefers-color-scheme: dark" in text
+    # Colours of ink, grid and paper are the page's in every picture.
+    body = text[text.index("<svg") :]
+    assert not re.findall(r"#(?:1b1f24|57606a|e4e4e4|ffffff|0072b2)", body, re.IGNORECASE)
+
+
+def test_text_from_experiments_is_escaped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    verdict = Verdict("a < b & c", '"x"', "supported", "<script>")
+    _give(monkeypatch, replace(_tiny("fig9a"), title="<b>", judge=lambda data: [verdict]))
+    text = lrft.reproduce("fig9a", out=tmp_path).report.read_text(encoding="utf-8")
+    assert "a &lt; b &amp; c" in text
+    assert "<script" not in text
+    assert "<b>:" not in text
+
+
+def test_baseline_time_is_that_of_the_steps(done: Reproduction) -> None:
+    rows = {(row["d"], row["k"]): row["ns"] for row in baseline.measured()["rows"]}
+    data = xr.Dataset(
+        {"stop_step": (("curve", "instance"), [[1_000_000, 3_000_000]])},
+        coords={"d": ("curve", [2000]), "k": ("curve", [50])},
+    )
+    loop = baseline.loop(data)
+    assert loop is not None
+    assert loop.steps == 4_000_000
+    assert loop.seconds == pytest.approx(4e-3 * rows[2000, 50])
+    assert baseline.loop(data.assign_coords(d=("curve", [2001]))) is None
+    assert baseline.loop(data.drop_vars("stop_step")) is None
+
+
+# ---- one after the other ------------------------------------------------------------------------
+
+
+def _tiny(name: str, value: float = 1.0) -> Experiment:
+    def run(context: Context) -> xr.Dataset:
+        context.progress(0.5)
+        return xr.Dataset({"y": ("x", [value, 2.0])}, {"x": [0, 1]}, {"seed": 3})
+
+    def draw(data: xr.Dataset) -> Any:
+        from lrft.experiments import style
+
+        figure, (axes,) = style.frames()
+        axes.plot(data.x, data.y)
+        return figure
+
+    def judge(data: xr.Dataset) -> list[Verdict]:
+        return [Verdict("it is", f"{data.y.values[0]}", "supported")]
+
+    return Experiment(name, "a title", "what it shows", "what was chosen", run, draw, judge)
+
+
+def _give(monkeypatch: pytest.MonkeyPatch, *experiments: Experiment) -> None:
+    monkeypatch.setattr(registry, "experiments", lambda names: list(experiments))
+
+
+def test_interruption_keeps_what_is_finished(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(context: Context) -> xr.Dataset:
+        raise KeyboardInterrupt
+
+    _give(monkeypatch, _tiny("fig9a"), replace(_tiny("fig9b"), run=stop))
+    done = lrft.reproduce("all", out=tmp_path)
+    assert done.interrupted
+    assert [one.experiment.name for one in done.finished] == ["fig9a"]
+    assert (tmp_path / "fig9a.nc").is_file()
+    assert "Interrupted" in done.report.read_text(encoding="utf-8")
+
+
+def test_a_failure_does_not_stop_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(data: xr.Dataset) -> list[Verdict]:
+        raise RuntimeError("no such thing")
+
+    _give(monkeypatch, replace(_tiny("fig9a"), judge=fail), _tiny("fig9b"))
+    done = lrft.reproduce("all", out=tmp_path)
+    assert [bool(one.error) for one in done.finished] == [True, False]
+    assert "no such thing" in done.report.read_text(encoding="utf-8")
+    assert "RuntimeError" in capsys.readouterr().err
+
+
+def test_verdicts_do_not_need_the_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(data: xr.Dataset) -> Any:
+        raise RuntimeError("no pen")
+
+    _give(monkeypatch, replace(_tiny("fig9a"), draw=fail))
+    (one,) = lrft.reproduce("all", out=tmp_path).finished
+    assert [v.outcome for v in one.verdicts] == ["supported"]
+    assert "no pen" in one.error
+
+
+def test_resume_takes_only_data_of_this_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def report(value: float, **options: Any) -> float:
+        _give(monkeypatch, _tiny("fig9a", value))
+        (one,) = lrft.reproduce("fig9a", out=tmp_path, **options).finished
+        assert one.data is not None
+        return float(one.data.y[0])
+
+    assert report(1.0) == 1.0
+    assert report(5.0, resume=True) == 1.0
+    assert report(5.0, resume=True, quick=True) == 5.0
+    assert report(7.0) == 7.0
+    monkeypatch.setattr(runner, "fingerprint", lambda: "other code")
+    assert report(9.0, resume=True) == 9.0
+
+
+def test_shared_data_are_computed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+    one = _tiny("fig9a")
+
+    def run(context: Context) -> xr.Dataset:
+        calls.append(1)
+        return one.run(context)
+
+    _give(monkeypatch, replace(one, run=run), replace(one, run=run, name="fig9b"))
+    told: list[tuple[str, float]] = []
+    lrft.reproduce("all", out=tmp_path, progress=lambda name, share: told.append((name, share)))
+    assert len(calls) == 1
+    assert told[0] == ("fig9a", 0.0)
+    assert told[-1] == ("fig9b", 1.0)
+
+
+def test_panels_of_one_figure_share_their_data() -> None:
+    runs = {e.name: e.run for e in registry.experiments("figures")}
+    for pair in (
+        ("fig1a", "fig4b"),
+        ("fig1b", "fig6a"),
+        ("fig2a", "fig2b"),
+        ("fig3a", "fig3b"),
+        ("fig5a", "fig5b"),
+    ):
+        assert runs[pair[0]] is runs[pair[1]]
+
+
+# ---- names and the command line ----
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        ("fig2a", ["fig2a"]),
+        ("fig6", ["fig6a", "fig6b"]),
+        (["fig3b", "fig2", "fig3b"], ["fig2a", "fig2b", "fig3b"]),
+        ("figures", sorted(PANELS)),
+    ],
+)
+def test_names(wanted: Any, found: list[str]) -> None:
+    assert [experiment.name for experiment in registry.experiments(wanted)] == found
+
+
+@pytest.mark.parametrize("wanted", ["fig7", "fig", "claim", "claim99", "", []])
+def test_unknown_names(wanted: Any) -> None:
+    with pytest.raises(ValueError, match="names must"):
+        registry.experiments(wanted)
+
+
+def _main(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert isinstance(caught.value.code, int)
+    return caught.value.code
+
+
+def test_command_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "160")
+    assert _main("reproduce", "fig2b", "--quick", "--out", str(tmp_path), "--threads", "1") == 0
+    printed = capsys.readouterr()
+    assert "Fig. 2b" in printed.out
+    assert "smoke run" in printed.out
+    assert "report.html" in printed.out
+    assert printed.err == "fig2b done\n"
+
+
+def test_exit_codes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert _main("reproduce", "fig7", "--out", str(tmp_path)) == 2
+    (tmp_path / "file").touch()
+    assert _main("reproduce", "fig2a", "--quick", "--out", str(tmp_path / "file")) == 2
+
+    def raising(error: BaseException) -> Any:
+        def run(context: Context) -> xr.Dataset:
+            raise error
+
+        return replace(_tiny("fig9a"), run=run)
+
+    _give(monkeypatch, raising(RuntimeError("x")))
+    assert _main("reproduce", "all", "--out", str(tmp_path)) == 1
+    _give(monkeypatch, raising(KeyboardInterrupt()))
+    assert _main("reproduce", "all", "--out", str(tmp_path)) == 130
+
+
+# ---- parts of the figures ----
+
+
+def test_instance_i_is_replica_i_of_its_own_task() -> None:
+    tasks = tuple(settings.task(i, d=60, k=3, xi=1.0) for i in range(3))
+    training = settings.training(settings.student(train_c=True), 1e-3, 400, record=9)
+    data = simulate_curves(Context(threads=1), [Curve("relu", tasks, training)], seed=5)
+    for i, task in enumerate(tasks):
+        alone = lrft.simulate(task, training, replicas=[i], seed=5, threads=1)
+        np.testing.assert_array_equal(
+            data.overlap_u.sel(curve="relu", instance=i), alone.overlap_u[0]
+        )
+        assert data.stop_step.sel(curve="relu", instance=i) == alone.stop_step[0]
+
+
+def test_a_stopped_instance_is_flat_and_its_sign_is_that_of_the_end() -> None:
+    data = xr.Dataset(
+        {
+            "overlap_u": (("curve", "instance", "step"), [[[-0.1, -0.99, np.nan]]]),
+            "overlap_c": (("curve", "instance", "step"), [[[0.2, -0.5, np.nan]]]),
+            "loss": (("curve", "instance", "step"), [[[3.0, 1.0, np.nan]]]),
+            "hit_step": (("curve", "instance", "threshold"), [[[7, -1]]]),
+            "status": (("curve", "instance"), [["converged"]]),
+        },
+        coords={"curve": ["x"], "threshold": [0.5, 0.9]},
+    )
+    assert paths(data, "overlap_u", "x").tolist() == [[0.1, 0.99, 0.99]]
+    assert paths(data, "overlap_c", 0).tolist() == [[-0.2, 0.5, 0.5]]
+    assert paths(data, "loss", 0).tolist() == [[3.0, 1.0, 1.0]]
+    assert hits(data, 0, 0.5).tolist() == [7.0]
+    assert hits(data, 0, 0.9).tolist() == [np.inf]
+    running = data.assign(status=(("curve", "instance"), [["interrupted"]]))
+    assert np.isnan(paths(running, "loss", 0)[0, 2])
+
+
+@pytest.mark.parametrize(
+    ("verdict", "outcome"),
+    [
+        (judging.inside("s", np.array([1.0, 2.0, 3.0]), 2.9), "supported"),
+        (judging.inside("s", np.array([1.0, 2.0, 3.0]), 6.9), "supported"),  # 2 + 4.97 is the end
+        (judging.inside("s", np.array([1.0, 2.0, 3.0]), 7.0), "not supported"),
+        (judging.by("s", np.array([1e3, 2e3, np.inf]), 2e3), "supported"),
+        (judging.by("s", np.array([1e3, np.inf, np.inf]), 2e3), "not supported"),
+        (judging.by("s", np.array([1e3, 1.1e3, 0.9e3]), 0.7e3), "supported"),
+        (judging.by("s", np.array([1e3, 1.1e3, 0.9e3]), 0.5e3), "not supported"),
+        (judging.window(np.array([1e3, 5e3, 9e3]), 4e3, 6e3, "s"), "supported"),
+        (judging.window(np.array([1e3, 5e3, 9e3]), 10e3, 12e3, "s"), "not supported"),
+    ],
+)
+def test_verdicts(verdict: Verdict, outcome: str) -> None:
+    assert verdict.outcome == outcome
+
+
+@pytest.mark.parametrize("n", [8, 16, 33])
+def test_the_interval_of_a_median_covers_it_at_95_percent(n: int) -> None:
+    """Exactly: the chance that the k-th and (n+1-k)-th of n values enclose the median."""
+    from scipy.stats import binom
+
+    low, high = judging.median_interval(np.arange(1.0, n + 1))
+    assert low + high == n + 1
+    cover = binom.cdf(n - low, n, 0.5) - binom.cdf(low - 1, n, 0.5)
+    assert cover >= 0.95
+    # The next narrower one would not do.
+    assert binom.cdf(n - low - 1, n, 0.5) - binom.cdf(low, n, 0.5) < 0.95
