@@ -26,11 +26,28 @@ py::tuple basis_of(const Array& W, const Array& u) {
                         b.features_rank);
 }
 
+py::tuple coordinates_of(const Array& A, const Array& Q) {
+  if (A.ndim() != 2 || Q.ndim() != 2 || A.shape(1) != Q.shape(1))
+    throw py::value_error("A (n, d) and Q (s, d) must be matrices with equally long rows");
+  if (A.size() == 0 || Q.size() == 0) throw py::value_error("A and Q must not be empty");
+  const int n = static_cast<int>(A.shape(0)), s = static_cast<int>(Q.shape(0));
+  const double* a = A.data();
+  const double* q = Q.data();
+  Coordinates c;
+  {
+    const py::gil_scoped_release release;
+    c = coordinates(a, n, q, s, A.shape(1));
+  }
+  return py::make_tuple(matrix(c.P, n, s), matrix(c.L, n, n));
+}
+
 }  // namespace
 
 void bind_basis(py::module_& m) {
   m.def("span_basis", &basis_of, py::arg("W").noconvert(), py::arg("u").noconvert(),
         "(R, a, Q, rank of W): W = R Q and u = a Q with orthonormal rows Q.");
+  m.def("coordinates", &coordinates_of, py::arg("A").noconvert(), py::arg("Q").noconvert(),
+        "(P, L) of rows A: A Q^T, and a lower-triangular factor of what is outside the rows of Q.");
 }
 
 }  // namespace lrft::bindings

@@ -4,15 +4,44 @@
 #include "bind.hpp"
 
 namespace lrft::bindings {
+namespace {
+
+// Sizes are bounded so that a product of two of them is an int, and small enough to be held.
+void within(const char* name, int value, int most) {
+  if (value < 1 || value > most)
+    throw py::value_error(std::string(name) + " must be in [1, " + std::to_string(most) +
+                          "], got " + std::to_string(value));
+}
+
+double normals(int count, int repeats) {
+  within("count", count, 1 << 30);
+  within("repeats", repeats, 1 << 20);
+  return time_normals(count, repeats);
+}
+
+double block(int d, int k, int steps, int repeats) {
+  within("k", k, 1 << 16);
+  within("d", d, (1 << 28) / (k + 2));
+  within("steps", steps, 1 << 30);
+  within("repeats", repeats, 1 << 20);
+  return time_ambient_parts(d, k, steps, repeats);
+}
+
+double reduced(const ActivationSpec& activation, int k, int steps, int repeats) {
+  within("k", k, 1 << 16);
+  within("steps", steps, 1 << 30);
+  within("repeats", repeats, 1 << 20);
+  return time_reduced_parts(activation, k, steps, repeats);
+}
+
+}  // namespace
 
 void bind_limits(py::module_& m) {
   py::module_ limits = m.def_submodule("limits", "Timings of the unavoidable parts, in seconds.");
-  limits.def("normals", &time_normals, py::arg("count"), py::arg("repeats") = 5,
-             "`count` normals.");
-  limits.def("block", &time_ambient_parts, py::arg("d"), py::arg("k"), py::arg("steps"),
-             py::arg("repeats") = 5,
+  limits.def("normals", &normals, py::arg("count"), py::arg("repeats") = 5, "`count` normals.");
+  limits.def("block", &block, py::arg("d"), py::arg("k"), py::arg("steps"), py::arg("repeats") = 5,
              "One ambient step: d normals, the product with [W; u; A] and the Gram matrix.");
-  limits.def("reduced", &time_reduced_parts, py::arg("activation"), py::arg("k"), py::arg("steps"),
+  limits.def("reduced", &reduced, py::arg("activation"), py::arg("k"), py::arg("steps"),
              py::arg("repeats") = 5,
              "One replica-step: k + 2 normals, a chi variate and the activations.");
 }

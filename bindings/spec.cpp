@@ -1,6 +1,8 @@
 // From Python dictionaries to the core's plain types.
 #include "spec.hpp"
 
+#include <algorithm>
+#include <iterator>
 #include <map>
 
 namespace lrft::bindings {
@@ -22,10 +24,15 @@ T choose(const py::handle& d, const char* name, const std::map<std::string, T>& 
   if (found == values.end()) throw py::value_error(std::string(name) + ": unknown value");
   return found->second;
 }
-const double* pointer(const py::handle& d, const char* name, std::vector<py::object>& alive) {
-  const py::object value = d[name];
+// Null, or `rows` rows in R^d.
+const double* pointer(const py::handle& dict, const char* name, std::vector<py::object>& alive,
+                      int rows, double d) {
+  const py::object value = dict[name];
   if (value.is_none()) return nullptr;
   const auto array = value.cast<Array>();
+  if (rows < 1 || !(d >= 1) || static_cast<double>(array.size()) != rows * d)
+    throw py::value_error(std::string(name) + " must have rows in R^d, " + std::to_string(rows) +
+                          " of them, got " + std::to_string(array.size()) + " numbers");
   alive.push_back(array);
   return array.data();
 }
@@ -46,12 +53,13 @@ TaskData read_task(const py::handle& d, std::vector<py::object>& alive) {
   t.neuron_scale = get<double>(d, "neuron_scale");
   t.output_scale = get<double>(d, "output_scale");
   t.noise = get<double>(d, "noise");
-  t.W = pointer(d, "W", alive);
-  t.u = pointer(d, "u", alive);
+  t.W = pointer(d, "W", alive, t.k, t.d);
+  t.u = pointer(d, "u", alive, t.rank, t.d);
   return t;
 }
 
-StudentSpec read_student(const py::handle& d, std::vector<py::object>& alive) {
+StudentSpec read_student(const py::handle& d, const TaskData& task,
+                         std::vector<py::object>& alive) {
   StudentSpec s;
   s.rows = get<int>(d, "rows");
   s.full = get<bool>(d, "full");
@@ -75,7 +83,7 @@ StudentSpec read_student(const py::handle& d, std::vector<py::object>& alive) {
   s.own = numbers(d, "own");
   s.rows_S = numbers(d, "rows_S");
   s.rows_rest = numbers(d, "rows_rest");
-  s.rows_x = pointer(d, "rows_x", alive);
+  s.rows_x = pointer(d, "rows_x", alive, s.rows, task.d);
   return s;
 }
 
@@ -115,8 +123,9 @@ Chain read_chain(const py::handle& d) {
   c.training = get<int>(d, "training");
   c.replica = get<std::uint32_t>(d, "replica");
   const auto status = get<std::string>(d, "status");
-  for (int i = 0; i < 5; ++i)
-    if (status == status_names[i]) c.status = static_cast<Status>(i);
+  const auto* const known = std::find(std::begin(status_names), std::end(status_names), status);
+  if (known == std::end(status_names)) throw py::value_error("status: unknown value");
+  c.status = static_cast<Status>(known - status_names);
   c.step = get<std::int64_t>(d, "step");
   c.overlap_u = numbers(d, "overlap_u");
   c.overlap_c = numbers(d, "overlap_c");
@@ -180,26 +189,19 @@ RunSpec read_spec(const py::dict& d, std::vector<py::object>& alive) {
   spec.ambient = get<bool>(d, "ambient");
   spec.activation = get<ActivationSpec>(d, "activation");
   for (const auto& task : get<py::list>(d, "tasks")) spec.tasks.push_back(read_task(task, alive));
-  for (const auto& student : get<py::list>(d, "students"))
-    spec.students.push_back(read_student(student, alive));
-  if (spec.tasks.empty() || spec.students.size() != spec.tasks.size())
+  const auto students = get<py::list>(d, "students");
+  if (spec.tasks.empty() || students.size() != spec.tasks.size())
     throw py::value_error("tasks, students: one student a task, and at least one task");
+  for (std::size_t i = 0; i < spec.tasks.size(); ++i)
+    spec.students.push_back(read_student(students[i], spec.tasks[i], alive));
   spec.student = spec.students.front();
   for (const auto& training : get<py::list>(d, "trainings"))
     spec.trainings.push_back(read_training(training));
-  if (spec.trainings.empty()) throw py::value_error("trainings must not be empty");
-  const auto inside = [](int i, std::size_t count) {
-    return i >= 0 && static_cast<std::size_t>(i) < count;
-  };
-  for (const auto& chain : get<py::list>(d, "chains")) {
-    spec.chains.push_back(read_chain(chain));
-    const Chain& c = spec.chains.back();
-    if (!inside(c.task, spec.tasks.size()) || !inside(c.training, spec.trainings.size()))
-      throw py::value_error("chains: task and training must count in tasks and trainings");
-  }
+  for (const auto& chain : get<py::list>(d, "chains")) spec.chains.push_back(read_chain(chain));
   spec.seed = get<std::uint64_t>(d, "seed");
   spec.threads = get<int>(d, "threads");
   spec.keep_state = get<bool>(d, "keep_state");
+  check_spec(spec);
   if (d.contains("data")) {
     spec.data = read_data(d["data"], alive);
     spec.keep_best = get<bool>(d["data"], "keep_best");

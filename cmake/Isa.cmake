@@ -84,7 +84,7 @@ function(lrft_add_core isa)
 
   pybind11_add_module(lrft_core_${id} MODULE NO_EXTRAS $<TARGET_OBJECTS:lrft_bindings>
                       $<TARGET_OBJECTS:lrft_engine_${id}>)
-  target_link_libraries(lrft_core_${id} PRIVATE lrft_flags
+  target_link_libraries(lrft_core_${id} PRIVATE lrft_flags Threads::Threads
                                                 $<TARGET_NAME_IF_EXISTS:OpenMP::OpenMP_CXX>)
   set_target_properties(
     lrft_core_${id} PROPERTIES OUTPUT_NAME _core LIBRARY_OUTPUT_DIRECTORY

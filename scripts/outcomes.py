@@ -1,12 +1,14 @@
-"""Run the tests and write what came out, check by check: docs/outcomes.md.
+"""What came out of every check: docs/outcomes.md, from test runs, never by hand.
 
-    python scripts/outcomes.py                    # both suites, against the installed package
-    python scripts/outcomes.py --render           # the page again, from docs/results/outcomes.json
+    python scripts/outcomes.py                # run both suites against the installed package
+    LRFT_OUTCOMES=FOLDER bash .ci/run         # or note all that CI runs, every instruction set ...
+    python scripts/outcomes.py --of FOLDER    # ... and make the page of it
+    python scripts/outcomes.py --render       # the page again, from docs/results/outcomes.json
 
 Of every comparison ``measured < bound`` that a passing test makes with two numbers, pytest's own
 account of the assertion is read, and the one closest to its bound is kept (of ``measured > bound``
-where there is no other).  So the
-page states what was measured without any test being written for it.
+where there is no other).  So the page states what was measured without any test being written for
+it.  This file is also the plugin that does so (``-p outcomes``); it writes FOLDER/NAME.json.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ PAGE = ROOT / "docs/outcomes.md"
 
 _SCALAR = re.compile(r"np\.(?:float|int)\d+\(([^()]*)\)")
 _ARITHMETIC = re.compile(r"(?:abs)?[\d.e+\-*/() ]+")
+SUITES = {"default": [], "verification": ["-m", "verification"]}
 ROOMS = {
     "unit": "One part at a time",
     "agreement": "Two ways to compute the same thing",
@@ -69,9 +72,12 @@ class Plugin:
         self.tests: dict[str, dict[str, Any]] = {}
         self.running = ""
 
-    def pytest_configure(self) -> None:
+    def pytest_configure(self, config: Any) -> None:
         import numpy as np
         import pytest
+
+        self.folder = Path(config.getini("outcomes_folder"))
+        self.name = config.getini("outcomes_name")
 
         helpers = (path.stem for path in (ROOT / "tests/support").glob("*.py"))
         pytest.register_assert_rewrite(*helpers)
@@ -103,6 +109,23 @@ class Plugin:
         if found := compared(expl):
             self.note(item.nodeid, *found)
 
+    def pytest_sessionfinish(self) -> None:
+        import lrft
+        from lrft import _core
+
+        build = _core.build_info()
+        about = {
+            "version": lrft.__version__,
+            "isa": build["isa"],
+            "compiler": build["compiler"],
+            "python": platform.python_version(),
+            "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        }
+        tests = {name: test for name, test in self.tests.items() if "outcome" in test}
+        self.folder.mkdir(parents=True, exist_ok=True)
+        text = json.dumps({"about": about, "tests": tests})
+        (self.folder / f"{self.name}.json").write_text(text, encoding="utf-8")
+
     def pytest_runtest_logreport(self, report: Any) -> None:
         entry = self.tests.setdefault(report.nodeid, {})
         entry["seconds"] = entry.get("seconds", 0.0) + report.duration
@@ -112,54 +135,53 @@ class Plugin:
                 entry["reason"] = report.longrepr[2].removeprefix("Skipped: ")
 
 
-def collect(arguments: list[str]) -> int:
-    """Run pytest in this process and print what was collected, for the parent to read."""
-    import pytest
+def pytest_addoption(parser: Any) -> None:
+    parser.addini("outcomes_folder", "where what was collected goes")
+    parser.addini("outcomes_name", "name of this run", default="default")
 
+
+def pytest_configure(config: Any) -> None:
     plugin = Plugin()
-    code = pytest.main([*arguments[1:], "-o", "enable_assertion_pass_hook=true"], plugins=[plugin])
-    Path(arguments[0]).write_text(json.dumps(plugin.tests))
-    return int(code)
+    config.pluginmanager.register(plugin, "outcomes of checks")
 
 
-# ---- gathering ---------------------------------------------------------------------------------
+# ---- gathering ----------------------------------------------------------------------------------
 
 
-def run(suites: list[list[str]]) -> dict[str, Any]:
-    import lrft
-    from lrft import _core
+def run(folder: Path, suites: dict[str, list[str]]) -> None:
+    """Run suites of tests one after the other, each writing FOLDER/NAME.json."""
+    for name, extra in suites.items():
+        command = [sys.executable, "-m", "pytest", "-q", "-c", str(ROOT / "pyproject.toml")]
+        command += ["--rootdir", str(ROOT), "-p", "no:cacheprovider", "-p", "outcomes"]
+        command += ["-o", "enable_assertion_pass_hook=true"]
+        command += ["-o", f"outcomes_folder={folder}", "-o", f"outcomes_name={name}"]
+        path = f"{ROOT / 'scripts'}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
+        # Assertions are rewritten with the hook in mind only if no older bytecode is found.
+        fresh = {"PYTHONPATH": path, "PYTHONPYCACHEPREFIX": str(folder / "bytecode")}
+        subprocess.run([*command, *extra, str(ROOT / "tests")], env=os.environ | fresh, check=False)
 
-    tests: dict[str, Any] = {}
-    with tempfile.TemporaryDirectory() as folder:
-        for extra in suites:
-            out = Path(folder) / "tests.json"
-            command = [sys.executable, __file__, "--collect", str(out), "-q", "-c"]
-            command += [str(ROOT / "pyproject.toml"), "--rootdir", str(ROOT)]
-            command += ["-p", "no:cacheprovider", *extra, str(ROOT / "tests")]
-            # Assertions are rewritten with the hook in mind only if no older bytecode is found.
-            subprocess.run(command, env=os.environ | {"PYTHONPYCACHEPREFIX": folder}, check=False)
-            found = json.loads(out.read_text())
-            tests |= {name: entry for name, entry in found.items() if "outcome" in entry}
-    build = _core.build_info()
+
+def gather(folder: Path) -> dict[str, Any]:
+    """Bring the runs of a folder together."""
+    runs = {path.stem: json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))}
+    if not runs:
+        raise SystemExit(f"{folder} holds no outcomes: nothing was run with -p outcomes")
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True
     )
-    return {
+    about = next(iter(runs.values()))["about"]
+    return about | {
         "date": datetime.date.today().isoformat(),
         "commit": commit.stdout.strip(),
-        "version": lrft.__version__,
-        "isa": build["isa"],
-        "compiler": build["compiler"],
-        "python": platform.python_version(),
-        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
-        "checks": checks(tests),
+        "runs": {name: one["about"]["isa"] for name, one in runs.items()},
+        "checks": checks([test for one in runs.values() for test in one["tests"].items()]),
     }
 
 
-def checks(tests: dict[str, Any]) -> list[dict[str, Any]]:
+def checks(tests: list[tuple[str, dict[str, Any]]]) -> list[dict[str, Any]]:
     """One entry a test function: its parametrisations counted, its closest comparison kept."""
     found: dict[tuple[str, str], dict[str, Any]] = {}
-    for nodeid, test in tests.items():
+    for nodeid, test in tests:
         path, _, name = nodeid.partition("::")
         key = (path, name.split("[")[0])
         one = found.setdefault(
@@ -197,12 +219,14 @@ def render(data: dict[str, Any]) -> str:
     text = [
         "# The outcome of every check",
         "",
-        "This page is generated by `scripts/outcomes.py` from a run of all tests, the long suite",
-        "included: do not edit it. What the checks are, and why their bounds are what they are, is",
-        "in [how we know it is right](verification.md).",
+        "This page is generated by `scripts/outcomes.py` from runs of the tests: do not edit it.",
+        "What the checks are, and why their bounds are what they are, is in",
+        "[how we know it is right](verification.md).",
         "",
-        f"Run on {data['date']} at commit `{data['commit']}`: lrft {data['version']} "
-        f"(`{data['isa']}`, {data['compiler']}), Python {data['python']}, {data['machine']}.",
+        f"Run on {data['date']} at commit `{data['commit']}`: lrft {data['version']}, "
+        f"{data['compiler']}, Python {data['python']}, {data['machine']}. Runs (instruction set): "
+        + ", ".join(f"{name} (`{isa}`)" for name, isa in data["runs"].items())
+        + ".",
         "",
         f"**{total['passed']} passed, {total['failed']} failed, {total['skipped']} skipped**, "
         f"in {len(data['checks'])} checks.",
@@ -220,7 +244,7 @@ def render(data: dict[str, Any]) -> str:
         if files:
             text += [f"## {title}", ""]
         for file in files:
-            text += [f"### `{file}`", "", _escape(by_file[file][0]["module"]), ""]
+            text += [f"### {Path(file).name}", "", _escape(by_file[file][0]["module"]), ""]
             text += ["| check | cases | outcome | closest |", "| --- | ---: | --- | --- |"]
             text += [_row(check) for check in by_file[file]]
             text += [""]
@@ -248,17 +272,22 @@ def _escape(text: str) -> str:
 
 
 def main() -> None:
-    if "--collect" in sys.argv:
-        sys.exit(collect(sys.argv[sys.argv.index("--collect") + 1 :]))
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--of", type=Path, help="folder of runs that were noted")
     parser.add_argument("--render", action="store_true", help="only write the page again")
     parser.add_argument("--quick", action="store_true", help="without the long suite")
     options = parser.parse_args()
     if not options.render:
-        suites = [[]] if options.quick else [[], ["-m", "verification"]]
+        with tempfile.TemporaryDirectory() as folder:
+            if options.of is None:
+                suites = {"default": []} if options.quick else SUITES
+                run(Path(folder), suites)
+            data = gather(options.of or Path(folder))
         DATA.parent.mkdir(exist_ok=True)
-        data = json.dumps(run(suites), indent=1, ensure_ascii=False)
-        DATA.write_text(data + "\n", encoding="utf-8")
+        text = json.dumps(data, indent=1, ensure_ascii=False)
+        DATA.write_text(text + "\n", encoding="utf-8")
     PAGE.write_text(render(json.loads(DATA.read_text(encoding="utf-8"))), encoding="utf-8")
 
 

@@ -54,7 +54,7 @@ void both_of_block(const ActivationData& data, const double* z, double* sigma, d
 struct OneRow {
   const Pack *features, *c, *own, *lam, *weighted;
   Pack scale, v, a;
-  Pack* slope;  // sigma' of the student's neurons, where it is wanted
+  Pack* slope;  // takes sigma' of the student's neurons
   int packs;
 };
 struct OneRowSums {
@@ -62,26 +62,31 @@ struct OneRowSums {
   Pack pull;   // sum weighted sigma'(student's)
 };
 
-// Both sums in four interleaved chains, nothing written on the way.
+// Both sums in four interleaved chains.
 template <class A>
-OneRowSums one_row(const ActivationData& data, const OneRow& x) {
+LRFT_INLINE OneRowSums one_row(const ActivationData& data, const OneRow& x) {
+  // Copies, which writing to `slope` cannot change.
+  const Pack *const features = x.features, *const c = x.c, *const own = x.own, *const lam = x.lam,
+                                          *const weighted = x.weighted;
+  const Pack scale = x.scale, v = x.v, a = x.a;
+  Pack* const slope = x.slope;
+  const int packs = x.packs;
   Pack error[4] = {broadcast(0.0), broadcast(0.0), broadcast(0.0), broadcast(0.0)};
   Pack pull[4] = {error[0], error[0], error[0], error[0]};
   const auto neuron = [&](int i, int chain) {
-    const Pack base = x.scale * x.features[i];
-    const ValueAndSlope student = A::at(data, fma(x.own[i], x.a, base));
-    const Pack target = value_of<A>(data, fma(x.c[i], x.v, base));
-    error[chain] = fma(student.value - target, x.lam[i], error[chain]);
-    pull[chain] = fma(student.slope, x.weighted[i], pull[chain]);
-    if (x.slope != nullptr) x.slope[i] = student.slope;
+    const Pack base = scale * features[i];
+    const ValueAndSlope student = A::at(data, fma(own[i], a, base));
+    const Pack target = value_of<A>(data, fma(c[i], v, base));
+    error[chain] = fma(student.value - target, lam[i], error[chain]);
+    pull[chain] = fma(student.slope, weighted[i], pull[chain]);
+    slope[i] = student.slope;
   };
   int i = 0;
-  for (; i + 4 <= x.packs; i += 4)
+  for (; i + 4 <= packs; i += 4)
 #pragma GCC unroll 4
     for (int l = 0; l < 4; ++l) neuron(i + l, l);
-  for (; i < x.packs; ++i) neuron(i, 0);
-  return {(error[0] + error[1]) + (error[2] + error[3]),
-          (pull[0] + pull[1]) + (pull[2] + pull[3])};
+  for (; i < packs; ++i) neuron(i, 0);
+  return {(error[0] + error[1]) + (error[2] + error[3]), (pull[0] + pull[1]) + (pull[2] + pull[3])};
 }
 
 }  // namespace lrft

@@ -40,10 +40,11 @@ LRFT_INLINE NormalPair normals_at(const Address& a, const Philox& random) {
 // The pairs of Count addresses, written to out[0 .. 2 Count).
 template <int Count>
 LRFT_INLINE void normals_at(const Address (&at)[Count], const Philox& random, Pack* out) {
-  Words w[Count];
+  Words counters[Count];
 #pragma GCC unroll 4
-  for (int i = 0; i < Count; ++i) w[i] = at[i].counter();
-  random.many<Count>(w);
+  for (int i = 0; i < Count; ++i) counters[i] = at[i].counter();
+  Output w[Count];
+  random.many<Count>(counters, w);
 #pragma GCC unroll 4
   for (int i = 0; i < Count; ++i) {
     const NormalPair z = normal_pair(w[i]);
@@ -63,7 +64,7 @@ struct FourSteps {
     }
   }
   LRFT_INLINE void words(std::uint64_t slot, Purpose purpose, const Philox& random,
-                         Words* out) const {
+                         Output (&out)[4]) const {
     const Bits p = broadcast_bits(static_cast<std::uint64_t>(purpose));
     const Bits word3[4] = {high[0] | p, high[1] | p, high[2] | p, high[3] | p};
     random.many<4>(broadcast_bits(slot), step, replica, word3, out);
@@ -76,7 +77,7 @@ __attribute__((noinline)) inline void normals_from(const FourSteps& steps, Purpo
                                                    const Philox& random, int first, int last,
                                                    Pack* out, int stride) {
   for (int p = first; p < last; ++p) {
-    Words w[4];
+    Output w[4];
     steps.words(static_cast<std::uint64_t>(p), purpose, random, w);
 #pragma GCC unroll 4
     for (int i = 0; i < 4; ++i) {

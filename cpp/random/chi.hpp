@@ -8,12 +8,15 @@
 // order delta cancels, so the law stays exact to rounding at any nu.
 // nu = 1 is the absolute value of a normal.
 //
-// Since the exponent is above -delta w^4 for |w| < 1/4, U + delta w^4 <= 1 settles
-// nearly every case without a logarithm: all but 3/(81 delta) of them.
+// The uniform number is made of the other normal y of z's pair, U = P(|normal| > |y|).
+// Since the exponent is above -delta w^4 for |w| < 1/4, and 1 - U above 0.68 min(|y|, 1),
+// comparing these settles all but about 0.04/delta of the cases without a logarithm.
 //
-// Attempt j of entry `slot` reads counters (slot << 8) + 2j and + 2j + 1.
+// Attempt j of entry `slot` reads counter (slot << 8) + j.
 #pragma once
 
+#include "math/gaussian.hpp"
+#include "math/log.hpp"
 #include "math/log1p.hpp"
 #include "random/address.hpp"
 
@@ -33,18 +36,20 @@ class ChiSampler {
   Mask all() const { return known_; }
 
   // Writes the variates this attempt accepts among the open ones; returns what stays open.
-  LRFT_INLINE Mask attempt(const Words& first, const Words& second, const Mask& open,
-                           Pack& out) const {
-    const Pack z = normal_pair(first).first;
-    const Pack u = odd_integer(second.w[0], second.w[1], 0) * 0x1p-64;
+  LRFT_INLINE Mask attempt(const Output& bits, const Mask& open, Pack& out) const {
+    const NormalPair pair = normal_pair(bits);
+    const Pack z = pair.first, y = abs(pair.second);
     const Pack w = c_ * z;
     const Pack root = w + 1.0;
     const Pack square = w * w;
     const Pack chi = scale_ * (root * sqrt(max(root, broadcast(0.0))));
     out = select(open, select(single_, abs(z), chi), out);
-    const Mask surely = single_ | ((fma(delta_, square * square, u) <= 1.0) & (square < 0.0625));
+    const Mask surely = single_ | ((delta_ * (square * square) <= min(y, broadcast(1.0)) * 0.68) &
+                                   (square < 0.0625));
     const Mask unsure = open & ~surely;
     if (!any(unsure)) return unsure;
+    const ExpPieces e = gaussian_exponential(y);
+    const Pack u = scale(e.p + 1.0, e.n) * tail_ratio(y) * 2.0;
     const Pack exponent = delta_ * 3.0 * log1p_minus_cubic(max(w, broadcast(-0.999999)));
     return unsure & ((root <= 0.0) | (log_positive(u) > exponent));
   }
@@ -62,10 +67,8 @@ __attribute__((noinline)) inline Pack chi_at(const Address& at, const Philox& ra
   Address a = at;
   a.slot = a.slot << 8;
   for (int j = 0; j < 128 && any(open); ++j) {
-    Words w[2] = {a.counter(), slots_on(a, 1).counter()};
-    random.many<2>(w);
-    open = sampler.attempt(w[0], w[1], open, out);
-    a = slots_on(a, 2);
+    open = sampler.attempt(random(a.counter()), open, out);
+    a = slots_on(a, 1);
   }
   return out;
 }
@@ -75,13 +78,12 @@ __attribute__((noinline)) inline void chi_from(const FourSteps& steps, const Phi
                                                const ChiSampler& sampler, Pack* out) {
   Mask open[4] = {sampler.all(), sampler.all(), sampler.all(), sampler.all()};
   for (std::uint64_t j = 0; j < 128; ++j) {
-    Words first[4], second[4];
-    steps.words(2 * j, Purpose::chi, random, first);
-    steps.words(2 * j + 1, Purpose::chi, random, second);
+    Output w[4];
+    steps.words(j, Purpose::chi, random, w);
     bool again = false;
 #pragma GCC unroll 4
     for (int i = 0; i < 4; ++i) {
-      open[i] = sampler.attempt(first[i], second[i], open[i], out[i]);
+      open[i] = sampler.attempt(w[i], open[i], out[i]);
       again = again || any(open[i]);
     }
     if (!again) break;

@@ -66,27 +66,27 @@ void fill_permutation(std::uint64_t seed, std::uint32_t replica, std::uint64_t s
   for (std::size_t first = (size + lanes - 1) / lanes * lanes; first > 0;) {
     first -= lanes;
     at.slot = counting_from(first);
-    const Words words = random(at.counter());
-    std::uint64_t high[lanes], low[lanes];
-    store_bits(high, words.w[0]);
-    store_bits(low, words.w[1]);
+    std::uint64_t word[lanes];
+    store_bits(word, random(at.counter()).a);
     for (std::size_t l = lanes; l-- > 0;) {
       const std::size_t i = first + l;
       if (i >= size) continue;
       const std::uint64_t n = i + 1;
-      const std::uint64_t j = ((high[l] & low_half) * n + (((low[l] & low_half) * n) >> 32)) >> 32;
+      const std::uint64_t j = ((word[l] >> 32) * n + (((word[l] & low_half) * n) >> 32)) >> 32;
       std::swap(out[i], out[j]);
     }
   }
 }
 
 void philox_words(const std::uint32_t counter[4], std::uint64_t key, std::uint32_t out[4]) {
-  const Words w = Philox(key)({{broadcast_bits(counter[0]), broadcast_bits(counter[1]),
-                                broadcast_bits(counter[2]), broadcast_bits(counter[3])}});
-  for (int i = 0; i < 4; ++i) {
-    std::uint64_t x[lanes];
-    store_bits(x, w.w[i]);
-    out[i] = static_cast<std::uint32_t>(x[0]);
+  const Output words = Philox(key)({{broadcast_bits(counter[0]), broadcast_bits(counter[1]),
+                                     broadcast_bits(counter[2]), broadcast_bits(counter[3])}});
+  std::uint64_t a[lanes], b[lanes];
+  store_bits(a, words.a);
+  store_bits(b, words.b);
+  for (int i = 0; i < 2; ++i) {
+    out[i] = static_cast<std::uint32_t>(a[0] >> (32 * (1 - i)));
+    out[2 + i] = static_cast<std::uint32_t>(b[0] >> (32 * (1 - i)));
   }
 }
 

@@ -298,6 +298,52 @@ LRFT_INLINE Pack low32_to_double(const Bits& a) {
   return as_pack((a & broadcast_bits(0xffffffffull)) | magic) - 0x1p52;
 }
 
+// Entries as doubles, rounded once; elsewhere than on AVX-512 the two halves are made by
+// writing them into the mantissas of 2^84 and 2^52.
+LRFT_INLINE Pack unsigned_to_double(const Bits& a) {
+#if defined(__AVX512DQ__)
+  Pack r;
+  LRFT_EACH r.v[i] = (NativeDouble)_mm512_cvtepu64_pd((__m512i)a.v[i]);
+  return r;
+#else
+  const Pack high = as_pack((a >> 32) | broadcast_bits(0x4530000000000000ull));
+  const Pack low = as_pack((a & broadcast_bits(0xffffffffull)) | broadcast_bits(0x4330000000000000ull));
+  return (high - (0x1p84 + 0x1p52)) + low;
+#endif
+}
+LRFT_INLINE Pack signed_to_double(const Bits& a) {
+#if defined(__AVX512DQ__)
+  Pack r;
+  LRFT_EACH r.v[i] = (NativeDouble)_mm512_cvtepi64_pd((__m512i)a.v[i]);
+  return r;
+#else
+  const Pack high = as_pack((a >> 32) ^ broadcast_bits(0x4530000080000000ull));
+  const Pack low = as_pack((a & broadcast_bits(0xffffffffull)) | broadcast_bits(0x4330000000000000ull));
+  return (high - (0x1p84 + 0x1p63 + 0x1p52)) + low;
+#endif
+}
+// e of a = 2^e m, 1 <= m < 2, for positive normal a.
+LRFT_INLINE Pack exponent(const Pack& a) {
+#if defined(__AVX512F__)
+  Pack r;
+  LRFT_EACH r.v[i] = (NativeDouble)_mm512_getexp_pd((__m512d)a.v[i]);
+  return r;
+#else
+  return as_pack((as_bits(a) >> 52) | broadcast_bits(0x4330000000000000ull)) - (0x1p52 + 1023.0);
+#endif
+}
+// Where bit n is set.
+LRFT_INLINE Mask bit(const Bits& a, int n) {
+#if defined(__AVX512F__)
+  Mask r;
+  const Bits b = a & broadcast_bits(std::uint64_t{1} << n);
+  LRFT_EACH r.v[i] = (NativeMask)b.v[i] != 0;
+  return r;
+#else
+  return negative(a << (63 - n));
+#endif
+}
+
 // The nearest integer, ties to even, for |a| < 2^51.
 LRFT_INLINE Pack round_even(const Pack& a) { return (a + 0x1.8p52) - 0x1.8p52; }
 // 2^n for integers -1023 < n < 1024.

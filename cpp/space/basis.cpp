@@ -67,6 +67,23 @@ Basis span_basis(const double* W, int k, const double* u, int r, std::int64_t d)
   return {static_cast<int>(rho), static_cast<int>(s), rows_of(R), rows_of(a), rows_of(Q)};
 }
 
+Coordinates coordinates(const double* A, int n, const double* Q, int s, std::int64_t d) {
+  fix_cache_sizes();
+  const Eigen::Map<const Matrix> basis(Q, s, d);
+  Matrix rest = Eigen::Map<const Matrix>(A, n, d), P = Matrix::Zero(n, s), L = Matrix::Zero(n, n);
+  for (int pass = 0; pass < 2; ++pass) {
+    const Matrix part = rest * basis.transpose();
+    rest.noalias() -= part * basis;
+    P += part;
+  }
+  const Eigen::HouseholderQR<Columns> qr(rest.transpose());
+  const Index full = std::min<Index>(n, d);
+  L.leftCols(full).triangularView<Eigen::Lower>() = qr.matrixQR().topRows(full).transpose();
+  for (Index j = 0; j < full; ++j)
+    if (L(j, j) < 0) L.col(j) = -L.col(j);
+  return {rows_of(P), rows_of(L)};
+}
+
 std::vector<double> pseudo_inverse(const std::vector<double>& R, int k, int s, int rho) {
   if (rho == 0) return {};
   fix_cache_sizes();

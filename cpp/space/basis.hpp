@@ -23,6 +23,16 @@ struct Basis {
 // Throws std::invalid_argument where inner products of rows overflow.
 Basis span_basis(const double* W, int k, const double* u, int r, std::int64_t d);
 
+// Rows A (n, d) in a basis of orthonormal rows Q (s, d): P (n, s) = A Q^T, and L (n, n), lower
+// triangular with a diagonal that is not negative, L L^T = (A - P Q)(A - P Q)^T.
+//
+// L comes from the rest itself: the difference of squared lengths would leave 1e-8 of a row
+// inside the span of Q.
+struct Coordinates {
+  std::vector<double> P, L;
+};
+Coordinates coordinates(const double* A, int n, const double* Q, int s, std::int64_t d);
+
 // The pseudo-inverse (rho, k), row-major, of the first rho columns of R (k, s), which
 // must be independent.
 std::vector<double> pseudo_inverse(const std::vector<double>& R, int k, int s, int rho);

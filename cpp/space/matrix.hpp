@@ -13,6 +13,10 @@ namespace lrft {
 using Matrix = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
 using Index = Eigen::Index;
 
-inline void fix_cache_sizes() { Eigen::setCpuCacheSizes(32 << 10, 512 << 10, 4 << 20); }
+// Before any product; once, since runs may begin in several threads at a time.
+inline void fix_cache_sizes() {
+  static const bool fixed = (Eigen::setCpuCacheSizes(32 << 10, 512 << 10, 4 << 20), true);
+  static_cast<void>(fixed);
+}
 
 }  // namespace lrft

@@ -46,6 +46,7 @@ class ReducedSpace {
         random_(seed),
         pairs_((shape.s + shape.n + 1) / 2),
         at_(2 * ahead() - 1),
+        next_(broadcast_bits(0), broadcast_bits(0)),
         R_(shape.k * shape.s),
         a_(shape.rank * shape.s),
         X_(2 * ahead() * shape.batch * 2 * pairs_),
@@ -55,7 +56,6 @@ class ReducedSpace {
         features_(shape.batch * shape.k),
         teacher_(shape.batch * shape.rank),
         rows_(shape.batch * shape.n, broadcast(0.0)),
-        next_(broadcast_bits(0), broadcast_bits(0)),
         dof_(broadcast(1.0)),
         chi_(dof_),
         work_(shape.n * shape.n) {}
@@ -127,7 +127,7 @@ class ReducedSpace {
 
   // ---- the step ----------------------------------------------------------------
   // Makes the fields of step t (one a lane) available.
-  void draw(const Bits& t) {
+  LRFT_INLINE void draw(const Bits& t) {
     at_ = (at_ + 1) % (2 * ahead());
     if (ahead() == 1) {
       draw_batch(t);
@@ -160,7 +160,8 @@ class ReducedSpace {
   const Scalar* rows(int b) const { return rows_.data() + b * n(); }
 
   // rows <- (scale rows - G^T X), made unit when `unit`; G (b, n), scale (n).
-  void move(const Scalar* G, const Scalar* scale, bool unit) {
+  LRFT_INLINE void move(const Scalar* G, const Scalar* scale, bool unit) {
+    if constexpr (Rows == 1 && Batch == 1) return move_row(G[0], scale[0]);
     move_seen(G, scale);
     const int n = this->n();
     if (batch() <= n) {
@@ -178,10 +179,6 @@ class ReducedSpace {
           for (int l = i; l <= j; ++l) g = fma(work_[j * n + l], T()[l * m() + i], g);
           L_[j * width() + n + i] = g;
         }
-    }
-    if constexpr (Rows == 1) {
-      normalise_row();
-      return;
     }
     triangular(width());
     if (unit)
@@ -271,7 +268,7 @@ class ReducedSpace {
   const Pack* x_S(int b) const { return X_.data() + 2 * pairs_ * (at_ * batch() + b); }
   const Pack* z(int b) const { return x_S(b) + shape_.s; }
 
-  void fields() {
+  LRFT_INLINE void fields() {
     const int k = shape_.k, s = shape_.s, n = this->n(), first = shape_.first();
     for (int b = 0; b < batch(); ++b) {
       const Pack* x = x_S(b);
@@ -378,12 +375,17 @@ class ReducedSpace {
       for (int i = 0; i <= j; ++i) sum = sum + L_[j * width() + i];
     health_ = sum;
   }
-  // triangular and normalise for one row, without waiting for one root before the next.
-  void normalise_row() {
-    Pack rest = L_[0] * L_[0];
-    for (int i = 1; i < width(); ++i) rest = fma(L_[i], L_[i], rest);
+  // The whole move of one row of unit length under one input, in one pass, without waiting
+  // for one root before the next.
+  LRFT_INLINE void move_row(const Pack g, const Pack factor) {
+    const Pack l = fma(factor, L_[0], -(g * z(0)[0])), t = g * T()[0];
+    const Pack rest = fma(l, l, t * t);
     Pack square = rest;
-    for (int q = shape_.first(); q < shape_.s; ++q) square = fma(P_[q], P_[q], square);
+    for (int q = shape_.first(); q < shape_.s; ++q) {
+      const Pack p = fma(factor, P_[q], -(g * x_S(0)[q]));
+      square = fma(p, p, square);
+      P_[q] = p;
+    }
     health_ = square;
     const Pack scale = sqrt(square) * (1.0 / square);
     L_[0] = sqrt(rest) * scale;

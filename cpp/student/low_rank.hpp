@@ -92,7 +92,8 @@ class LowRank {
   // Forward, gradient and update of one batch; returns a number that is finite
   // only if the state still is.  noise (b) is what was added to the labels.
   template <class Space>
-  Scalar step(Space& space, const Scalar* noise, const Scalar& lr, const Scalar& lr_own) {
+  LRFT_INLINE Scalar step(Space& space, const Scalar* noise, const Scalar& lr,
+                          const Scalar& lr_own) {
     const int n = this->n();
     if (train_own_)
       for (int i = 0; i < packs_ * n; ++i) gradient_[i] = broadcast(0.0);
@@ -159,12 +160,20 @@ class LowRank {
   // The same of one row and one direction: the paper's case, in one pass over the neurons.
   LRFT_INLINE Scalar forward_single(const Pack* features, const Scalar* teacher,
                                     const Scalar* rows) {
-    const OneRowSums sums =
-        activation_.one_row(activation_.data, {features, c_.data(), own_.data(), lam_.data(),
-                                               weighted_.data(), Layout::spread(neuron_scale_),
-                                               Layout::spread(neuron_scale_ * xi_ * teacher[0]),
-                                               Layout::spread(neuron_scale_ * scale_ * rows[0]),
-                                               train_own_ ? slope_.data() : nullptr, packs_});
+    const OneRow fields{features,
+                        c_.data(),
+                        own_.data(),
+                        lam_.data(),
+                        weighted_.data(),
+                        Layout::spread(neuron_scale_),
+                        Layout::spread(neuron_scale_ * xi_ * teacher[0]),
+                        Layout::spread(neuron_scale_ * scale_ * rows[0]),
+                        slope_.data(),
+                        packs_};
+    // The way there and back would take as long as relu itself.
+    const OneRowSums sums = activation_.one_row == one_row<Relu>
+                                ? one_row<Relu>(activation_.data, fields)
+                                : activation_.one_row(activation_.data, fields);
     sum_[1] = sums.pull;
     return output_scale_ * Layout::reduce(sums.error);
   }

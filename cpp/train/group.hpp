@@ -9,6 +9,7 @@
 #include <cmath>
 #include <functional>
 #include <limits>
+#include <stdexcept>
 
 #include "activation/activation.hpp"
 #include "random/address.hpp"
@@ -95,6 +96,9 @@ class Group {
   }
   void start(int lane, Chain& chain) {
     const bool fresh = chain.status == Status::waiting;
+    if constexpr (width == 1)
+      if (chain.state_step % space_.block_steps() != 0)
+        throw std::invalid_argument("state_step must be the start of a block of inputs");
     // Lanes that were never used do harmless work on a copy of this task.
     for (int other = 0; other < width; ++other)
       if (other == lane || !used_[other]) {
@@ -104,7 +108,7 @@ class Group {
       }
     used_[lane] = true;
     if (fresh) {
-      initialise(space_, shape_, spec_, initial(chain), task(chain), population_, chain);
+      initialise(space_, lane, shape_, spec_, initial(chain), task(chain), population_, chain);
       chain.status = Status::running;
     }
     if (width > 1 && idle_rows_.empty()) {
@@ -216,6 +220,10 @@ class Group {
   }
   // One update of every lane.
   bool one_step() {
+    if (varying_)
+      for (int lane = 0; lane < width; ++lane) set_rates(lane);
+    if constexpr (!labelled)
+      if (noisy_) draw_noise();
     if constexpr (width == 1) {
       const auto t = static_cast<std::int64_t>(step_[0]);
       if (t % space_.block_steps() == 0) block_own_ = student_.own_of(0);
@@ -223,15 +231,12 @@ class Group {
     } else {
       space_.draw(load_bits(step_));
     }
-    if (varying_)
-      for (int lane = 0; lane < width; ++lane) set_rates(lane);
     if constexpr (labelled) {
       std::copy_n(space_.labels(), space_.inputs(), noise_.begin());
       // The student takes means over whole batches; the last of a pass may be smaller.
       const double share = static_cast<double>(shape_.batch) / space_.inputs();
       error_ = student_.step(space_, noise_.data(), share * lr_, share * lr_own_);
     } else {
-      if (noisy_) draw_noise();
       error_ = student_.step(space_, noise_.data(), lr_, lr_own_);
     }
     overlap_ = space_.overlap();

@@ -17,17 +17,19 @@ bool record(const Statistics& statistics, const Shape& shape, const TaskData& ta
 std::vector<double> initial_own(const Shape& shape, const StudentSpec& student, std::uint64_t seed,
                                 std::uint32_t replica);
 
-// Rows and own parameters at step 0; the favourable sign where asked for.
+// Rows and own parameters at step 0; the favourable sign where asked for.  Uses `lane` of the
+// space, and no other: replicas may be running there.
 template <class Space>
-void initialise(Space& space, const Shape& shape, const RunSpec& spec, const StudentSpec& student,
-                const TaskData& task, const Population& population, Chain& chain) {
+void initialise(Space& space, int lane, const Shape& shape, const RunSpec& spec,
+                const StudentSpec& student, const TaskData& task, const Population& population,
+                Chain& chain) {
   chain.own = initial_own(shape, student, spec.seed, chain.replica);
   chain.rows = student.init_rows == InitU::given
                    ? space.given_rows(student)
                    : space.draw_rows(task, chain.replica, student.spherical);
   if (student.init_rows == InitU::favourable) {
-    space.set_rows(0, chain.rows);
-    const Statistics start = space.statistics(0, task);
+    space.set_rows(lane, chain.rows);
+    const Statistics start = space.statistics(lane, task);
     if (!(start.teacher[0] * drift(population, shape, task, student, start, chain.own) > 0))
       for (double& x : chain.rows) x = -x;
   }

@@ -1,31 +1,19 @@
 // A run: chains in a queue, one group of lanes a thread.
 #pragma once
 
-#include <unistd.h>
-
 #include <atomic>
 #include <chrono>
 #include <exception>
 #include <mutex>
-#include <thread>
 
 #include "lrft/run.hpp"
 #include "space/matrix.hpp"
 #include "train/group.hpp"
+#include "train/threads.hpp"
 
 namespace lrft {
 
 using Clock = std::chrono::steady_clock;
-
-// At most `wanted` threads.  A process forked after OpenMP has started threads has
-// none of them, and OpenMP would wait for them for ever: there, the calling one alone.
-inline int usable_threads(int wanted) {
-  static std::atomic<pid_t> started{0};
-  if (wanted <= 1) return 1;
-  pid_t owner = 0;
-  const pid_t self = getpid();
-  return started.compare_exchange_strong(owner, self) || owner == self ? wanted : 1;
-}
 
 template <class Space, class Student>
 class RunOn final : public Run {
@@ -54,12 +42,11 @@ class RunOn final : public Run {
     std::atomic<int> working{static_cast<int>(groups_.size())}, unfinished{0};
     std::exception_ptr failure;
     std::mutex failure_mutex;
-    // OpenMP may give fewer threads than asked for (OMP_THREAD_LIMIT), so a thread
-    // takes groups until there are none left.
+    // There may be fewer threads than asked for, so a thread takes groups until there are
+    // none left.
     std::atomic<std::size_t> taken{0};
     const auto calling = std::this_thread::get_id();
-#pragma omp parallel num_threads(usable_threads(static_cast<int>(groups_.size())))
-    {
+    on_threads(static_cast<int>(groups_.size()), [&] {
       const bool asks = std::this_thread::get_id() == calling;
       Poll poll(asks ? &interrupted : nullptr, cancel);
       for (std::size_t i = taken++; i < groups_.size(); i = taken++) {
@@ -77,7 +64,7 @@ class RunOn final : public Run {
       // The calling thread keeps asking while others are still at it.
       while (asks && working > 0 && !poll())
         std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    }
+    });
     if (failure) std::rethrow_exception(failure);
     return !cancel && unfinished == 0;
   }

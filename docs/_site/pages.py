@@ -43,6 +43,9 @@ GROUPS = {
     "theory": "Theory",
     "recovery": "Both stages",
     "tuning": "Both stages",
+    "experiments": "Reproducing the paper",
+    "fitting": "Fitting given data",
+    "_fit_result": "Fitting given data",
     "plot": "Plots",
     "reference": "The readable twin",
 }
@@ -184,7 +187,7 @@ def _command_line() -> str:
 
 
 def _help(*command: str) -> str:
-    environment = os.environ | {"COLUMNS": "94", "NO_COLOR": "1", "TERM": "dumb"}
+    environment = os.environ | {"COLUMNS": "82", "NO_COLOR": "1", "TERM": "dumb"}
     done = subprocess.run(
         [sys.executable, "-m", "lrft.cli", *command, "--help"],
         env=environment, capture_output=True, text=True, check=True,
@@ -215,6 +218,14 @@ def retarget(text: str, docname: str) -> str:
             path = f"docs/_generated/{ROOT_PAGES[path]}.md"
         if not path.startswith("docs/"):
             return label  # a file of the repository, which the site does not hold
+        if label == posixpath.basename(target):
+            label = ""  # the title of the page
         return f"[{label}]({posixpath.relpath(path, here)}{anchor})"
 
+    # A pattern of the contents that no page matches yet is a warning: leave it out.
+    text = re.sub(r"^(\w+)\*\n", lambda m: m[0] if _exists(m[1]) else "", text, flags=re.MULTILINE)
     return re.sub(r"(?<!!)\[([^\]]*)\]\((?!https?:|#|mailto:)([^)#\s]+)(#[^)\s]*)?\)", link, text)
+
+
+def _exists(prefix: str) -> bool:
+    return any(Path(__file__).parents[1].glob(f"{prefix}*.md"))

@@ -17,7 +17,7 @@ __version__ = "0.1.0"
 _isa.load()
 
 if TYPE_CHECKING:
-    from lrft import interop, plot, reference, schedule, study, theory
+    from lrft import plot, reference, schedule, study, theory
     from lrft.activation import Activation
     from lrft.experiments.runner import reproduce
     from lrft.fitting import Fitting, fit, merge_weights

@@ -11,6 +11,8 @@ from lrft import _checks, _engine, schedule
 from lrft.task import Task
 from lrft.training import Training
 
+CHAIN = 4400  # bytes of a replica without its records, at the end of a run: measured
+WIDTH = 8  # replicas that share the arrays of one thread in the reduced space
 ENGINES = ("auto", "reduced", "ambient")
 
 
@@ -41,8 +43,13 @@ def check_tasks(task: object) -> list[Task]:
     return list(tasks)
 
 
-def check_replicas(replicas: object) -> list[int]:
-    """Return the indices of the replicas, distinct."""
+def check_replicas(replicas: object, tasks: int) -> list[int]:
+    """Return the indices of the replicas, distinct; as many as memory can hold of each task."""
+    count = len(replicas) if isinstance(replicas, Sequence | np.ndarray | range) else replicas
+    if isinstance(count, int) and count > 0:
+        _checks.memory(
+            f"{count} replicas of {tasks} tasks", CHAIN * tasks * count, "use fewer replicas"
+        )
     if isinstance(replicas, Sequence | np.ndarray | range) and not isinstance(
         replicas, str | bytes
     ):
@@ -71,27 +78,48 @@ def choose_engine(tasks: list[Task], training: Training, engine: object) -> str:
             f"the student's rows, plus the lesser of rows and batch), got d = {small[0].d}: "
             "use engine='ambient'"
         )
-    if name == "reduced" or (name == "auto" and not small):
-        for task in tasks:
-            n = _engine.student_rows(task, training.student)
-            _checks.memory(
-                f"the reduced space of a student with {n} rows",
-                64 * n * (task.R.shape[1] + 3 * n),
-                "use a narrower student",
-            )
-    if name == "ambient":
-        for task in tasks:
-            if task.d > 2**31 - 64:
-                raise ValueError(
-                    f"engine='ambient' needs d < 2^31, got d = {task.d}: use engine='reduced'"
-                )
-            rows = task.k + task.rank + _engine.student_rows(task, training.student)
-            _checks.memory(
-                f"engine='ambient' at d = {task.d}, k = {task.k}",
-                8 * rows * task.d,
-                "use engine='reduced'",
-            )
     return name
+
+
+def check_sizes(
+    tasks: list[Task], training: Training, engine: str, threads: int, replicas: int
+) -> None:
+    """Refuse a task or a student whose arrays are too large to be counted or to be held."""
+    student = training.student
+    chains = len(tasks) * replicas
+    groups = min(threads, chains if engine == "ambient" else -(-chains // WIDTH))
+    own_start = _engine.has_start_of_its_own(student)
+    for task in tasks:
+        if engine == "ambient" and task.d > 2**31 - 64:
+            raise ValueError(
+                f"engine='ambient' needs d < 2^31, got d = {task.d}: use engine='reduced'"
+            )
+        n = _engine.student_rows(task, student)
+        k, s = (size + n * own_start for size in task.R.shape)
+        # The longest arrays: the covariance of the loss, and the coordinates of the features.
+        side = 3 * task.k + 2 * n if student.linearized else k + max(k, n)
+        numbers = max(
+            side * side, (2 * k + n) ** 2, side * (k + n + task.rank), k * s, 2 * n * n, n * (n + s)
+        )
+        if numbers >= 2**31:
+            raise ValueError(
+                f"a student with {n} rows on a task with k = {task.k} needs an array of {numbers} "
+                "numbers, and 2^31 is the limit: use a narrower one"
+            )
+        made = engine != "ambient" or "_ambient" in task.__dict__
+        fixed = 0 if made else 8 * (task.k + task.rank) * task.d
+        if engine == "ambient":
+            own = 8 * (4 * n * n + 3 * n * task.d)
+        else:
+            own = 8 * WIDTH * (4 * n * n + 2 * n * s + k * s)
+        if own_start:  # every chain has a task of its own
+            own += 8 * (k * s + (k * task.d if engine == "ambient" else 0)) * chains // groups
+        _checks.memory(
+            f"engine='{engine}' at d = {task.d}, k = {task.k} with {n} rows of the student, on "
+            f"{groups} threads",
+            fixed + groups * (own + 24 * side * side),
+            "use engine='reduced'" if fixed > groups * own else "use a narrower student",
+        )
 
 
 def check_batch(tasks: list[Task], training: Training, engine: str, threads: int) -> None:

@@ -26,6 +26,8 @@ UNIT_TOLERANCE = 1e-9
 MAX_STEPS = 2**40
 #: Largest dimension: above it float64 no longer holds the degrees of freedom exactly.
 MAX_DIMENSION = 2**53
+#: Fewer bytes are not worth asking the system about.
+_SMALL = 2**20
 
 
 def describe(value: object) -> str:
@@ -193,6 +195,8 @@ def available_memory() -> int:
 
 def memory(what: str, size: int, advice: str) -> None:
     """Refuse something that needs `size` bytes where less is available."""
+    if size < _SMALL:  # asking the system takes longer than most tasks
+        return
     limit = available_memory()
     if size > limit:
         raise ValueError(

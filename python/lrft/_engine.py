@@ -250,19 +250,11 @@ def _rows_in_span(task: Task, coordinates: Floats, ambient: bool) -> dict[str, A
 
 
 def _given_rows(task: Task, rows: Floats, ambient: bool) -> dict[str, Any]:
-    """Rows (n, d): as they are, or their coordinates in S and a factor of what is left.
-
-    The factor comes from the rest itself: the difference of squared lengths would leave 1e-8 of
-    a row inside S.
-    """
+    """Rows (n, d): as they are, or their coordinates in S and a factor of what is left."""
+    rows = np.ascontiguousarray(rows)
     if ambient:
-        return {"rows_x": np.ascontiguousarray(rows)}
-    Q = task.Q
-    inside = rows @ Q
-    _, upper = np.linalg.qr((rows - inside @ Q.T).T)
-    factor = upper.T
-    rest = np.zeros((len(rows), len(rows)))
-    rest[:, : factor.shape[1]] = factor * np.where(np.diag(factor) < 0.0, -1.0, 1.0)
+        return {"rows_x": rows}
+    inside, rest = _core.coordinates(rows, np.ascontiguousarray(task.Q.T))
     return {"rows_S": inside, "rows_rest": rest}
 
 

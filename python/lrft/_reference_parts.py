@@ -171,7 +171,7 @@ def cosine(a: ArrayLike, b: ArrayLike) -> float:
 
     Parameters
     ----------
-    a, b : array_like
+    a, b : array_like of any shape
         Of the same size; a row or a column counts as a vector.
 
     Returns

@@ -93,7 +93,7 @@ class TaskBase:
 
     @property
     def Q(self) -> Floats:
-        """Basis of span(W, u), shape (d, s): W = R Qᵀ and u = a Qᵀ; made anew each time."""
+        """Basis of span(W, u), shape (d, s), made anew each time; W = R Qᵀ and u = a Qᵀ."""
         if self.given:
             return sampling.span_basis(self.W, np.atleast_2d(self.u))[2].T
         return sampling.embedding(self.d, self.R.shape[1], self.embedding_seed).T
@@ -182,6 +182,12 @@ def frozen(values: Floats) -> Floats:
     values = np.ascontiguousarray(values)
     values.flags.writeable = False
     return values
+
+
+def check_task(task: object) -> None:
+    """Refuse what is no task."""
+    if not isinstance(task, TaskBase):
+        raise TypeError(f"task must be a Task, got {_checks.describe(task)}")
 
 
 def check_c(c: object, k: int) -> tuple[Floats, int]:

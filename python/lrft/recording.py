@@ -45,7 +45,7 @@ class Geometric(Model):
 
         Returns
         -------
-        ndarray of int64
+        ndarray of int64, shape (n,)
             n distinct steps from 0 to `last`; fewer only where there are no more.
 
         Examples

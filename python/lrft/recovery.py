@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lrft import _checks, _core
+from lrft._task_base import check_task
 from lrft.task import Task
 
 __all__ = ["Recovered", "recover_c"]
@@ -162,8 +163,10 @@ def state_coordinates(
         raise ValueError("give exactly one of u_hat and coordinates")
     if coordinates is not None:
         P = _checks.array("coordinates", coordinates, (task.R.shape[1],))
-        if np.linalg.norm(P) > 1 + _checks.UNIT_TOLERANCE:
-            raise ValueError(f"coordinates must have norm at most 1, got {np.linalg.norm(P):.12g}")
+        with np.errstate(over="ignore"):
+            length = float(np.linalg.norm(P))
+        if length > 1 + _checks.UNIT_TOLERANCE:
+            raise ValueError(f"coordinates must have norm at most 1, got {length:.12g}")
         return P
     if np.ndim(u_hat) > 0:  # type: ignore[arg-type]
         return population.unit_vector("u_hat", u_hat, task.d) @ task.Q  # type: ignore[arg-type]
@@ -174,9 +177,8 @@ def state_coordinates(
     return outside * (m / square) if square > 0 else outside
 
 
-def require_rank_one(task: object) -> None:
+def require_rank_one(task: Task) -> None:
     """Refuse what is no task, or one of higher rank."""
-    if not isinstance(task, Task):
-        raise TypeError(f"task must be a Task, got {type(task).__name__}")
+    check_task(task)
     if task.rank != 1:
         raise ValueError(f"task must have rank 1, got rank {task.rank}")

@@ -106,8 +106,13 @@ class Simulation:
     >>> import lrft
     >>> task = lrft.Task.sample(d=100, k=4, seed=0)
     >>> simulation = lrft.Simulation(task, lrft.Training(lr=0.001, steps=1000), replicas=2)
+    >>> simulation.progress().done_steps
+    0
     >>> while not simulation.advance(seconds=0.1):
     ...     pass
+    >>> simulation.run()  # nothing is left to do
+    >>> [chain["status"] for chain in simulation.chains()]
+    ['finished', 'finished']
     >>> simulation.dataset().sizes["replica"]
     2
     """
@@ -126,18 +131,11 @@ class Simulation:
         tasks = _arguments.check_tasks(task)
         if not isinstance(training, Training):
             raise TypeError(f"training must be a Training, got {type(training).__name__}")
-        indices = _arguments.check_replicas(replicas)
+        indices = _arguments.check_replicas(replicas, len(tasks))
         for one in tasks:
             check_compatible(one, training)
         training.check_memory(tasks, len(indices))
         chosen = _arguments.choose_engine(tasks, training, engine)
-        if chosen == "ambient" and _engine.has_start_of_its_own(training.student):
-            rows = sum(one.k + _engine.student_rows(one, training.student) for one in tasks)
-            _checks.memory(
-                f"W and the start of {len(indices)} linearised students, each in R^d",
-                8 * len(indices) * rows * tasks[0].d,
-                "use engine='reduced' or fewer replicas",
-            )
         if _checks.boolean("keep_students", keep_students) and chosen == "ambient":
             rows = sum(_engine.student_rows(one, training.student) for one in tasks)
             _checks.memory(
@@ -146,6 +144,7 @@ class Simulation:
                 "use engine='reduced' or fewer replicas",
             )
         self.threads = _arguments.settle_threads(threads)
+        _arguments.check_sizes(tasks, training, chosen, self.threads, len(indices))
         _arguments.check_batch(tasks, training, chosen, self.threads)
         rates, notes = _arguments.settle_rates(tasks, training)
         self._begin(
@@ -256,14 +255,6 @@ class Simulation:
             If `seconds` is no such number.
         KeyboardInterrupt
             On Ctrl-C, within half a second; what was done stays and can go on.
-
-        Examples
-        --------
-        >>> import lrft
-        >>> task = lrft.Task.sample(d=100, k=4)
-        >>> simulation = lrft.Simulation(task, lrft.Training(lr=0.001, steps=100), replicas=2)
-        >>> simulation.advance(seconds=10.0)
-        True
         """
         seconds = _checks.real("seconds", seconds, minimum=0.0)
         begin = time.perf_counter()
@@ -284,15 +275,6 @@ class Simulation:
         ----------
         progress : callable, optional
             Called about ten times a second with a `lrft.progress.Progress`.
-
-        Examples
-        --------
-        >>> import lrft
-        >>> task = lrft.Task.sample(d=100, k=4)
-        >>> simulation = lrft.Simulation(task, lrft.Training(lr=0.001, steps=100), replicas=2)
-        >>> simulation.run()
-        >>> simulation.interrupted
-        False
         """
         self.interrupted = False
         try:
@@ -310,14 +292,6 @@ class Simulation:
         Returns
         -------
         lrft.progress.Progress
-
-        Examples
-        --------
-        >>> import lrft
-        >>> task = lrft.Task.sample(d=100, k=4)
-        >>> simulation = lrft.Simulation(task, lrft.Training(lr=0.001, steps=100), replicas=2)
-        >>> simulation.progress().done_steps
-        0
         """
         counts = np.array([run.progress()[:4] for run in self._runs]).sum(axis=0)
         overlaps = [run.progress()[4] for run in self._runs if sum(run.progress()[1:3])]
@@ -339,14 +313,6 @@ class Simulation:
         -------
         xarray.Dataset
             NaN at records not yet reached; replicas that have not ended are ``"interrupted"``.
-
-        Examples
-        --------
-        >>> import lrft
-        >>> task = lrft.Task.sample(d=100, k=4)
-        >>> simulation = lrft.Simulation(task, lrft.Training(lr=0.001, steps=100), replicas=2)
-        >>> simulation.dataset().status.values.tolist()
-        ['interrupted', 'interrupted']
         """
         from lrft import result
 
@@ -463,14 +429,6 @@ class Simulation:
             With ``task``, ``replica``, ``status``, ``step``, the records ``overlap_u``,
             ``overlap_c`` and ``loss`` so far, ``hits``, ``loss_hits``, and the student's ``rows``
             and ``own`` at ``state_step``, empty where they are not kept.
-
-        Examples
-        --------
-        >>> import lrft
-        >>> task = lrft.Task.sample(d=100, k=4)
-        >>> simulation = lrft.Simulation(task, lrft.Training(lr=0.001, steps=100), replicas=2)
-        >>> [chain["status"] for chain in simulation.chains()]
-        ['waiting', 'waiting']
         """
         return [
             chain | {"task": group[chain["training"]], "training": group[chain["training"]]}

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import importlib.util
+import json
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", ROOT / "cpp/README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "cpp/README.md")),
+    *sorted((ROOT / "docs").glob("*.md")),
+]
 TEXT = {page.relative_to(ROOT).as_posix(): page.read_text(encoding="utf-8") for page in PAGES}
 #: (language, code) of every example that runs, in the order of the page.
 EXAMPLES = {
@@ -79,7 +85,20 @@ def test_links_and_pictures_exist(name: str) -> None:
     assert [target for target in targets if not (page.parent / target).exists()] == []
 
 
+def anchors(text: str) -> set[str]:
+    """Anchors of the headings, as code hosts make them."""
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
 @pytest.mark.parametrize("name", TEXT)
+def test_anchors_exist(name: str) -> None:
+    for target, anchor in re.findall(r"\]\((?!https?:)([^)#\s]*)#([^)\s]+)\)", TEXT[name]):
+        path = (ROOT / name).parent.joinpath(target).resolve() if target else ROOT / name
+        assert anchor in anchors(path.read_text(encoding="utf-8")), f"{target}#{anchor}"
+
+
+@pytest.mark.parametrize("name", [name for name in TEXT if name != "CONTRIBUTING.md"])
 def test_paths_exist(name: str) -> None:
     """Files and folders of the repository that a page names in code quotes."""
     folders = "bench|bindings|cmake|cpp|docs|python|scripts|tests"
@@ -97,6 +116,41 @@ def test_every_page_of_docs_is_reached_from_the_readme() -> None:
             if path not in reached:
                 open_pages.append(path)
     assert set(TEXT) - reached == set()
+
+
+@pytest.fixture(scope="module")
+def outcomes() -> Any:
+    spec = importlib.util.spec_from_file_location("outcomes", ROOT / "scripts/outcomes.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_outcomes_are_those_of_the_run(outcomes: Any) -> None:
+    """The page is what the script makes of the results beside it, and nothing in it failed."""
+    data = json.loads(outcomes.DATA.read_text(encoding="utf-8"))
+    assert TEXT["docs/outcomes.md"] == outcomes.render(data)
+    assert [check["test"] for check in data["checks"] if check["failed"]] == []
+
+
+@pytest.mark.parametrize(
+    ("explanation", "expected"),
+    [
+        ("1e-16 < 1e-12\n +  where 1e-16 = abs(...)", (1e-16, "<", 1e-12)),
+        ("assert np.float64(0.068) <= (4 * np.float64(0.05))", (0.068, "<", 0.2)),
+        ("0.5 > 0.001", (0.5, ">", 0.001)),
+        ("1.75 == 2.0 ± 0.5", (0.25, "<", 0.5)),
+        ("3 < 5", None),  # counts
+        ("0 < 0.5 < 1", None),
+        ("-0.5 < 0.1", None),
+        ("array([0.1]) < 0.2", None),
+        ("nan < 0.1", None),
+    ],
+)
+def test_outcomes_read_comparisons(outcomes: Any, explanation: str, expected: Any) -> None:
+    assert outcomes.compared(explanation) == (expected and pytest.approx(expected))
 
 
 @pytest.mark.parametrize("name", [name for name in TEXT if name.startswith("docs/")])

@@ -74,6 +74,13 @@ def described(section: str) -> set[str]:
     return names
 
 
+def shapeless(section: str) -> list[str]:
+    """Arrays of a section whose entry names no shape."""
+    entries = re.split(r"^(?=\S)", section, flags=re.MULTILINE)
+    arrays = [e for e in entries if re.search(r"\b(array_like|ndarray)\b", e.split("\n")[0])]
+    return [e.split(" : ")[0].strip() for e in arrays if not re.search(r"shape|\(\w+,", e)]
+
+
 def arguments(kind: str, value: Any) -> set[str]:
     if kind == "class" and hasattr(value, "model_fields"):
         return {name for name in value.model_fields if name != "kind"}
@@ -104,7 +111,7 @@ def returns(value: Any) -> bool:
 
 
 def faults(name: str) -> list[str]:
-    kind, value, _ = PUBLIC[name]
+    kind, value, owner = PUBLIC[name]
     text = docstring(value)
     if not text:
         return ["no docstring"]
@@ -124,7 +131,11 @@ def faults(name: str) -> list[str]:
         wrong.append("no Returns")
     if kind == "function" and raises(value) and "Raises" not in found:
         wrong.append("raises, but has no Raises")
-    if ">>>" not in found.get("Examples", ""):
+    for title in (*FIELDS, "Other Parameters", "Returns", "Yields"):
+        wrong += [f"{title}: no shape of {array}" for array in shapeless(found.get(title, ""))]
+    # One example of a class may show several of its methods.
+    shared = sections(docstring(owner)).get("Examples", "") if owner else ""
+    if ">>>" not in found.get("Examples", "") and f".{name.split('.')[-1]}(" not in shared:
         wrong.append("no Examples with a doctest")
     return wrong
 
@@ -183,7 +194,8 @@ def test_faults_are_seen() -> None:
 
         Parameters
         ----------
-        a, c : int
+        a : array_like
+        c : int
         """
 
     for function in (whole, bare, other):
@@ -194,6 +206,7 @@ def test_faults_are_seen() -> None:
         assert faults("other") == [
             "Parameters lacks ['b']",
             "Parameters has ['c'], which the signature lacks",
+            "Parameters: no shape of a",
             "no Examples with a doctest",
         ]
     finally:

@@ -3,6 +3,7 @@
 Hitting step T of |overlap_u| = 0.9 for d = 10² … 10⁶ at η = δ/d, ĉ = c frozen, favourable
 start (Theorems 1 and 12). The exponent is the slope of log median T against log d, which
 the theory puts at 1 up to what the starting overlap of order d^{-1/2} saves at small d.
+The instance and the jobs are those of claim 1, here with 16 replicas at every d.
 """
 
 from __future__ import annotations
@@ -10,9 +11,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-import lrft
+from lrft.experiments import exponents, statistics
+from lrft.experiments.claims import claim1
+from lrft.experiments.claims._work import run_all
+from lrft.experiments.experiment import Context
 
-DIMENSIONS = (10**2, 10**3, 10**4, 10**5, 10**6)
 REPLICAS = 16
 SEED = 3
 
@@ -22,25 +25,15 @@ SEED = 3
 def test_hitting_steps_grow_linearly_with_the_dimension(
     activation: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    k = 8
-    instance = lrft.Task.sample(
-        d=10**4, k=k, xi=k**0.5, activation=activation, features="orthonormal", c="quantized",
-        lam=k**-0.5, normalization="unit", seed=0,
-    )  # fmt: skip
-    student = lrft.RankOne(c_init="teacher", u_init="favourable")
+    dimensions = claim1.DIMENSIONS
     # A quarter of the automatic rate, so that the noise of the gradient is small at d = 100 too.
-    delta = lrft.theory.auto_lr(instance, student)[0] * instance.d / 4
-    median = []
-    for d in DIMENSIONS:
-        training = lrft.Training(
-            student=student, lr=delta / d, steps=2000 * d, stop_at=0.9, thresholds=[0.9], record=2
-        )
-        ds = lrft.simulate(instance.replace(d=d), training, replicas=REPLICAS, seed=SEED)
-        hits = ds.hit_step.sel(threshold=0.9).values
-        assert (hits >= 0).all(), f"d = {d}: {(hits < 0).sum()} of {REPLICAS} never hit"
-        median.append(np.median(hits))
-    slope = np.polyfit(np.log(DIMENSIONS), np.log(median), 1)[0]
+    delta, jobs = claim1.known_c_jobs(
+        activation, 0.25, dimensions, (REPLICAS,) * len(dimensions), seed=SEED
+    )
+    steps = [statistics.hitting_steps(ds.hit_step.values[:, 0]) for ds in run_all(Context(), jobs)]
+    assert np.isfinite(steps).all(), f"never hit: {np.isinf(steps).sum(axis=1)} of {REPLICAS}"
+    fit = exponents.power_law(dimensions, steps)
     with capsys.disabled():
-        per_d = ", ".join(f"{t / d:.2f}" for t, d in zip(median, DIMENSIONS, strict=True))
-        print(f"\n{activation}: delta = {delta:.4g}, T/d = {per_d}, slope = {slope:.4f}")
-    assert abs(slope - 1.0) <= 0.02
+        per_d = ", ".join(f"{t / d:.2f}" for t, d in zip(fit.medians, dimensions, strict=True))
+        print(f"\n{activation}: delta = {delta:.4g}, T/d = {per_d}, slope {fit.exponent.text(4)}")
+    assert abs(fit.exponent.value - 1.0) <= 0.02

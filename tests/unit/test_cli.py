@@ -492,6 +492,7 @@ def read_until(stream: int, text: bytes, seconds: float) -> bytes:
     return seen
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("engine", ["reduced", "ambient"])
 def test_interrupt_ends_the_run_at_once_and_keeps_what_was_recorded(
     folder: Path, engine: str

@@ -15,7 +15,10 @@ import time
 
 import pytest
 
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="sends SIGINT")
+pytestmark = [
+    pytest.mark.skipif(os.name != "posix", reason="sends SIGINT"),
+    pytest.mark.alone,
+]
 
 LIMIT = 0.5  # seconds
 ATTEMPTS = 3

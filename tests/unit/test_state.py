@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 import lrft
+from lrft import state
+from lrft.cli import main
 
 TASK = lrft.Task.sample(d=60, k=4, xi=2.0, c="sphere", seed=0)
 TRAININGS = {
@@ -45,6 +47,43 @@ def test_resumed_run_is_the_run_that_never_stopped(name, engine, tmp_path):
         assert resumed[series].equals(straight[series]), series
 
 
+STUDENTS = {
+    "rank one, frozen": lrft.RankOne(),
+    "rank one, joint": lrft.RankOne(train_c=True, orthogonal=False),
+    "rank one, linearised": lrft.RankOne(train_c=True, linearized=True),
+    "lora": lrft.LoRA(rank=2, alpha=3.0),
+    "lora, linearised": lrft.LoRA(rank=2, linearized=True),
+    "full network": lrft.FullNetwork(train_lam=True),
+    "full network from scratch": lrft.FullNetwork(width=3, init="gaussian", lam_init="ones"),
+    "full network, linearised": lrft.FullNetwork(linearized=True),
+}
+
+
+@pytest.mark.parametrize("engine", ["reduced", "ambient"])
+@pytest.mark.parametrize("name", STUDENTS)
+def test_resumed_at_ten_random_steps(name, engine, tmp_path):
+    """Records at random steps end the shortest stretches of work there, so the stops are random."""
+    random = np.random.default_rng([20240611, list(STUDENTS).index(name)])
+    record = np.sort(random.choice(np.arange(1, 3000), 300, replace=False)).tolist()
+    training = lrft.Training(student=STUDENTS[name], lr=0.002, steps=3000, record=record)
+    straight = lrft.simulate(TASK, training, replicas=3, seed=4, engine=engine)
+    simulation = lrft.Simulation(TASK, training, replicas=3, seed=4, engine=engine, threads=1)
+    stops = set()
+    for stretches in np.diff(
+        np.sort(random.choice(np.arange(1, 280), 10, replace=False)), prepend=0
+    ):
+        for _ in range(stretches):
+            assert not simulation.advance(0.0), "the run ended before it was saved ten times"
+        stops.update(chain["step"] for chain in simulation.chains())
+        simulation.save_state(tmp_path / "state.npz")
+        simulation = lrft.Simulation.resume(tmp_path / "state.npz", threads=1)
+    assert len(stops - {0}) >= 10
+    simulation.run()
+    resumed = simulation.dataset()
+    for series in SERIES:
+        assert resumed[series].equals(straight[series]), series
+
+
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory):
     simulation = lrft.Simulation(TASK, TRAININGS["frozen"], replicas=2, threads=1)
@@ -69,6 +108,17 @@ def about(**changes):
     return change
 
 
+def sealed(**changes):
+    """Edit what the file says of itself, and its digest with it."""
+
+    def change(entries):
+        about(**changes)(entries)
+        arrays = {name: value for name, value in entries.items() if value.ndim}
+        entries["digest"] = np.array(state._digest(arrays, str(entries["lrft"])))
+
+    return change
+
+
 def edited(entries):
     entries["chain0.rows"] = entries["chain0.rows"] + 1e-15
 
@@ -76,7 +126,11 @@ def edited(entries):
 REFUSED = {
     "another version": (lambda p: changed(p, about(lrft="0.0.1")), "written by lrft 0.0.1"),
     "another format": (lambda p: changed(p, about(version=99)), "state version 99"),
-    "another instruction set": (lambda p: changed(p, about(instruction_set="z80")), "changed"),
+    "another instruction set": (
+        lambda p: changed(p, sealed(instruction_set="z80")),
+        "set LRFT_ISA=z80",
+    ),
+    "edited instruction set": (lambda p: changed(p, about(instruction_set="z80")), "was changed"),
     "edited numbers": (lambda p: changed(p, edited), "the file was changed"),
     "edited settings": (lambda p: changed(p, about(seed=5)), "the file was changed"),
     "not a state": (lambda p: TASK.save(p), "not the state of a run"),
@@ -103,3 +157,86 @@ def test_state_is_saved_whole_or_not_at_all(tmp_path):
     with pytest.raises(ValueError, match="cannot write"):
         simulation.save_state(tmp_path / "nowhere" / "state.npz")
     assert not list(tmp_path.iterdir())
+
+
+# ---- lrft run --checkpoint, --resume ----------------------------------------------------------
+
+RUN = ["run", "--d", "60", "--k", "4", "--lr", "0.002", "--steps", "40000", "--threads", "1"]
+
+
+def command(capsys, *arguments):
+    with pytest.raises(SystemExit) as caught:
+        main(list(map(str, arguments)))
+    printed = capsys.readouterr()
+    return caught.value.code, printed.out, printed.err
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_interrupted_run_goes_on_from_its_checkpoint(folder, capsys, monkeypatch):
+    assert command(capsys, *RUN, "--name", "straight")[0] == 0
+    saves = []
+    real = lrft.Simulation.save_state
+
+    def interrupt(simulation, path):
+        real(simulation, path)
+        saves.append(path)
+        if len(saves) == 2:
+            raise KeyboardInterrupt
+
+    # The first looks come after milliseconds instead of a tenth of a second.
+    monkeypatch.setattr(lrft.Simulation.advance, "__defaults__", (0.001,))
+    monkeypatch.setattr(lrft.Simulation, "save_state", interrupt)
+    code, _, err = command(capsys, *RUN, "--checkpoint", "1e-9", "--name", "part")
+    assert code == 130
+    assert "lrft run --resume part.state.npz goes on" in err
+    monkeypatch.undo()
+    monkeypatch.chdir(folder)
+    assert (lrft.load("part.nc").status == "interrupted").any()
+    code, out, err = command(
+        capsys, "run", "--resume", "part.state.npz", "--checkpoint", "60", "--name", "part"
+    )
+    assert (code, err) == (0, "")
+    assert "saved part.nc" in out
+    part, straight = lrft.load("part.nc"), lrft.load("straight.nc")
+    for series in SERIES:
+        assert part[series].equals(straight[series]), series
+    assert not (folder / "part.state.npz").exists()
+    assert json.loads(part.attrs["configuration"]) == json.loads(straight.attrs["configuration"])
+
+
+def test_checkpoint_that_cannot_be_written_does_not_end_the_run(folder, capsys, monkeypatch):
+    def full(simulation, path):
+        raise ValueError(f"cannot write {str(path)!r}: No space left on device")
+
+    monkeypatch.setattr(lrft.Simulation, "save_state", full)
+    monkeypatch.setattr(lrft.Simulation.advance, "__defaults__", (0.001,))
+    code, out, err = command(capsys, *RUN, "--checkpoint", "1e-9")
+    assert code == 0
+    assert "no checkpoint: cannot write 'lrft-run.state.npz': No space left" in err
+    assert "saved lrft-run.nc" in out
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--steps", "10"], "no --steps"),
+        (["--config", "some.toml"], "no --config"),
+        (["--checkpoint", "0"], "checkpoint must be greater than 0"),
+    ],
+)
+def test_resume_takes_its_settings_from_the_state(flags, message, saved, folder, capsys):
+    code, _, err = command(capsys, "run", "--resume", saved, *flags)
+    assert code == 2
+    assert message in err
+
+
+def test_resume_from_no_state_is_refused(folder, capsys):
+    (folder / "state.npz").write_bytes(b"hello")
+    code, _, err = command(capsys, "run", "--resume", "state.npz")
+    assert code == 2
+    assert "cannot read 'state.npz'" in err

@@ -18,6 +18,7 @@ __all__: list[str] = [
     "block_steps",
     "build_info",
     "chi",
+    "coordinates",
     "expected_square",
     "hermite_coefficients",
     "limits",
@@ -116,6 +117,13 @@ def chi(
 ) -> numpy.typing.NDArray[numpy.float64]:
     """
     Chi variates (n,) with dof (n,) >= 1 degrees of freedom; entry i is slot i.
+    """
+
+def coordinates(
+    A: numpy.typing.NDArray[numpy.float64], Q: numpy.typing.NDArray[numpy.float64]
+) -> tuple:
+    """
+    (P, L) of rows A: A Q^T, and a lower-triangular factor of what is outside the rows of Q.
     """
 
 def expected_square(

@@ -101,6 +101,9 @@ def _sweep(
             except KeyboardInterrupt:
                 print(f"lrft: interrupted; {file} keeps what is finished", file=sys.stderr)
                 return 130
+            except OSError as error:  # a full disk, a scheduler that has gone
+                print(f"lrft: {error}; what is finished is kept", file=sys.stderr)
+                return 1
     return _finish(ds, targets)
 
 

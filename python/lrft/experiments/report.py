@@ -50,6 +50,7 @@ def html(done: Reproduction) -> str:
         style=_file("report.css"),
         summary=_summary(done),
         verdicts=_table(done),
+        exponents=_exponents(done),
         sections="\n".join(_section(one) for one in done.finished),
         environment=_environment(done),
         created=provenance.now(),
@@ -125,6 +126,20 @@ def _table(done: Reproduction) -> str:
             rows.append(_row(link, "", _text(one.error), "not decided"))
         rows += [_verdict_row(verdict, link) for verdict in one.verdicts]
     return _head("experiment", "statement", "measured", "verdict") + "".join(rows) + "</table>"
+
+
+def _exponents(done: Reproduction) -> str:
+    """Collect the growth laws: what was measured beside what is proved or printed."""
+    rows = [
+        _verdict_row(verdict, f'<a href="#{_text(name)}">{_text(name)}</a>')
+        for name, verdict in done.verdicts
+        if re.search(r"\b(?:exponent|slope)s?\b", verdict.measured)
+    ]
+    if not rows:
+        return ""
+    table = _head("experiment", "proved or stated", "measured", "verdict") + "".join(rows)
+    title = "Exponents, measured beside proved"
+    return f'<section id="exponents"><h2>{title}</h2>{table}</table></section>'
 
 
 def _head(*names: str) -> str:

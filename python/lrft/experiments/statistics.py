@@ -1,19 +1,15 @@
-"""Intervals for what the claims measure: medians of censored steps, exponents, proportions.
+"""Intervals for what the claims measure: medians of censored steps, proportions, verdicts.
 
 A replica that never hits is censored at its horizon; one that diverged never will.  Both are
 ``inf`` here, so that all censoring is beyond every observed step, where the Kaplan–Meier median is
 the order statistic of the sample with its infinities.
 
-Independence: an exponent's interval takes its points as independent, so they must be run with
-different seeds (tasks in one list share random numbers).  Within a point, replicas are resampled;
-where several replicas share an instance (a draw of c), whole instances are.
+Replicas are resampled; where several replicas share an instance (a draw of c), whole instances are.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -24,15 +20,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Interval",
-    "PowerLaw",
     "bootstrap_median",
-    "fit_line",
     "hitting_steps",
     "interval",
     "least_median",
     "median_steps",
-    "power_law",
     "proportion",
+    "quantile_ends",
     "row_medians",
     "within",
 ]
@@ -60,6 +54,16 @@ class Interval(NamedTuple):
         """
         value, low, high = (f"{number:.{digits}f}" for number in self)
         return f"{value} [{low}, {high}]"
+
+    def short(self) -> str:
+        """Write it to two significant digits, for numbers over many orders.
+
+        Examples
+        --------
+        >>> Interval(1.23e-4, 1e-4, 2e-4).short()
+        '0.00012 [0.0001, 0.0002]'
+        """
+        return f"{self.value:.2g} [{self.low:.2g}, {self.high:.2g}]"
 
 
 def hitting_steps(hit_step: ArrayLike) -> Floats:
@@ -219,7 +223,7 @@ def interval(value: float, resampled: ArrayLike) -> Interval:
     >>> interval(0.5, np.linspace(0, 1, 1001)).text(2)
     '0.50 [0.03, 0.97]'
     """
-    low, high = _quantiles(np.asarray(resampled, dtype=np.float64))
+    low, high = quantile_ends(np.asarray(resampled, dtype=np.float64))
     return Interval(float(value), float(low), float(high))
 
 
@@ -246,139 +250,15 @@ def row_medians(samples: Floats) -> Floats:
     return middle
 
 
-@dataclass(frozen=True, eq=False)
-class PowerLaw:
-    """A line through log medians: ``median = prefactor * x**exponent``.
-
-    Attributes
-    ----------
-    exponent : Interval
-    prefactor : float
-    x, medians : ndarray of shape (n,)
-        The points fitted.
-    low, high : ndarray of shape (n,)
-        95 % interval of each median.
-    """
-
-    exponent: Interval
-    prefactor: float
-    x: Floats
-    medians: Floats
-    low: Floats
-    high: Floats
-    _lines: Floats
-
-    def line(self, x: ArrayLike) -> tuple[Floats, Floats, Floats]:
-        """Return the fitted line and its pointwise 95 % band at x."""
-        at = np.log(np.asarray(x, dtype=np.float64))
-        values = self._lines[:, :1] + self._lines[:, 1:] * at
-        low, high = _quantiles(values)
-        return self.prefactor * np.exp(self.exponent.value * at), np.exp(low), np.exp(high)
-
-
-def power_law(
-    x: ArrayLike,
-    samples: Sequence[ArrayLike],
-    *,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
-) -> PowerLaw:
-    """Fit an exponent to medians by least squares in logarithms, with a bootstrap interval.
-
-    Each point is resampled on its own, which is right if points were run with seeds of their own.
-    The interval is that of the slope over the range of x given; it does not cover curvature.
-
-    Parameters
-    ----------
-    x : array_like of shape (n,)
-        Positive, at least two different values.
-    samples : sequence of n samples
-        As `bootstrap_median` takes them.
-    resamples : int
-    seed : int
-
-    Returns
-    -------
-    PowerLaw
-        NaN with an infinite interval if a median is infinite. A resample with an infinite median
-        counts as one beyond either end of the interval.
-
-    Raises
-    ------
-    ValueError
-        If lengths differ, there are too few points, or a number is not positive.
+def quantile_ends(values: Floats) -> tuple[Floats, Floats]:
+    """Find the ends of the 95 % interval along axis 0; NaN counts as beyond either end.
 
     Examples
     --------
-    >>> fit = power_law([10, 100], [[20, 20, 20], [2000, 2000, 2000]])
-    >>> fit.exponent.text(1), round(fit.prefactor, 3)
-    ('2.0 [2.0, 2.0]', 0.2)
+    >>> low, high = quantile_ends(np.arange(1001.0))
+    >>> float(low), float(high)
+    (25.0, 975.0)
     """
-    pairs = [
-        bootstrap_median(sample, resamples=resamples, seed=seed + i)
-        for i, sample in enumerate(samples)
-    ]
-    return fit_line(x, [value for value, _ in pairs], [values for _, values in pairs])
-
-
-def fit_line(x: ArrayLike, values: ArrayLike, resampled: Sequence[ArrayLike]) -> PowerLaw:
-    """Fit an exponent to statistics of which resampled values are known.
-
-    Parameters
-    ----------
-    x, values : array_like of shape (n,)
-        Positive; at least two different x.
-    resampled : sequence of n arrays of shape (resamples,)
-        As `bootstrap_median` gives them, independent from point to point.
-
-    Returns
-    -------
-    PowerLaw
-
-    Raises
-    ------
-    ValueError
-        As `power_law`.
-
-    Examples
-    --------
-    >>> fit_line([1, 10], [5, 50], [[5, 5], [50, 50]]).exponent.text(1)
-    '1.0 [1.0, 1.0]'
-    """
-    at = np.asarray(x, dtype=np.float64)
-    medians = np.asarray(values, dtype=np.float64)
-    if at.shape != (len(resampled),) or len(np.unique(at)) < 2 or medians.shape != at.shape:
-        raise ValueError(
-            f"x must give at least two different values, one for each of the {len(resampled)} "
-            f"samples, got shape {at.shape}"
-        )
-    drawn = np.stack([np.asarray(one, dtype=np.float64) for one in resampled], axis=1)
-    if not ((at > 0).all() and (medians > 0).all() and (drawn > 0).all()):
-        raise ValueError("x and samples must be positive: their logarithms are fitted")
-    ends = _quantiles(drawn)
-    lines = _lines(np.log(at), np.log(drawn))
-    intercept, slope = _lines(np.log(at), np.log(medians)[None])[0]
-    return PowerLaw(
-        exponent=interval(slope, lines[:, 1]),
-        prefactor=float(np.exp(intercept)),
-        x=at,
-        medians=medians,
-        low=ends[0],
-        high=ends[1],
-        _lines=lines,
-    )
-
-
-def _lines(log_x: Floats, log_y: Floats) -> Floats:
-    """Intercept and slope of the least-squares line through each row; NaN if one is infinite."""
-    centred = log_x - log_x.mean()
-    rows = np.where(np.isfinite(log_y), log_y, np.nan)
-    slope = rows @ centred / (centred @ centred)
-    return np.stack([rows.mean(axis=1) - slope * log_x.mean(), slope], axis=1)
-
-
-def _quantiles(values: Floats) -> tuple[Floats, Floats]:
-    """Ends of the 95 % interval along axis 0; NaN counts as beyond either end."""
     # Order statistics, not interpolated: a neighbour may be infinite.
     tails = np.array([(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     low = np.quantile(

@@ -58,6 +58,8 @@ _LOOKS: dict[str, Any] = _STYLE | {
     # The same data give the same file.
     "svg.hashsalt": "lrft",
     "svg.fonttype": "path",
+    "savefig.bbox": "tight",
+    "savefig.pad_inches": 0.08,
 }
 
 
@@ -155,9 +157,11 @@ def band(
         quantiles = (50 * (1 - share), 50, 50 * (1 + share))
         bounds[:, alive] = np.nanpercentile(values[:, alive], quantiles, axis=0)
     if len(values) > 1:
-        axes.fill_between(steps, bounds[0], bounds[2], color=colour, alpha=0.18, linewidth=0)
+        axes.fill_between(steps, bounds[0], bounds[2], color=colour, alpha=0.15, linewidth=0)
         if thin and len(values) <= 16:
             axes.plot(steps, values.T, color=colour, alpha=0.4, linewidth=0.6, linestyle=linestyle)
+        elif not thin:  # edges tell overlapping bands apart
+            axes.plot(steps, bounds[[0, 2]].T, color=colour, alpha=0.55, linewidth=0.7)
     main = bounds[1] if shown is None else values[shown]
     axes.plot(steps, main, color=colour, linewidth=2.0, label=label, linestyle=linestyle)
     return np.asarray(main)
@@ -294,7 +298,8 @@ def label_ends(
     heights = [
         float(np.clip(to_axes.transform((1.0, np.clip(y, low, high)))[1], 0, 1)) for y, *_ in ends
     ]
-    order = np.argsort(heights, kind="stable")
+    # Those that end together keep the given order, the first on top.
+    order = sorted(range(len(ends)), key=lambda i: (round(heights[i] / spacing), -i))
     placed: list[float] = []
     for index in order:
         placed.append(max(heights[index], placed[-1] + spacing) if placed else heights[index])

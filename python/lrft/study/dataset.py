@@ -311,6 +311,14 @@ def check_suffix(path: str | os.PathLike[str]) -> None:
 def load(path: str | os.PathLike[str]) -> xr.Dataset:
     """Read the results of a study back from NetCDF, as they were saved.
 
+    Parameters
+    ----------
+    path : path
+
+    Returns
+    -------
+    xarray.Dataset
+
     Raises
     ------
     ValueError

@@ -92,12 +92,28 @@ class Ledger:
 
     Examples
     --------
-    >>> import pathlib, tempfile
-    >>> from lrft.study.ledger import Ledger
+    >>> import pathlib, tempfile, lrft
+    >>> from lrft.study import Ledger
+    >>> study = {
+    ...     "task": {"d": 100, "k": 2}, "training": {"lr": 0.001, "steps": 10},
+    ...     "run": {"replicas": 2}, "grid": {"xi": [1.0, 2.0]},
+    ... }
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     with Ledger(pathlib.Path(folder) / "study.db") as ledger:
-    ...         ledger.known(["no such key"])
-    set()
+    ...     path, other = (pathlib.Path(folder) / name for name in ("study.db", "other.db"))
+    ...     ds = lrft.sweep(study, path)
+    ...     with Ledger(path, write=False) as ledger:
+    ...         keys = ledger.units()
+    ...         assert ledger.known([*keys, "no such key"]) == set(keys)
+    ...         assert {key for key, _ in ledger.results(keys)} == set(keys)
+    ...         assert ledger.failures(keys) == {}
+    ...         assert len(ledger.environments(keys)) == 1
+    ...         row = ledger.row(keys[0])
+    ...         description, _ = ledger.task(row.definition["task"])
+    ...     with Ledger(other) as copy:
+    ...         copy.add(done=[], failed=[])
+    ...         taken = copy.merge(path)
+    >>> taken == len(keys), description["d"], row.environment["lrft_version"] == lrft.__version__
+    (True, 100, True)
     """
 
     def __init__(self, path: str | PathLike[str], *, write: bool = True) -> None:
@@ -162,6 +178,17 @@ class Ledger:
         """Write finished and failed units, all or none.
 
         A unit that is there already stays as it is; a failure is forgotten when the unit is done.
+
+        Parameters
+        ----------
+        done : iterable of (Unit, Outcome)
+        failed : iterable of (Unit, str)
+            With the reason.
+
+        Raises
+        ------
+        LedgerError
+            If the file cannot be written; then it is as it was.
         """
         now = provenance.now()
         with self._explained("write"), self._transaction() as db:
@@ -192,7 +219,16 @@ class Ledger:
             db.execute("INSERT INTO task VALUES (?, ?, ?)", row)
 
     def merge(self, other: str | PathLike[str]) -> int:
-        """Take over what another ledger has and this one lacks; return how many units.
+        """Take over what another ledger has and this one lacks.
+
+        Parameters
+        ----------
+        other : path
+
+        Returns
+        -------
+        int
+            How many units.
 
         Raises
         ------
@@ -213,39 +249,98 @@ class Ledger:
     # ---- reading ------------------------------------------------------------------------------
 
     def known(self, keys: Iterable[str]) -> set[str]:
-        """Those of the keys whose units are finished."""
+        """Find those of the keys whose units are finished.
+
+        Parameters
+        ----------
+        keys : iterable of str
+
+        Returns
+        -------
+        set of str
+        """
         return {row[0] for row in self._select("SELECT key FROM unit", keys)}
 
     def results(self, keys: Iterable[str]) -> Iterator[tuple[str, bytes]]:
-        """Keys and results of those that are finished, in any order."""
+        """Read the results of those units that are finished, in any order.
+
+        Parameters
+        ----------
+        keys : iterable of str
+
+        Yields
+        ------
+        key : str
+        result : bytes
+
+        Raises
+        ------
+        LedgerError
+            If a result does not match its digest.
+        """
         for key, result, digest in self._select("SELECT key, result, digest FROM unit", keys):
             if _digest(result) != digest:
                 raise LedgerError(f"{self._where}: the result of unit {key[:12]} is damaged")
             yield key, result
 
     def failures(self, keys: Iterable[str]) -> dict[str, str]:
-        """Reasons of those that failed, by key."""
+        """Read why those units failed that did.
+
+        Parameters
+        ----------
+        keys : iterable of str
+
+        Returns
+        -------
+        dict of str to str
+            Reasons by key.
+        """
         return dict(self._select("SELECT key, reason FROM failure", keys))
 
-    def keys(self) -> list[str]:
-        """All finished units, in the order in which they finished."""
+    def units(self) -> list[str]:
+        """List all finished units, in the order in which they finished.
+
+        Returns
+        -------
+        list of str
+        """
         with self._explained("read"):
             return [row[0] for row in self._db.execute("SELECT key FROM unit ORDER BY rowid")]
 
     def environments(self, keys: Iterable[str]) -> list[dict[str, Any]]:
-        """Where units ran: the distinct environments."""
+        """Say where units ran.
+
+        Parameters
+        ----------
+        keys : iterable of str
+
+        Returns
+        -------
+        list of dict
+            The distinct environments.
+        """
         found = {row[0] for row in self._select("SELECT environment FROM unit", keys)}
         with self._explained("read"):
             rows = self._db.execute("SELECT id, text FROM environment ORDER BY id").fetchall()
         return [json.loads(text) for number, text in rows if number in found]
 
     def row(self, key: str) -> Row:
-        """Everything about one finished unit.
+        """Read everything about one finished unit.
+
+        Parameters
+        ----------
+        key : str
+
+        Returns
+        -------
+        Row
 
         Raises
         ------
         ValueError
             If there is none with this key.
+        LedgerError
+            If the result does not match its digest.
         """
         query = (
             "SELECT key, definition, text, threads, created, seconds, result, digest "
@@ -260,7 +355,23 @@ class Ledger:
         return Row(found[0], json.loads(found[1]), json.loads(found[2]), *found[3:7])
 
     def task(self, content_hash: str) -> tuple[dict[str, Any], str | None]:
-        """Look up description and stored arrays of a task, for `provenance.restore_task`."""
+        """Look up a task, for `provenance.restore_task`.
+
+        Parameters
+        ----------
+        content_hash : str
+
+        Returns
+        -------
+        description : dict
+        arrays : str or None
+            Arrays of a given task, stored as text.
+
+        Raises
+        ------
+        ValueError
+            If there is none with this hash.
+        """
         with self._explained("read"):
             found = self._db.execute(
                 "SELECT description, arrays FROM task WHERE hash = ?", (content_hash,)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from lrft import _arguments, _checks, _core, _engine, provenance
+from lrft import _arguments, _checks, _core, provenance
 from lrft.students import FullNetwork, LoRA, RankOne
 from lrft.study.design import Design, label
 from lrft.task import Task
@@ -142,7 +142,7 @@ def points(design: Design) -> list[Point]:
     (2.0, [(0, 1, 2, 3, 4, 5, 6, 7), (8, 9)])
     """
     replicas = _arguments.check_replicas(design.fixed["run"]["replicas"])
-    made: dict[str, Task] = {}  # most points share their task with others
+    made = _Made()
     found = []
     for values in design.points:
         try:
@@ -160,7 +160,7 @@ def _short(value: Any) -> str:
 
 
 def _point(
-    fixed: dict[str, Any], values: dict[str, Any], replicas: list[int], made: dict[str, Task]
+    fixed: dict[str, Any], values: dict[str, Any], replicas: list[int], made: _Made
 ) -> Point:
     set_here: dict[str, dict[str, Any]] = {"task": {}, "training": {}, "student": {}, "run": {}}
     for field, value in values.items():
@@ -174,26 +174,43 @@ def _point(
     )  # fmt: skip
     run = fixed["run"] | set_here["run"]
     check_compatible(task, training)
-    training.check_memory([task], len(replicas))
-    engine = _arguments.choose_engine([task], training, run["engine"])
-    _arguments.check_batch([task], training, engine, 1)
-    _engine.training_spec(training, 1.0)  # refuses records that do not fit
+    engine = made.engine(task, training, run["engine"], len(replicas))
     seed = _checks.seed("run.seed", run["seed"])
     groups = [tuple(replicas[i : i + LANES]) for i in range(0, len(replicas), LANES)]
     return Point(values, tuple(Unit(task, training, seed, engine, group) for group in groups))
 
 
-def _task(base: Any, changes: dict[str, Any], made: dict[str, Task]) -> Task:
+class _Made:
+    """What points share: tasks, and checks of what depends on sizes only."""
+
+    def __init__(self) -> None:
+        self._tasks: dict[str, Task] = {}
+        self._engines: dict[tuple[Any, ...], str] = {}
+
+    def task(self, arguments: dict[str, Any]) -> Task:
+        try:
+            name = json.dumps(arguments, sort_keys=True)
+        except (TypeError, ValueError):  # an array, say
+            return _make_task(arguments)
+        if name not in self._tasks:
+            self._tasks[name] = _make_task(arguments)
+        return self._tasks[name]
+
+    def engine(self, task: Task, training: Training, wanted: Any, replicas: int) -> str:
+        sizes = task.d, *task.R.shape, task.rank
+        key = (*sizes, training.model_dump_json(exclude={"lr"}), repr(wanted))
+        if key not in self._engines:
+            training.check_memory([task], replicas)
+            engine = _arguments.choose_engine([task], training, wanted)
+            _arguments.check_batch([task], training, engine, 1)
+            self._engines[key] = engine
+        return self._engines[key]
+
+
+def _task(base: Any, changes: dict[str, Any], made: _Made) -> Task:
     if isinstance(base, Task):
         return base.replace(**changes) if changes else base
-    arguments = _table("task", base) | changes
-    try:
-        name = json.dumps(arguments, sort_keys=True)
-    except (TypeError, ValueError):
-        return _make_task(arguments)
-    if name not in made:
-        made[name] = _make_task(arguments)
-    return made[name]
+    return made.task(_table("task", base) | changes)
 
 
 def _make_task(arguments: dict[str, Any]) -> Task:

@@ -148,7 +148,7 @@ def _ledger(
     path: str | PathLike[str], units: int | None, threads: int | None
 ) -> Iterator[Compared]:
     with Ledger(path, write=False) as ledger:
-        keys = ledger.keys()
+        keys = ledger.units()
         if units is not None and len(keys) > units:
             keys = [keys[i] for i in np.linspace(0, len(keys) - 1, units).round().astype(int)]
         for key in keys:

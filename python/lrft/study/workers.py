@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Cluster", "Local", "workers"]
 
+CONNECT_SECONDS = 10.0  # to wait for a scheduler
 _LOOK_EVERY = 2.0  # seconds between looks at the size of the cluster
 #: A block may fail on this many workers that cannot run it before it counts as failed.
 _RETRIES = 2
@@ -115,6 +116,6 @@ def _connect(address: str) -> Any:
     from distributed import Client
 
     try:
-        return Client(address, timeout=10)  # type: ignore[no-untyped-call]
+        return Client(address, timeout=CONNECT_SECONDS)  # type: ignore[no-untyped-call]
     except (OSError, ValueError) as error:
         raise ValueError(f"scheduler={address!r}: cannot connect ({error})") from error

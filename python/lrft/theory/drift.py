@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lrft import _checks
+from lrft._task_base import check_task
 from lrft.theory.population import orthogonal_overlaps, rank_one_gram, unit_vector
 from lrft.theory.sampled import SampledGradient
 
@@ -81,7 +82,7 @@ def drift(task: Task, c_hat: ArrayLike, m: ArrayLike) -> float | Floats:
     _require_scalar_drift(task)
     c_hat = unit_vector("c_hat", c_hat, task.k)
     points = _checks.array("m", np.atleast_1d(np.asarray(m)))
-    if np.abs(points).max() > 1:
+    if (np.abs(points) > 1).any():
         raise ValueError(f"m must lie in [-1, 1], got {points[np.abs(points) > 1][0]}")
     teacher, student = task.lam * task.c.reshape(-1), task.lam * c_hat
     result = np.empty(points.size)
@@ -134,6 +135,7 @@ def gradient_noise(
     >>> gradient_noise(task, task.c, 1.0).value < 1e-20
     True
     """
+    check_task(task)
     if task.rank != 1:
         raise ValueError(f"task must have rank 1, got rank {task.rank}")
     c_hat = unit_vector("c_hat", c_hat, task.k)
@@ -152,6 +154,7 @@ def gradient_noise(
 
 
 def _require_scalar_drift(task: Task) -> None:
+    check_task(task)
     if task.rank != 1:
         reason = f"the teacher has rank {task.rank}"
     elif not task.u_orthogonal:

@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lrft import _checks
+from lrft._task_base import check_task
 from lrft.theory._noise_scale import NoiseScale
 from lrft.theory._velocity import clip, full_velocity, overlap_velocity
 from lrft.theory.population import orthogonal_overlaps, unit_vector
@@ -412,6 +413,7 @@ def _solve(velocity: Any, start: Floats, horizon: float) -> Callable[[Floats], F
 
 
 def _require_rank_one(task: Task) -> None:
+    check_task(task)
     if task.rank != 1:
         raise ValueError(f"task must have rank 1, got rank {task.rank}")
 
@@ -426,8 +428,10 @@ def _start(task: Task, start: float | ArrayLike, orthogonal: bool) -> Floats:
         square = float(outside @ outside)
         return outside * (m / square) if square > 0 else outside
     P = _checks.array("start", start, (len(a),))
-    if np.linalg.norm(P) > 1 + _checks.UNIT_TOLERANCE:
-        raise ValueError(f"start must have norm at most 1, got {np.linalg.norm(P):.12g}")
+    with np.errstate(over="ignore"):
+        length = float(np.linalg.norm(P))
+    if length > 1 + _checks.UNIT_TOLERANCE:
+        raise ValueError(f"start must have norm at most 1, got {length:.12g}")
     if orthogonal and np.abs(P[:rho]).max(initial=0.0) > _checks.UNIT_TOLERANCE:
         raise ValueError("start must have no part in span(W) for orthogonal=True")
     return P

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lrft import _checks
+from lrft._task_base import check_task
 from lrft.theory.population import orthogonal_overlaps, perturbation, unit_vector
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ def linearized_loss(task: Task, c_hat: ArrayLike, m: float) -> float:
     """
     from lrft import _core
 
+    check_task(task)
     if task.rank != 1:
         raise ValueError(f"task must have rank 1, got rank {task.rank}")
     c_hat = unit_vector("c_hat", c_hat, task.k)

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lrft import _checks
+from lrft._task_base import check_task
 from lrft.theory._pairs import pair_expectations
 
 if TYPE_CHECKING:
@@ -187,6 +188,7 @@ def _student(
     lam: ArrayLike | None,
 ) -> tuple[Floats, Floats, RankOneOverlaps | Floats]:
     """Gram matrix and weights of teacher and student, and the student itself."""
+    check_task(task)
     if (u_hat is not None) + (m is not None) + (rows is not None) != 1:
         raise ValueError("give exactly one of u_hat, m and rows")
     if rows is not None:
@@ -218,7 +220,9 @@ def orthogonal_overlaps(task: Task, m: ArrayLike | None) -> RankOneOverlaps:
     outside = task.a[:, task.features_rank :]
     # the shortest vector outside span(W) with these products must fit into the unit ball
     shortest, *_ = np.linalg.lstsq(outside, products, rcond=None)
-    if np.abs(outside @ shortest - products).max() > 1e-9 or np.linalg.norm(shortest) > 1 + 1e-9:
+    with np.errstate(over="ignore"):
+        length = np.linalg.norm(shortest)
+    if np.abs(outside @ shortest - products).max() > 1e-9 or length > 1 + 1e-9:
         raise ValueError(f"m = {products} is out of reach of a unit u_hat orthogonal to span(W)")
     return RankOneOverlaps(np.zeros(task.k), products)
 

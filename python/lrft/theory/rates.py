@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrft import _checks
+from lrft._task_base import check_task
 from lrft.students import FullNetwork, LoRA
 from lrft.theory._euclidean_rates import Limit, euclidean_limits
 from lrft.theory.drift import drift
@@ -127,6 +128,7 @@ def auto_lr(task: Task, student: Any, *, batch: int = 1) -> tuple[float, str]:
 
 
 def _tightest(task: Task, student: Any, batch: int) -> Limit:
+    check_task(task)
     batch = _checks.integer("batch", batch, 1)
     if isinstance(student, LoRA | FullNetwork):
         limits = euclidean_limits(task, student, batch, SAMPLES)

@@ -11,8 +11,10 @@ from lrft.experiments import style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
 
-    from lrft.experiments.statistics import Interval, PowerLaw
+    from lrft.experiments.exponents import PowerLaw
+    from lrft.experiments.statistics import Interval
 
 
 def exponent_text(exponent: Interval) -> str:
@@ -40,12 +42,46 @@ def power_law_points(
     return float(height), label, colour
 
 
+def label_ends(axes: Axes, ends: Sequence[tuple[float, str, str]], fits: Sequence[PowerLaw],
+    *, spacing: float = 0.065) -> None:  # fmt: skip
+    """Name lines at the right edge; those that end well before it, at their own end."""
+    last = max(fit.x.max() for fit in fits)
+    outside = []
+    for end, fit in zip(ends, fits, strict=True):
+        if fit.x.max() < last / 3:
+            style.label_line(axes, float(fit.x.max()), end[0], end[1], end[2], offset=(8, -3))
+        else:
+            outside.append(end)
+    style.label_ends(axes, outside, spacing=spacing)
+
+
+def power_of_ten(value: float) -> str:
+    """Write a round number as in 10⁶ or 3·10⁵."""
+    exponent = int(np.floor(np.log10(value)))
+    digits = str(exponent).translate(str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹"))
+    factor = value / 10**exponent
+    return f"10{digits}" if factor == 1 else f"{factor:g}·10{digits}"
+
+
 def logarithmic(axes: Axes, x_label: str, y_label: str) -> None:
-    """Make both axes logarithmic and name them."""
+    """Make both axes logarithmic and name them; call it when everything is drawn."""
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.set_xlabel(x_label)
     axes.set_ylabel(y_label)
+    few_decades(axes.xaxis)
+    few_decades(axes.yaxis)
+
+
+def few_decades(axis: Axis) -> None:
+    """Write out ticks at 1, 2 and 5 where a logarithmic axis is too short for powers of ten."""
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+
+    low, high = axis.get_view_interval()
+    if low > 0 and high / low < 40:
+        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        axis.set_minor_formatter(NullFormatter())
 
 
 def whole_ticks(axes: Axes, values: Sequence[float]) -> None:

@@ -69,7 +69,7 @@ def run_all(context: Context, jobs: Sequence[Job]) -> list[xr.Dataset]:
         try:
             while left:
                 _, left = wait(left, timeout=0.2)
-                context.progress(1.0 - sum(futures[future] for future in left) / total)
+                context.progress(max(0.0, 1.0 - sum(futures[future] for future in left) / total))
         except BaseException:
             stop.set()
             pool.shutdown(cancel_futures=True)

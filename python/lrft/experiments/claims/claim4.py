@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from lrft import theory
 from lrft.experiments import statistics, style
 from lrft.experiments.claims._work import Job, run_all
-from lrft.experiments.experiment import Context, Experiment, Verdict
+from lrft.experiments.experiment import Context, Experiment, Outcome, Verdict
 from lrft.students import RankOne
 from lrft.task import Task
 from lrft.training import Training
@@ -27,7 +27,9 @@ D, K = 500, 16
 STRENGTHS = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 4.0)
 INSTANCES, MEMBERS = 8, 8
 #: Steps per d; the losses are means over the last quarter of the records.
-HORIZON, RECORDS = 600, 41
+HORIZON, RECORDS = 400, 41
+#: Losses below this share of the base's are drawn as triangles at the bottom.
+LEAST_SHOWN = 1e-5
 STUDENTS = {"real": False, "linearised": True}
 
 
@@ -83,7 +85,7 @@ def _run(context: Context) -> xr.Dataset:
             for linearized in STUDENTS.values():
                 student = RankOne(train_c=True, linearized=linearized)
                 training = Training(
-                    student=student, lr="auto", steps=horizon * D, record=RECORDS, thresholds=[0.9]
+                    student=student, lr="auto", steps=horizon * D, record=RECORDS, thresholds=(0.9,)
                 )
                 seed = SEED + 1000 * STRENGTHS.index(strength) + i
                 jobs.append(Job(task, training, MEMBERS, seed))
@@ -93,7 +95,10 @@ def _run(context: Context) -> xr.Dataset:
     floor = [[best_linearised(task) for task in row] for row in tasks]
     return xr.Dataset(
         {
-            "loss": (("strength", "instance", "student", "replica", "record"), losses.reshape(shape)),
+            "loss": (
+                ("strength", "instance", "student", "replica", "record"),
+                losses.reshape(shape),
+            ),
             "base_loss": (("strength", "instance"), np.array(base)),
             "floor": (("strength", "instance"), np.array(floor)),
         },
@@ -110,7 +115,8 @@ def _base_loss(task: Task) -> float:
 def final(data: xr.Dataset) -> xr.DataArray:
     """Median over replicas of the mean loss in the last quarter, relative to the base's."""
     late = data.loss.isel(record=slice(-(data.sizes["record"] // 4), None)).mean("record")
-    return late.median("replica") / data.base_loss
+    relative: xr.DataArray = late.median("replica") / data.base_loss
+    return relative
 
 
 def _bands(data: xr.Dataset) -> dict[str, list[statistics.Interval]]:
@@ -133,7 +139,11 @@ def _draw_all(data: xr.Dataset) -> Figure:
     colours = dict(zip(STUDENTS, style.PALETTE, strict=False))
     ends = []
     for name, colour in colours.items():
-        style.intervals(axes[0], strengths, *zip(*bands[name], strict=True), colour)
+        middle, low, high = np.array(bands[name]).T
+        shown = middle > LEAST_SHOWN
+        style.intervals(axes[0], strengths[shown], middle[shown], low[shown], high[shown], colour)
+        below = np.full((~shown).sum(), LEAST_SHOWN)
+        axes[0].plot(strengths[~shown], below, "v", color=colour, markersize=7, clip_on=False)
         ends.append((bands[name][-1].value, name, colour))
     middle, low, high = np.array(bands["best linearised"]).T
     axes[0].plot(strengths, middle, color=style.MUTED, linestyle=(0, (4, 3)), linewidth=1.2)
@@ -141,27 +151,29 @@ def _draw_all(data: xr.Dataset) -> Figure:
     ends.append((middle[-1], "best linearised\n(exact)", style.MUTED))
     axes[0].set_xscale("log")
     axes[0].set_yscale("log")
+    axes[0].set_ylim(LEAST_SHOWN, 3)
     axes[0].set_xlabel("strength ξ / √k")
     axes[0].set_ylabel("final loss / loss of the base")
     style.reference(axes[0], 1.0, "the base itself")
     style.label_ends(axes[0], ends, spacing=0.09)
 
-    shown = int(np.argmin(np.abs(strengths - 1.0)))
+    one = int(np.argmin(np.abs(strengths - 1.0)))
     steps = np.linspace(0, data.attrs["horizon"] * D, data.sizes["record"])
     ends = []
     for name, colour in colours.items():
-        paths = data.loss.sel(student=name).isel(strength=shown) / data.base_loss[shown]
+        paths = data.loss.sel(student=name).isel(strength=one) / data.base_loss[one]
         flat = paths.values.reshape(-1, data.sizes["record"])
         line = style.band(axes[1], steps, flat, colour, thin=False)
         ends.append((float(line[-1]), name, colour))
     axes[1].set_yscale("log")
-    axes[1].set_title(f"ξ = {strengths[shown]:g} √k")
+    axes[1].set_title(f"ξ = {strengths[one]:g} √k")
     axes[1].set_ylabel("loss / loss of the base")
     style.steps_axis(axes[1], float(steps[-1]))
     style.label_ends(axes[1], ends)
     style.note(
         figure,
-        "left: medians over instances with 95 % intervals; right: median and 10–90 % of all runs",
+        "left: medians over instances with 95 % intervals (▼: below 10⁻⁵); right: median and "
+        "10–90 % of all runs",
     )
     return figure
 
@@ -177,13 +189,13 @@ def _judge(data: xr.Dataset) -> list[Verdict]:
         Verdict(
             f"the real student passes the loss at which the linearised one is stuck, ξ = "
             f"{strengths[at_one]:g} √k (Fig. 3a)",
-            f"ratio of final losses, real to linearised, {ratios[at_one].text()}",
+            f"ratio of final losses, real to linearised, {ratios[at_one].short()}",
             _all([passed[at_one]], [failed[at_one]]),
         ),
         Verdict(
             f"it does so at every ξ from {strengths[0]:g} √k to {strengths[-1]:g} √k",
             "ratios "
-            + ", ".join(f"{r.text()} at {x:g}" for x, r in zip(strengths, ratios, strict=True)),
+            + ", ".join(f"{r.short()} at {x:g}" for x, r in zip(strengths, ratios, strict=True)),
             _all(passed, failed),
         ),
         Verdict(
@@ -201,7 +213,7 @@ def _judge(data: xr.Dataset) -> list[Verdict]:
     return verdicts
 
 
-def _all(yes: list[bool], no: list[bool]) -> statistics.Outcome:
+def _all(yes: list[bool], no: list[bool]) -> Outcome:
     if all(yes):
         return "supported"
     return "not supported" if any(no) else "not decided"

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from lrft.experiments import statistics, style
+from lrft.experiments import exponents, statistics, style
 from lrft.experiments.claims import _draw
 from lrft.experiments.claims._work import Job, run_all
-from lrft.experiments.experiment import Context, Experiment, Verdict
+from lrft.experiments.experiment import Context, Experiment, Outcome, Verdict
 from lrft.students import FullNetwork, RankOne
 from lrft.task import Task
 from lrft.training import Training
@@ -72,7 +73,7 @@ def _run(context: Context) -> xr.Dataset:
             for n, delta in enumerate(deltas):
                 training = Training(
                     student=one.student, lr=delta / d, steps=steps, record=RECORDS,
-                    stop_loss=RELATIVE_LOSS * K, loss_thresholds=[RELATIVE_LOSS * K],
+                    stop_loss=RELATIVE_LOSS * K, loss_thresholds=(RELATIVE_LOSS * K,),
                 )  # fmt: skip
                 jobs.append(Job(task, training, replicas, SEED + 10 * i + j, expected=steps / 4))
                 places.append((i, j, n))
@@ -94,7 +95,7 @@ def _run(context: Context) -> xr.Dataset:
     )
 
 
-def fits(data: xr.Dataset) -> dict[str, statistics.PowerLaw]:
+def fits(data: xr.Dataset) -> dict[str, exponents.PowerLaw]:
     """Fit steps to the relative loss, at the best rate of each dimension, against d."""
     found = {}
     for i, name in enumerate(data.student.values):
@@ -104,7 +105,7 @@ def fits(data: xr.Dataset) -> dict[str, statistics.PowerLaw]:
             for j in present
             for steps in [data.steps.values[i, j]]
         ]
-        found[str(name)] = statistics.fit_line(
+        found[str(name)] = exponents.fit_line(
             data.dimension.values[i, present], [b[1] for b in best], [b[2] for b in best]
         )
     return found
@@ -112,13 +113,13 @@ def fits(data: xr.Dataset) -> dict[str, statistics.PowerLaw]:
 
 def _draw_all(data: xr.Dataset) -> Figure:
     figure, axes = style.frames(1, width=7.8, height=4.6)
-    ends = []
+    ends, found = [], fits(data)
     labels = {one.name: one.label for one in STUDENTS}
-    for (name, fit), colour in zip(fits(data).items(), style.PALETTE, strict=False):
+    for (name, fit), colour in zip(found.items(), style.PALETTE, strict=False):
         text = f"{labels[name]}:\nslope {_draw.exponent_text(fit.exponent)}"
         ends.append(_draw.power_law_points(axes[0], fit, colour, text))
     _draw.logarithmic(axes[0], "dimension d", f"median steps to a relative loss of {RELATIVE_LOSS}")
-    style.label_ends(axes[0], ends, spacing=0.11)
+    _draw.label_ends(axes[0], ends, list(found.values()), spacing=0.11)
     style.note(
         figure, "best rate of a factor-2 grid at each d; 95 % intervals; least-squares lines, band"
     )
@@ -133,7 +134,7 @@ def _judge(data: xr.Dataset) -> list[Verdict]:
     for d in common:
         base = found["scratch"].medians[found["scratch"].x == d][0]
         ratios.append(base / found["rank_one"].medians[found["rank_one"].x == d][0])
-    rising = all(b > a for a, b in zip(ratios, ratios[1:], strict=False))
+    rising = all(b > a for a, b in pairwise(ratios))
     against = max(full.high, rank_one.high)
     return [
         Verdict(
@@ -156,7 +157,7 @@ def _judge(data: xr.Dataset) -> list[Verdict]:
     ]
 
 
-def _apart(low: float, above: float, high: float, below: float) -> statistics.Outcome:
+def _apart(low: float, above: float, high: float, below: float) -> Outcome:
     if low > above:
         return "supported"
     return "not supported" if high < below else "not decided"

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrft import theory
-from lrft.experiments import statistics, style
+from lrft.experiments import exponents, statistics, style
 from lrft.experiments.claims import _draw
 from lrft.experiments.claims._work import Job, run_all
-from lrft.experiments.experiment import Context, Experiment, Verdict
+from lrft.experiments.experiment import Context, Experiment, Outcome, Verdict
 from lrft.students import RankOne
 from lrft.task import Task
 from lrft.training import Training
@@ -33,7 +33,7 @@ GAP = 0.01
 
 #: Robustness checks.
 CHECK_D, CHECK_K = 1000, 16
-INSTANCES, MEMBERS = 24, 8
+INSTANCES, MEMBERS = 32, 8
 THRESHOLD, SUCCESS = 0.9, 0.8
 CHECK_HORIZON = 1000
 
@@ -78,17 +78,18 @@ def _follow_jobs(quick: bool) -> list[Job]:
     d, replicas = (500, 8) if quick else (D, REPLICAS)
     task, c_hat, u_hat = _followed(d)
     student = RankOne(c_init=c_hat, u_init=u_hat)
+    deltas = DELTAS[-2:] if quick else DELTAS
     return [
         Job(
             task,
             Training(
                 student=student, lr=delta / d, steps=int(HORIZON * d / delta), record=RECORDS,
-                thresholds=[0.9],
+                thresholds=(0.9,),
             ),
             replicas,
             SEED + i,
         )
-        for i, delta in enumerate(DELTAS)
+        for i, delta in enumerate(deltas)
     ]  # fmt: skip
 
 
@@ -99,7 +100,7 @@ def _check_jobs(quick: bool) -> list[Job]:
         # turn together, and both signs are the same student once ĉ is trained.
         favourable = not variant.student.get("train_c", False)
         student = RankOne(u_init="favourable" if favourable else "uniform", **variant.student)
-        for instance in range(2 if quick else INSTANCES):
+        for instance in range(1 if quick else INSTANCES):
             options = {"c": "quantized"} | variant.task
             task = Task.sample(
                 d=200 if quick else CHECK_D, k=CHECK_K, activation="relu", features="sphere",
@@ -107,7 +108,7 @@ def _check_jobs(quick: bool) -> list[Job]:
             )  # fmt: skip
             training = Training(
                 student=student, lr="auto", steps=(20 if quick else CHECK_HORIZON) * task.d,
-                stop_at=THRESHOLD, thresholds=[THRESHOLD], record=2,
+                stop_at=THRESHOLD, thresholds=(THRESHOLD,), record=2,
             )  # fmt: skip
             seed = SEED + 1000 * (i + 1) + instance
             jobs.append(Job(task, training, MEMBERS, seed, expected=100 * task.d))
@@ -123,10 +124,11 @@ def _run(context: Context) -> xr.Dataset:
     assert isinstance(first, Task)
     task, c_hat, _ = _followed(first.d)
     overlaps = np.array([result.overlap_u.values for result in results[: len(follow)]])
+    deltas = DELTAS[-len(follow) :]
     times = np.array(
         [
             result.step.values * delta / task.d
-            for result, delta in zip(results, DELTAS, strict=False)
+            for result, delta in zip(results, deltas, strict=False)
         ]
     )
     longest = 1.001 * HORIZON
@@ -135,7 +137,7 @@ def _run(context: Context) -> xr.Dataset:
         theory.order_parameter_ode(
             task, c_hat, START, delta, horizon=longest, samples=2**10 if context.quick else 2**14
         )
-        for delta in DELTAS
+        for delta in deltas
     ]
     steps = np.array(
         [
@@ -154,12 +156,12 @@ def _run(context: Context) -> xr.Dataset:
             "flow": (("delta", "record"), np.array([flow.overlap_at(t) for t in times])),
             "steps": (("variant", "instance", "member"), steps),
         },
-        coords={"delta": list(DELTAS), "variant": list(VARIANTS)},
+        coords={"delta": list(deltas), "variant": list(VARIANTS)},
         attrs={"d": first.d},
     )
 
 
-def _gap_fit(data: xr.Dataset) -> statistics.PowerLaw:
+def _gap_fit(data: xr.Dataset) -> exponents.PowerLaw:
     """Fit the largest gap of the mean to the gradient flow against δ."""
     generator = np.random.default_rng(SEED)
     replicas = data.sizes["replica"]
@@ -171,7 +173,7 @@ def _gap_fit(data: xr.Dataset) -> statistics.PowerLaw:
         values.append(abs(paths[:, at].mean() - flow[at]))
         chosen = generator.integers(replicas, size=(statistics.RESAMPLES, replicas))
         drawn.append(np.abs(paths[chosen, at].mean(axis=1) - flow[at]))
-    return statistics.fit_line(data.delta.values, values, drawn)
+    return exponents.fit_line(data.delta.values, values, drawn)
 
 
 def _excess(data: xr.Dataset) -> Floats:
@@ -219,6 +221,7 @@ def _draw_all(data: xr.Dataset) -> Figure:
                     capsize=3, linewidth=1.4,
                 )  # fmt: skip
     axes[2].set_xscale("log")
+    _draw.few_decades(axes[2].xaxis)
     axes[2].set_yticks(range(len(labels)), labels[::-1])
     axes[2].set_xlabel("T / d: steps to overlap 0.9, over d")
     axes[2].set_title(f"robustness: {data.sizes['instance']} instances each")
@@ -272,7 +275,7 @@ def _ratio(steps: Floats, reference: Floats) -> statistics.Interval:
     return statistics.interval(value / below, ratios)
 
 
-def _at_least(share: statistics.Interval, least: float) -> statistics.Outcome:
+def _at_least(share: statistics.Interval, least: float) -> Outcome:
     if share.low >= least:
         return "supported"
     return "not supported" if share.high < least else "not decided"

@@ -21,7 +21,7 @@ OVERLAP_U = r"overlap  $|\langle\hat u_t, u\rangle|$"
 
 def describe_band(data: xr.Dataset, shown: int | None = None) -> str:
     """Say what lines and bands are."""
-    line = "median" if shown is None else "one instance"
+    line = "median" if shown is None else "the first instance"
     each = "; thin: each" if shown is None else ""
     return f"thick: {line}; band: 10–90 % of {data.sizes['instance']} instances{each}"
 

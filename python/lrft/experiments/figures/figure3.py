@@ -28,7 +28,7 @@ def _run(context: Context) -> xr.Dataset:
     from lrft.theory import population_loss
 
     d, k, steps = (200, 6, 2000) if context.quick else (2000, 50, 2_000_000)
-    instances = 4 if context.quick else settings.INSTANCES
+    instances = 4 if context.quick else settings.FEW_INSTANCES
     tasks = tuple(settings.task(i, d=d, k=k, xi=k**0.5) for i in range(instances))
     curves = []
     for label, linearized in ((REAL, False), (LINEARISED, True)):
@@ -104,13 +104,10 @@ def _judge_loss(data: xr.Dataset) -> list[Verdict]:
             "Fig. 3a: it passes a plateau near 1.75", plateau, 1.75,
             "loss half-way to the step at which |<û,u>| = 0.25",
         ),
-        Verdict(
-            "Fig. 3a: it is below 0.1 by 0.5 million steps",
-            judging.spread(below),
-            judging.outcome(float(np.min(below)) <= 0.5e6 <= float(np.max(below))
-                            or float(np.median(below)) <= 0.5e6),
-            "tolerance: the spread over instances; the rate is calibrated to the rise of u in "
-            "Fig. 3b",
+        judging.by(
+            "Fig. 3a: it is below 0.1 by 0.5 million steps", below, 0.5e6,
+            "supported if the median is, or one further instance may be; the rate is calibrated to "
+            "the rise of u in Fig. 3b",
         ),
         Verdict(
             "Fig. 3a: the real network ends below what the linearised one is stuck at",

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lrft import _engine, provenance
+from lrft import _arguments, _engine, provenance
 from lrft.experiments.experiment import Context
 from lrft.simulation import Simulation
 from lrft.task import Task
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     import xarray as xr
 
 __all__ = ["Curve", "hits", "paths", "simulate_curves"]
+
+LANES = 8  # chains that a step of one thread moves together
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,6 @@ class Curve:
     tasks : tuple of Task
         One an instance, of one shape; as many as every other curve of the figure has.
     training : Training
-        Curves with the same one run together, side by side in lanes.
     """
 
     label: str
@@ -76,30 +79,26 @@ def simulate_curves(context: Context, curves: Sequence[Curve], seed: int) -> xr.
     """
     import xarray as xr
 
-    groups: list[list[int]] = []
-    for index, curve in enumerate(curves):
-        same = [g for g in groups if curves[g[0]].training == curve.training]
-        if same:
-            same[0].append(index)
-        else:
-            groups.append([index])
-    # Progress by chains times steps, an upper bound of the work.
-    sizes = [sum(len(curves[i].tasks) for i in g) * curves[g[0]].training.steps for g in groups]
-    parts: list[tuple[int, xr.Dataset]] = []
-    for number, group in enumerate(groups):
-        done, share = sum(sizes[:number]) / sum(sizes), sizes[number] / sum(sizes)
-
-        def report(fraction: float, done: float = done, share: float = share) -> None:
-            context.progress(done + share * fraction)
-
-        # The last curve tends to be the slowest: it starts first, so that threads end together.
-        parts += _together([(i, curves[i]) for i in reversed(group)], seed, context, report)
-    ordered = [part for _, part in sorted(parts, key=lambda part: part[0])]
+    # Eight instances fill the lanes of a thread; threads share out such groups. The last curve
+    # tends to be the slowest and starts first, so that threads end together.
+    groups = [
+        (number, first)
+        for number in reversed(range(len(curves)))
+        for first in range(0, len(curves[number].tasks), LANES)
+    ]
+    simulations = [_simulation(curves[number], first, seed) for number, first in groups]
+    _run(context, simulations)
+    found = {group: _taken(s) for group, s in zip(groups, simulations, strict=True)}
+    lines = [
+        xr.concat([found[group] for group in sorted(found) if group[0] == number], "instance")
+        for number in range(len(curves))
+    ]
     data: xr.Dataset = xr.concat(
-        ordered, dim="curve", data_vars="all", coords="different", compat="equals", join="exact"
+        lines, dim="curve", data_vars="all", coords="different", compat="equals", join="exact"
     )
     data = data.assign_coords(
         curve=[curve.label for curve in curves],
+        instance=np.arange(data.sizes["instance"]),
         learning_rate=("curve", [float(curve.training.lr) for curve in curves]),  # type: ignore[arg-type]
     )
     data.attrs = {
@@ -109,35 +108,54 @@ def simulate_curves(context: Context, curves: Sequence[Curve], seed: int) -> xr.
         "created_by": f"lrft {provenance.lrft_version()}",
         "instruction_set": provenance.environment()["instruction_set"],
     }
-    context.progress(1.0)
     return data
 
 
-def _together(
-    curves: Sequence[tuple[int, Curve]], seed: int, context: Context, report: Any
-) -> list[tuple[int, xr.Dataset]]:
+def _simulation(curve: Curve, first: int, seed: int) -> Simulation:
+    tasks = list(curve.tasks[first : first + LANES])
+    replicas = range(first, first + len(tasks))
+    rates: list[Any] = [curve.training.lr] * len(tasks)
+    simulation = Simulation.__new__(Simulation)
+    simulation.threads = 1
+    # Of all tasks times all replicas, only replica i of instance i is wanted.
+    simulation._begin(
+        tasks=tasks, single=False, training=curve.training, rates=rates, rate_notes=["given"],
+        replicas=list(replicas), seed=seed, engine="reduced", seconds=0.0, keep_students=False,
+        chains=[_engine.new_chain(i, r, curve.training) for i, r in enumerate(replicas)],
+    )  # fmt: skip
+    return simulation
+
+
+def _taken(simulation: Simulation) -> xr.Dataset:
     import xarray as xr
 
-    training, instances = curves[0][1].training, len(curves[0][1].tasks)
-    tasks = [task for _, curve in curves for task in curve.tasks]
-    simulation = Simulation(
-        tasks, training, replicas=instances, seed=seed, engine="reduced", threads=context.threads
-    )
-    # Of all tasks times all replicas, only replica i of instance i is wanted.
-    chains = [_engine.new_chain(i, i % instances, training) for i in range(len(tasks))]
-    simulation._runs = [simulation._start(group, chains) for group in simulation._groups()]
-    total = max(1, training.steps)
-    simulation.run(lambda progress: report(min(1.0, progress.done_steps / total)))
-    if simulation.interrupted:
-        raise KeyboardInterrupt
-    ds = simulation.dataset()
-    index = xr.DataArray(np.arange(instances), dims="instance")
-    found = []
-    for place, (number, _) in enumerate(curves):
-        one = ds.isel(task=place * instances + index, replica=index)
-        kept = one.drop_vars(["task_hash", "replica"]).assign_coords(instance=index)
-        found.append((number, kept.drop_dims("loss_threshold")))
-    return found
+    every = xr.DataArray(np.arange(len(simulation.tasks)), dims="instance")
+    one = simulation.dataset().isel(task=every, replica=every)
+    return one.drop_vars(["task_hash", "replica"]).drop_dims("loss_threshold")
+
+
+def _run(context: Context, simulations: Sequence[Simulation]) -> None:
+    """Run them in order, as many at a time as there are threads."""
+    stop = threading.Event()
+
+    def work(simulation: Simulation) -> None:
+        while not stop.is_set() and not simulation.advance(0.1):
+            pass
+
+    total = sum(simulation.training.steps for simulation in simulations)
+    with ThreadPoolExecutor(_arguments.settle_threads(context.threads)) as pool:
+        futures = {pool.submit(work, s): s.training.steps for s in simulations}
+        left = set(futures)
+        try:
+            while left:
+                _, left = wait(left, timeout=0.1)
+                context.progress(1.0 - sum(futures[future] for future in left) / total)
+        except BaseException:
+            stop.set()
+            pool.shutdown(cancel_futures=True)
+            raise
+    for future in futures:
+        future.result()
 
 
 def paths(data: xr.Dataset, name: str, curve: int | str) -> NDArray[np.float64]:

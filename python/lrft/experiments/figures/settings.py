@@ -11,26 +11,32 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from lrft.students import RankOne
 from lrft.task import Task
 from lrft.training import Training
 
 __all__ = [
     "ACTIVATIONS",
+    "FEW_INSTANCES",
     "INSTANCES",
     "RATES",
     "SEED",
     "SHARE",
     "TARGETS",
     "describe",
+    "start_of_c",
     "student",
     "task",
     "training",
 ]
 
 SEED = 2411  # of starts and samples; instance i has the task of seed 2411_000 + i
-SHARE = 0.15  # of the stability limit, where no time is printed to calibrate to
+SHARE = 0.4  # of the stability limit, where no time is printed to calibrate to
 INSTANCES = 16  # where the paper shows one, five or ten
+FEW_INSTANCES = 8  # where steps are many and the paper shows one: Figs. 3 and 6
 
 ACTIVATIONS = ("relu", "sigmoid", "quadratic", "he3")  # of Fig. 4
 THRESHOLDS = (0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99)
@@ -39,7 +45,7 @@ THRESHOLDS = (0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99)
 #: are calibrated to these (``lrft.experiments.figures.calibration``).
 TARGETS: dict[str, tuple[float, float]] = {
     "fig2": (500e3, 0.9),  # 2a: the middle of 0.25 to 0.75 million
-    "fig3": (300e3, 0.5),  # 3b: u rises from 0.15 to 0.45 million
+    "fig3": (300e3, 0.5),  # 3b: the middle of the rise of u, from 0.15 to 0.45 million
     "fig4a relu": (50e3, 0.9),
     "fig4a sigmoid": (10e3, 0.9),
     "fig4a quadratic": (50e3, 0.9),
@@ -53,16 +59,16 @@ TARGETS: dict[str, tuple[float, float]] = {
 
 #: Rates as `calibration` finds them.
 RATES: dict[str, float] = {
-    "fig2": 1.5e-5,
-    "fig3": 5e-6,
-    "fig4a relu": 5e-5,
-    "fig4a sigmoid": 5e-3,
-    "fig4a quadratic": 3e-6,
-    "fig4a he3": 3e-6,
-    "fig4b relu": 5e-5,
-    "fig4b sigmoid": 1e-2,
-    "fig4b quadratic": 1e-6,
-    "fig4b he3": 1e-5,
+    "fig2": 8e-6,
+    "fig3": 4e-6,
+    "fig4a relu": 1e-4,
+    "fig4a sigmoid": 2.5e-3,
+    "fig4a quadratic": 1e-5,
+    "fig4a he3": 3e-5,
+    "fig4b relu": 1.5e-5,
+    "fig4b sigmoid": 1.5e-3,
+    "fig4b quadratic": 6e-7,
+    "fig4b he3": 4e-6,
     "fig5": 3e-5,
     "fig6": 5e-7,
 }
@@ -99,6 +105,25 @@ def task(
     )  # fmt: skip
 
 
+def start_of_c(instance: int, k: int) -> NDArray[np.float64]:
+    """Return ĉ₀ of an instance, as the engine draws it.
+
+    Returns
+    -------
+    ndarray of shape (k,)
+
+    Examples
+    --------
+    >>> float(abs(start_of_c(0, 4)).sum())
+    2.0
+    """
+    from lrft import _core
+
+    draw = _core.normals(SEED, instance, _core.purposes["init_c"], 0, k)
+    start: NDArray[np.float64] = np.where(np.asarray(draw) < 0, -1.0, 1.0) / np.sqrt(k)
+    return start
+
+
 def student(**options: Any) -> RankOne:
     """Make the student of App. B: rank one on the sphere, ĉ₀ quantised, û₀ uniform."""
     return RankOne(**({"c_init": "quantized"} | options))
@@ -133,6 +158,6 @@ def describe(*keys: str) -> str:
     return (
         f"Learning rate of û and ĉ {rates}: {how}. w_i and c uniform on spheres; λ = 1; output "
         "scale 1/ξ; neuron scale √(k/(k+ξ²)), as printed but for the root; û₀ uniform, ĉ₀ uniform "
-        f"on {{±1/√k}}^k; batch 1. {INSTANCES} instances, each with W, u, c, ĉ₀, û₀ and samples of "
-        "its own. An instance that stops at overlap 0.99 is drawn flat from there."
+        "on {±1/√k}^k; batch 1. Every instance has W, u, c, ĉ₀, û₀ and samples of its own. "
+        "One that stops at overlap 0.99 is drawn flat from there."
     )

@@ -1,0 +1,325 @@
+"""Claim 7, exploratory: transition in ξ, rank, batch size, worst c."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lrft.experiments import exponents, statistics, style
+from lrft.experiments.claims import _beyond, _draw
+from lrft.experiments.claims._work import run_all
+from lrft.experiments.experiment import Context, Experiment, Outcome, Verdict
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Floats = NDArray[np.float64]
+
+#: Share of the single-index T (that of the largest ξ) at which the transition is placed.
+ONSET = 0.5
+#: A batch whose samples stay within this factor of those at batch 1 is free.
+FREE = 1.5
+
+
+def _run(context: Context) -> xr.Dataset:
+    import xarray as xr
+
+    quick = context.quick
+    worst, path = _beyond.search_worst_c(quick)
+    lists = [
+        _beyond.transition_jobs(quick),
+        _beyond.rank_jobs(quick),
+        _beyond.batch_jobs(quick),
+        _beyond.worst_jobs(worst, quick),
+    ]
+    results = iter(run_all(context, [job for jobs in lists for job in jobs]))
+    found = []
+    for jobs in lists:
+        steps = np.full((len(jobs), max(job.replicas for job in jobs)), np.nan)
+        for row, job in zip(steps, jobs, strict=True):
+            row[: job.replicas] = statistics.hitting_steps(next(results).hit_step.values[:, 0])
+        found.append(steps)
+    transition, rank, batch, kinds = found
+    count = 2 if quick else len(_beyond.STRENGTHS)
+    dimensions = 2 if quick else len(_beyond.RANK_DIMENSIONS)
+    rates = 1 if quick else len(_beyond.RANK_DELTAS)
+    return xr.Dataset(
+        {
+            "transition": (
+                ("dimension", "strength", "replica"),
+                transition.reshape(-1, count, transition.shape[-1]),
+            ),
+            "rank_steps": (
+                ("rank", "rank_dimension", "rate", "instance", "member"),
+                rank.reshape(len(_beyond.RANKS), dimensions, rates, -1, rank.shape[-1]),
+            ),
+            "batch_steps": (("batch", "batch_replica"), batch),
+            "worst_steps": (
+                ("kind", "worst_instance", "member"),
+                kinds.reshape(len(_beyond.KINDS), -1, kinds.shape[-1]),
+            ),
+            "search": ("trial", np.array(path)),
+            "worst_c": ("neuron", worst),
+        },
+        coords={
+            "dimension": list(_beyond.DIMENSIONS[: len(transition) // count]),
+            "strength": list(_beyond.STRENGTHS[:count]),
+            "rank": list(_beyond.RANKS),
+            "rank_dimension": list(_beyond.RANK_DIMENSIONS[:dimensions]),
+            "batch": list(_beyond.BATCHES[: len(batch)]),
+            "kind": list(_beyond.KINDS),
+        },
+    )
+
+
+# ---- what is measured --------------------------------------------------------------------------
+
+
+def _exponents(data: xr.Dataset) -> list[exponents.PowerLaw]:
+    """T against d, for each ξ/√k."""
+    return [
+        exponents.power_law(data.dimension.values, list(data.transition.values[:, j]))
+        for j in range(data.sizes["strength"])
+    ]
+
+
+def _onsets(data: xr.Dataset) -> exponents.PowerLaw:
+    """ξ/√k at which T reaches half of its single-index value, against d."""
+    log_strength = np.log(data.strength.values)
+    values, drawn = [], []
+    for i in range(data.sizes["dimension"]):
+        pairs = [
+            statistics.bootstrap_median(one, seed=j)
+            for j, one in enumerate(data.transition.values[i])
+        ]
+        log_t = np.log(np.array([[pair[0], *pair[1]] for pair in pairs]))
+        crossing = np.exp(_crossings(log_strength, log_t, log_t[-1] + np.log(ONSET)))
+        values.append(float(crossing[0]))
+        drawn.append(crossing[1:])
+    return exponents.fit_line(data.dimension.values, values, drawn)
+
+
+def _crossings(x: Floats, y: Floats, level: Floats) -> Floats:
+    """First x at which each column of y (n, columns) reaches its level, by linear interpolation."""
+    reached = y >= level
+    at = np.maximum(1, reached.argmax(axis=0))
+    columns = np.arange(y.shape[1])
+    before, after = y[at - 1, columns], y[at, columns]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = np.clip((level - before) / (after - before), 0.0, 1.0)
+    crossing: Floats = x[at - 1] + np.nan_to_num(share) * (x[at] - x[at - 1])
+    return crossing
+
+
+def _rank_fits(data: xr.Dataset) -> list[exponents.PowerLaw]:
+    fits = []
+    for steps in data.rank_steps.values:
+        best = [statistics.least_median(point, seed=j) for j, point in enumerate(steps)]
+        fits.append(
+            exponents.fit_line(
+                data.rank_dimension.values, [b[1] for b in best], [b[2] for b in best]
+            )
+        )
+    return fits
+
+
+def _samples(data: xr.Dataset) -> list[statistics.Interval]:
+    """Count samples to overlap 0.9 at each batch size."""
+    found = []
+    for batch, steps in zip(data.batch.values, data.batch_steps.values, strict=True):
+        found.append(statistics.interval(*statistics.bootstrap_median(batch * steps)))
+    return found
+
+
+def _shares(data: xr.Dataset) -> list[statistics.Interval]:
+    """Share of runs that reach overlap ½, for each kind of c; over instances where they differ."""
+    found = []
+    for steps in data.worst_steps.values:
+        hits = np.isfinite(steps)
+        found.append(statistics.proportion(int(hits.sum()), hits.size))
+    return found
+
+
+# ---- picture -----------------------------------------------------------------------------------
+
+
+def _draw_all(data: xr.Dataset) -> Figure:
+    figure, axes = style.frames(4, width=19.5, height=4.5)
+    _draw_transition(axes[0], data)
+
+    ends = []
+    for fit, rank, colour in zip(
+        _rank_fits(data), data["rank"].values, style.PALETTE, strict=False
+    ):
+        text = f"rank {rank}\n{_draw.exponent_text(fit.exponent)}"
+        ends.append(_draw.power_law_points(axes[1], fit, colour, text))
+    _draw.logarithmic(axes[1], "dimension d", "median steps to overlap 0.9")
+    axes[1].set_title("LoRA of rank r: slopes in d")
+    style.label_ends(axes[1], ends, spacing=0.12)
+
+    samples = np.array(_samples(data)) / _beyond.BATCH_D
+    middle, low, high = samples.T
+    style.intervals(axes[2], data.batch.values, middle, low, high, style.PALETTE[0])
+    style.reference(axes[2], float(samples[0, 0]), "samples at batch 1")
+    axes[2].set_xscale("log", base=2)
+    axes[2].set_ylim(0, None)
+    axes[2].set_xlabel("batch size")
+    axes[2].set_ylabel("samples / d to overlap 0.9")
+    axes[2].set_title("batch size (relu, ĉ = c)")
+
+    shares = np.array(_shares(data))
+    places = np.arange(len(shares))
+    middle, low, high = shares.T
+    style.intervals(axes[3], places, middle, low, high, style.PALETTE[1], line=False)
+    axes[3].set_xticks(places, ["quantised", "sphere", "worst c\nfound"])
+    axes[3].set_xlim(-0.5, len(shares) - 0.5)
+    axes[3].set_ylim(0, 1.03)
+    axes[3].set_ylabel("share of runs that reach overlap ½")
+    axes[3].set_title("He₃, random frozen ĉ")
+    style.note(figure, "medians with 95 % intervals; ξ-transition: He₃, ĉ = c, k = 8")
+    return figure
+
+
+def _draw_transition(axes: Axes, data: xr.Dataset) -> None:
+    """Curves of T/d over ξ, one a dimension, with the heuristic onset as a mark on each."""
+    from matplotlib import colormaps
+    from matplotlib.colors import to_hex
+
+    ends = []
+    dimensions = data.dimension.values
+    for i, d in enumerate(dimensions):
+        colour = to_hex(colormaps["viridis"](0.85 * i / max(1, len(dimensions) - 1)))
+        points = np.array(
+            [
+                statistics.interval(*statistics.bootstrap_median(s))
+                for s in data.transition.values[i]
+            ]
+        )
+        middle, low, high = (points / d).T
+        style.intervals(axes, data.strength.values, middle, low, high, colour)
+        heuristic = d**0.25
+        if data.strength.values[0] <= heuristic <= data.strength.values[-1]:
+            height = np.exp(
+                np.interp(np.log(heuristic), np.log(data.strength.values), np.log(points[:, 0] / d))
+            )
+            axes.plot([heuristic], [height], marker="v", color=style.INK, markersize=8, zorder=5)
+        ends.append((float(points[-1, 0] / d), f"d = {d}", colour))
+    _draw.logarithmic(axes, "strength ξ / √k", "T / d: median steps to overlap ½, over d")
+    axes.set_title("transition in ξ (▼: heuristic ξ = d^¼ k^½)")
+    style.label_ends(axes, ends)
+
+
+# ---- verdicts ----------------------------------------------------------------------------------
+
+
+def _judge(data: xr.Dataset) -> list[Verdict]:
+    in_d = [fit.exponent for fit in _exponents(data)]
+    onset = _onsets(data)
+    strengths = data.strength.values
+    verdicts = [
+        Verdict(
+            f"T is linear in d at ξ = {strengths[0]:g} √k and grows as d² (the GLM's exponent) at "
+            f"ξ = {strengths[-1]:g} √k (He₃; the paper is silent)",
+            f"exponents {in_d[0].text(2)} and {in_d[-1].text(2)}",
+            _both(in_d[0], in_d[-1]),
+            "in between: "
+            + ", ".join(
+                f"{e.value:.2f} at {x:g} √k"
+                for e, x in zip(in_d[1:-1], strengths[1:-1], strict=True)
+            ),
+        ),
+        Verdict(
+            "the transition is at ξ ∝ d^(1/4) k^(1/2) (heuristic at Fig. 6)",
+            f"exponent in d {onset.exponent.text(2)}; at d = {onset.x[-1]:.0f} it lies at "
+            f"{onset.medians[-1] / onset.x[-1] ** 0.25:.2f} times the heuristic",
+            _contains(onset.exponent, 0.25, 0.2),
+            f"placed where T reaches {ONSET:g} of its value at the largest ξ",
+        ),
+    ]
+    for rank, fit in zip(data["rank"].values, _rank_fits(data), strict=True):
+        ratio = fit.medians[-1] / _rank_fits(data)[0].medians[-1]
+        verdicts.append(
+            Verdict(
+                f"T stays linear in d for a LoRA student and teacher of rank {rank} (beyond the "
+                "paper)",
+                f"exponent {fit.exponent.text(2)}; {ratio:.3g} times the steps of rank 1 at d = "
+                f"{fit.x[-1]:.0f}",
+                statistics.within(fit.exponent, 0.85, 1.15, widest=0.15),
+            )
+        )
+    samples = _samples(data)
+    relative = [one.value / samples[0].value for one in samples]
+    free = [int(b) for b, r in zip(data.batch.values, relative, strict=True) if r <= FREE]
+    verdicts.append(
+        Verdict(
+            "batches of up to 64 cost no more samples than batch 1 (beyond the paper; within a "
+            f"factor {FREE:g})",
+            ", ".join(
+                f"{r:.2f} at {b}" for b, r in zip(data.batch.values[1:], relative[1:], strict=True)
+            )
+            + f" times; free up to {max(free)}",
+            _batches(data.batch.values, samples),
+        )
+    )
+    quantised, sphere, worst = _shares(data)
+    verdicts.append(
+        Verdict(
+            "for every c, not only quantised ones, a favourable start learns from at least 80 % of "
+            "the draws of a frozen ĉ (He₃; the paper assumes quantised c)",
+            f"reached by {worst.text(2)} for the worst c found, {sphere.text(2)} on the sphere, "
+            f"{quantised.text(2)} quantised",
+            statistics.within(worst, 0.8, 1.0, widest=0.2),
+            "the drift turns before the teacher is reached, on the favourable side too; worst c = ("
+            + ", ".join(f"{value:.2f}" for value in data.worst_c.values)
+            + ")",
+        )
+    )
+    return verdicts
+
+
+def _both(small: statistics.Interval, large: statistics.Interval) -> Outcome:
+    outcomes = {
+        statistics.within(small, 0.9, 1.1, widest=0.15),
+        statistics.within(large, 1.8, 2.2, widest=0.4),
+    }
+    if outcomes == {"supported"}:
+        return "supported"
+    return "not supported" if "not supported" in outcomes else "not decided"
+
+
+def _contains(interval: statistics.Interval, value: float, widest: float) -> Outcome:
+    if not interval.low <= value <= interval.high:
+        return "not supported"
+    return "supported" if (interval.high - interval.low) / 2 <= widest else "not decided"
+
+
+def _batches(batches: Floats, samples: list[statistics.Interval]) -> Outcome:
+    """Up to 64: all surely within the factor, or one surely beyond it."""
+    watched = [s for b, s in zip(batches, samples, strict=True) if 1 < b <= 64]
+    if watched and all(s.high <= FREE * samples[0].low for s in watched):
+        return "supported"
+    beyond = any(s.low > FREE * samples[0].high for s in watched)
+    return "not supported" if beyond else "not decided"
+
+
+EXPERIMENT = Experiment(
+    name="claim7",
+    title="Where the paper is silent",
+    shows="The transition in ξ between fine-tuning and single-index regression (heuristic onset "
+    "ξ ≈ d^(1/4) k^(1/2)), teachers of higher rank, batches, and c that are not quantised.",
+    settings="Orthonormal features, unit neurons, λ = 1/√k, lr='auto' unless said. Transition: "
+    f"He₃, k = {_beyond.K}, ĉ = c, favourable start, overlap ½. Rank: relu, k = {_beyond.RANK_K}, "
+    "ξ = √k, c on spheres, LoRA of the teacher's rank, smallest singular value 0.9, best constant "
+    f"rate of a factor-2 grid, {_beyond.RANK_INSTANCES} instances with {_beyond.RANK_MEMBERS} "
+    f"replicas. Batches: relu, d = {_beyond.BATCH_D}, k = {_beyond.K}, ĉ = c. Worst c: hill "
+    f"climbing ({_beyond.SEARCH_STARTS} starts, {_beyond.SEARCH_ROUNDS} trials) on the share of "
+    f"quantised ĉ whose drift never turns before overlap 0.9, then simulated at d = "
+    f"{_beyond.WORST_D}. Every point has a seed of its own (from {_beyond.SEED}).",
+    run=_run,
+    draw=_draw_all,
+    judge=_judge,
+)

@@ -1,0 +1,47 @@
+"""Does an installed wheel work?  Usage: python scripts/smoke.py, in the environment it is in.
+
+Simulates on two threads, checks that there were two and that the result is that of one, and
+says which compiled libraries were loaded from where.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+
+import lrft
+
+
+def mapped(*names: str) -> list[str]:
+    """Return the files of this process whose names begin so."""
+    lines = Path("/proc/self/maps").read_text().splitlines()
+    files = {line.split()[-1] for line in lines if "/" in line}
+    return sorted(file for file in files if Path(file).name.startswith(names))
+
+
+def main() -> None:
+    """Run the checks; an AssertionError says what does not hold."""
+    print(subprocess.run([sys.executable, "-m", "lrft.cli", "info"], check=True, text=True,
+                         capture_output=True).stdout)  # fmt: skip
+    task = lrft.Task.sample(d=10**6, k=8, seed=0)
+    training = lrft.Training(lr=1e-6, steps=2000, record=3)
+    one, two = (lrft.simulate(task, training, replicas=16, threads=n) for n in (1, 2))
+    np.testing.assert_array_equal(one.overlap_u, two.overlap_u)
+    assert np.isfinite(one.loss).all()
+    site = Path(lrft.__file__).parents[1]
+    engine, openmp = mapped("_core."), mapped("libgomp")
+    threads = len(list(Path("/proc/self/task").iterdir()))
+    print("engine:", *engine, "\nOpenMP:", *openmp, "\nthreads of the process:", threads)
+    assert lrft._core.build_info()["openmp"] > 0, "built without OpenMP"
+    assert threads >= 2, "OpenMP started no thread"
+    assert len(engine) == 1, "not one engine"
+    assert Path(engine[0]).is_relative_to(site), "another engine"
+    own = [file for file in openmp if Path(file).is_relative_to(site / "lrft.libs")]
+    assert own, "the wheel does not bring its OpenMP"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,70 @@
+"""The bars of the claims: exponents that theory gives, and separations, at full size.
+
+The claims' own seeds, fixed in advance; data are those of the report.
+"""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+import pytest
+
+from lrft.experiments import exponents, statistics
+from lrft.experiments.claims import claim1, claim3, claim5, claim6
+from lrft.experiments.claims._work import run_all
+from lrft.experiments.experiment import Context
+
+
+@functools.lru_cache
+def data(claim):
+    return claim.EXPERIMENT.run(Context())
+
+
+def outcomes(claim):
+    return [verdict.outcome for verdict in claim.EXPERIMENT.judge(data(claim))]
+
+
+@pytest.mark.verification
+def test_sigmoid_is_linear_in_d():
+    dimensions = claim1.DIMENSIONS[:4]
+    share, _ = claim1.ACTIVATIONS["sigmoid"]
+    _, jobs = claim1.known_c_jobs("sigmoid", share, dimensions, claim1.REPLICAS[:4])
+    steps = [statistics.hitting_steps(ds.hit_step.values[:, 0]) for ds in run_all(Context(), jobs)]
+    assert abs(exponents.power_law(dimensions, steps).exponent.value - 1) <= 0.03
+
+
+@pytest.mark.verification
+def test_exponents_of_single_index_regression():
+    one, _, three, fine = (claim3._fit(data(claim3), i).exponent for i in range(4))
+    assert one.high < 1.2
+    assert three.low <= 2 <= three.high
+    assert max(three.high - three.value, three.value - three.low) <= 0.2
+    assert abs(fine.value - 1) <= 0.1
+    # T/d = a + b log d with the b of the order-parameter equation
+    slope, _ = claim3._log_terms(data(claim3), 1)
+    assert slope.low <= claim3.logarithm_predicted(claim3.MODELS[1]) <= slope.high
+
+
+@pytest.mark.verification
+def test_learning_from_scratch_is_separated_from_fine_tuning():
+    fits = claim5.fits(data(claim5))
+    assert all(len(fit.x) >= 3 for fit in fits.values())
+    scratch, full, rank_one = (fits[name] for name in ("scratch", "full", "rank_one"))
+    assert scratch.exponent.low > max(full.exponent.high, rank_one.exponent.high)
+    common = np.isin(scratch.x, rank_one.x)
+    ratios = scratch.medians[common] / rank_one.medians[np.isin(rank_one.x, scratch.x)]
+    assert (np.diff(ratios) > 0).all()
+    assert ratios[-1] > 10
+
+
+@pytest.mark.parametrize("claim", [claim3, claim5])
+@pytest.mark.verification
+def test_full_size_verdicts_are_decided(claim):
+    assert "not decided" not in outcomes(claim)
+
+
+def test_threads_do_not_change_a_claim():
+    first = claim6.EXPERIMENT.run(Context(quick=True, threads=1))
+    second = claim6.EXPERIMENT.run(Context(quick=True, threads=2))
+    assert first.identical(second)

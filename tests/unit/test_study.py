@@ -1,0 +1,427 @@
+"""Studies: what a design means, what is refused, and that points are what simulate gives."""
+
+from __future__ import annotations
+
+import itertools
+import json
+
+import numpy as np
+import pytest
+
+import lrft
+from lrft import study as studies
+from lrft.study import design, driver, points, work
+from lrft.study.expression import evaluate
+from lrft.study.watch import StudyProgress
+
+BASE = {"task": {"d": 60, "k": 3, "features": "orthonormal"}, "training": {"lr": 0.01, "steps": 50}}
+SERIES = ("overlap_u", "overlap_c", "loss", "hit_step", "loss_hit_step", "stop_step", "status")
+
+
+def study(**changes):
+    """BASE with tables added to; None removes a field."""
+    tables = {name: dict(table) for name, table in BASE.items()}
+    for name, table in changes.items():
+        if isinstance(table, dict):
+            tables[name] = tables.get(name, {}) | table
+            tables[name] = {key: value for key, value in tables[name].items() if value is not None}
+        else:
+            tables[name] = table
+    return tables
+
+
+# ---- designs --------------------------------------------------------------------------------
+
+
+def test_design_is_list_by_random_by_grid_the_grids_last_field_fastest():
+    found = design.read(
+        study(
+            task={"d": None},
+            grid={"xi": [1.0, 2.0], "activation": ["relu", "tanh"]},
+            list={"d": [10, 20], "training.record": [2, 3]},
+            random={"n": 3, "seed": 5, "noise": {"uniform": [0, 1]}},
+        )
+    )
+    assert found.axes == (
+        "task.d", "training.record", "task.noise", "task.xi", "task.activation",
+    )  # fmt: skip
+    rows = [tuple(point.values()) for point in found.points]
+    assert len(rows) == len(set(rows)) == 2 * 3 * 2 * 2
+    assert [row[:2] for row in rows] == [(10, 2)] * 12 + [(20, 3)] * 12
+    assert [row[3:] for row in rows[:4]] == [
+        (1.0, "relu"), (1.0, "tanh"), (2.0, "relu"), (2.0, "tanh"),
+    ]  # fmt: skip
+    assert len({row[2] for row in rows}) == 3
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"range": [1, 4]}, [1, 2, 3]),
+        ({"range": [0, 10, 5]}, [0, 5]),
+        ({"linspace": [0.1, 0.3, 3]}, [0.1, 0.2, 0.3]),
+        ({"geomspace": [1, 1000, 4]}, [1.0, 10.0, 100.0, 1000.0]),
+        ({"geomspace": [1, 8, 7], "integer": True}, [1, 2, 3, 4, 6, 8]),
+        (np.array([1, 2]), [1, 2]),
+    ],
+)
+def test_values_of_a_grid(given, expected):
+    found = design.read({"grid": {"d": given}}).points
+    assert [point["task.d"] for point in found] == expected
+    assert all(type(point["task.d"]) is type(expected[0]) for point in found)
+
+
+def test_random_draws_stay_when_the_design_grows():
+    def drawn(n, **fields):
+        table = {"n": n, "seed": 3, "xi": {"log_uniform": [1, 100]}, **fields}
+        return [point["task.xi"] for point in design.read({"random": table}).points]
+
+    few, many = drawn(20), drawn(2000, noise={"uniform": [0, 1]})
+    assert many[:20] == few
+    assert all(1 <= x <= 100 for x in many)
+    # Uniform in the logarithm: the mean of 2000 draws is within 4 standard errors of a half.
+    level = np.log(many) / np.log(100)
+    assert abs(level.mean() - 0.5) < 4 * np.sqrt(1 / 12 / 2000)
+    assert drawn(20) != [p["task.xi"] for p in design.read(
+        {"random": {"n": 20, "seed": 4, "xi": {"log_uniform": [1, 100]}}}).points]  # fmt: skip
+
+
+def test_random_choice_takes_every_option():
+    table = {"n": 60, "d": {"choice": [5, 6, 7]}, "k": {"uniform": [1, 9], "integer": True}}
+    found = design.read({"random": table}).points
+    assert {point["task.d"] for point in found} == {5, 6, 7}
+    assert all(isinstance(point["task.k"], int) for point in found)
+
+
+def test_derived_values_follow_from_fixed_drawn_and_earlier_derived_ones():
+    found = design.read(
+        study(
+            training={"lr": None, "steps": None},
+            grid={"run.seed": [7], "xi": [4.0]},
+            derived={"steps": "20 * d + seed", "lr": "sqrt(xi) / steps"},
+        )
+    ).points
+    assert found[0]["training.steps"] == 1207
+    assert found[0]["training.lr"] == float(f"{2 / 1207:.12g}")
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("1 +", "not an expression"),
+        ("d.real", "not allowed"),
+        ("__import__('os')", "not allowed"),
+        ("(lambda: 1)()", "not allowed"),
+        ("[1][0]", "not allowed"),
+        ("n", "no field 'n'"),
+        ("1 / (d - d)", "division by zero"),
+        ("d ** 10000", "too large"),
+        ("(0 - d) ** 0.5", "no real number"),
+        ("sqrt()", "takes exactly one"),
+        ("1e308 * d", "is inf"),
+        ("name", "is no number"),
+    ],
+)
+def test_expressions_are_arithmetic_and_nothing_else(text, reason):
+    with pytest.raises(ValueError, match=reason):
+        evaluate(text, {"d": 60, "name": "relu"})
+
+
+def test_toml_and_python_are_the_same_study(tmp_path):
+    (tmp_path / "study.toml").write_text(
+        """
+        [task]
+        d = 60
+        k = 3
+        [training]
+        steps = 50
+        [run]
+        replicas = 2
+        [grid]
+        task.seed = {range = [0, 2]}
+        "training.lr" = [0.01, 0.02]
+        """
+    )
+    table = {
+        "task": {"d": 60, "k": 3},
+        "training": {"steps": 50},
+        "run": {"replicas": 2},
+        "grid": {"task.seed": [0, 1], "lr": [0.01, 0.02]},
+    }
+    first, second = (studies.plan(one).keys for one in (tmp_path / "study.toml", table))
+    assert first == second
+    assert len(set(first)) == 4
+
+
+# ---- refusals -------------------------------------------------------------------------------
+
+REFUSED = {
+    "unknown table": ({"gird": {"d": [1]}}, ValueError, "'gird'; did you mean 'grid'"),
+    "unknown field": ({"grid": {"dd": [1]}}, ValueError, "unknown field in .grid.: 'dd'"),
+    "unknown field of a table": (
+        {"grid": {"training.lrr": [1]}}, ValueError, "unknown field of training .*'lrr'",
+    ),
+    "ambiguous field": ({"grid": {"seed": [1]}}, ValueError, "task.seed or run.seed"),
+    "fixed and swept": ({"grid": {"lr": [0.1]}}, ValueError, "training.lr is both fixed and set"),
+    "swept twice": ({"grid": {"xi": [1.0]}, "list": {"xi": [2.0]}}, ValueError, "set twice"),
+    "unequal lists": (
+        {"list": {"xi": [1.0], "noise": [0.0, 1.0]}}, ValueError, "task.xi 1, task.noise 2",
+    ),
+    "no values": ({"grid": {"xi": []}}, ValueError, "grid.task.xi must have at least one"),
+    "no list": ({"grid": {"xi": 3.0}}, TypeError, "grid.task.xi must be a list"),
+    "no distribution": ({"random": {"n": 2, "xi": [1.0]}}, ValueError, "random.task.xi must be a"),
+    "no number of points": ({"random": {"xi": {"uniform": [0, 1]}}}, ValueError, "random.n is"),
+    "log of zero": (
+        {"random": {"n": 2, "xi": {"log_uniform": [0, 1]}}}, ValueError, "0 < a < b",
+    ),
+    "bad value": ({"grid": {"xi": [1.0, -2.0]}}, ValueError, r"point 1 \(xi=-2.0\): xi must be"),
+    "bad type": ({"grid": {"k": [2.5]}, "task": {"k": None}}, TypeError, "k must be an integer"),
+    "unknown argument": ({"task": {"dd": 3}}, TypeError, "unexpected keyword argument 'dd'"),
+    "missing argument": ({"task": {"d": None}}, TypeError, "task: missing .* argument: 'd'"),
+    "missing rate": ({"training": {"lr": None}}, ValueError, "lr is required"),
+    "bad student": ({"student": {"kind": "lorra"}}, ValueError, "student.kind must be one of"),
+    "field of another student": ({"student": {"rank": 2}}, ValueError, "unknown field 'rank'"),
+    "does not fit": ({"student": {"c_init": [1.0]}}, ValueError, r"c_init must have shape \(3,\)"),
+    "different levels": (
+        {"grid": {"thresholds": [[0.5], [0.6]]}}, ValueError, "training.thresholds must be the",
+    ),
+    "no table": ({"task": 3}, TypeError, "task must be a table"),
+    "replicas": ({"run": {"replicas": 0}}, ValueError, "replicas must be at least 1"),
+    "unknown run field": ({"run": {"threads": 2}}, ValueError, r"field of \[run\]: 'threads'"),
+    "too many": (
+        {"grid": {"xi": {"range": [1, 2000]}, "task.seed": {"range": [0, 2000]}}},
+        ValueError, "is the limit",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_wrong_is_refused_before_anything_runs(name, refused, tmp_path):
+    changes, error, message = REFUSED[name]
+    studies.plan(study())  # the control
+    refused(lambda: lrft.sweep(study(**changes), tmp_path / "study.db"), error, message)
+
+
+def test_files_that_are_no_study_are_refused(refused, tmp_path):
+    refused(lambda: lrft.sweep(tmp_path / "none.toml", tmp_path / "a.db"), ValueError, "No such")
+    (tmp_path / "bad.toml").write_text("task = [")
+    refused(lambda: lrft.sweep(tmp_path / "bad.toml", tmp_path / "a.db"), ValueError, "not a TOML")
+    refused(lambda: lrft.sweep(3, tmp_path / "a.db"), TypeError, "study must be a table or a path")
+    refused(
+        lambda: lrft.sweep(study(), tmp_path / "a.db", scheduler=3), TypeError, "scheduler must be"
+    )
+
+
+# ---- what a point is ------------------------------------------------------------------------
+
+KINDS = {
+    "rates and strengths": {"task": {"d": None}, "training": {"lr": None},
+                            "grid": {"d": [50, 90], "xi": [1.0, 3.0], "lr": [0.005, 0.02]}},
+    "schedules and noise": {
+        "training": {"lr": None, "steps": None},
+        "list": {"lr": [{"kind": "inverse_time", "lr": 0.1, "t0": 9.0}, 0.01],
+                 "noise": [0.0, 0.5], "steps": [40, 70]},
+    },
+    "activations": {"grid": {"activation": ["relu", "erf", "he3"], "task.seed": [0, 1]}},
+    "students": {"grid": {"student": [
+        {"train_c": True}, {"linearized": True}, {"kind": "lora", "rank": 2},
+        {"kind": "full", "width": 4, "init": "gaussian", "lam_init": "ones"},
+        {"kind": "lora", "rank": 1, "linearized": True},
+    ]}},
+    "batches, stops": {"grid": {"batch": [1, 3], "stop_at": [0.3, 0.9], "engine": ["ambient"]}},
+    "automatic rates": {"training": {"lr": "auto"}, "grid": {"xi": [1.0, 2.0]}},
+    "rank of the teacher": {"student": {"kind": "lora", "rank": 2}, "grid": {"task.rank": [1, 2]}},
+    "given starts": {"task": {"k": 2}, "student": {"c_init": [0.6, 0.8], "train_c": True},
+                     "grid": {"lr_c": [0.01, 0.02]}},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_point_of_a_study_is_the_run_that_simulate_makes(name, tmp_path):
+    """Whatever shares a block with it; replicas beyond one lane group included."""
+    tables = study(**KINDS[name], run={"replicas": 10, "seed": 3})
+    ds = lrft.sweep(tables, tmp_path / "study.db", threads=2)
+    assert (ds.failure == "").all()
+    for i, point in enumerate(studies.plan(tables).points):
+        unit = point.units[0]
+        alone = lrft.simulate(
+            point.task, point.training, replicas=10, seed=3, engine=unit.engine, threads=1
+        )
+        assert (ds.status[i].values == alone.status.values).all()
+        for series in SERIES:
+            if series not in ds:  # records at different steps
+                assert "schedules" in name or "students" in name
+                continue
+            ours, theirs = ds[series].values[i], alone[series].values
+            # Points with fewer overlaps than others have theirs first.
+            ours = ours[(*map(slice, theirs.shape), *(0,) * (ours.ndim - theirs.ndim))]
+            np.testing.assert_array_equal(ours, theirs, err_msg=series)
+
+
+def test_final_values_are_those_of_the_last_record(tmp_path):
+    tables = study(grid={"stop_at": [0.2, 0.99]}, training={"record": 51, "lr": 0.05})
+    ds = lrft.sweep(tables, tmp_path / "study.db", threads=1)
+    stopped = ds.stop_step.values
+    assert len(set(stopped.ravel())) > 2
+    for name in ("overlap_u", "loss"):
+        for i, j in np.ndindex(stopped.shape):
+            expected = ds[name].values[i, j, : stopped[i, j] + 1]
+            expected = expected[np.isfinite(expected)][-1]
+            assert ds[f"final_{name}"].values[i, j] == expected
+
+
+def test_given_weights_and_python_objects(tmp_path):
+    rng = np.random.default_rng(0)
+    W, c, u = rng.standard_normal((2, 20)), rng.standard_normal(2), rng.standard_normal(20)
+    tasks = [
+        lrft.Task(W=W, lam=[1.0, -1.0], c=c / np.linalg.norm(c),
+                  u=u / np.linalg.norm(u), xi=xi, activation="tanh")
+        for xi in (0.5, 1.0)
+    ]  # fmt: skip
+    training = lrft.Training(student=lrft.LoRA(rank=1), lr=0.01, steps=30)
+    tables = {"training": training, "grid": {"task": tasks, "student.linearized": [False, True]}}
+    ds = lrft.sweep(tables, tmp_path / "study.db", threads=1)
+    assert (ds.loss.values[2] == lrft.simulate(tasks[1], training).loss.values).all()
+    assert ds.task.values[0] == tasks[0].content_hash[:12]
+    assert "study" not in ds.attrs
+    fixed = lrft.sweep(
+        {"task": tasks[0], "training": training, "grid": {"xi": [1.0]}}, tmp_path / "study.db"
+    )
+    assert (fixed.loss.values[0] == ds.loss.values[2]).all()
+
+
+# ---- keys -----------------------------------------------------------------------------------
+
+
+def test_key_covers_what_defines_the_bits_and_nothing_else(monkeypatch):
+    def keys(**changes):
+        return studies.plan(study(**changes)).keys
+
+    base = keys()
+    assert keys() == base
+    assert keys(task={"normalization": "none", "seed": 0}, run={"engine": "reduced"}) == base
+    changed = [
+        keys(task={"seed": 1}), keys(task={"noise": 0.1}), keys(training={"lr": 0.02}),
+        keys(training={"record": 3}), keys(run={"seed": 1}), keys(run={"engine": "ambient"}),
+        keys(run={"replicas": 7}), keys(student={"train_c": True}),
+    ]  # fmt: skip
+    monkeypatch.setattr(points.provenance, "code_version", lambda: "0.0.0")
+    changed.append(keys())
+    assert len({tuple(base), *map(tuple, changed)}) == len(changed) + 1
+
+
+def test_changed_study_keeps_what_still_applies(tmp_path, monkeypatch):
+    ran = []
+    real = work.run_block
+
+    def counted(block, stop=None):
+        ran.extend(block.units)
+        return real(block, stop)
+
+    monkeypatch.setattr("lrft.study.workers.run_block", counted)
+
+    def units(**changes):
+        ran.clear()
+        ds = lrft.sweep(study(**changes), tmp_path / "study.db", threads=2)
+        assert (ds.failure == "").all()
+        return len(ran)
+
+    assert units(grid={"xi": [1.0, 2.0]}) == 2
+    assert units(grid={"xi": [1.0, 2.0]}) == 0
+    assert units(grid={"xi": [2.0, 3.0, 1.0]}) == 1
+    assert units(grid={"xi": [2.0]}, run={"replicas": 24}) == 2  # the first 8 are there
+    assert units(grid={"xi": [2.0, 2.0, 2.0]}, run={"replicas": 32}) == 1
+    assert units(list={"xi": [3.0, 2.0], "noise": [0.0, 0.1]}) == 1
+
+
+# ---- failures, progress -----------------------------------------------------------------------
+
+
+def test_failing_point_is_recorded_and_the_others_go_on(tmp_path, monkeypatch):
+    real = lrft._arguments.settle_rates
+
+    def settle(tasks, training):
+        if tasks[0].xi == 2.0:
+            raise ArithmeticError("no rate for this one")
+        return real(tasks, training)
+
+    monkeypatch.setattr(work._arguments, "settle_rates", settle)
+    tables = study(grid={"xi": [1.0, 2.0, 3.0]}, run={"replicas": 9})
+    moments = []
+    ds = lrft.sweep(tables, tmp_path / "study.db", threads=2, progress=moments.append)
+    assert ds.failure.values.tolist() == ["", "ArithmeticError: no rate for this one", ""]
+    assert (ds.status.values == "failed").sum(axis=1).tolist() == [0, 9, 0]
+    assert (moments[-1].done, moments[-1].failed, moments[-1].total) == (2, 1, 3)
+    monkeypatch.undo()
+    again = lrft.sweep(tables, tmp_path / "study.db", threads=2)  # failures are tried again
+    assert (again.failure == "").all()
+    assert (again.loss.values[::2] == ds.loss.values[::2]).all()
+
+
+def test_progress_counts_points(tmp_path):
+    lrft.sweep(study(grid={"xi": [1.0, 2.0]}), tmp_path / "study.db", threads=1)
+    moments: list[StudyProgress] = []
+    lines: list[str] = []
+    tables = study(grid={"xi": [1.0, 2.0, 3.0, 4.0]})
+    lrft.sweep(
+        tables, tmp_path / "study.db", threads=1, progress=moments.append, announce=lines.append
+    )
+    assert (moments[-1].done, moments[-1].total, moments[-1].reused) == (4, 4, 2)
+    assert moments[-1].running == moments[-1].failed == 0
+    assert moments[-1].share == pytest.approx(1.0)
+    assert all(a.done <= b.done for a, b in itertools.pairwise(moments))
+    assert len(lines) == 1
+    assert lines[0].startswith("4 points x 8 replicas, 50% of it in the ledger; 800 replica-steps")
+
+
+def test_blocks_fill_lanes_and_threads():
+    planned = studies.plan(study(grid={"xi": {"linspace": [1.0, 4.0, 64]}}))
+
+    class Hands:
+        block_threads = 1
+
+        def slots(self):
+            return 2
+
+    run = driver._Run(planned, None, Hands(), None)
+    assert sum(len(block.units) for block in run.waiting) == 64
+    assert 8 <= len(run.waiting) <= 16  # each thread has several
+    assert {block.units[0].group for block in run.waiting} == {planned.missing[0].group}
+
+
+# ---- files ------------------------------------------------------------------------------------
+
+
+def test_collect_shows_what_is_there(tmp_path):
+    lrft.sweep(study(grid={"xi": [1.0]}), tmp_path / "study.db", threads=1)
+    ds = studies.collect(study(grid={"xi": [1.0, 2.0]}), tmp_path / "study.db")
+    assert set(ds.status.values[0]) == {"finished"}
+    assert set(ds.status.values[1]) == {"missing"}
+    assert np.isnan(ds.final_loss.values[1]).all()
+
+
+def test_files_give_back_what_was_saved(tmp_path):
+    pandas = pytest.importorskip("pandas")
+    pytest.importorskip("pyarrow")
+    tables = study(grid={"lr": [0.01, 0.02]}, training={"lr": None}, student={"train_c": True})
+    ds = lrft.sweep(tables, tmp_path / "study.db", threads=1)
+    studies.save(ds, tmp_path / "study.nc")
+    assert studies.load(tmp_path / "study.nc").identical(ds)
+    studies.save(ds, tmp_path / "study.parquet")
+    table = studies.to_dataframe(ds)
+    back = pandas.read_parquet(tmp_path / "study.parquet")
+    pandas.testing.assert_frame_equal(back, table, check_exact=True)
+    assert json.loads(back.attrs["study"])["grid"] == {"lr": [0.01, 0.02]}
+    assert len(table) == 16
+    row = table[(table.lr == 0.02) & (table.replica == 3)].iloc[0]
+    assert row.final_loss == ds.final_loss.values[1, 3]
+    assert row["hit_step_0.5"] == ds.hit_step.sel(threshold=0.5).values[1, 3]
+
+
+def test_files_that_cannot_be_written_or_read_are_refused(refused, tmp_path):
+    ds = lrft.sweep(study(), tmp_path / "study.db", threads=1)
+    refused(lambda: studies.save(ds, tmp_path / "study.csv"), ValueError, "must end in .nc or")
+    refused(lambda: studies.save(ds, tmp_path / "no" / "a.nc"), ValueError, "does not exist")
+    single = lrft.simulate(lrft.Task.sample(d=20, k=2), lrft.Training(lr=0.01, steps=3))
+    lrft.save(single, tmp_path / "run.nc")
+    refused(lambda: studies.load(tmp_path / "run.nc"), ValueError, "not the results of a study")
