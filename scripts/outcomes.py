@@ -32,7 +32,11 @@ PAGE = ROOT / "docs/outcomes.md"
 
 _SCALAR = re.compile(r"np\.(?:float|int)\d+\(([^()]*)\)")
 _ARITHMETIC = re.compile(r"(?:abs)?[\d.e+\-*/() ]+")
-SUITES = {"default": [], "verification": ["-m", "verification"]}
+SUITES = {
+    "default": ["-m", "not verification and not alone"],
+    "alone": ["-m", "not verification and alone"],
+    "verification": ["-m", "verification"],
+}
 ROOMS = {
     "unit": "One part at a time",
     "agreement": "Two ways to compute the same thing",
@@ -170,11 +174,14 @@ def gather(folder: Path) -> dict[str, Any]:
         ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True
     )
     about = next(iter(runs.values()))["about"]
+    found = checks([test for one in runs.values() for test in one["tests"].items()])
+    files = {path.relative_to(ROOT).as_posix() for path in (ROOT / "tests").glob("*/test_*.py")}
     return about | {
+        "left_out": sorted(files - {check["file"] for check in found}),
         "date": datetime.date.today().isoformat(),
         "commit": commit.stdout.strip(),
         "runs": {name: one["about"]["isa"] for name, one in runs.items()},
-        "checks": checks([test for one in runs.values() for test in one["tests"].items()]),
+        "checks": found,
     }
 
 
@@ -236,6 +243,9 @@ def render(data: dict[str, Any]) -> str:
         "Checks of equality and of refusals have none.",
         "",
     ]
+    if data["left_out"]:
+        names = ", ".join(Path(file).name for file in data["left_out"])
+        text += [f"**These runs left out** {names}.", ""]
     by_file: dict[str, list[dict[str, Any]]] = {}
     for check in data["checks"]:
         by_file.setdefault(check["file"], []).append(check)
@@ -282,7 +292,7 @@ def main() -> None:
     if not options.render:
         with tempfile.TemporaryDirectory() as folder:
             if options.of is None:
-                suites = {"default": []} if options.quick else SUITES
+                suites = {"default": SUITES["default"]} if options.quick else SUITES
                 run(Path(folder), suites)
             data = gather(options.of or Path(folder))
         DATA.parent.mkdir(exist_ok=True)

@@ -32,13 +32,12 @@ GROUPS = {
     "recording": "Training and students",
     "schedule": "Learning-rate schedules",
     "simulation": "Simulation",
-    "fitting": "Fitting to data",
-    "_fit_result": "Fitting to data",
     "progress": "Simulation",
     "result": "Results and files",
     "weights": "Weights and exchange",
     "network": "Weights and exchange",
     "interop": "Weights and exchange",
+    "study": "Studies",
     "random": "Random numbers",
     "theory": "Theory",
     "recovery": "Both stages",
@@ -55,6 +54,7 @@ ALSO = {
     "lrft.result": ["hit_quantile", "one_overlap"],
     "lrft.weights": ["save_weights"],
     "lrft.training": ["Geometric", "check_compatible"],
+    "lrft.study.watch": ["StudyProgress"],
     "lrft.tuning": ["FineTuned", "Stage"],
 }
 COMMANDS = ("run", "plot", "bench", "info", "sweep", "rerun", "reproduce")

@@ -43,7 +43,7 @@ def check_tasks(task: object) -> list[Task]:
     return list(tasks)
 
 
-def check_replicas(replicas: object, tasks: int) -> list[int]:
+def check_replicas(replicas: object, tasks: int = 1) -> list[int]:
     """Return the indices of the replicas, distinct; as many as memory can hold of each task."""
     count = len(replicas) if isinstance(replicas, Sequence | np.ndarray | range) else replicas
     if isinstance(count, int) and count > 0:
@@ -120,6 +120,20 @@ def check_sizes(
             fixed + groups * (own + 24 * side * side),
             "use engine='reduced'" if fixed > groups * own else "use a narrower student",
         )
+
+
+def check_kept(tasks: list[Task], training: Training, engine: str, replicas: int) -> None:
+    """Refuse to keep students that memory cannot hold."""
+    numbers = 0
+    for task in tasks:
+        n = _engine.student_rows(task, training.student)
+        row = task.d if engine == "ambient" else n + task.R.shape[1]
+        numbers += n * (row + task.k)
+    _checks.memory(
+        f"keep_students=True for {len(tasks)} tasks x {replicas} replicas",
+        8 * numbers * replicas,
+        "use engine='reduced' or fewer replicas" if engine == "ambient" else "use fewer replicas",
+    )
 
 
 def check_batch(tasks: list[Task], training: Training, engine: str, threads: int) -> None:

@@ -93,8 +93,8 @@ class Simulation:
     task, training, replicas, seed, engine, threads
         As for `simulate`.
     keep_students : bool
-        Keep every replica's student when it ends, for `trained`. In the ambient space that is d
-        numbers a row and replica.
+        Keep every replica's student when it ends, for `trained`: d numbers a row in the ambient
+        space, a few in the reduced one.
 
     Raises
     ------
@@ -136,13 +136,8 @@ class Simulation:
             check_compatible(one, training)
         training.check_memory(tasks, len(indices))
         chosen = _arguments.choose_engine(tasks, training, engine)
-        if _checks.boolean("keep_students", keep_students) and chosen == "ambient":
-            rows = sum(_engine.student_rows(one, training.student) for one in tasks)
-            _checks.memory(
-                f"the students of {len(indices)} replicas, each in R^d",
-                8 * len(indices) * rows * tasks[0].d,
-                "use engine='reduced' or fewer replicas",
-            )
+        if _checks.boolean("keep_students", keep_students):
+            _arguments.check_kept(tasks, training, chosen, len(indices))
         self.threads = _arguments.settle_threads(threads)
         _arguments.check_sizes(tasks, training, chosen, self.threads, len(indices))
         _arguments.check_batch(tasks, training, chosen, self.threads)

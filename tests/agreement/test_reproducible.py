@@ -20,6 +20,7 @@ D, K, STEPS = 150, 5, 700  # d over a tile of 128; 700 steps are not a whole num
 KINDS: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
     "frozen": ({}, {}, {}),
     "joint": ({}, {"train_c": True}, {}),
+    "favourable": ({}, {"u_init": "favourable", "c_init": "teacher"}, {}),
     "free, batch 3, noise": ({"noise": 0.4, "parallel": 0.5}, {"orthogonal": False}, {"batch": 3}),
     "batch 40": ({"activation": "tanh"}, {"train_c": True}, {"batch": 40, "steps": 60}),
     "stopping": ({"d": 30}, {"train_c": True}, {"stop_at": 0.5}),

@@ -98,7 +98,7 @@ def test_anchors_exist(name: str) -> None:
         assert anchor in anchors(path.read_text(encoding="utf-8")), f"{target}#{anchor}"
 
 
-@pytest.mark.parametrize("name", [name for name in TEXT if name != "CONTRIBUTING.md"])
+@pytest.mark.parametrize("name", TEXT)
 def test_paths_exist(name: str) -> None:
     """Files and folders of the repository that a page names in code quotes."""
     folders = "bench|bindings|cmake|cpp|docs|python|scripts|tests"

@@ -331,6 +331,19 @@ def test_students_refused() -> None:
         simulation.trained()
 
 
+@pytest.mark.parametrize(("engine", "replicas"), [("reduced", 10_000), ("ambient", 200)])
+def test_students_beyond_memory(
+    engine: str, replicas: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = lrft.Task.sample(d=4000, k=50, seed=2)
+    training = lrft.Training(student=lrft.LoRA(rank=50), lr=1e-4, steps=1, record=2)
+    options: dict[str, Any] = {"replicas": replicas, "engine": engine, "threads": 1}
+    monkeypatch.setattr("lrft._checks.available_memory", lambda: 3 * 10**8)
+    lrft.Simulation(task, training, **options)
+    with pytest.raises(ValueError, match=f"keep_students=True for 1 tasks x {replicas} replicas"):
+        lrft.Simulation(task, training, keep_students=True, **options)
+
+
 # ---- pandas --------------------------------------------------------------------------------------
 
 

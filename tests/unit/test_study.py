@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
+import tomllib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -151,6 +154,14 @@ def test_toml_and_python_are_the_same_study(tmp_path):
     first, second = (studies.plan(one).keys for one in (tmp_path / "study.toml", table))
     assert first == second
     assert len(set(first)) == 4
+
+
+def test_study_of_the_documentation_is_one():
+    page = Path(__file__).parents[2] / "docs" / "sweeps.md"
+    (text,) = re.findall(r"^```toml\n(.*?)^```", page.read_text(encoding="utf-8"), re.M | re.S)
+    planned = studies.plan(tomllib.loads(text))
+    assert len(planned.points) == 16
+    assert {point.training.steps for point in planned.points} == {200_000, 2_000_000}
 
 
 # ---- refusals -------------------------------------------------------------------------------

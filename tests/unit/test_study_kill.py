@@ -101,20 +101,23 @@ def test_twenty_kills_leave_the_ledger_of_an_undisturbed_run(tmp_path, undisturb
     assert sum(0 < count < len(undisturbed) for count in counts) >= 10, counts
 
 
-def test_interruption_keeps_what_is_finished(tmp_path, undisturbed, monkeypatch):
-    monkeypatch.setattr(studies.driver, "BLOCK_SECONDS", 0.02)
+def test_interruption_keeps_what_is_finished(tmp_path, monkeypatch):
+    monkeypatch.setattr(studies.driver, "BLOCK_SECONDS", 0.0)
+    small = STUDY | {"grid": {"d": [100, 300], "xi": {"linspace": [1.0, 3.0, 10]}}}
 
     def interrupt(progress):
         if 0 < progress.done < progress.total:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        lrft.sweep(STUDY, tmp_path / "study.db", threads=1, progress=interrupt)
+        lrft.sweep(small, tmp_path / "study.db", threads=1, progress=interrupt)
     kept = rows(tmp_path / "study.db")
-    assert 0 < len(kept) < len(undisturbed)
-    lrft.sweep(STUDY, tmp_path / "study.db", threads=1)
-    assert results(tmp_path / "study.db") == undisturbed
-    assert {key: rows(tmp_path / "study.db")[key] for key in kept} == kept
+    assert 0 < len(kept) < 20
+    lrft.sweep(small, tmp_path / "study.db", threads=1)
+    lrft.sweep(small, tmp_path / "undisturbed.db", threads=1)
+    now = rows(tmp_path / "study.db")
+    assert results(tmp_path / "study.db") == results(tmp_path / "undisturbed.db")
+    assert {key: now[key] for key in kept} == kept
 
 
 # ---- a cluster of programs --------------------------------------------------------------------
@@ -122,7 +125,7 @@ def test_interruption_keeps_what_is_finished(tmp_path, undisturbed, monkeypatch)
 
 @pytest.fixture
 def cluster(tmp_path):
-    """A scheduler and two workers, each a program of its own; the workers can be killed."""
+    """Address, scheduler and two workers, each a program of its own that can be killed."""
     pytest.importorskip("distributed", reason="dask.distributed is not installed")
     known = tmp_path / "scheduler.json"
     environment = os.environ | {
@@ -141,7 +144,7 @@ def cluster(tmp_path):
         return process
 
     with ExitStack() as stack:
-        start(
+        scheduler = start(
             stack, "dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard",
             "--scheduler-file", str(known),
         )  # fmt: skip
@@ -155,13 +158,13 @@ def cluster(tmp_path):
             )
             for name in ("one", "two")
         ]  # fmt: skip
-        yield json.loads(known.read_text())["address"], found
+        yield json.loads(known.read_text())["address"], scheduler, found
 
 
 @pytest.mark.verification
 def test_scheduler_and_workers_as_programs(cluster, tmp_path, undisturbed, monkeypatch):
-    """The command line against a cluster; then a worker dies in the middle of another study."""
-    address, workers = cluster
+    """The command line against a cluster; then a worker dies amid a study, then the scheduler."""
+    address, scheduler, workers = cluster
     toml = tmp_path / "study.toml"
     toml.write_text(
         """
@@ -202,6 +205,16 @@ def test_scheduler_and_workers_as_programs(cluster, tmp_path, undisturbed, monke
     assert (ds.failure == "").all()
     assert results(tmp_path / "killed.db") == undisturbed
 
+    def kill_scheduler(progress):
+        if 0 < progress.done < progress.total:
+            scheduler.kill()
+
+    with pytest.raises(ConnectionError, match="the scheduler has gone"):
+        lrft.sweep(STUDY, tmp_path / "gone.db", scheduler=address, progress=kill_scheduler)
+    kept = results(tmp_path / "gone.db")
+    assert 0 < len(kept) < len(undisturbed)
+    assert kept == {key: undisturbed[key] for key in kept}
+
 
 def test_scheduler_that_is_not_there_is_named(tmp_path, monkeypatch):
     pytest.importorskip("distributed", reason="dask.distributed is not installed")
@@ -210,7 +223,7 @@ def test_scheduler_that_is_not_there_is_named(tmp_path, monkeypatch):
         lrft.sweep(STUDY, tmp_path / "study.db", scheduler="tcp://127.0.0.1:9")
 
 
-def test_block_refuses_to_run_under_other_code(undisturbed):
+def test_block_refuses_to_run_under_other_code():
     from lrft.study.work import Block, run_block
 
     unit = studies.plan(STUDY).missing[0]

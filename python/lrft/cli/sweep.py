@@ -60,18 +60,19 @@ def _sweep(
     scheduler: str | None, threads: int | None, dry_run: bool, collect: bool,
 ) -> int:  # fmt: skip
     import lrft
-    from lrft.study import Ledger, plan
     from lrft.study import collect as collected
+    from lrft.study import merge as merged
+    from lrft.study import plan
     from lrft.study.dataset import check_suffix
     from lrft.study.design import read
+    from lrft.study.ledger import Ledger
 
     if study is None and (ledger is None or not merge):
         raise ValueError("give a STUDY.toml, or --ledger with --merge")
     file = ledger if ledger is not None else Path(f"{study.stem}.db" if study else "study.db")
     if merge:
-        with Ledger(file) as ours:
-            for other in merge:
-                print(f"merged {ours.merge(other):,} units of {other} into {file}")
+        for other in merge:
+            print(f"merged {merged(file, other):,} units of {other} into {file}")
     if study is None:
         return 0
     targets = out or [Path(f"{study.stem}.nc")]

@@ -8,7 +8,7 @@ out, `replay` computes records again.
 from __future__ import annotations
 
 from lrft.study.dataset import load, save, to_dataframe
-from lrft.study.driver import collect, plan, sweep
-from lrft.study.ledger import Ledger
+from lrft.study.driver import collect, merge, plan, sweep
+from lrft.study.replay import rerun
 
-__all__ = ["Ledger", "collect", "load", "plan", "save", "sweep", "to_dataframe"]
+__all__ = ["collect", "load", "merge", "plan", "rerun", "save", "sweep", "to_dataframe"]

@@ -318,6 +318,7 @@ def load(path: str | os.PathLike[str]) -> xr.Dataset:
     Returns
     -------
     xarray.Dataset
+        In memory; the file is closed.
 
     Raises
     ------

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import xarray as xr
     from distributed import Client
 
-__all__ = ["Plan", "collect", "plan", "sweep"]
+__all__ = ["Plan", "collect", "merge", "plan", "sweep"]
 
 #: Seconds of work in a block at most, unless one unit has more: what a kill can lose.
 BLOCK_SECONDS = 2.0
@@ -232,6 +232,43 @@ def collect(
     with Ledger(ledger, write=False) as file:
         design = read(study)
         return dataset.assemble(design, points(design), file)
+
+
+def merge(ledger: str | PathLike[str], *others: str | PathLike[str]) -> int:
+    """Take over into a ledger what others have and it lacks.
+
+    Parameters
+    ----------
+    ledger : path
+        Made if missing.
+    *others : path
+        Left as they are.
+
+    Returns
+    -------
+    int
+        How many units were new.
+
+    Raises
+    ------
+    ValueError
+        If a file is no ledger, or holds another result for the same key; of that file nothing is
+        taken over.
+    OSError
+        If the ledger cannot be written.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile, lrft
+    >>> study = {"task": {"d": 50, "k": 2}, "training": {"lr": 0.01, "steps": 10}}
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     one, two = pathlib.Path(folder) / "one.db", pathlib.Path(folder) / "two.db"
+    ...     ds = lrft.sweep(study, one)
+    ...     lrft.study.merge(two, one), lrft.study.merge(two, one)
+    (1, 0)
+    """
+    with Ledger(ledger) as file:
+        return sum(file.merge(other) for other in others)
 
 
 class _Run:

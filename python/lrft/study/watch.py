@@ -48,7 +48,18 @@ class StudyProgress:
     left: float
 
     def describe(self) -> str:
-        """One line, as logs show it."""
+        """Say it in one line, as logs show it.
+
+        Returns
+        -------
+        str
+
+        Examples
+        --------
+        >>> from lrft.study.watch import StudyProgress
+        >>> StudyProgress(2, 1, 1, 0, 0, seconds=60.0, share=0.5, left=60.0).describe()
+        '1 of 2 points done, 1 running, 1:00 left'
+        """
         before = f" ({self.reused} of them before)" if self.reused else ""
         parts = [f"{self.done} of {self.total} points done{before}"]
         parts += [

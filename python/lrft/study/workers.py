@@ -1,8 +1,8 @@
 """Who does the work: threads of this process, or a Dask cluster.
 
-Locally, one thread a block: the engine releases the interpreter's lock for all but a thousandth
-of a block, so processes would gain nothing and cost their start; and blocks that each hold one
-thread need not wait for each other, as the threads of one large call do. On a cluster the same
+Locally, one thread a block: the engine releases the interpreter's lock while it works, so processes
+would gain nothing and cost their start; and blocks that each hold one thread need not wait for each
+other, as the threads of one large call do. On a cluster the same
 blocks go through Dask, which does the rest: sending, balancing, and starting again what a lost
 worker had in hand. Nothing is ever forked: Dask spawns its processes.
 """
