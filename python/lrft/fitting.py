@@ -240,8 +240,7 @@ class Fitting:
                 )
             self.validation = Samples(("validation[0]", "validation[1]"), *validation, self.task.d)
         self.shuffle, self.epochs = shuffle, epochs
-        self.seconds, self.interrupted = 0.0, False
-        self._done_before = 0
+        self.seconds, self.interrupted, self._done_before = 0.0, False, 0
         chains = [_engine.new_chain(0, replica, self.training) for replica in self.indices]
         if y is None:
             rows = batch * window_steps(self.task.d, batch)
@@ -347,7 +346,7 @@ class Fitting:
         >>> fitting.progress().done_steps
         0
         """
-        waiting, running, ended, diverged, _ = self._run.progress()
+        waiting, running, ended, diverged, *_ = self._run.progress()
         done = (self._done_before + self._run.steps_done) // len(self.indices)
         return Progress(
             done_steps=done,
@@ -434,8 +433,7 @@ class Fitting:
 
     def _next_run(self) -> None:
         run = self._next_window([chain | {"task": 0} for chain in self._chains()])
-        self._done_before += self._run.steps_done
-        self._run = run
+        self._done_before, self._run = self._done_before + self._run.steps_done, run
 
     def _next_window(self, chains: list[dict[str, Any]]) -> _core.Run:
         assert self._stream is not None
