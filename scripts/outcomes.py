@@ -174,11 +174,14 @@ def gather(folder: Path) -> dict[str, Any]:
         ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True
     )
     about = next(iter(runs.values()))["about"]
+    found = checks([test for one in runs.values() for test in one["tests"].items()])
+    files = {path.relative_to(ROOT).as_posix() for path in (ROOT / "tests").glob("*/test_*.py")}
     return about | {
+        "left_out": sorted(files - {check["file"] for check in found}),
         "date": datetime.date.today().isoformat(),
         "commit": commit.stdout.strip(),
         "runs": {name: one["about"]["isa"] for name, one in runs.items()},
-        "checks": checks([test for one in runs.values() for test in one["tests"].items()]),
+        "checks": found,
     }
 
 
@@ -240,6 +243,9 @@ def render(data: dict[str, Any]) -> str:
         "Checks of equality and of refusals have none.",
         "",
     ]
+    if data["left_out"]:
+        names = ", ".join(Path(file).name for file in data["left_out"])
+        text += [f"**These runs left out** {names}.", ""]
     by_file: dict[str, list[dict[str, Any]]] = {}
     for check in data["checks"]:
         by_file.setdefault(check["file"], []).append(check)
