@@ -67,7 +67,7 @@ template <class A>
 LRFT_INLINE OneRowSums one_row(const ActivationData& data, const OneRow& x) {
   // Copies, which writing to `slope` cannot change.
   const Pack *const features = x.features, *const c = x.c, *const own = x.own, *const lam = x.lam,
-                                          *const weighted = x.weighted;
+                    *const weighted = x.weighted;
   const Pack scale = x.scale, v = x.v, a = x.a;
   Pack* const slope = x.slope;
   const int packs = x.packs;

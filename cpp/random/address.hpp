@@ -71,21 +71,30 @@ struct FourSteps {
   }
 };
 
-// The pairs of slots [first, last) of each of four steps; those of step i go to
-// out[i stride ..].  Out of line, where the registers are its own.
+// The pairs of the first `count` >= 1 slots of each of four steps; those of step i go to
+// out[i stride ..].  While one slot's bits become normals, the next slot's are on their way.
+// Out of line, where the registers are its own.
 __attribute__((noinline)) inline void normals_from(const FourSteps& steps, Purpose purpose,
-                                                   const Philox& random, int first, int last,
-                                                   Pack* out, int stride) {
-  for (int p = first; p < last; ++p) {
-    Output w[4];
-    steps.words(static_cast<std::uint64_t>(p), purpose, random, w);
+                                                   const Philox& random, int count, Pack* out,
+                                                   int stride) {
+  const auto write = [&](const Output(&bits)[4], int p) {
 #pragma GCC unroll 4
     for (int i = 0; i < 4; ++i) {
-      const NormalPair z = normal_pair(w[i]);
+      const NormalPair z = normal_pair(bits[i]);
       out[i * stride + 2 * p] = z.first;
       out[i * stride + 2 * p + 1] = z.second;
     }
+  };
+  Output now[4];
+  steps.words(0, purpose, random, now);
+  for (int p = 0; p + 1 < count; ++p) {
+    Output next[4];
+    steps.words(static_cast<std::uint64_t>(p) + 1, purpose, random, next);
+    write(now, p);
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; ++i) now[i] = next[i];
   }
+  write(now, count - 1);
 }
 
 // The pairs of `count` slots from `at` on.

@@ -49,13 +49,11 @@ LRFT_INLINE NormalPair normal_pair(const Output& bits) {
   // t 2^63 for t in [-1, 1) eighths of a turn, exact near zero; minimax polynomials for
   // sin(pi t / 4) / t (3e-18) and cos(pi t / 4) (6e-17) in t^2, the powers of two in their
   // coefficients.
-  static constexpr double sine_of[] = {0.7853981633974483 * 0x1p-63,
-                                       -0.08074551218828054 * 0x1p-189,
-                                       0.0024903945701887364 * 0x1p-315,
-                                       -3.657620415845724e-05 * 0x1p-441,
-                                       3.133616216647311e-07 * 0x1p-567,
-                                       -1.7571492951700464e-09 * 0x1p-693,
-                                       6.877101122731772e-12 * 0x1p-819};
+  static constexpr double sine_of[] = {
+      0.7853981633974483 * 0x1p-63,     -0.08074551218828054 * 0x1p-189,
+      0.0024903945701887364 * 0x1p-315, -3.657620415845724e-05 * 0x1p-441,
+      3.133616216647311e-07 * 0x1p-567, -1.7571492951700464e-09 * 0x1p-693,
+      6.877101122731772e-12 * 0x1p-819};
   static constexpr double cosine_of[] = {1.0,
                                          -0.30842513753403883 * 0x1p-126,
                                          0.01585434424374747 * 0x1p-252,
@@ -70,8 +68,7 @@ LRFT_INLINE NormalPair normal_pair(const Output& bits) {
 
   // The quarter: bit 62 swaps, bit 63 turns by a half.  t is symmetric about zero, so a
   // swap has the law of a quarter turn.
-  const Pack r =
-      as_pack(as_bits(radius) ^ (bits.b & broadcast_bits(0x8000000000000000ull)));
+  const Pack r = as_pack(as_bits(radius) ^ (bits.b & broadcast_bits(0x8000000000000000ull)));
   const Mask swap = bit(bits.b, 62);
   return {r * select(swap, sine, cosine), r * select(swap, cosine, sine)};
 }

@@ -307,7 +307,8 @@ LRFT_INLINE Pack unsigned_to_double(const Bits& a) {
   return r;
 #else
   const Pack high = as_pack((a >> 32) | broadcast_bits(0x4530000000000000ull));
-  const Pack low = as_pack((a & broadcast_bits(0xffffffffull)) | broadcast_bits(0x4330000000000000ull));
+  const Pack low =
+      as_pack((a & broadcast_bits(0xffffffffull)) | broadcast_bits(0x4330000000000000ull));
   return (high - (0x1p84 + 0x1p52)) + low;
 #endif
 }
@@ -318,7 +319,8 @@ LRFT_INLINE Pack signed_to_double(const Bits& a) {
   return r;
 #else
   const Pack high = as_pack((a >> 32) ^ broadcast_bits(0x4530000080000000ull));
-  const Pack low = as_pack((a & broadcast_bits(0xffffffffull)) | broadcast_bits(0x4330000000000000ull));
+  const Pack low =
+      as_pack((a & broadcast_bits(0xffffffffull)) | broadcast_bits(0x4330000000000000ull));
   return (high - (0x1p84 + 0x1p63 + 0x1p52)) + low;
 #endif
 }

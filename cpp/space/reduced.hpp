@@ -45,12 +45,11 @@ class ReducedSpace {
         seed_(seed),
         random_(seed),
         pairs_((shape.s + shape.n + 1) / 2),
-        at_(2 * ahead() - 1),
-        next_(broadcast_bits(0), broadcast_bits(0)),
+        at_(ahead() - 1),
         R_(shape.k * shape.s),
         a_(shape.rank * shape.s),
-        X_(2 * ahead() * shape.batch * 2 * pairs_),
-        T_(2 * ahead() * m() * m()),
+        X_(ahead() * shape.batch * 2 * pairs_),
+        T_(ahead() * m() * m()),
         P_(shape.n * shape.s),
         L_(shape.n * (shape.n + m()), broadcast(0.0)),
         features_(shape.batch * shape.k),
@@ -67,8 +66,7 @@ class ReducedSpace {
     replica_[lane] = replica;
     set(dof_, lane, task.d - shape_.s - n());
     chi_ = ChiSampler(dof_);
-    at_ = 2 * ahead() - 1;  // what was drawn ahead is no longer this lane's
-    drawn_ = false;
+    at_ = ahead() - 1;  // what was drawn ahead is no longer this lane's
     find_extents();
   }
   // rows: P (n, s) then L (n, n).
@@ -128,18 +126,9 @@ class ReducedSpace {
   // ---- the step ----------------------------------------------------------------
   // Makes the fields of step t (one a lane) available.
   LRFT_INLINE void draw(const Bits& t) {
-    at_ = (at_ + 1) % (2 * ahead());
-    if (ahead() == 1) {
-      draw_batch(t);
-    } else {
-      const int step = at_ % 4, block = at_ / 4;
-      if (step == 0) {
-        next_ = FourSteps(t, load_bits(replica_));
-        if (!drawn_) draw_block(block, 0, 4);
-        drawn_ = true;
-        next_ = FourSteps(t + broadcast_bits(4), load_bits(replica_));
-      }
-      draw_block(1 - block, step, step + 1);
+    if (++at_ == ahead()) {
+      draw_block(t);
+      at_ = 0;
     }
     fields();
   }
@@ -234,26 +223,23 @@ class ReducedSpace {
  private:
   int n() const { return Rows > 0 ? Rows : shape_.n; }
   int batch() const { return Batch > 0 ? Batch : shape_.batch; }
-  int m() const { return std::min(n(), batch()); }         // chi variates a step
+  int m() const { return std::min(n(), batch()); }    // chi variates a step
   int ahead() const { return batch() == 1 ? 4 : 1; }  // steps whose numbers are drawn together
 
-  // Draws quarters [begin, end) of the numbers of the four steps next_, which do not
-  // depend on the state: there is always something to do while a step waits for its
-  // own results, and four steps at a time hide the latency of each other's arithmetic.
-  void draw_block(int block, int begin, int end) {
-    const int stride = 2 * pairs_, first = pairs_ * begin / 4, last = pairs_ * end / 4;
-    normals_from(next_, Purpose::coordinates, random_, first, last,
-                 X_.data() + block * 4 * stride, stride);
-    if (begin == 0) chi_from(next_, random_, chi_, T_.data() + block * 4);
-  }
-  // Draws the numbers of the batch of step t.
-  void draw_batch(const Bits& t) {
+  // Draws the numbers of steps t .. t + ahead - 1, which do not depend on the state;
+  // four steps at a time hide the latency of each other's arithmetic.
+  void draw_block(const Bits& t) {
     const int slots = batch() * pairs_;
     const Bits replica = load_bits(replica_);
+    if (ahead() == 4) {
+      const FourSteps steps(t, replica);
+      normals_from(steps, Purpose::coordinates, random_, slots, X_.data(), 2 * slots);
+      chi_from(steps, random_, chi_, T_.data());
+      return;
+    }
     const auto at = [&](int slot, Purpose purpose) {
       return Address(broadcast_bits(static_cast<std::uint64_t>(slot)), t, replica, purpose);
     };
-    at_ = 0;
     normals_from(at(0, Purpose::coordinates), random_, slots, X_.data());
     int slot = slots;
     for (int i = 0; i < m(); ++i)
@@ -427,9 +413,7 @@ class ReducedSpace {
   std::uint64_t seed_;
   Philox random_;
   int pairs_;       // counters an input
-  int at_;          // the current step among those of two blocks
-  bool drawn_ = false;  // the numbers of the next block, as far as they should be
-  FourSteps next_;
+  int at_;          // the current one among the steps drawn together
   AlignedPacks R_;  // (k, s)
   AlignedPacks a_;  // (r, s)
   AlignedPacks X_;  // (ahead, b, s + n, rounded up to even): X_S then Z

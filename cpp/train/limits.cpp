@@ -89,8 +89,7 @@ double time_reduced_parts(const ActivationSpec& spec, int k, int steps, int repe
                    for (int t = 0; t < steps; t += 4) {
                      const Bits step = broadcast_bits(static_cast<std::uint64_t>(t));
                      const FourSteps four(step, step);
-                     normals_from(four, Purpose::coordinates, random, 0, pairs, x.data(),
-                                  2 * pairs);
+                     normals_from(four, Purpose::coordinates, random, pairs, x.data(), 2 * pairs);
                      chi_from(four, random, sampler, chi);
                      for (int i = 0; i < 4; ++i) {
                        const double* z = x.doubles() + i * 2 * pairs * lanes;

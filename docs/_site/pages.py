@@ -32,8 +32,6 @@ GROUPS = {
     "recording": "Training and students",
     "schedule": "Learning-rate schedules",
     "simulation": "Simulation",
-    "fitting": "Fitting to data",
-    "_fit_result": "Fitting to data",
     "progress": "Simulation",
     "result": "Results and files",
     "weights": "Weights and exchange",

@@ -108,7 +108,7 @@ CASES: dict[str, tuple[dict[str, Any] | lrft.Task, dict[str, Any]]] = {
     "inverse time": ({}, {"lr": lrft.schedule.InverseTime(0.01, t0=200.0)}),
     "stairs": ({}, {"lr": lrft.schedule.Step(0.006, factor=0.5, every=333), "train_c": True}),
     "given rates": ({}, {"lr": lrft.schedule.Array(np.geomspace(0.01, 1e-4, STEPS))}),
-    "rate of c": ({}, {"train_c": True, "lr_c": 0.0007}),
+    "rate of c": ({}, {"train_c": True, "lr_c": 0.001}),
     "schedule of c": (
         {}, {"train_c": True, "lr_c": lrft.schedule.InverseTime(0.003, t0=700.0), "batch": 4}
     ),

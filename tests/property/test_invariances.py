@@ -136,7 +136,7 @@ def driven(task: lrft.Task, training: lrft.Training, rows: Any, own: Any, inputs
 # ---- permutation of neurons -------------------------------------------------------------------
 
 
-@examples(25, 400, run=runs(named=False), data=st.data())
+@examples(25, 200, run=runs(named=False), data=st.data())
 def test_the_order_of_neurons_is_a_matter_of_names(run, data):
     task, training, options = run
     order = data.draw(st.permutations(range(task.k)))
@@ -177,7 +177,7 @@ def test_the_order_of_neurons_is_a_matter_of_names(run, data):
 # ---- the sign of (c, u) -----------------------------------------------------------------------
 
 
-@examples(25, 400, run=runs(rank=1))
+@examples(25, 200, run=runs(rank=1))
 def test_the_sign_of_c_and_u_together_is_no_part_of_the_task(run):
     """The teacher is the same: the path is the same to the bit, and overlaps change sign."""
     task, training, options = run

@@ -93,8 +93,8 @@ def box_muller(words: list[int]) -> tuple[mpmath.mpf, mpmath.mpf]:
     """
     with mpmath.workdps(40):
         u = mpmath.mpf(float((words[0] << 32 | words[1]) | 1)) / 2**64
-        turn = mpmath.mpf(((words[2] & 0x3FFFFFFF) << 32 | words[3]) | 1) - 2**61
-        phi = turn * mpmath.pi / 2 / 2**62
+        turn = (words[2] & 0x3FFFFFFF) << 32 | words[3]
+        phi = mpmath.mpf(turn - (turn >> 61 << 62)) * mpmath.pi / 2 / 2**62
         radius = mpmath.sqrt(-2 * mpmath.log(u)) * (-1 if words[2] >> 31 else 1)
         pair = radius * mpmath.cos(phi), radius * mpmath.sin(phi)
         return pair[::-1] if words[2] >> 30 & 1 else pair

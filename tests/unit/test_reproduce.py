@@ -216,6 +216,16 @@ def test_a_failure_does_not_stop_the_others(
     assert "RuntimeError" in capsys.readouterr().err
 
 
+def test_verdicts_do_not_need_the_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(data: xr.Dataset) -> Any:
+        raise RuntimeError("no pen")
+
+    _give(monkeypatch, replace(_tiny("fig9a"), draw=fail))
+    (one,) = lrft.reproduce("all", out=tmp_path).finished
+    assert [v.outcome for v in one.verdicts] == ["supported"]
+    assert "no pen" in one.error
+
+
 def test_resume_takes_only_data_of_this_code(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -358,9 +368,12 @@ def test_a_stopped_instance_is_flat_and_its_sign_is_that_of_the_end() -> None:
     ("verdict", "outcome"),
     [
         (judging.inside("s", np.array([1.0, 2.0, 3.0]), 2.9), "supported"),
-        (judging.inside("s", np.array([1.0, 2.0, 3.0]), 3.1), "not supported"),
+        (judging.inside("s", np.array([1.0, 2.0, 3.0]), 6.9), "supported"),  # 2 + 4.97 is the end
+        (judging.inside("s", np.array([1.0, 2.0, 3.0]), 7.0), "not supported"),
         (judging.by("s", np.array([1e3, 2e3, np.inf]), 2e3), "supported"),
         (judging.by("s", np.array([1e3, np.inf, np.inf]), 2e3), "not supported"),
+        (judging.by("s", np.array([1e3, 1.1e3, 0.9e3]), 0.7e3), "supported"),
+        (judging.by("s", np.array([1e3, 1.1e3, 0.9e3]), 0.5e3), "not supported"),
         (judging.window(np.array([1e3, 5e3, 9e3]), 4e3, 6e3, "s"), "supported"),
         (judging.window(np.array([1e3, 5e3, 9e3]), 10e3, 12e3, "s"), "not supported"),
     ],

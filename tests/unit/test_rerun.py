@@ -85,7 +85,20 @@ KINDS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", KINDS)
+#: Kinds that differ most; the others run in the long suite.
+QUICK = (
+    "joint, linearised", "given weights of rank 2, ambient", "in coordinates",
+    "schedule, batch, noise, some replicas", "several tasks, one of them hard from scratch",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        name if name in QUICK else pytest.param(name, marks=pytest.mark.verification)
+        for name in KINDS
+    ],
+)
 def test_result_of_every_kind_is_made_again_from_its_file(name, tmp_path):
     task, how, options = KINDS[name]
     ds = lrft.simulate(task, how, **{"replicas": 3, "seed": 11, "threads": 1} | options)

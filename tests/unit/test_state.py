@@ -59,8 +59,18 @@ STUDENTS = {
 }
 
 
+#: The others run in the long suite.
+QUICK = ("rank one, joint", "lora, linearised", "full network")
+
+
 @pytest.mark.parametrize("engine", ["reduced", "ambient"])
-@pytest.mark.parametrize("name", STUDENTS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        name if name in QUICK else pytest.param(name, marks=pytest.mark.verification)
+        for name in STUDENTS
+    ],
+)
 def test_resumed_at_ten_random_steps(name, engine, tmp_path):
     """Records at random steps end the shortest stretches of work there, so the stops are random."""
     random = np.random.default_rng([20240611, list(STUDENTS).index(name)])

@@ -177,6 +177,7 @@ def _one(
     begin = time.perf_counter()
     seconds = 0.0
     files: list[Path] = []
+    verdicts: list[Verdict] = []
     data: xr.Dataset | None = None
     try:
         # Panels of one figure show the same data, which are computed once.
@@ -193,14 +194,14 @@ def _one(
             }
         known[experiment.run] = data
         files += _write_data(data, experiment, folder)
-        files += _write_picture(data, experiment, folder, context.quick)
         verdicts = list(experiment.judge(data))
+        files += _write_picture(data, experiment, folder, context.quick)
     except (MemoryError, OSError):
         raise
     except Exception as error:
         traceback.print_exc(file=sys.stderr)
         why = f"{type(error).__name__}: {error}"
-        return Finished(experiment, data, [], files, seconds, why)
+        return Finished(experiment, data, verdicts, files, seconds, why)
     return Finished(experiment, data, verdicts, files, seconds)
 
 

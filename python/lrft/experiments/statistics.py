@@ -24,6 +24,7 @@ __all__ = [
     "hitting_steps",
     "interval",
     "least_median",
+    "mean",
     "median_steps",
     "proportion",
     "quantile_ends",
@@ -218,6 +219,15 @@ def least_median(
 def interval(value: float, resampled: ArrayLike) -> Interval:
     """Make an estimate and its resampled values an interval; NaN counts as beyond either end.
 
+    Parameters
+    ----------
+    value : float
+    resampled : array_like of shape (resamples,)
+
+    Returns
+    -------
+    Interval
+
     Examples
     --------
     >>> interval(0.5, np.linspace(0, 1, 1001)).text(2)
@@ -239,6 +249,14 @@ def row_medians(samples: Floats) -> Floats:
 
     That is the lower middle value, NaN left out.
 
+    Parameters
+    ----------
+    samples : ndarray of shape (n, replicas)
+
+    Returns
+    -------
+    ndarray of shape (n,)
+
     Examples
     --------
     >>> row_medians(np.array([[1.0, np.inf, 3.0, np.nan], [4.0, 2.0, 9.0, 8.0]])).tolist()
@@ -250,8 +268,43 @@ def row_medians(samples: Floats) -> Floats:
     return middle
 
 
+def mean(values: ArrayLike) -> Interval:
+    """Mean of independent values with Student's interval; infinite for fewer than two.
+
+    Parameters
+    ----------
+    values : array_like of shape (n,)
+
+    Returns
+    -------
+    Interval
+
+    Examples
+    --------
+    >>> mean([1.0, 2.0, 3.0]).text(2)
+    '2.00 [-0.48, 4.48]'
+    """
+    from scipy import stats
+
+    given = np.asarray(values, dtype=np.float64)
+    middle = float(given.mean())
+    if len(given) < 2 or not np.isfinite(middle):
+        return Interval(middle, -np.inf, np.inf)
+    error = given.std(ddof=1) / np.sqrt(len(given))
+    half = float(stats.t.ppf((1 + LEVEL) / 2, len(given) - 1) * error)
+    return Interval(middle, middle - half, middle + half)
+
+
 def quantile_ends(values: Floats) -> tuple[Floats, Floats]:
     """Find the ends of the 95 % interval along axis 0; NaN counts as beyond either end.
+
+    Parameters
+    ----------
+    values : ndarray of shape (resamples, ...)
+
+    Returns
+    -------
+    low, high : ndarray of shape (...)
 
     Examples
     --------
@@ -272,6 +325,14 @@ def quantile_ends(values: Floats) -> tuple[Floats, Floats]:
 
 def proportion(successes: int, count: int) -> Interval:
     """Share of successes with the exact (Clopper–Pearson) interval.
+
+    Parameters
+    ----------
+    successes, count : int
+
+    Returns
+    -------
+    Interval
 
     Examples
     --------

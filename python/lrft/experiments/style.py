@@ -303,13 +303,16 @@ def label_ends(
     placed: list[float] = []
     for index in order:
         placed.append(max(heights[index], placed[-1] + spacing) if placed else heights[index])
-    overflow = max(0.0, placed[-1] - 1.0) if placed else 0.0
+    # Those pushed beyond the top push back, and only they.
+    limit = 1.0
+    for place in reversed(range(len(placed))):
+        placed[place] = min(placed[place], limit)
+        limit = placed[place] - spacing
     for index, height in zip(order, placed, strict=True):
         _, text, colour = ends[index]
         axes.text(
-            1.015, height - overflow, text, color=colour, fontsize=9.5, va="center",
-            transform=axes.transAxes,
-        )  # fmt: skip
+            1.015, height, text, color=colour, fontsize=9.5, va="center", transform=axes.transAxes
+        )
 
 
 def label_line(

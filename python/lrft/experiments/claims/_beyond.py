@@ -19,7 +19,7 @@ K = 8
 # ---- the transition in ξ -----------------------------------------------------------------------
 
 STRENGTHS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)  # ξ / √k
-DIMENSIONS, REPLICAS = (64, 128, 256, 512), (64, 64, 32, 16)
+DIMENSIONS, REPLICAS = (64, 128, 256, 512), (128, 128, 48, 24)
 
 
 def transition_task(d: int, strength: float) -> Task:
@@ -53,12 +53,15 @@ def transition_jobs(quick: bool) -> list[Job]:
 
 RANKS = (1, 2, 4)
 RANK_DIMENSIONS = (250, 1000, 4000)
-RANK_K, RANK_INSTANCES, RANK_MEMBERS = 16, 6, 8
-RANK_DELTAS = (1.2, 2.4, 4.8, 9.6)  # η d
+RANK_K, RANK_INSTANCES, RANK_MEMBERS = 16, 8, 8
+RANK_DELTAS = (2.4, 4.8, 9.6, 19.2)  # η d
 
 
 def rank_jobs(quick: bool) -> list[Job]:
-    """Jobs over ranks, dimensions, rates and instances; rates share their instances."""
+    """Jobs over ranks, dimensions, rates and instances.
+
+    Rates and dimensions share instances (λ, c and the Gram matrix), dimensions no random numbers.
+    """
     dimensions = RANK_DIMENSIONS[:2] if quick else RANK_DIMENSIONS
     deltas = RANK_DELTAS[1:2] if quick else RANK_DELTAS
     jobs = []
@@ -73,7 +76,8 @@ def rank_jobs(quick: bool) -> list[Job]:
                     seed = SEED + 1000 * (i + 1) + 100 * j + instance
                     task = Task.sample(
                         d=d, k=RANK_K, xi=RANK_K**0.5, activation="relu", rank=rank, c="sphere",
-                        features="orthonormal", lam=RANK_K**-0.5, normalization="unit", seed=seed,
+                        features="orthonormal", lam=RANK_K**-0.5, normalization="unit",
+                        seed=SEED + instance,
                     )  # fmt: skip
                     jobs.append(Job(task, training, RANK_MEMBERS, seed, expected=30.0 * rank * d))
     return jobs
@@ -112,7 +116,7 @@ WORST_D = 1000
 SEARCH_STARTS, SEARCH_ROUNDS, SEARCH_DRAWS = 24, 60, 48
 #: Overlaps at which the drift must not have turned.
 NODES = (0.02, 0.1, 0.2, 0.35, 0.5, 0.7, 0.9)
-WORST_REPLICAS = 64
+WORST_REPLICAS = 128
 KINDS = ("quantised", "uniform on the sphere", "worst found")
 
 
@@ -167,7 +171,7 @@ def search_worst_c(quick: bool) -> tuple[Floats, list[float]]:
 
 
 def worst_jobs(worst: Floats, quick: bool) -> list[Job]:
-    """Eight c of each kind (the worst one eight times), every job with a seed of its own."""
+    """Sixteen c of each kind (the worst one 16 times), every job with a seed of its own."""
     student = RankOne(u_init="favourable")
     jobs = []
     for i, kind in enumerate(KINDS):

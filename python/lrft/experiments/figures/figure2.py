@@ -72,6 +72,7 @@ def _judge_frozen(data: xr.Dataset) -> list[Verdict]:
             f"steps to 0.9 over those of the same instance with ĉ trained: "
             f"{judging.middle(slower)}, 95 % interval of the median {low:.2f} to {high:.2f}",
             "supported" if low > 1 else "not supported" if high < 1 else "not decided",
+            "supported if the interval is above 1; the paper's two panels are not paired",
         ),
         Verdict(
             "Fig. 2b: and wider",

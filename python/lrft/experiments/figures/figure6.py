@@ -55,9 +55,8 @@ def _draw_logarithmic(data: xr.Dataset) -> Figure:
     steps = data.step.values[1:]
     for index, (label, colour) in enumerate(zip(_labels(data), style.PALETTE, strict=False)):
         values = np.abs(paths(data, "overlap_u", index))[:, 1:]
-        line = style.band(axes, steps, values, colour, shown=0, thin=False)
-        at = int(np.argmax(line >= 0.55)) if (line >= 0.55).any() else len(line) - 1
-        style.label_line(axes, float(steps[at]), float(line[at]), label, colour, offset=(-40, 2))
+        style.band(axes, steps, values, colour, label=label, shown=0, thin=False)
+    style.legend(axes, loc="upper left")
     axes.set_xscale("log")
     axes.set_xlim(max(1.0, steps[-1] / 2500), steps[-1])
     axes.set_ylim(-0.02, 1.03)

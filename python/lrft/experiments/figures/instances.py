@@ -79,19 +79,29 @@ def simulate_curves(context: Context, curves: Sequence[Curve], seed: int) -> xr.
     """
     import xarray as xr
 
-    # Eight instances fill the lanes of a thread; threads share out such groups. The last curve
-    # tends to be the slowest and starts first, so that threads end together.
-    groups = [
-        (number, first)
-        for number in reversed(range(len(curves)))
-        for first in range(0, len(curves[number].tasks), LANES)
-    ]
-    simulations = [_simulation(curves[number], first, seed) for number, first in groups]
-    _run(context, simulations)
-    found = {group: _taken(s) for group, s in zip(groups, simulations, strict=True)}
+    threads = _arguments.settle_threads(context.threads)
+    groups: list[list[tuple[int, int]]] = []  # (curve, instance) of the chains of a simulation
+    for number, curve in enumerate(curves):
+        chains = [(number, instance) for instance in range(len(curve.tasks))]
+        same = [g for g in groups if curves[g[0][0]].training == curve.training]
+        if same:  # lanes and threads share all of them; the last curve tends to be the slowest
+            same[0][:0] = chains
+        else:
+            groups.append(chains)
+    if len(groups) > 1:  # eight instances fill a thread, and threads share out such groups
+        groups = [g[i : i + LANES] for g in reversed(groups) for i in range(0, len(g), LANES)]
+        simulations = [_simulation(curves, group, seed, 1) for group in groups]
+    else:
+        simulations = [_simulation(curves, groups[0], seed, threads)]
+    _run(context, simulations, threads if len(groups) > 1 else 1)
+    found = {
+        chain: one
+        for group, simulation in zip(groups, simulations, strict=True)
+        for chain, one in zip(group, _taken(simulation), strict=True)
+    }
     lines = [
-        xr.concat([found[group] for group in sorted(found) if group[0] == number], "instance")
-        for number in range(len(curves))
+        xr.concat([found[number, i] for i in range(len(curve.tasks))], "instance")
+        for number, curve in enumerate(curves)
     ]
     data: xr.Dataset = xr.concat(
         lines, dim="curve", data_vars="all", coords="different", compat="equals", join="exact"
@@ -111,45 +121,51 @@ def simulate_curves(context: Context, curves: Sequence[Curve], seed: int) -> xr.
     return data
 
 
-def _simulation(curve: Curve, first: int, seed: int) -> Simulation:
-    tasks = list(curve.tasks[first : first + LANES])
-    replicas = range(first, first + len(tasks))
-    rates: list[Any] = [curve.training.lr] * len(tasks)
+def _simulation(
+    curves: Sequence[Curve], chains: list[tuple[int, int]], seed: int, threads: int
+) -> Simulation:
+    training = curves[chains[0][0]].training
+    rates: list[Any] = [training.lr] * len(chains)
     simulation = Simulation.__new__(Simulation)
-    simulation.threads = 1
+    simulation.threads = threads
     # Of all tasks times all replicas, only replica i of instance i is wanted.
     simulation._begin(
-        tasks=tasks, single=False, training=curve.training, rates=rates, rate_notes=["given"],
-        replicas=list(replicas), seed=seed, engine="reduced", seconds=0.0, keep_students=False,
-        chains=[_engine.new_chain(i, r, curve.training) for i, r in enumerate(replicas)],
+        tasks=[curves[number].tasks[instance] for number, instance in chains], single=False,
+        training=training, rates=rates, rate_notes=["given"],
+        replicas=sorted({instance for _, instance in chains}), seed=seed, engine="reduced",
+        seconds=0.0, keep_students=False,
+        chains=[_engine.new_chain(j, i, training) for j, (_, i) in enumerate(chains)],
     )  # fmt: skip
     return simulation
 
 
-def _taken(simulation: Simulation) -> xr.Dataset:
-    import xarray as xr
+def _taken(simulation: Simulation) -> list[xr.Dataset]:
+    """Return the records of each task's only chain."""
+    ds = simulation.dataset()
+    place = {replica: i for i, replica in enumerate(simulation.replicas)}
+    found: list[Any] = [None] * ds.sizes["task"]
+    for chain in simulation.chains():
+        task = chain["task"]
+        one = ds.isel(task=task, replica=place[chain["replica"]])
+        found[task] = one.drop_vars(["task_hash", "replica"]).drop_dims("loss_threshold")
+    return found
 
-    every = xr.DataArray(np.arange(len(simulation.tasks)), dims="instance")
-    one = simulation.dataset().isel(task=every, replica=every)
-    return one.drop_vars(["task_hash", "replica"]).drop_dims("loss_threshold")
 
-
-def _run(context: Context, simulations: Sequence[Simulation]) -> None:
-    """Run them in order, as many at a time as there are threads."""
+def _run(context: Context, simulations: Sequence[Simulation], workers: int) -> None:
+    """Run them in order, several at a time."""
     stop = threading.Event()
 
     def work(simulation: Simulation) -> None:
         while not stop.is_set() and not simulation.advance(0.1):
             pass
 
-    total = sum(simulation.training.steps for simulation in simulations)
-    with ThreadPoolExecutor(_arguments.settle_threads(context.threads)) as pool:
-        futures = {pool.submit(work, s): s.training.steps for s in simulations}
+    with ThreadPoolExecutor(workers) as pool:
+        futures = {pool.submit(work, simulation): simulation for simulation in simulations}
         left = set(futures)
         try:
             while left:
                 _, left = wait(left, timeout=0.1)
-                context.progress(1.0 - sum(futures[future] for future in left) / total)
+                context.progress(1.0 - len(left) / len(simulations))
         except BaseException:
             stop.set()
             pool.shutdown(cancel_futures=True)

@@ -107,16 +107,15 @@ def ratio(one: Floats, other: Floats) -> Floats:
     return found
 
 
-def one_more(values: Floats) -> tuple[float, float]:
+def one_more(values: Floats, logarithms: bool = False) -> tuple[float, float]:
     """Find the interval that holds one further value of the same law with 95 %.
 
-    Student's, on logarithms where all are positive; extremes widen to infinity where some never
-    came.
+    Student's; on logarithms for first steps; the extremes where some never came.
 
     Examples
     --------
-    >>> low, high = one_more(np.array([1.0, 2.0, 4.0, 2.0, 2.0]))
-    >>> bool(low < 1.0), bool(high > 4.0)
+    >>> low, high = one_more(np.array([1.0, 2.0, 4.0, 2.0, 2.0]), logarithms=True)
+    >>> bool(0.0 < low < 1.0), bool(high > 4.0)
     (True, True)
     >>> one_more(np.array([3.0, np.inf, 5.0]))
     (3.0, inf)
@@ -127,11 +126,10 @@ def one_more(values: Floats) -> tuple[float, float]:
     if known.size < 3 or not np.isfinite(known).all():
         low, _, high = quantiles(known)
         return low, high
-    positive = bool((known > 0).all())
-    shown = np.log(known) if positive else known
+    shown = np.log(known) if logarithms else known
     size = float(t.ppf(0.975, known.size - 1)) * np.sqrt(1 + 1 / known.size)
     ends = shown.mean() + np.array([-1.0, 1.0]) * size * shown.std(ddof=1)
-    low, high = np.exp(ends) if positive else ends
+    low, high = np.exp(ends) if logarithms else ends
     return float(low), float(high)
 
 
@@ -233,7 +231,7 @@ def inside(
     text: Callable[[float], str] = "{:.2f}".format,
 ) -> Verdict:
     """Hold a printed value of one instance against the interval for one further instance."""
-    low, high = one_more(values)
+    low, high = one_more(values, logarithms=text is steps_text)
     least, half, most = quantiles(values)
     return Verdict(
         statement,
@@ -246,7 +244,7 @@ def inside(
 
 def by(statement: str, steps: Floats, limit: float, note: str = "") -> Verdict:
     """Hold the median of first steps against a printed limit, with the tolerance of `inside`."""
-    low, high = one_more(steps)
+    low, high = one_more(steps, logarithms=True)
     tolerated = bool(np.isfinite(high)) and low <= limit
     return Verdict(
         statement,
