@@ -132,8 +132,8 @@ def reproduce(
     >>> import lrft, tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     done = lrft.reproduce("fig2a", out=folder, quick=True, threads=1)
-    ...     sorted(path.name for path in done.out.iterdir())
-    ['fig2a.csv', 'fig2a.nc', 'fig2a.png', 'fig2a.svg', 'report.html', 'verdicts.json']
+    ...     sorted({path.suffix for path in done.out.iterdir()})
+    ['.csv', '.html', '.json', '.nc', '.png', '.svg']
     """
     from lrft.experiments import registry, report
     from lrft.plot import _figure_type
@@ -148,16 +148,16 @@ def reproduce(
     try:
         for experiment in chosen:
 
-            def tell(fraction: float, name: str = experiment.name) -> None:
-                if progress is not None:
-                    progress(name, fraction)
+            def tell(fraction: float, name: str = experiment.name, share: float = 0.97) -> None:
+                if progress is not None:  # the rest is for the picture and the files
+                    progress(name, share * fraction)
 
             tell(0.0)
             context = Context(quick=done.quick, threads=threads, progress=tell)
             done.finished.append(_one(experiment, context, folder, known, resume))
             done.seconds = time.perf_counter() - begin
             _write_verdicts(done)
-            tell(1.0)
+            tell(1.0, share=1.0)
     except KeyboardInterrupt:
         done.interrupted = True
     done.seconds = time.perf_counter() - begin
@@ -278,8 +278,10 @@ def _write_picture(
             ("svg", {"Title": experiment.title, "Description": origin, "Date": None}),
         ):
             target = folder / f"{experiment.name}.{suffix}"
+            dpi = 60 if quick else "figure" if suffix == "svg" else style.DPI
             with _whole(target) as path:
-                figure.savefig(path, format=suffix, metadata=metadata)
+                figure.savefig(path, format=suffix, metadata=metadata, dpi=dpi)
+            figure.set_layout_engine("none")  # the second file has the layout of the first
             files.append(target)
     return files
 

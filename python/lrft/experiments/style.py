@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = [
+    "DPI",
     "GRID",
     "INK",
     "MUTED",
@@ -39,6 +40,7 @@ __all__ = [
     "steps_axis",
 ]
 
+DPI = 160
 INK, MUTED, GRID, PAPER = "#1b1f24", "#57606a", "#e4e4e4", "#ffffff"
 
 _LOOKS: dict[str, Any] = _STYLE | {

@@ -154,18 +154,21 @@ def _taken(simulation: Simulation) -> list[xr.Dataset]:
 def _run(context: Context, simulations: Sequence[Simulation], workers: int) -> None:
     """Run them in order, several at a time."""
     stop = threading.Event()
+    shares = np.zeros(len(simulations))
 
-    def work(simulation: Simulation) -> None:
+    def work(index: int) -> None:
+        simulation = simulations[index]
         while not stop.is_set() and not simulation.advance(0.1):
-            pass
+            shares[index] = simulation.progress().done_steps / simulation.training.steps
+        shares[index] = 1.0
 
     with ThreadPoolExecutor(workers) as pool:
-        futures = {pool.submit(work, simulation): simulation for simulation in simulations}
+        futures = [pool.submit(work, index) for index in range(len(simulations))]
         left = set(futures)
         try:
             while left:
                 _, left = wait(left, timeout=0.1)
-                context.progress(1.0 - len(left) / len(simulations))
+                context.progress(float(shares.mean()))
         except BaseException:
             stop.set()
             pool.shutdown(cancel_futures=True)
