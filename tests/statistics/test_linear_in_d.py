@@ -28,7 +28,7 @@ def test_hitting_steps_grow_linearly_with_the_dimension(
     dimensions = claim1.DIMENSIONS
     # A quarter of the automatic rate, so that the noise of the gradient is small at d = 100 too.
     delta, jobs = claim1.known_c_jobs(
-        activation, 0.25, dimensions, (REPLICAS,) * len(dimensions), seed=SEED
+        activation, 0.25, dimensions, (REPLICAS,) * len(dimensions), seed=SEED, horizon=100.0
     )
     steps = [statistics.hitting_steps(ds.hit_step.values[:, 0]) for ds in run_all(Context(), jobs)]
     assert np.isfinite(steps).all(), f"never hit: {np.isinf(steps).sum(axis=1)} of {REPLICAS}"

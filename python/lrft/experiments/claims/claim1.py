@@ -37,6 +37,9 @@ ACTIVATIONS = {
 }
 THRESHOLD = 0.9
 TOLERANCE = 0.03
+#: In units of the gradient flow's time; one replica that misses at the largest d costs as much as
+#: all others together.
+HORIZON = 3.0
 
 #: The same with a frozen random c_hat: draws of c_hat, replicas of each, dimensions, threshold.
 DRAWS, MEMBERS = 8, 8
@@ -63,6 +66,7 @@ def known_c_jobs(
     dimensions: tuple[int, ...],
     replicas: tuple[int, ...],
     seed: int = SEED,
+    horizon: float = HORIZON,
 ) -> tuple[float, list[Job]]:
     """One job a dimension, each with a seed of its own, and the common δ = η d."""
     task = instance(activation)
@@ -73,7 +77,7 @@ def known_c_jobs(
         Job(
             task.replace(d=d),
             Training(
-                student=student, lr=delta / d, steps=int(5 * per_d) * d, stop_at=THRESHOLD,
+                student=student, lr=delta / d, steps=int(horizon * per_d * d), stop_at=THRESHOLD,
                 thresholds=(THRESHOLD,), record=2,
             ),
             n,
@@ -123,12 +127,12 @@ def _run(context: Context) -> xr.Dataset:
     for i, (c_hat, delta) in enumerate(zip(draws, rates, strict=True)):
         student = RankOne(c_init=c_hat, u_init="favourable")
         for j, d in enumerate(random_dimensions):
+            per_d = theory.predicted_hitting_time(task, c_hat, RANDOM_THRESHOLD) / delta
             training = Training(
-                student=student, lr=delta / d, steps=4000 * d, stop_at=RANDOM_THRESHOLD,
-                thresholds=(RANDOM_THRESHOLD,), record=2,
+                student=student, lr=delta / d, steps=int(HORIZON * per_d * d),
+                stop_at=RANDOM_THRESHOLD, thresholds=(RANDOM_THRESHOLD,), record=2,
             )  # fmt: skip
             seed = 1000 + 100 * i + j
-            per_d = theory.predicted_hitting_time(task, c_hat, RANDOM_THRESHOLD) / delta
             jobs.append(Job(task.replace(d=d), training, MEMBERS, seed, expected=per_d * d))
     stalled = int(np.argmax([abs(theory.drift(task, c_hat, 0.0)) for c_hat in draws]))
     stall_jobs, shares = _stall_jobs(task, draws[stalled], rates[stalled], quick)
