@@ -27,13 +27,13 @@ SEED = 11
 DIMENSIONS = (10**2, 10**3, 10**4, 10**5, 10**6)
 #: Replicas at each dimension: the spread falls as d grows, the cost rises.
 REPLICAS = (128, 64, 32, 8, 8)
-#: Share of the automatic rate, small enough for the noise at d = 100, and the largest dimension.
+#: δ = η d, small enough for the noise at d = 100, and the largest dimension.
 ACTIVATIONS = {
-    "relu": (0.5, 10**6),
-    "sigmoid": (0.5, 10**6),
-    "he2": (0.5, 10**6),
-    "he3": (0.5, 10**6),
-    "he4": (0.125, 10**5),
+    "relu": (0.165, 10**6),
+    "sigmoid": (5.0, 10**6),
+    "he2": (0.015, 10**6),
+    "he3": (0.011, 10**6),
+    "he4": (0.00036, 10**5),
 }
 THRESHOLD = 0.9
 TOLERANCE = 0.03
@@ -62,16 +62,15 @@ def instance(activation: str) -> Task:
 
 def known_c_jobs(
     activation: str,
-    share: float,
+    delta: float,
     dimensions: tuple[int, ...],
     replicas: tuple[int, ...],
     seed: int = SEED,
     horizon: float = HORIZON,
-) -> tuple[float, list[Job]]:
-    """One job a dimension, each with a seed of its own, and the common δ = η d."""
+) -> list[Job]:
+    """One job a dimension, each with a seed of its own, at the common δ = η d."""
     task = instance(activation)
     student = RankOne(c_init="teacher", u_init="favourable")
-    delta = theory.auto_lr(task, student)[0] * task.d * share
     per_d = theory.predicted_hitting_time(task, task.c, THRESHOLD) / delta
     jobs = [
         Job(
@@ -86,7 +85,7 @@ def known_c_jobs(
         )
         for i, (d, n) in enumerate(zip(dimensions, replicas, strict=True))
     ]  # fmt: skip
-    return delta, jobs
+    return jobs
 
 
 def random_c(task: Task, draws: int) -> list[Floats]:
@@ -112,9 +111,9 @@ def _run(context: Context) -> xr.Dataset:
     steps = np.full((len(activations), len(dimensions), max(replicas)), np.nan)
     deltas = []
     for i, activation in enumerate(activations):
-        share, largest = ACTIVATIONS[activation]
+        delta, largest = ACTIVATIONS[activation]
         taken = tuple(d for d in dimensions if d <= largest)
-        delta, found = known_c_jobs(activation, share, taken, replicas[: len(taken)])
+        found = known_c_jobs(activation, delta, taken, replicas[: len(taken)])
         deltas.append(delta)
         jobs += found
         places += [(i, j) for j in range(len(taken))]
@@ -280,8 +279,10 @@ EXPERIMENT = Experiment(
     shows="Online SGD on û reaches a given overlap after a number of samples linear in d, for any "
     "activation with a Hermite expansion, information exponent or not (Theorems 1 and 12).",
     settings=f"k = {K}, ξ = √k, orthonormal features, unit neurons, λ = 1/√k, one quantised c, "
-    "favourable start. η = δ/d; δ is half of lr='auto' at d = 10⁴ (an eighth for He₄, whose noise "
-    "would otherwise show at d = 100). Median over replicas: "
+    "favourable start. η = δ/d with δ = "
+    + ", ".join(f"{delta:g} ({name})" for name, (delta, _) in ACTIVATIONS.items())
+    + ": below what lr='auto' chooses, so that the noise of the gradient does not show at d = 100. "
+    "Median over replicas: "
     + ", ".join(
         f"{n} at d = {_draw.power_of_ten(d)}" for d, n in zip(DIMENSIONS, REPLICAS, strict=True)
     )
