@@ -43,8 +43,6 @@ GROUPS = {
     "recovery": "Both stages",
     "tuning": "Both stages",
     "experiments": "Reproducing the paper",
-    "fitting": "Fitting given data",
-    "_fit_result": "Fitting given data",
     "plot": "Plots",
     "reference": "The readable twin",
 }

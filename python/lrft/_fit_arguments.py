@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from lrft import _checks, _core, schedule
+from lrft import _checks, _core, _engine, schedule
 from lrft._samples import WINDOW
 from lrft.network import Weights
 from lrft.students import RankOne, Student, is_named
@@ -36,6 +36,26 @@ def window_steps(d: int, batch: int) -> int:
     """Count the steps of a window of a stream: whole blocks, so that the next can start there."""
     block: int = _core.block_steps(d, batch)
     return block * max(1, WINDOW // (8 * d * batch * block))
+
+
+def check_memory(task: Task, training: Training, replicas: int, threads: int) -> None:
+    """Refuse students, records or a batch that do not fit into memory."""
+    n = _engine.student_rows(task, training.student)
+    size = n * task.d
+    if _engine.has_start_of_its_own(training.student):
+        size += (task.k + n) * task.d
+    records = 0 if training.steps == _checks.MAX_STEPS else training.record_count
+    _checks.memory(
+        f"{replicas} students of {n} rows in R^{task.d}",
+        8 * replicas * (2 * size + 2 * records),
+        "use fewer replicas",
+    )
+    width = task.k + n + 2 + _engine.AMBIENT_TILE
+    _checks.memory(
+        f"batch = {training.batch} on {threads} threads",
+        8 * training.batch * width * min(threads, replicas),
+        "use a smaller batch",
+    )
 
 
 def base_task(base: Any, xi: float | None) -> Task:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from lrft import _arguments, _checks, _core, _engine, schedule
 from lrft._fit_arguments import (
     base_task,
+    check_memory,
     check_student_of,
     open_training,
     window_steps,
@@ -227,10 +228,10 @@ class Fitting:
                 record = min(epochs + 1, MOST_RECORDS) if epochs > 1 else 21
             self.training = Training(steps=steps, record=record, thresholds=(), **common)
         check_student_of(base, self.task, student)
-        self.indices = _arguments.check_replicas(replicas)
+        self.indices = _arguments.check_replicas(replicas, 1)
         self.seed = _checks.seed("seed", seed)
         self.threads = _arguments.settle_threads(threads)
-        self._check_memory()
+        check_memory(self.task, self.training, len(self.indices), self.threads)
         self.validation: Samples | None = None
         if validation is not None:
             if not isinstance(validation, tuple | list) or len(validation) != 2:
@@ -239,8 +240,7 @@ class Fitting:
                 )
             self.validation = Samples(("validation[0]", "validation[1]"), *validation, self.task.d)
         self.shuffle, self.epochs = shuffle, epochs
-        self.seconds, self.interrupted = 0.0, False
-        self._done_before = 0
+        self.seconds, self.interrupted, self._done_before = 0.0, False, 0
         chains = [_engine.new_chain(0, replica, self.training) for replica in self.indices]
         if y is None:
             rows = batch * window_steps(self.task.d, batch)
@@ -346,7 +346,7 @@ class Fitting:
         >>> fitting.progress().done_steps
         0
         """
-        waiting, running, ended, diverged, _ = self._run.progress()
+        waiting, running, ended, diverged, *_ = self._run.progress()
         done = (self._done_before + self._run.steps_done) // len(self.indices)
         return Progress(
             done_steps=done,
@@ -403,24 +403,6 @@ class Fitting:
 
     # ---- setting up ---------------------------------------------------------------------
 
-    def _check_memory(self) -> None:
-        n = _engine.student_rows(self.task, self.training.student)
-        size = n * self.task.d
-        if _engine.has_start_of_its_own(self.training.student):
-            size += (self.task.k + n) * self.task.d
-        records = 0 if self.training.steps == _checks.MAX_STEPS else self.training.record_count
-        _checks.memory(
-            f"{len(self.indices)} students of {n} rows in R^{self.task.d}",
-            8 * len(self.indices) * (2 * size + 2 * records),
-            "use fewer replicas",
-        )
-        width = self.task.k + n + 2 + _engine.AMBIENT_TILE
-        _checks.memory(
-            f"batch = {self.training.batch} on {self.threads} threads",
-            8 * self.training.batch * width * min(self.threads, len(self.indices)),
-            "use a smaller batch",
-        )
-
     def _plan(self) -> dict[str, Any]:
         plan = _engine.training_spec(self.training, self.training.lr)  # type: ignore[arg-type]
         return plan | {"patience": self.patience}
@@ -451,8 +433,7 @@ class Fitting:
 
     def _next_run(self) -> None:
         run = self._next_window([chain | {"task": 0} for chain in self._chains()])
-        self._done_before += self._run.steps_done
-        self._run = run
+        self._done_before, self._run = self._done_before + self._run.steps_done, run
 
     def _next_window(self, chains: list[dict[str, Any]]) -> _core.Run:
         assert self._stream is not None

@@ -34,7 +34,8 @@ def agree(task: lrft.Task, training: lrft.Training) -> None:
     if training.student.train_c:
         assert np.linalg.norm(c_hat[-1] - c_hat[0]) > MOVED
     else:
-        np.testing.assert_array_equal(chain["own"], c_hat[0])
+        # Frozen; the two lengths by which the start was divided may differ in rounding.
+        np.testing.assert_allclose(chain["own"], c_hat[0], rtol=4e-16)
 
 
 def training_of(task: lrft.Task, activation: str, **changes: Any) -> lrft.Training:

@@ -26,9 +26,10 @@ def test_hitting_steps_grow_linearly_with_the_dimension(
     activation: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     dimensions = claim1.DIMENSIONS
-    # A quarter of the automatic rate, so that the noise of the gradient is small at d = 100 too.
-    delta, jobs = claim1.known_c_jobs(
-        activation, 0.25, dimensions, (REPLICAS,) * len(dimensions), seed=SEED
+    # Half the rate of the claim, so that the noise of the gradient is small at d = 100 too.
+    delta = claim1.ACTIVATIONS[activation][0] / 2
+    jobs = claim1.known_c_jobs(
+        activation, delta, dimensions, (REPLICAS,) * len(dimensions), seed=SEED, horizon=20.0
     )
     steps = [statistics.hitting_steps(ds.hit_step.values[:, 0]) for ds in run_all(Context(), jobs)]
     assert np.isfinite(steps).all(), f"never hit: {np.isinf(steps).sum(axis=1)} of {REPLICAS}"

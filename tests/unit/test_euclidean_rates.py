@@ -40,11 +40,10 @@ def test_limits_of_linear_networks_are_known():
     assert theory.stability_limit(task, lora) == pytest.approx(1 / (12 + 4), rel=0.1)
 
 
-# xi = 1 and rank 2 at every kind would repeat what these show
-PAIRS = [
-    ("tanh", name) for name in STUDENTS
-] + [("relu", "LoRA 4"), ("relu", "full"), ("xi = 1", "LoRA 1"), ("rank 2", "LoRA 4"),
-     ("rank 2", "scratch")]  # fmt: skip
+# Not all pairs: they would repeat these. From scratch tanh waits on plateaus at any rate.
+PAIRS = [("tanh", name) for name in STUDENTS if name != "scratch"]
+PAIRS += [("relu", "LoRA 4"), ("relu", "full"), ("xi = 1", "LoRA 1"), ("rank 2", "LoRA 4")]
+PAIRS += [("rank 2", "scratch")]
 
 
 @pytest.mark.parametrize(("name", "kind"), PAIRS)

@@ -287,7 +287,7 @@ def mean(values: ArrayLike) -> Interval:
     from scipy import stats
 
     given = np.asarray(values, dtype=np.float64)
-    middle = float(given.mean())
+    middle = float(given.mean()) if len(given) else np.nan
     if len(given) < 2 or not np.isfinite(middle):
         return Interval(middle, -np.inf, np.inf)
     error = given.std(ddof=1) / np.sqrt(len(given))

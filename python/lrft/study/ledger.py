@@ -93,7 +93,7 @@ class Ledger:
     Examples
     --------
     >>> import pathlib, tempfile, lrft
-    >>> from lrft.study import Ledger
+    >>> from lrft.study.ledger import Ledger
     >>> study = {
     ...     "task": {"d": 100, "k": 2}, "training": {"lr": 0.001, "steps": 10},
     ...     "run": {"replicas": 2}, "grid": {"xi": [1.0, 2.0]},

@@ -168,7 +168,7 @@ def _point(
         if section:
             set_here[section][name] = value
     task = _task(values.get("task", fixed["task"]), set_here["task"], made)
-    training = _training(
+    training = made.training(
         fixed["training"], set_here["training"],
         values.get("student", fixed["student"]), set_here["student"],
     )  # fmt: skip
@@ -181,10 +181,11 @@ def _point(
 
 
 class _Made:
-    """What points share: tasks, and checks of what depends on sizes only."""
+    """What points share: tasks, trainings, and checks of what depends on sizes only."""
 
     def __init__(self) -> None:
         self._tasks: dict[str, Task] = {}
+        self._trainings: dict[str, Training] = {}
         self._engines: dict[tuple[Any, ...], str] = {}
 
     def task(self, arguments: dict[str, Any]) -> Task:
@@ -196,12 +197,22 @@ class _Made:
             self._tasks[name] = _make_task(arguments)
         return self._tasks[name]
 
+    def training(self, *parts: Any) -> Training:
+        try:
+            name = json.dumps(parts, sort_keys=True)
+        except (TypeError, ValueError):
+            return _training(*parts)
+        if name not in self._trainings:
+            self._trainings[name] = _training(*parts)
+        return self._trainings[name]
+
     def engine(self, task: Task, training: Training, wanted: Any, replicas: int) -> str:
         sizes = task.d, *task.R.shape, task.rank
         key = (*sizes, training.model_dump_json(exclude={"lr"}), repr(wanted))
         if key not in self._engines:
             training.check_memory([task], replicas)
             engine = _arguments.choose_engine([task], training, wanted)
+            _arguments.check_sizes([task], training, engine, 1, replicas)
             _arguments.check_batch([task], training, engine, 1)
             self._engines[key] = engine
         return self._engines[key]

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrft import theory
+from lrft.experiments.claims import claim1
 from lrft.experiments.claims._work import Job
 from lrft.students import LoRA, RankOne
 from lrft.task import Task
@@ -23,9 +24,14 @@ DIMENSIONS, REPLICAS = (64, 128, 256, 512), (128, 128, 48, 24)
 
 
 def transition_task(d: int, strength: float) -> Task:
-    """He₃ (ℓ* = 3), ĉ = c: h(0) ≠ 0 for every ξ, but it falls as ξ grows."""
+    """He₃ (ℓ* = 3), ĉ = c: h(0) ≠ 0 for every ξ, but it falls as ξ grows.
+
+    c = 1/√k, so that the limit of large ξ is the single-index model He₃(⟨u,x⟩); where c has as
+    many negative entries as positive ones, that limit vanishes.
+    """
     return Task.sample(
-        d=d, k=K, xi=strength * K**0.5, activation="he3", features="orthonormal", c="quantized",
+        d=d, k=K, xi=strength * K**0.5, activation="he3", features="orthonormal",
+        c=np.ones(K) / np.sqrt(K),
         lam=K**-0.5, normalization="unit", seed=0,
     )  # fmt: skip
 
@@ -91,10 +97,7 @@ BATCH_D = 1000
 
 def batch_jobs(quick: bool) -> list[Job]:
     """One job a batch size, at the automatic rate for it."""
-    task = Task.sample(
-        d=BATCH_D, k=K, xi=K**0.5, activation="relu", features="orthonormal", c="quantized",
-        lam=K**-0.5, normalization="unit", seed=0,
-    )  # fmt: skip
+    task = claim1.instance("relu").replace(d=BATCH_D)
     student = RankOne(c_init="teacher", u_init="favourable")
     return [
         Job(

@@ -10,7 +10,7 @@ from lrft import theory
 from lrft.experiments import exponents, statistics, style
 from lrft.experiments.claims import _draw
 from lrft.experiments.claims._work import Job, run_all
-from lrft.experiments.claims.claim1 import known_c_jobs
+from lrft.experiments.claims.claim1 import ACTIVATIONS, known_c_jobs
 from lrft.experiments.experiment import Context, Experiment, Outcome, Verdict
 from lrft.students import RankOne
 from lrft.task import Task
@@ -86,7 +86,8 @@ def _run(context: Context) -> xr.Dataset:
 
     count = 2 if context.quick else len(FINE_TUNED_DIMENSIONS)
     replicas = (8, 8) if context.quick else FINE_TUNED_REPLICAS
-    _, fine = known_c_jobs(FINE_TUNED, 0.5, FINE_TUNED_DIMENSIONS[:count], replicas, seed=SEED)
+    delta, _ = ACTIVATIONS[FINE_TUNED]
+    fine = known_c_jobs(FINE_TUNED, delta, FINE_TUNED_DIMENSIONS[:count], replicas, seed=SEED)
     lists = [_model_jobs(model, context.quick) for model in MODELS] + [fine]
     jobs = [job for one in lists for job in one]
     results = iter(run_all(context, jobs))

@@ -119,7 +119,8 @@ def _crossings(x: Floats, y: Floats, level: Floats) -> Floats:
 def _rank_fits(data: xr.Dataset) -> list[tuple[exponents.PowerLaw, statistics.Interval]]:
     """Fit T against d at the best rates; with the mean slope over instances and its interval.
 
-    Instances are the same at every d, so their slopes are compared and not their T.
+    Instances are the same at every d, so their slopes are compared and not their T; one that most
+    replicas do not learn at some d has none.
     """
     fits = []
     for steps in data.rank_steps.values:
@@ -130,7 +131,7 @@ def _rank_fits(data: xr.Dataset) -> list[tuple[exponents.PowerLaw, statistics.In
         slopes = [
             exponents.power_law(d, list(one)).exponent.value for one in np.swapaxes(chosen, 0, 1)
         ]
-        fits.append((line, statistics.mean(slopes)))
+        fits.append((line, statistics.mean([slope for slope in slopes if np.isfinite(slope)])))
     return fits
 
 
@@ -324,7 +325,8 @@ EXPERIMENT = Experiment(
     shows="The transition in ξ between fine-tuning and single-index regression (heuristic onset "
     "ξ ≈ d^(1/4) k^(1/2)), teachers of higher rank, batches, and c that are not quantised.",
     settings="Orthonormal features, unit neurons, λ = 1/√k, lr='auto' unless said. Transition: "
-    f"He₃, k = {_beyond.K}, ĉ = c, favourable start, overlap ½. Rank: relu, k = {_beyond.RANK_K}, "
+    f"He₃, k = {_beyond.K}, c = ĉ = 1/√k, favourable start, overlap ½. Rank: relu, "
+    f"k = {_beyond.RANK_K}, "
     "ξ = √k, c on spheres, LoRA of the teacher's rank, smallest singular value 0.9, best constant "
     f"rate of a factor-2 grid, {_beyond.RANK_INSTANCES} instances with {_beyond.RANK_MEMBERS} "
     f"replicas. Batches: relu, d = {_beyond.BATCH_D}, k = {_beyond.K}, ĉ = c. Worst c: hill "
