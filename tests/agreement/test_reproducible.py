@@ -61,8 +61,9 @@ def test_threads(kind, engine):
     one = run(kind, engine)
     assert_same_bits(one, run(kind, engine, threads=2))
     assert_same_bits(one, run(kind, engine, threads=3))
-    moved = one.overlap_u.values
-    assert len(np.unique(moved[:, 1])) == 16  # the replicas are different ones
+    moved = one.overlap_u.values[:, 1]
+    going = moved[np.isfinite(moved)]  # not stopped by then
+    assert len(np.unique(going)) == len(going) >= 8  # the replicas are different ones
 
 
 @each_kind

@@ -50,11 +50,15 @@ def rate(activation: str, d: int) -> float:
 
 
 def task_of(activation: str, **changes: Any) -> lrft.Task:
-    """Sample a small task: generic output weights, features that are not orthogonal."""
+    """Sample a small task: generic output weights, features that are not orthogonal.
+
+    The weights are given, since the rates above suit their size.
+    """
     arguments: dict[str, Any] = {
-        "d": 24, "k": 4, "xi": 1.5, "features": "sphere", "c": "quantized", "lam": "gaussian",
-        "output_scale": 0.6, "seed": 11,
+        "d": 24, "k": 4, "xi": 1.5, "features": "sphere", "c": "quantized",
+        "output_scale": 0.6, "seed": 13,
     }  # fmt: skip
+    arguments["lam"] = np.resize([0.44, 0.42, 0.13, 0.30], changes.get("k", 4))
     return lrft.Task.sample(**(arguments | {"activation": ACTIVATIONS[activation]} | changes))
 
 

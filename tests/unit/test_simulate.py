@@ -18,7 +18,7 @@ each_engine = pytest.mark.parametrize("engine", ENGINES)
 
 # ---- stops, hits and records, against the twin's path -------------------------------------------
 
-SEED, REPLICA, STEPS = 6, 16, 400
+SEED, REPLICA, STEPS = 6, 78, 400
 THRESHOLDS = (0.05, 0.3, 0.5, 0.55, 0.6, 0.8)
 
 
