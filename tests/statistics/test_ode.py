@@ -19,8 +19,9 @@ HORIZON = 2.0
 
 
 def task_at(d, **changes):
-    """Relu, k = 8, xi = 1: the overlap moves at a speed of order one."""
-    arguments = {"k": 8, "xi": 1.0, "features": "orthonormal", "seed": 0} | changes
+    """Relu, k = 8, xi = 1, entries of c that do not cancel: m moves at a speed of order one."""
+    c = np.array([1, -1, 1, 1, 1, 1, 1, -1]) / 8**0.5
+    arguments = {"k": 8, "xi": 1.0, "features": "orthonormal", "c": c, "seed": 0} | changes
     return lrft.Task.sample(d=d, activation="relu", **arguments)
 
 

@@ -230,7 +230,7 @@ def test_tasks_that_do_not_fit_are_refused(refused):
     refused(lambda: lrft.fine_tune(two), ValueError, "rank 1, got rank 2")
     refused(lambda: lrft.recover_c(two, 0.5, 100), ValueError, "rank 1, got rank 2")
     refused(lambda: lrft.fine_tune("task"), TypeError, "task must be a Task, got 'task' \\(str\\)")
-    refused(lambda: lrft.recover_c(None, 0.5, 100), TypeError, "task must be a Task, got NoneType")
+    refused(lambda: lrft.recover_c(None, 0.5, 100), TypeError, "task must be a Task, got None")
     tight = lrft.Task.sample(d=6, k=5, features="orthonormal")
     refused(lambda: lrft.fine_tune(tight), ValueError, "task must have d >= 8")
 

@@ -400,7 +400,7 @@ INTERRUPTED = """
 import threading, signal
 X = np.sin(np.arange(2000 * 64)).reshape(2000, 64)
 y = X[:, 0] * X[:, 1]
-more = dict(lr=1e-3, epochs=40, record=6, replicas=3, threads=2, seed=1, validation=(X, y))
+more = dict(lr=1e-3, epochs=400, record=6, replicas=3, threads=2, seed=1, validation=(X, y))
 fitting = lrft.Fitting(base, lrft.LoRA(rank=2), X, y, **more)
 caught = 0
 while caught < 3:
