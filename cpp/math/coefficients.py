@@ -143,28 +143,34 @@ def logarithm_minus_cubic() -> None:
 
 
 def box_muller() -> None:
-    """Fit -2 log m in s = (m - 1)/(m + 1), and the sine and cosine of eighths of a turn."""
+    """Fit -2 log m in s = (m - 1)/(m + 1), and the sine and cosine of eighths of a turn.
+
+    The constant terms of logarithm and cosine are theirs, -4 and 1; what is shown comes after.
+    """
     edge = mpf("1.0001") * (3 - 2 * mpmath.sqrt(2)) ** 2
 
-    def r(z: mpf) -> mpf:  # -4 atanh(s) / s, s = sqrt z
+    def r(z: mpf) -> mpf:  # (-4 atanh(s) / s + 4) / z, s = sqrt z
         if z < mpf("1e-4"):
-            return -sum(4 * z**k / mpf(2 * k + 1) for k in range(25))
+            return -sum(4 * z ** (k - 1) / mpf(2 * k + 1) for k in range(1, 25))
         s = mpmath.sqrt(z)
-        return -4 * mpmath.atanh(s) / s
+        return (4 - 4 * mpmath.atanh(s) / s) / z
 
-    p, error = polynomial(r, lambda z: 1 / r(z), 6, mpf(0), edge)
+    p, error = polynomial(r, lambda z: z / (4 + z * r(z)), 5, mpf(0), edge)
     show("normal.hpp log_of", p, error)
 
     def sine(y: mpf) -> mpf:  # sin(pi t / 4) / t, t = sqrt y
         t = mpmath.sqrt(y)
         return mpmath.sin(mpmath.pi * t / 4) / t if y > 0 else mpmath.pi / 4
 
-    def cosine(y: mpf) -> mpf:
-        return mpmath.cos(mpmath.pi * mpmath.sqrt(y) / 4)
-
     p, error = polynomial(sine, lambda y: 1 / sine(y), 6, mpf(0), mpf(1))
     show("normal.hpp sine_of", p, error)
-    p, error = polynomial(cosine, lambda y: 1 / cosine(y), 6, mpf(0), mpf(1))
+
+    def cosine(y: mpf) -> mpf:  # (cos(pi t / 4) - 1) / y, t = sqrt y
+        if y < mpf("1e-20"):
+            return -((mpmath.pi / 4) ** 2) / 2
+        return (mpmath.cos(mpmath.pi * mpmath.sqrt(y) / 4) - 1) / y
+
+    p, error = polynomial(cosine, lambda y: y / (1 + y * cosine(y)), 5, mpf(0), mpf(1))
     show("normal.hpp cosine_of", p, error)
 
 
