@@ -19,7 +19,7 @@ Floats = NDArray[np.float64]
 
 _NONE = np.empty(0)
 AMBIENT_TILE = 128  # coordinates of an input that the ambient space holds at a time, if not all
-NEVER_OVERLAP = 2.0  # no |overlap| reaches it
+NEVER_OVERLAP = 1e300  # not even rounding does, of a path about to overflow
 NEVER_LOSS = -1.0
 
 

@@ -18,7 +18,7 @@ def same(a, b, *, names=SERIES) -> None:
         np.testing.assert_array_equal(a[name].values, b[name].values, err_msg=name)
 
 
-@examples(80, 500, run=runs(), replicas=st.integers(1, 3))
+@examples(80, 166, run=runs(), replicas=st.integers(1, 3))
 def test_every_run_ends_and_says_how(run, replicas):
     task, training, options = run
     ds = lrft.simulate(task, training, replicas=replicas, threads=1, **options)
@@ -56,7 +56,7 @@ def test_every_run_ends_and_says_how(run, replicas):
                 assert size >= training.stop_at * (1 - 1e-9)
 
 
-@examples(25, 150, run=runs(), more=st.integers(1, 40), record=st.integers(2, 9))
+@examples(25, 50, run=runs(), more=st.integers(1, 40), record=st.integers(2, 9))
 def test_steps_and_record_never_change_a_prefix(run, more, record):
     task, training, options = run
     rates = [training.lr, *(getattr(training.student, n, None) for n in ("lr_c", "lr_b", "lr_lam"))]
@@ -76,7 +76,7 @@ def test_steps_and_record_never_change_a_prefix(run, more, record):
     np.testing.assert_array_equal(a.hit_step.values, np.where(hits > short.steps, -1, hits))
 
 
-@examples(20, 150, run=runs(), company=st.integers(1, 11), threads=st.integers(1, 3))
+@examples(20, 50, run=runs(), company=st.integers(1, 11), threads=st.integers(1, 3))
 def test_a_replica_alone_is_the_replica_in_company(run, company, threads):
     task, training, options = run
     indices = [7, *range(8, 8 + company)]
@@ -85,7 +85,7 @@ def test_a_replica_alone_is_the_replica_in_company(run, company, threads):
     same(alone, several.sel(replica=[7]))
 
 
-@examples(15, 100, data=st.data(), seed=st.integers(0, 2**64 - 1))
+@examples(15, 33, data=st.data(), seed=st.integers(0, 2**64 - 1))
 def test_a_task_alone_is_the_task_in_a_list(data, seed):
     first, second = data.draw(tasks(rank=1)), data.draw(tasks(rank=1))
     training = data.draw(trainings(first))
@@ -102,7 +102,7 @@ def test_a_task_alone_is_the_task_in_a_list(data, seed):
         np.testing.assert_array_equal(a, b, err_msg=name)
 
 
-@examples(10, 100, run=runs())
+@examples(10, 33, run=runs())
 def test_no_run_warns(run):
     task, training, options = run
     with warnings.catch_warnings():

@@ -133,7 +133,7 @@ def test_the_arguments_that_are_right_are_taken(name):
         call(**arguments)
 
 
-@examples(300, 3000, data=st.data(), name=st.sampled_from(sorted(CALLS)), wrong=ANYTHING)
+@examples(300, 1000, data=st.data(), name=st.sampled_from(sorted(CALLS)), wrong=ANYTHING)
 def test_a_wrong_argument_is_an_error_with_a_reason(data, name, wrong):
     call, arguments = CALLS[name]
     which = data.draw(st.sampled_from(sorted(arguments)))

@@ -72,7 +72,7 @@ struct TrainingData {
   std::int64_t steps = 0;
   int batch = 1;
   Schedule lr, lr_own;
-  double stop_at = 2;                   // on |overlap_u|; above 1: never
+  double stop_at = 1e300;               // on |overlap_u|; above 1: never
   double stop_loss = -1;                // checked at records; below 0: never
   std::vector<std::int64_t> record;     // increasing, within [0, steps]
   std::vector<double> thresholds;       // increasing, on |overlap_u|, every step
