@@ -385,6 +385,9 @@ STEPS = judging.steps_text
         (judging.by("s", np.array([1e3, 1.1e3, 0.9e3]), 0.5e3), "not supported"),
         (judging.window(np.array([1e3, 5e3, 9e3]), 4e3, 6e3, "s"), "supported"),
         (judging.window(np.array([1e3, 5e3, 9e3]), 10e3, 12e3, "s"), "not supported"),
+        (judging.window(np.array([1e3, 5e3, 9e3]), 1e3, 9e3, "s", most=True), "supported"),
+        (judging.window(np.array([1e3, 5e3, 9e3]), 2e3, 9e3, "s", most=True), "not decided"),
+        (judging.window(np.array([1e3, 5e3, 9e3]), 6e3, 9e3, "s", most=True), "not supported"),
     ],
 )
 def test_verdicts(verdict: Verdict, outcome: str) -> None:

@@ -163,10 +163,15 @@ def median_interval(values: Floats) -> tuple[float, float]:
 
 def width(steps: Floats) -> float:
     """90th over 10th percentile of first steps; infinite if a tenth never came."""
+    low, high = _tenths(steps)
+    return high / low if 0 < low < np.inf else float("inf")
+
+
+def _tenths(steps: Floats) -> tuple[float, float]:
+    """10th and 90th percentile of first steps; infinite ones are greatest."""
     ordered = np.sort(steps)
     tenth = round(0.1 * (len(ordered) - 1))
-    low, high = float(ordered[tenth]), float(ordered[-1 - tenth])
-    return high / low if 0 < low < np.inf else float("inf")
+    return float(ordered[tenth]), float(ordered[-1 - tenth])
 
 
 def _known(values: Floats) -> Floats:
@@ -213,14 +218,29 @@ def most_reach(
     )
 
 
-def window(steps: Floats, low: float, high: float, statement: str, note: str = "") -> Verdict:
-    """Hold the median of first steps against a printed window."""
+def window(
+    steps: Floats, low: float, high: float, statement: str, note: str = "", most: bool = False
+) -> Verdict:
+    """Hold the median of first steps against a printed window; `most`: their 10-90 % range.
+
+    With `most`, supported if the range lies in the window, not supported if not even the median
+    does, else not decided: the outermost tenths of a few instances are one or two of them.
+    """
     inside = int(((steps >= low) & (steps <= high)).sum())
+    found = outcome(low <= quantiles(steps)[1] <= high)
+    measured = f"{inside} of {len(steps)} instances in the window; {spread(steps)}"
+    rule = "supported if the median lies in the window"
+    if most:
+        first, last = _tenths(steps)
+        if found == "supported" and not (low <= first and last <= high):
+            found = "not decided"
+        measured += f"; 10-90 % of them {steps_text(first)} to {steps_text(last)}"
+        rule = "supported if 10-90 % of the instances lie in the window"
     return Verdict(
         statement,
-        f"{inside} of {len(steps)} instances in the window; {spread(steps)}",
-        outcome(low <= quantiles(steps)[1] <= high),
-        "; ".join(filter(None, (note, "supported if the median lies in the window"))),
+        measured,
+        found,
+        "; ".join(filter(None, (note, rule))),
     )
 
 
