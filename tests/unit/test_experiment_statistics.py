@@ -149,6 +149,8 @@ def test_proportions_at_the_ends(successes, count, low, high):
         ((1.0, 0.98, 1.02), "supported"),
         ((1.0, 0.8, 1.2), "not decided"),  # right, but it does not say much
         ((1.05, 1.01, 1.09), "not decided"),
+        ((1.01, 0.98, 1.04), "not decided"),  # the estimate is inside, not the whole interval
+        ((0.98, 0.96, 1.0), "not decided"),
         ((1.2, 1.1, 1.3), "not supported"),
         ((0.8, 0.7, 0.9), "not supported"),
         ((np.nan, -INF, INF), "not decided"),

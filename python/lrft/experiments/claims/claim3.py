@@ -133,6 +133,7 @@ def _log_terms(data: xr.Dataset, model: int) -> tuple[statistics.Interval, stati
     quadratic = np.polyfit(log_d, per_d, 2)[0]
     return statistics.interval(linear[0], linear[1:]), statistics.interval(
         quadratic[0], quadratic[1:]
+        attrs={"seed": SEED},
     )
 
 
