@@ -109,6 +109,7 @@ def _run(context: Context) -> xr.Dataset:
             "model": [*(f"{one.activation}, GLM" for one in MODELS), f"{FINE_TUNED}, fine-tuned"],
             "information_exponent": ("model", [model.exponent for model in MODELS] + [0]),
         },
+        attrs={"seed": SEED},
     )  # fmt: skip
 
 
@@ -133,7 +134,6 @@ def _log_terms(data: xr.Dataset, model: int) -> tuple[statistics.Interval, stati
     quadratic = np.polyfit(log_d, per_d, 2)[0]
     return statistics.interval(linear[0], linear[1:]), statistics.interval(
         quadratic[0], quadratic[1:]
-        attrs={"seed": SEED},
     )
 
 

@@ -95,8 +95,8 @@ def _judge_loss(data: xr.Dataset) -> list[Verdict]:
             "Fig. 3a: the linearised network stays flat (1.43 to 1.37 in print, a fall of 4 %)",
             f"falls by {judging.middle(100 * drop, '.1f')} % over the whole run",
             judging.outcome(change <= tolerance),
-            f"median change up or down {100 * change:.1f} %; tolerance: the spread of its initial loss "
-            f"over instances, {100 * tolerance:.0f} %",
+            f"median change up or down {100 * change:.1f} %; tolerance: the spread of its initial "
+            f"loss over instances, {100 * tolerance:.0f} %",
         ),
         judging.inside(
             "Fig. 3a: the real network starts at a loss of 2.05", real[:, 0], 2.05,
@@ -141,11 +141,11 @@ def _judge_overlaps(data: xr.Dataset) -> list[Verdict]:
         ),
         Verdict(
             "Fig. 3b: while u rises, <ĉ,c> is still at its chance value (0.09 in print)",
-            f"<ĉ,c> = {judging.middle(before)} when <û,u> = ½, in size {size:.2f} (median); chance: "
-            f"0 ± {chance:.2f}",
+            f"<ĉ,c> = {judging.middle(before)} when <û,u> = ½, in size {size:.2f} (median); "
+            f"chance: 0 ± {chance:.2f}",
             _decided(size, size <= 2 * chance),
-            "supported if the median size is at most twice that of chance; the sign is that of <û,u> "
-            "at the end",
+            "supported if the median size is at most twice that of chance; the sign is that of "
+            "<û,u> at the end",
         ),
         Verdict(
             "Fig. 3b: then c grows about linearly",

@@ -97,7 +97,7 @@ def _judge_large(data: xr.Dataset, panel: str) -> list[Verdict]:
             + " instances",
             judging.outcome(2 * slow["quadratic"] > data.sizes["instance"]),
             "supported if so in most instances of the quadratic"
-            + (f"; it is not alone: so in most instances of {', '.join(others)} too" * bool(others)),
+            + (f"; not it alone: so in most of {', '.join(others)} too" if others else ""),
         ),
     ]  # fmt: skip
 
