@@ -24,7 +24,14 @@ OPEN = {
     # Small beside the spread over instances.
     "Fig. 2b: slower than with ĉ trained",
     "Fig. 5a: a little faster as the part in span(W) grows",
-    "Fig. 6: the plateau sets in near ξ = d^(1/4) k^(1/2) = 25",
+    "Fig. 6: the plateau's share of the time to learn grows from ξ = 1 to the heuristic onset "
+    "ξ = d^(1/4) k^(1/2) = 25",
+    # The spread over instances is too wide for a printed value to say anything, or for the window.
+    "Fig. 2a: u is learned between 0.25 and 0.75 million steps",
+    "Fig. 3b: <ĉ,c> = 0.55 after 2 million steps",
+    "Fig. 4a: ReLU reaches 0.9 at about 50k steps",
+    # Some instances never come.
+    "Fig. 4a: sigmoid reaches 0.9 at about 10k steps",
 }
 
 
@@ -35,4 +42,4 @@ def test_figures(tmp_path: Path) -> None:
     assert {v.statement for v in verdicts} >= OPEN
     assert {v.statement for v in verdicts if v.outcome != "supported"} <= OPEN
     assert all(v.note for v in verdicts if v.outcome == "not supported")
-    assert len(verdicts) - len(OPEN) == 35
+    assert len(verdicts) - len(OPEN) == 31

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from lrft.experiments import exponents, statistics
+from lrft.experiments.claims import claim7
 
 INF = float("inf")
 
@@ -149,6 +150,8 @@ def test_proportions_at_the_ends(successes, count, low, high):
         ((1.0, 0.98, 1.02), "supported"),
         ((1.0, 0.8, 1.2), "not decided"),  # right, but it does not say much
         ((1.05, 1.01, 1.09), "not decided"),
+        ((1.01, 0.98, 1.04), "not decided"),  # the estimate is inside, not the whole interval
+        ((0.98, 0.96, 1.0), "not decided"),
         ((1.2, 1.1, 1.3), "not supported"),
         ((0.8, 0.7, 0.9), "not supported"),
         ((np.nan, -INF, INF), "not decided"),
@@ -171,3 +174,9 @@ def test_outcomes(interval, outcome):
 def test_bad_points_are_refused(x, samples, message):
     with pytest.raises(ValueError, match=message):
         exponents.power_law(x, samples)
+
+
+def test_a_level_that_is_not_crossed_has_no_place():
+    x, y = np.array([0.0, 1.0, 2.0]), np.array([[0.0, 5.0, 0.0], [1.0, 6.0, 2.0], [3.0, 7.0, 4.0]])
+    found = claim7._crossings(x, y, np.array([2.0, 2.0, 9.0]))
+    assert found.tolist() == [1.5, INF, INF]

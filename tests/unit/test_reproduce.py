@@ -364,18 +364,30 @@ def test_a_stopped_instance_is_flat_and_its_sign_is_that_of_the_end() -> None:
     assert np.isnan(paths(running, "loss", 0)[0, 2])
 
 
+STEPS = judging.steps_text
+
+
 @pytest.mark.parametrize(
     ("verdict", "outcome"),
     [
-        (judging.inside("s", np.array([1.0, 2.0, 3.0]), 2.9), "supported"),
-        (judging.inside("s", np.array([1.0, 2.0, 3.0]), 6.9), "supported"),  # 2 + 4.97 is the end
+        (judging.inside("s", np.array([1.9, 2.0, 2.1]), 2.49), "supported"),  # 2 + 0.497 is the end
+        (judging.inside("s", np.array([1.9, 2.0, 2.1]), 2.5), "not supported"),
+        (judging.inside("s", np.array([1.0, 2.0, 3.0]), 2.9), "not decided"),  # 9.9 wide
         (judging.inside("s", np.array([1.0, 2.0, 3.0]), 7.0), "not supported"),
+        (judging.inside("s", np.array([9e3, 1e4, np.inf]), 1e4, "", STEPS), "not decided"),
+        (judging.inside("s", np.array([np.inf] * 3), 1e4, "", STEPS), "not supported"),
+        (judging.inside("s", np.array([9e3, 1e4, 1.1e4]), 1e4, "", STEPS), "supported"),
+        (judging.inside("s", np.array([5e3, 1e4, 2e4]), 1e4, "", STEPS), "not decided"),
+        (judging.by("s", np.array([5e3, 1e4, 2e4]), 8e3), "not decided"),
         (judging.by("s", np.array([1e3, 2e3, np.inf]), 2e3), "supported"),
         (judging.by("s", np.array([1e3, np.inf, np.inf]), 2e3), "not supported"),
         (judging.by("s", np.array([1e3, 1.1e3, 0.9e3]), 0.7e3), "supported"),
         (judging.by("s", np.array([1e3, 1.1e3, 0.9e3]), 0.5e3), "not supported"),
         (judging.window(np.array([1e3, 5e3, 9e3]), 4e3, 6e3, "s"), "supported"),
         (judging.window(np.array([1e3, 5e3, 9e3]), 10e3, 12e3, "s"), "not supported"),
+        (judging.window(np.array([1e3, 5e3, 9e3]), 1e3, 9e3, "s", most=True), "supported"),
+        (judging.window(np.array([1e3, 5e3, 9e3]), 2e3, 9e3, "s", most=True), "not decided"),
+        (judging.window(np.array([1e3, 5e3, 9e3]), 6e3, 9e3, "s", most=True), "not supported"),
     ],
 )
 def test_verdicts(verdict: Verdict, outcome: str) -> None:

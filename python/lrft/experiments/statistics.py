@@ -362,20 +362,20 @@ def within(
     Returns
     -------
     str
-        ``"supported"`` if the estimate is inside the range and its interval is informative;
+        ``"supported"`` if the whole interval is inside the range and it is informative;
         ``"not supported"`` if the whole interval is outside; else ``"not decided"``.
 
     Examples
     --------
-    >>> within(Interval(1.01, 0.98, 1.04), 0.97, 1.03, widest=0.05)
-    'supported'
+    >>> within(Interval(1.0, 0.98, 1.02), 0.97, 1.03), within(Interval(1.0, 0.98, 1.04), 0.97, 1.03)
+    ('supported', 'not decided')
     >>> within(Interval(1.2, 1.1, 1.3), 0.97, 1.03), within(Interval(1.1, 1.0, 1.2), 0.97, 1.03)
     ('not supported', 'not decided')
     """
     if not all(np.isfinite(interval)):
         return "not decided"
     reach = max(interval.high - interval.value, interval.value - interval.low)
-    if low <= interval.value <= high and reach <= widest:
+    if low <= interval.low and interval.high <= high and reach <= widest:
         return "supported"
     if interval.low > high or interval.high < low:
         return "not supported"

@@ -166,7 +166,7 @@ def _run(context: Context) -> xr.Dataset:
             "random_dimension": list(random_dimensions),
             "share": list(shares),
         },
-        attrs={"stall_delta": rates[stalled]},
+        attrs={"seed": SEED, "stall_delta": rates[stalled]},
     )
 
 

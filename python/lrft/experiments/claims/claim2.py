@@ -165,6 +165,7 @@ def _run(context: Context) -> xr.Dataset:
             "k": list(widths),
             "theorem_k": list(theorem_widths),
         },
+        attrs={"seed": SEED},
     )
 
 

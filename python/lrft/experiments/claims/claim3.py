@@ -109,6 +109,7 @@ def _run(context: Context) -> xr.Dataset:
             "model": [*(f"{one.activation}, GLM" for one in MODELS), f"{FINE_TUNED}, fine-tuned"],
             "information_exponent": ("model", [model.exponent for model in MODELS] + [0]),
         },
+        attrs={"seed": SEED},
     )  # fmt: skip
 
 

@@ -103,7 +103,7 @@ def _run(context: Context) -> xr.Dataset:
             "floor": (("strength", "instance"), np.array(floor)),
         },
         coords={"strength": list(strengths), "student": list(STUDENTS)},
-        attrs={"horizon": horizon},
+        attrs={"seed": SEED, "horizon": horizon},
     )  # fmt: skip
 
 

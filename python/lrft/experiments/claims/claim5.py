@@ -92,6 +92,7 @@ def _run(context: Context) -> xr.Dataset:
             "lr": (("student", "point", "rate"), rates),
         },
         coords={"student": [one.name for one in STUDENTS]},
+        attrs={"seed": SEED},
     )
 
 

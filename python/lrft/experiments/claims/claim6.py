@@ -157,7 +157,7 @@ def _run(context: Context) -> xr.Dataset:
             "steps": (("variant", "instance", "member"), steps),
         },
         coords={"delta": list(deltas), "variant": list(VARIANTS)},
-        attrs={"d": first.d},
+        attrs={"seed": SEED, "d": first.d},
     )
 
 

@@ -74,6 +74,7 @@ def _run(context: Context) -> xr.Dataset:
             "batch": list(_beyond.BATCHES[: len(batch)]),
             "kind": list(_beyond.KINDS),
         },
+        attrs={"seed": _beyond.SEED},
     )
 
 
@@ -105,29 +106,38 @@ def _onsets(data: xr.Dataset) -> exponents.PowerLaw:
 
 
 def _crossings(x: Floats, y: Floats, level: Floats) -> Floats:
-    """First x at which each column of y (n, columns) reaches its level, by linear interpolation."""
+    """First x at which each column of y (n, columns) reaches its level, by linear interpolation.
+
+    Infinite where none of these x is it: the level is never reached, or y is above it already at
+    the first.
+    """
     reached = y >= level
+    known = reached.any(axis=0) & ~reached[0] & np.isfinite(level)
     at = np.maximum(1, reached.argmax(axis=0))
     columns = np.arange(y.shape[1])
     before, after = y[at - 1, columns], y[at, columns]
     with np.errstate(divide="ignore", invalid="ignore"):
         share = np.clip((level - before) / (after - before), 0.0, 1.0)
     crossing: Floats = x[at - 1] + np.nan_to_num(share) * (x[at] - x[at - 1])
-    return crossing
+    return np.where(known, crossing, np.inf)
 
 
 def _rank_fits(data: xr.Dataset) -> list[tuple[exponents.PowerLaw, statistics.Interval]]:
     """Fit T against d at the best rates; with the mean slope over instances and its interval.
 
     Instances are the same at every d, so their slopes are compared and not their T; one that most
-    replicas do not learn at some d has none.
+    replicas do not learn at some d has none.  Where no rate reaches 80 % at some d, the interval is
+    infinite.
     """
     fits = []
     for steps in data.rank_steps.values:
         best = [statistics.least_median(point, seed=j) for j, point in enumerate(steps)]
         d = data.rank_dimension.values
         line = exponents.fit_line(d, [b[1] for b in best], [b[2] for b in best])
-        chosen = [point[max(b[0], 0)] for point, b in zip(steps, best, strict=True)]
+        if any(b[0] < 0 for b in best):
+            fits.append((line, statistics.Interval(np.nan, -np.inf, np.inf)))
+            continue
+        chosen = [point[b[0]] for point, b in zip(steps, best, strict=True)]
         slopes = [
             exponents.power_law(d, list(one)).exponent.value for one in np.swapaxes(chosen, 0, 1)
         ]
@@ -274,7 +284,7 @@ def _judge(data: xr.Dataset) -> list[Verdict]:
             ", ".join(
                 f"{r:.2f} at {b}" for b, r in zip(data.batch.values[1:], relative[1:], strict=True)
             )
-            + f" times; free up to {max(free)}",
+            + f" times; free up to {max(free, default=0)}",
             _batches(data.batch.values, samples),
         )
     )

@@ -1,7 +1,8 @@
 """What the paper says of a curve held against the redrawn one.
 
 The tolerance is the spread over instances.  What the paper prints is one more draw: its value is
-matched if it lies in the interval that holds one further instance with 95 %.
+matched if it lies in the interval that holds one further instance with 95 %.  An interval that says
+next to nothing matches nothing (`inside`).
 """
 
 from __future__ import annotations
@@ -162,10 +163,15 @@ def median_interval(values: Floats) -> tuple[float, float]:
 
 def width(steps: Floats) -> float:
     """90th over 10th percentile of first steps; infinite if a tenth never came."""
+    low, high = _tenths(steps)
+    return high / low if 0 < low < np.inf else float("inf")
+
+
+def _tenths(steps: Floats) -> tuple[float, float]:
+    """10th and 90th percentile of first steps; infinite ones are greatest."""
     ordered = np.sort(steps)
     tenth = round(0.1 * (len(ordered) - 1))
-    low, high = float(ordered[tenth]), float(ordered[-1 - tenth])
-    return high / low if 0 < low < np.inf else float("inf")
+    return float(ordered[tenth]), float(ordered[-1 - tenth])
 
 
 def _known(values: Floats) -> Floats:
@@ -212,15 +218,34 @@ def most_reach(
     )
 
 
-def window(steps: Floats, low: float, high: float, statement: str, note: str = "") -> Verdict:
-    """Hold the median of first steps against a printed window."""
+def window(
+    steps: Floats, low: float, high: float, statement: str, note: str = "", most: bool = False
+) -> Verdict:
+    """Hold the median of first steps against a printed window; `most`: their 10-90 % range.
+
+    With `most`, supported if the range lies in the window, not supported if not even the median
+    does, else not decided: the outermost tenths of a few instances are one or two of them.
+    """
     inside = int(((steps >= low) & (steps <= high)).sum())
+    found = outcome(low <= quantiles(steps)[1] <= high)
+    measured = f"{inside} of {len(steps)} instances in the window; {spread(steps)}"
+    rule = "supported if the median lies in the window"
+    if most:
+        first, last = _tenths(steps)
+        if found == "supported" and not (low <= first and last <= high):
+            found = "not decided"
+        measured += f"; 10-90 % of them {steps_text(first)} to {steps_text(last)}"
+        rule = "supported if 10-90 % of the instances lie in the window"
     return Verdict(
         statement,
-        f"{inside} of {len(steps)} instances in the window; {spread(steps)}",
-        outcome(low <= quantiles(steps)[1] <= high),
-        "; ".join(filter(None, (note, "supported if the median lies in the window"))),
+        measured,
+        found,
+        "; ".join(filter(None, (note, rule))),
     )
+
+
+#: A time is known no better than its order if its interval spans more than this factor.
+_WIDEST_RATIO = 4.0
 
 
 def inside(
@@ -230,25 +255,49 @@ def inside(
     note: str = "",
     text: Callable[[float], str] = "{:.2f}".format,
 ) -> Verdict:
-    """Hold a printed value of one instance against the interval for one further instance."""
-    low, high = one_more(values, logarithms=text is steps_text)
+    """Hold a printed value of one instance against the interval for one further instance.
+
+    Supported if the interval holds the printed value and is narrow enough to say something: for
+    times, ends within a factor 4 of each other; for overlaps and losses, no wider than the printed
+    value.  Not supported if the value is outside, or no instance came at all.  Not decided if the
+    interval is wider, or an end is not finite: some instances never came.
+    """
+    times = text is steps_text
+    low, high = one_more(values, logarithms=times)
     least, half, most = quantiles(values)
     return Verdict(
         statement,
         f"{text(half)} (instances {text(least)} to {text(most)}); one more with 95 %: "
         f"{text(low)} to {text(high)}",
-        outcome(low <= printed <= high),
+        _matched(printed, low, high, times),
         note,
     )
 
 
+def _matched(printed: float, low: float, high: float, times: bool) -> Outcome:
+    if low == np.inf:
+        return "not supported"
+    if not (np.isfinite(low) and np.isfinite(high)):
+        return "not decided"
+    if not low <= printed <= high:
+        return "not supported"
+    narrow = high <= _WIDEST_RATIO * low if times else high - low <= abs(printed)
+    return "supported" if narrow else "not decided"
+
+
 def by(statement: str, steps: Floats, limit: float, note: str = "") -> Verdict:
-    """Hold the median of first steps against a printed limit, with the tolerance of `inside`."""
+    """Hold the median of first steps against a printed limit, with the tolerance of `inside`.
+
+    Supported if the median is in time, or the interval for one further instance reaches down to the
+    limit; but then not decided if its ends are further apart than a factor 4.
+    """
     low, high = one_more(steps, logarithms=True)
-    tolerated = bool(np.isfinite(high)) and low <= limit
+    found = outcome(quantiles(steps)[1] <= limit)
+    if found != "supported" and np.isfinite(high) and low <= limit:
+        found = _matched(limit, low, high, times=True)
     return Verdict(
         statement,
         f"{spread(steps)}; one more with 95 %: {steps_text(low)} to {steps_text(high)}",
-        outcome(quantiles(steps)[1] <= limit or tolerated),
+        found,
         note,
     )
