@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel
 
 from lrft import _files, provenance
-from lrft.result import VARIABLES
+from lrft.result import VARIABLES, write_netcdf
 from lrft.study.design import Design, label
 from lrft.study.ledger import Ledger
 from lrft.study.points import Point
@@ -290,11 +290,11 @@ def save(ds: xr.Dataset, path: str | os.PathLike[str]) -> None:
     True
     """
     check_suffix(path)
+    if Path(path).suffix == ".nc":
+        write_netcdf(ds, path)
+        return
     with _files.whole(path) as temporary:
-        if Path(path).suffix == ".nc":
-            ds.to_netcdf(temporary, engine="h5netcdf")
-        else:
-            to_dataframe(ds).to_parquet(temporary, engine="pyarrow", index=False)
+        to_dataframe(ds).to_parquet(temporary, engine="pyarrow", index=False)
 
 
 def check_suffix(path: str | os.PathLike[str]) -> None:
