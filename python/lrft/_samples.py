@@ -105,11 +105,13 @@ class Stream:
         """Return the next window, X (rows, d) and y (rows,), and whether it is the last."""
         if self._broken:
             raise ValueError("X was interrupted while it gave a batch: the stream cannot go on")
-        window = self._ahead
-        self._ahead = self._read() if len(window[1]) == self._rows else _none(self._d)
+        window, digest = self._ahead, self._digest.copy()
         for part in window:
-            self._digest.update(part.data)
-        return *window, not len(self._ahead[1])
+            digest.update(part.data)
+        ahead = self._read() if len(window[1]) == self._rows else _none(self._d)
+        is_last = not ahead[1].size
+        self._ahead, self._digest = ahead, digest  # together: Ctrl-C loses no window
+        return *window, is_last
 
     def _read(self) -> tuple[Floats, Floats]:
         X, y = np.empty((self._rows, self._d)), np.empty(self._rows)

@@ -246,7 +246,8 @@ class Fitting:
             rows = batch * window_steps(self.task.d, batch)
             self._stream: Stream | None = Stream(X, self.task.d, rows)
             self._first = 0
-            self._run = self._next_window(chains)
+            self._pending: tuple[Any, Any, bool] | None = None  # taken, but not yet run
+            self._next_run(chains)
         else:
             self._stream = None
             self.samples = Samples(("X", "y"), X, y, self.task.d)
@@ -289,9 +290,11 @@ class Fitting:
         begin = time.perf_counter()
         try:
             while self._run.advance(max(0.0, seconds - (time.perf_counter() - begin))):
-                if self._last:
+                chains = self._chains()
+                # No more is asked of a stream, which may have no end, than the replicas need.
+                if self._last or not any(chain["status"] == "running" for chain in chains):
                     return True
-                self._next_run()
+                self._next_run(chains)
             return False
         finally:
             self.seconds += time.perf_counter() - begin
@@ -431,20 +434,24 @@ class Fitting:
 
     # ---- streams ------------------------------------------------------------------------
 
-    def _next_run(self) -> None:
-        run = self._next_window([chain | {"task": 0} for chain in self._chains()])
-        self._done_before, self._run = self._done_before + self._run.steps_done, run
-
-    def _next_window(self, chains: list[dict[str, Any]]) -> _core.Run:
+    def _next_run(self, chains: list[dict[str, Any]]) -> None:
+        """Go on with the next window; Ctrl-C on the way leaves everything as it was."""
         assert self._stream is not None
-        X, y, self._last = self._stream.take()
+        if self._pending is None:
+            self._pending = self._stream.take()
+        X, y, is_last = self._pending
         first, batch = self._first, self.training.batch
-        self._first += len(y)
-        end = -(-self._first // batch)
+        next_first = first + len(y)
+        end = -(-next_first // batch)
         plan = self._plan()
         record = [step for step in plan["record"] if step <= end and step < self.training.steps]
-        if self._last and record[-1] != end:
+        if is_last and record[-1] != end:
             record.append(end)
         # A pass that has no end in sight.
         data = {"train": {"X": X, "y": y}, "pass": 2**62, "first": first}
-        return self._start(chains, data, plan | {"steps": end, "record": record})
+        chains = [chain | {"task": 0} for chain in chains]
+        run = self._start(chains, data, plan | {"steps": end, "record": record})
+        done = self._done_before + (self._run.steps_done if first else 0)
+        self._run, self._done_before, self._first, self._last, self._pending = (
+            run, done, next_first, is_last, None,
+        )  # fmt: skip

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import functools
+import hashlib
 import io
 import json
 import platform
@@ -249,7 +250,7 @@ def lrft_version() -> str:
 
 
 def code_version() -> str:
-    """Version of the code that decides about bits: that of lrft, and its commit in a checkout.
+    """Name the code that decides about bits: version, compiled core, and commit in a checkout.
 
     Examples
     --------
@@ -259,7 +260,17 @@ def code_version() -> str:
     True
     """
     commit = git_commit()
-    return lrft_version() if commit is None else f"{lrft_version()}+{commit}"
+    version = f"{lrft_version()}+core.{_core_digest()}"
+    return version if commit is None else f"{version}+{commit}"
+
+
+@cache
+def _core_digest() -> str:
+    """First digits of the sha256 of the compiled core: two builds of one commit may differ."""
+    from lrft import _core
+
+    with open(_core.__file__, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:12]
 
 
 def now() -> str:

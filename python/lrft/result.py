@@ -339,8 +339,16 @@ def save(ds: xr.Dataset, path: str | os.PathLike[str]) -> None:
     True
     """
     _check_layout(ds, "ds")
+    write_netcdf(ds, path)
+
+
+def write_netcdf(ds: xr.Dataset, path: str | os.PathLike[str]) -> None:
+    """Write a NetCDF file, whole or not at all.
+
+    HDF5 works in memory: where writing fails, on a full disk, it would crash when it closes.
+    """
     with _files.whole(path) as temporary:
-        ds.to_netcdf(temporary, engine="h5netcdf")
+        temporary.write_bytes(ds.to_netcdf(engine="h5netcdf"))
 
 
 def load(path: str | os.PathLike[str]) -> xr.Dataset:

@@ -186,6 +186,41 @@ def test_stopping_by_the_validation_error():
     assert "converged" in patient.status.values
 
 
+def endless():
+    while True:
+        yield X, Y
+
+
+def test_a_stream_without_an_end_is_left_when_no_replica_needs_it():
+    ds = fit(given=endless(), labels=None, stop_loss=1e9)
+    assert (ds.status == "converged").all()
+
+
+def test_ctrl_c_between_windows_loses_none(monkeypatch):
+    monkeypatch.setattr("lrft._samples.WINDOW", 1)
+    monkeypatch.setattr(_fit_arguments, "WINDOW", 1)
+    batches = [(X, Y)] * 20
+    options = {"lr": 0.01, "seed": 5, "threads": 1}
+    whole = lrft.fit(BASE, STUDENTS["LoRA"], batches, **options)
+    fitting = lrft.Fitting(BASE, STUDENTS["LoRA"], batches, **options)
+    start = fitting._start
+    for wait in (0, 2, 0):
+        starts = iter([None] * wait)
+
+        def interrupted(*arguments, starts=starts):
+            for _ in starts:
+                return start(*arguments)
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(fitting, "_start", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            while not fitting.advance(60.0):
+                pass
+    monkeypatch.setattr(fitting, "_start", start)
+    fitting.run()
+    same(whole, fitting.dataset())
+
+
 @pytest.mark.parametrize("shuffle", [True, False])
 def test_divergence_is_a_result(shuffle):
     ds = fit(STUDENTS["full"], lr=0.2, epochs=20, base=quadratic(), shuffle=shuffle)

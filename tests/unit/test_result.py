@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import stat
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -152,12 +154,12 @@ def test_saving_replaces_whole_files_and_leaves_nothing_else(
     path.write_text("old")
     ds = dataset()
 
-    def fail(self: Any, target: Any, **options: Any) -> None:
-        Path(target).write_text("half a file")
+    def fail(self: Path, data: Any) -> None:
+        self.write_text("half a file")
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr(xr.Dataset, "to_netcdf", fail)
+        patched.setattr(Path, "write_bytes", fail)
         with pytest.raises(OSError, match="No space left"):
             lrft.save(ds, path)
     assert path.read_text() == "old"
@@ -209,6 +211,30 @@ def test_wrong_files_are_refused_with_the_reason(tmp_path: Path, make: Any, reas
     with pytest.raises(ValueError, match=reason) as caught:
         lrft.load(path)
     assert "file.nc" in str(caught.value)
+
+
+FULL = """
+import resource, sys, numpy as np, lrft
+ds = lrft.load(sys.argv[1])
+resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, resource.RLIM_INFINITY))
+try:
+    lrft.save(ds.assign(more=("n", np.random.default_rng(0).random(100_000))), sys.argv[1])
+except OSError as error:
+    sys.exit(f"OSError: {error.errno}")
+"""
+
+
+def test_file_that_cannot_grow_leaves_the_old_one(tmp_path: Path) -> None:
+    """The limit stands for a full disk; the interpreter ends well after it."""
+    path = tmp_path / "run.nc"
+    lrft.save(dataset(), path)
+    before = path.read_bytes()
+    done = subprocess.run(
+        [sys.executable, "-c", FULL, str(path)], capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stderr) == (1, "OSError: 27\n")
+    assert path.read_bytes() == before
+    assert [file.name for file in tmp_path.iterdir()] == ["run.nc"]
 
 
 def test_saving_refuses_what_is_no_result_and_places_that_do_not_exist(tmp_path: Path) -> None:

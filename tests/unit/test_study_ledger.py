@@ -62,6 +62,24 @@ def test_row_says_what_made_it(whole):
     assert description["recipe"]["function"] == "sample"
 
 
+KILLED = """
+import os, sqlite3, sys
+db = sqlite3.connect(sys.argv[1], isolation_level=None)
+db.execute("PRAGMA cache_size = 1")
+db.execute("BEGIN")
+db.execute("CREATE TABLE filler (x)")
+db.executemany("INSERT INTO filler VALUES (?)", [(b"x" * 4000,)] * 200)
+db.execute("DELETE FROM unit")
+os._exit(0)
+"""
+
+
+def test_ledger_killed_while_it_was_written_can_be_read(copy, whole):
+    subprocess.run([sys.executable, "-c", KILLED, str(copy)], check=True)
+    assert os.path.getsize(f"{copy}-journal")
+    assert contents(copy) == contents(whole)
+
+
 # ---- what is refused ------------------------------------------------------------------------
 
 

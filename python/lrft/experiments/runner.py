@@ -235,7 +235,7 @@ def _write_data(data: xr.Dataset, experiment: Experiment, folder: Path) -> list[
     """NetCDF with everything; CSV with a table for each set of dimensions, the largest first."""
     target = folder / f"{experiment.name}.nc"
     with _whole(target) as path:
-        data.to_netcdf(path, engine="h5netcdf")
+        path.write_bytes(data.to_netcdf(engine="h5netcdf"))  # HDF5 crashes on a full disk
     files = [target]
     groups: dict[tuple[str, ...], list[str]] = {}
     for name, variable in data.data_vars.items():

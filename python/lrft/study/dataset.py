@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel
 
 from lrft import _files, provenance
-from lrft.result import VARIABLES
+from lrft.result import VARIABLES, write_netcdf
 from lrft.study.design import Design, label
 from lrft.study.ledger import Ledger
 from lrft.study.points import Point
@@ -195,6 +195,8 @@ def _column(values: list[Any]) -> NDArray[Any]:
         return np.array(values, dtype=bool)
     if kinds == {int} and max(map(abs, values)) < 2**63:
         return np.array(values, dtype=np.int64)
+    if kinds == {int} and 0 <= min(values) and max(values) < 2**64:
+        return np.array(values, dtype=np.uint64)  # seeds
     if kinds <= {int, float}:
         return np.array(values, dtype=np.float64)
     return np.array([str(value) for value in values], dtype=str)
@@ -290,11 +292,11 @@ def save(ds: xr.Dataset, path: str | os.PathLike[str]) -> None:
     True
     """
     check_suffix(path)
+    if Path(path).suffix == ".nc":
+        write_netcdf(ds, path)
+        return
     with _files.whole(path) as temporary:
-        if Path(path).suffix == ".nc":
-            ds.to_netcdf(temporary, engine="h5netcdf")
-        else:
-            to_dataframe(ds).to_parquet(temporary, engine="pyarrow", index=False)
+        to_dataframe(ds).to_parquet(temporary, engine="pyarrow", index=False)
 
 
 def check_suffix(path: str | os.PathLike[str]) -> None:

@@ -223,6 +223,9 @@ def label(field: str) -> str:
 
 def _clash(name: str, axes: tuple[str, ...], fixed: dict[str, Any]) -> None:
     section, _, field = name.rpartition(".")
+    if not section and fixed.get(name):
+        # A whole task or student would put all of the table out of force.
+        raise ValueError(f"{name} is both fixed, by [{name}], and set by the design")
     if section and section in axes:
         raise ValueError(f"{name} and {section} are both set by the design")
     given = fixed.get(section, {}) if section != "run" else {}

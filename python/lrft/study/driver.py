@@ -350,6 +350,7 @@ class _Run:
     def _store(self, finished: set[Future[list[Outcome]]]) -> None:
         done: list[tuple[Unit, Outcome]] = []
         failed: list[tuple[Unit, str]] = []
+        gone: CancelledError | None = None
         for future in finished:
             block = self.in_hand.pop(future)
             try:
@@ -357,7 +358,10 @@ class _Run:
             except Stopped:
                 continue
             except (Exception, CancelledError) as error:
-                failed += self._failed(block, error)
+                if isinstance(error, CancelledError) and isinstance(self.hands, Cluster):
+                    gone = error
+                else:
+                    failed += self._failed(block, error)
             else:
                 done += zip(block.units, outcomes, strict=True)
         if done or failed:
@@ -367,13 +371,13 @@ class _Run:
             for i in self.points_of[unit.key]:
                 self.units_left[i] -= 1
         self.failed.update(i for unit, _ in failed for i in self.points_of[unit.key])
+        if gone is not None:
+            raise ConnectionError(
+                "the scheduler has gone; what was finished is in the ledger: run again to go on"
+            ) from gone
 
     def _failed(self, block: Block, error: BaseException) -> list[tuple[Unit, str]]:
         """Give the other units of a failed block another chance, each on its own."""
-        if isinstance(error, CancelledError) and isinstance(self.hands, Cluster):
-            raise ConnectionError(
-                "the scheduler has gone; what was finished is in the ledger: run again to go on"
-            ) from error
         if len(block.units) > 1:
             self.waiting.extend(self._block([unit], block.threads) for unit in block.units)
             return []

@@ -17,7 +17,7 @@ import hashlib
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from os import PathLike, fspath
 from pathlib import Path
 from types import TracebackType
@@ -121,6 +121,8 @@ class Ledger:
         if not write and not self.path.exists():
             raise ValueError(f"ledger {fspath(path)!r}: no such file")
         _refuse_foreign(self.path)
+        if not write:
+            _roll_back(self.path)
         uri = f"{self.path.absolute().as_uri()}?mode={'rwc' if write else 'ro'}"
         with self._explained("open"):
             # No implicit transactions: each is written out below.
@@ -439,6 +441,19 @@ def _refuse_foreign(path: Path) -> None:
                 raise ValueError(f"ledger {str(path)!r} is not a ledger of lrft")
     except OSError as error:
         raise LedgerError(f"cannot open ledger {str(path)!r}: {error.strerror}") from error
+
+
+def _roll_back(path: Path) -> None:
+    """Undo what a killed process left half written, which cannot be done read-only."""
+    if not path.with_name(f"{path.name}-journal").exists():
+        return
+    # What goes wrong here shows again when the file is read.
+    with suppress(sqlite3.Error):
+        db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=_BUSY)
+        try:
+            db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        finally:
+            db.close()
 
 
 def _digest(result: bytes) -> str:

@@ -71,11 +71,17 @@ def run_block(block: Block, stop: Callable[[], bool] | None = None) -> list[Outc
             "the instruction set)"
         )
     begin = time.perf_counter()
-    run, notes = _start(block.units, block.threads)
-    while not run.advance(SLICE):
-        if stop is not None and stop():
-            raise Stopped
-    results = _results(block.units, run, notes)
+    try:
+        run, notes = _start(block.units, block.threads)
+        while not run.advance(SLICE):
+            if stop is not None and stop():
+                raise Stopped
+        results = _results(block.units, run, notes)
+    finally:
+        # Features that can be made again: of all tasks of a study, they would fill the memory.
+        for unit in block.units:
+            if not unit.task.given:
+                unit.task.__dict__.pop("_ambient", None)
     seconds = time.perf_counter() - begin
     shares = np.array([1.0 + float(arrays["stop_step"].sum()) for arrays, _ in results])
     shares *= seconds / shares.sum()
