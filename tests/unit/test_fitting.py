@@ -471,6 +471,7 @@ json.dump(
 """
 
 
+@pytest.mark.alone
 @pytest.mark.skipif(os.name != "posix", reason="sends SIGINT")
 @pytest.mark.parametrize(
     ("given", "rows", "epochs", "threads", "more"),
