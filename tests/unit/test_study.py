@@ -175,7 +175,7 @@ REFUSED = {
     "ambiguous field": ({"grid": {"seed": [1]}}, ValueError, "task.seed or run.seed"),
     "fixed and swept whole": (
         {"grid": {"student": [lrft.RankOne()]}, "student": {"kind": "lora"}},
-        ValueError, "student is both fixed, by [student], and set",
+        ValueError, "student is both fixed, by .student., and set",
     ),
     "fixed and swept": ({"grid": {"lr": [0.1]}}, ValueError, "training.lr is both fixed and set"),
     "swept twice": ({"grid": {"xi": [1.0]}, "list": {"xi": [2.0]}}, ValueError, "set twice"),
