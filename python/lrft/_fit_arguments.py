@@ -38,8 +38,10 @@ def window_steps(d: int, batch: int) -> int:
     return block * max(1, WINDOW // (8 * d * batch * block))
 
 
-def check_memory(task: Task, training: Training, replicas: int, threads: int) -> None:
-    """Refuse students, records or a batch that do not fit into memory."""
+def check_memory(
+    task: Task, training: Training, replicas: int, threads: int, shuffled: int
+) -> None:
+    """Refuse students, records, a batch or orders of samples that do not fit into memory."""
     n = _engine.student_rows(task, training.student)
     size = n * task.d
     if _engine.has_start_of_its_own(training.student):
@@ -55,6 +57,11 @@ def check_memory(task: Task, training: Training, replicas: int, threads: int) ->
         f"batch = {training.batch} on {threads} threads",
         8 * training.batch * width * min(threads, replicas),
         "use a smaller batch",
+    )
+    _checks.memory(
+        f"orders of {shuffled} samples on {threads} threads",
+        4 * shuffled * min(threads, replicas),
+        "use fewer threads, or shuffle=False",
     )
 
 

@@ -196,7 +196,9 @@ class Fitting:
         batch = _checks.integer("batch", batch, 1)
         shuffle = (y is not None) if shuffle is None else _checks.boolean("shuffle", shuffle)
         self.keep = _checks.choice("keep", keep, ("last", "best"))
-        self.patience = 0 if patience is None else _checks.integer("patience", patience, 1)
+        self.patience = (
+            0 if patience is None else _checks.integer("patience", patience, 1, 2**31 - 1)
+        )
         held_out = {"stop_loss": stop_loss, "patience": patience}
         held_out["keep='best'"] = self.keep == "best" or None
         for name, value in held_out.items():
@@ -231,7 +233,8 @@ class Fitting:
         self.indices = _arguments.check_replicas(replicas, 1)
         self.seed = _checks.seed("seed", seed)
         self.threads = _arguments.settle_threads(threads)
-        check_memory(self.task, self.training, len(self.indices), self.threads)
+        shuffled = len(X) if shuffle else 0
+        check_memory(self.task, self.training, len(self.indices), self.threads, shuffled)
         self.validation: Samples | None = None
         if validation is not None:
             if not isinstance(validation, tuple | list) or len(validation) != 2:

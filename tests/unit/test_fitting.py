@@ -214,8 +214,7 @@ def test_ctrl_c_between_windows_loses_none(monkeypatch):
 
         monkeypatch.setattr(fitting, "_start", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            while not fitting.advance(60.0):
-                pass
+            fitting.advance(60.0)
     monkeypatch.setattr(fitting, "_start", start)
     fitting.run()
     same(whole, fitting.dataset())
@@ -305,6 +304,7 @@ WITHOUT = lrft.Weights(BASE.W, BASE.lam)
         ({"validation": None, "stop_loss": 0.1}, ValueError, "stop_loss is about"),
         ({"keep": "worst"}, ValueError, "keep must be one of"),
         ({"patience": 0}, ValueError, "patience must be at least 1"),
+        ({"patience": 2**31}, ValueError, "patience must be at most 2147483647"),
         ({"lr": "auto"}, ValueError, "lr='auto' needs a teacher"),
         ({"lr": -1.0}, ValueError, "lr must be greater than 0"),
         ({"lr": lrft.schedule.Array([0.1])}, ValueError, "lr must have a rate for each"),

@@ -6,16 +6,20 @@ import itertools
 import json
 import re
 import tomllib
+from concurrent.futures import Future
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import lrft
+from lrft import _core, provenance
 from lrft import study as studies
-from lrft.study import design, driver, points, work
+from lrft.study import dataset, design, driver, points, work
 from lrft.study.expression import evaluate
+from lrft.study.ledger import Ledger
 from lrft.study.watch import StudyProgress
+from lrft.study.workers import Cluster, Local
 
 BASE = {"task": {"d": 60, "k": 3, "features": "orthonormal"}, "training": {"lr": 0.01, "steps": 50}}
 SERIES = ("overlap_u", "overlap_c", "loss", "hit_step", "loss_hit_step", "stop_step", "status")
@@ -175,7 +179,7 @@ REFUSED = {
     "ambiguous field": ({"grid": {"seed": [1]}}, ValueError, "task.seed or run.seed"),
     "fixed and swept whole": (
         {"grid": {"student": [lrft.RankOne()]}, "student": {"kind": "lora"}},
-        ValueError, "student is both fixed, by [student], and set",
+        ValueError, "student is both fixed, by .student., and set",
     ),
     "fixed and swept": ({"grid": {"lr": [0.1]}}, ValueError, "training.lr is both fixed and set"),
     "swept twice": ({"grid": {"xi": [1.0]}, "list": {"xi": [2.0]}}, ValueError, "set twice"),
@@ -440,3 +444,60 @@ def test_files_that_cannot_be_written_or_read_are_refused(refused, tmp_path):
     single = lrft.simulate(lrft.Task.sample(d=20, k=2), lrft.Training(lr=0.01, steps=3))
     lrft.save(single, tmp_path / "run.nc")
     refused(lambda: studies.load(tmp_path / "run.nc"), ValueError, "not the results of a study")
+
+
+# ---- memory and lost schedulers ---------------------------------------------------------------
+
+SMALL = {
+    "task": {"d": 50, "k": 2},
+    "training": {"lr": 0.01, "steps": 10},
+    "grid": {"xi": [1.0, 2.0, 3.0]},
+}
+
+
+def test_features_of_sampled_tasks_are_not_kept():
+    study = SMALL | {"run": {"engine": "ambient"}}
+    planned = studies.plan(study)
+    hands = Local(1)
+    units = [unit for point in planned.points for unit in point.units]
+    with hands:
+        for unit in units:
+            assert unit.task.W.shape[1] == 50
+            code, isa = provenance.code_version(), _core.build_info()["isa"]
+            hands.submit(work.Block((unit,), 1, code, isa)).result()
+    assert all("_ambient" not in unit.task.__dict__ for unit in units)
+
+
+class Leaving(Cluster):
+    """A scheduler that goes after one block."""
+
+    def __init__(self):
+        self.block_threads, self.sent = 1, 0
+
+    def slots(self):
+        return 8
+
+    def submit(self, block):
+        future = Future()
+        self.sent += 1
+        if self.sent == 2:
+            future.set_result(work.run_block(block))
+        else:
+            future.cancel()
+            future.set_running_or_notify_cancel()
+        return future
+
+
+def test_what_was_finished_is_kept_when_the_scheduler_goes(tmp_path, monkeypatch):
+    monkeypatch.setattr(driver, "BLOCK_SECONDS", 0.0)
+    planned = studies.plan(SMALL)
+    keys = [unit.key for point in planned.points for unit in point.units]
+    with Ledger(tmp_path / "study.db") as ledger:
+        with pytest.raises(ConnectionError, match="the scheduler has gone"):
+            driver._Run(planned, ledger, Leaving(), None).run()
+        assert len(ledger.known(keys)) == 1
+
+
+def test_large_seeds_stay_whole():
+    found = dataset._column([2**63 + 1, 2**64 - 1, 0])
+    assert found.tolist() == [2**63 + 1, 2**64 - 1, 0]

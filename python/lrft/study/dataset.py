@@ -195,7 +195,7 @@ def _column(values: list[Any]) -> NDArray[Any]:
         return np.array(values, dtype=bool)
     if kinds == {int} and max(map(abs, values)) < 2**63:
         return np.array(values, dtype=np.int64)
-    if kinds == {int} and 0 <= min(values) and max(values) < 2**64:
+    if kinds == {int} and min(values) >= 0 and max(values) < 2**64:
         return np.array(values, dtype=np.uint64)  # seeds
     if kinds <= {int, float}:
         return np.array(values, dtype=np.float64)
