@@ -73,7 +73,8 @@ LRFT_INLINE OneRowSums one_row(const ActivationData& data, const OneRow& x) {
   const int packs = x.packs;
   Pack error[4] = {broadcast(0.0), broadcast(0.0), broadcast(0.0), broadcast(0.0)};
   Pack pull[4] = {error[0], error[0], error[0], error[0]};
-  const auto neuron = [&](int i, int chain) {
+  // A call for each neuron would keep the sums in memory.
+  const auto neuron = [&](int i, int chain) __attribute__((always_inline)) {
     const Pack base = scale * features[i];
     const ValueAndSlope student = A::at(data, fma(own[i], a, base));
     const Pack target = value_of<A>(data, fma(c[i], v, base));
