@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
-from lrft import _core, _engine, schedule
+from lrft import _core, _engine, result, schedule
+from lrft.progress import Progress, ProgressCallback
 from lrft.students import FullNetwork
 from lrft.task import Task
 from lrft.training import Training
@@ -45,6 +46,32 @@ def start(
             "keep_state": keep_students,
         }
     )
+
+
+class Work(Protocol):
+    """What goes on in slices: a `lrft.Simulation` or a `lrft.Fitting`."""
+
+    interrupted: bool
+
+    def advance(self) -> bool:
+        """Work for a while; True when everything has ended."""
+
+    def progress(self) -> Progress:
+        """Say where it stands."""
+
+
+def to_the_end(work: Work, progress: ProgressCallback | None) -> None:
+    """Work until everything has ended or until Ctrl-C, which marks the work as interrupted."""
+    result.get_ready()
+    work.interrupted = False
+    try:
+        while not work.advance():
+            if progress is not None:
+                progress(work.progress())
+        if progress is not None:
+            progress(work.progress())
+    except KeyboardInterrupt:
+        work.interrupted = True
 
 
 def gather(

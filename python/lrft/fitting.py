@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from lrft import _arguments, _checks, _core, _engine, schedule
+from lrft import _arguments, _checks, _core, _engine, _runs, schedule
 from lrft._fit_arguments import (
     base_task,
     check_memory,
@@ -18,7 +18,7 @@ from lrft._fit_arguments import (
 from lrft._fit_result import assemble, merge_weights
 from lrft._samples import MAX_SHUFFLED, Samples, Stream, inputs
 from lrft.network import Weights
-from lrft.progress import Progress
+from lrft.progress import Progress, ProgressCallback
 from lrft.recording import Record
 from lrft.students import Student, is_named
 from lrft.task import Task
@@ -31,8 +31,6 @@ __all__ = ["Fitting", "fit", "merge_weights"]
 
 SLICE = 0.1  # seconds between looks at progress
 MOST_RECORDS = 201  # by default
-
-ProgressCallback = Callable[[Progress], object]
 
 
 def fit(
@@ -325,15 +323,7 @@ class Fitting:
         >>> fitting.progress().finished
         1
         """
-        self.interrupted = False
-        try:
-            while not self.advance():
-                if progress is not None:
-                    progress(self.progress())
-            if progress is not None:
-                progress(self.progress())
-        except KeyboardInterrupt:
-            self.interrupted = True
+        _runs.to_the_end(self, progress)
 
     def progress(self) -> Progress:
         """Return where the fit stands.

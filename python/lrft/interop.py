@@ -6,8 +6,6 @@ are given are taken by what they can do.
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
@@ -16,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lrft import _checks
+from lrft import _checks, _files
 from lrft.activation import Activation
 from lrft.network import Weights
 
@@ -292,13 +290,10 @@ def _read(path: Path) -> tuple[Any, dict[str, str]]:
 
 
 def _save_torch(path: Path, tensors: dict[str, Any]) -> None:
-    """Write beside the place and move there, so that the file is whole or not there."""
     torch = _torch("a .pt file")
     try:
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
-            whole = Path(folder) / path.name
-            torch.save(tensors, whole)
-            os.replace(whole, path)
+        with _files.whole(path) as temporary:
+            torch.save(tensors, temporary)
     except (OSError, RuntimeError) as error:
         raise ValueError(f"cannot write {str(path)!r}: {error}") from None
 

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol
 
 __all__ = ["Bar", "Progress"]
 
@@ -47,6 +48,11 @@ class Progress:
     diverged: int
 
     @property
+    def share(self) -> float:
+        """Of the steps, done."""
+        return self.done_steps / max(1, self.total_steps)
+
+    @property
     def steps_per_second(self) -> float:
         """Steps of every running replica per second of wall time."""
         return self.done_steps / self.seconds if self.seconds > 0.0 else 0.0
@@ -72,10 +78,29 @@ class Progress:
         return ", ".join(parts)
 
 
+ProgressCallback = Callable[[Progress], object]
+
+
+class Moment(Protocol):
+    """What a bar can show: a `Progress`, or the `lrft.study.watch.StudyProgress` of a study."""
+
+    @property
+    def share(self) -> float:
+        """From 0 to 1."""
+
+    def describe(self) -> str:
+        """Say it in one line."""
+
+
 class Bar:
     """A progress bar on stderr; single lines now and then where stderr is no terminal.
 
     Used as a context manager whose value is passed as ``progress``.
+
+    Parameters
+    ----------
+    remaining : bool
+        Estimate the time left from the share that is done.
 
     Examples
     --------
@@ -86,7 +111,8 @@ class Bar:
     ...     ds = lrft.simulate(task, lrft.Training(lr=0.001, steps=10), replicas=2, progress=bar)
     """
 
-    def __init__(self) -> None:
+    def __init__(self, remaining: bool = True) -> None:
+        self._remaining = remaining
         self._bar: Any = None
         self._row: Any = None
         self._next_line = time.monotonic() + _LINE_EVERY
@@ -102,31 +128,24 @@ class Bar:
                 BarColumn(bar_width=None),
                 TaskProgressColumn(),
                 TextColumn("{task.description}"),
-                TextColumn("ETA"),
-                TimeRemainingColumn(),
+                *([TextColumn("ETA"), TimeRemainingColumn()] if self._remaining else []),
                 console=Console(stderr=True),
                 auto_refresh=False,
                 transient=True,
                 expand=True,
             )
             self._bar.start()
-            self._row = self._bar.add_task("starting", total=None)
+            self._row = self._bar.add_task("starting", total=1.0)
         return self
 
-    def __call__(self, progress: Progress) -> None:
-        """Show a moment of the run."""
+    def __call__(self, progress: Moment) -> None:
+        """Show a moment of the work."""
+        share, text = progress.share, progress.describe()
         if self._bar is not None:
-            self._bar.update(
-                self._row,
-                completed=progress.done_steps,
-                total=progress.total_steps,
-                description=progress.describe(),
-                refresh=True,
-            )
+            self._bar.update(self._row, completed=share, description=text, refresh=True)
         elif time.monotonic() >= self._next_line:
             self._next_line = time.monotonic() + _LINE_EVERY
-            share = progress.done_steps / max(1, progress.total_steps)
-            print(f"{share:4.0%}  {progress.describe()}", file=sys.stderr, flush=True)
+            print(f"{share:4.0%}  {text}", file=sys.stderr, flush=True)
 
     def __exit__(
         self,

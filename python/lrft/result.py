@@ -98,6 +98,18 @@ _EXTRA_DIMS: dict[int, tuple[str, ...]] = {
 }
 
 
+def get_ready(*, to_save: bool = False) -> None:
+    """Load what a result needs before the work begins, so that Ctrl-C is answered at once.
+
+    xarray loads some of it at the first dataset and some at the first file: half a second each.
+    """
+    import xarray as xr
+
+    ds = xr.Dataset({"x": ("step", np.zeros(1))})
+    if to_save:
+        ds.to_netcdf(engine="h5netcdf")
+
+
 def assemble(
     tasks: Task | Sequence[Task],
     training: Training,

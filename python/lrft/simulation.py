@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lrft import _arguments, _checks, _engine, _runs, schedule
-from lrft.progress import Progress
+from lrft.progress import Progress, ProgressCallback
 from lrft.task import Task
 from lrft.training import Training, check_compatible
 
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 __all__ = ["Simulation", "simulate"]
 
 SLICE = 0.1  # seconds between looks at progress
-
-ProgressCallback = Callable[[Progress], object]
 
 
 def simulate(
@@ -271,15 +269,7 @@ class Simulation:
         progress : callable, optional
             Called about ten times a second with a `lrft.progress.Progress`.
         """
-        self.interrupted = False
-        try:
-            while not self.advance():
-                if progress is not None:
-                    progress(self.progress())
-            if progress is not None:
-                progress(self.progress())
-        except KeyboardInterrupt:
-            self.interrupted = True
+        _runs.to_the_end(self, progress)
 
     def progress(self) -> Progress:
         """Return where the run stands.

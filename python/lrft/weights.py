@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -20,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from lrft import _checks
+from lrft import _checks, _files
 from lrft.activation import Activation
 from lrft.network import Weights
 
@@ -285,25 +284,14 @@ def _read_safetensors(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, st
 def write(path: str | PathLike[str], arrays: dict[str, NDArray[Any]], text: dict[str, str]) -> None:
     """Write arrays and texts whole or not at all; ValueError naming the path and the reason."""
     path, suffix = _suffix(path)
-    temporary = None
     try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(handle, "wb") as file:
+        with _files.whole(path) as temporary:
             if suffix == ".npz":
                 entries = {name: np.array(value) for name, value in text.items()}
-                np.savez(file, **arrays, **entries)  # type: ignore[arg-type]
+                np.savez(temporary, **arrays, **entries)  # type: ignore[arg-type]
             else:
                 from safetensors.numpy import save
 
-                file.write(save(dict(arrays), metadata=text))
-            file.flush()
-            os.fsync(file.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)
-        os.replace(temporary, path)
+                temporary.write_bytes(save(dict(arrays), metadata=text))
     except OSError as error:
         raise ValueError(f"cannot write {str(path)!r}: {error.strerror or error}") from None
-    finally:
-        if temporary is not None and os.path.exists(temporary):
-            os.unlink(temporary)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
-from lrft import _checks
+from lrft import _checks, _files
 from lrft.cli import config
 from lrft.cli.fields import Field, fields
 
@@ -96,13 +96,11 @@ def execute(
         checkpoint = _checks.real("checkpoint", checkpoint, above=0.0)
     simulation = _simulation(settings, options, resume)
     # What the end of a run needs is loaded before its beginning, so that Ctrl-C acts at once.
-    import h5netcdf  # noqa: F401
-    import xarray  # noqa: F401
-
-    from lrft import provenance, result  # noqa: F401
+    from lrft import provenance, result
     from lrft.cli import table
     from lrft.progress import Bar
 
+    result.get_ready(to_save=True)
     provenance.environment()
     state = target.with_name(f"{target.name}.state.npz")
     with Bar() as bar:
@@ -183,15 +181,7 @@ def _target(out: str, name: str) -> Path:
     """Folder and name of the results, without suffix; makes the folder, before any work is done."""
     if name in ("", "..") or Path(name).name != name:
         raise ValueError(f"name={name!r} must be a file name without folder; the folder is out")
-    folder = Path(out)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / f".{name}.probe"
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise ValueError(f"out={out!r}: cannot write there ({error.strerror})") from error
-    return folder / name
+    return _files.folder(out) / name
 
 
 def _save(ds: xr.Dataset, path: Path) -> list[Path]:

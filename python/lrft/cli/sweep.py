@@ -91,9 +91,9 @@ def _sweep(
     if collect:
         ds = collected(study, file)
     else:
-        from lrft.study.watch import StudyBar
+        from lrft.progress import Bar
 
-        with StudyBar() as bar:
+        with Bar(remaining=False) as bar:  # a study says itself what is left
             try:
                 ds = lrft.sweep(
                     study, file, scheduler=scheduler, threads=threads, progress=bar,

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
-import secrets
 import shlex
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lrft import _arguments
+from lrft import _arguments, _files
 from lrft.experiments.experiment import Context, Experiment, Verdict
 
 if TYPE_CHECKING:
@@ -141,7 +139,7 @@ def reproduce(
     chosen = registry.experiments(names)
     _figure_type()  # before any work: matplotlib is there
     threads = None if threads is None else _arguments.settle_threads(threads)
-    folder = _folder(out)
+    folder = _files.folder(out)
     done = Reproduction(out=folder, report=folder / "report.html", quick=bool(quick))
     begin = time.perf_counter()
     known: dict[Callable[..., Any], xr.Dataset] = {}
@@ -162,7 +160,7 @@ def reproduce(
         done.interrupted = True
     done.seconds = time.perf_counter() - begin
     if done.finished:
-        with _whole(done.report) as path:
+        with _files.whole(done.report) as path:
             path.write_text(report.html(done), encoding="utf-8")
     return done
 
@@ -208,34 +206,12 @@ def _one(
 # ---- files ------------------------------------------------------------------------------------
 
 
-def _folder(out: str | os.PathLike[str]) -> Path:
-    folder = Path(out)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / f".{secrets.token_hex(4)}.probe"
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise ValueError(f"out={str(folder)!r}: cannot write there ({error.strerror})") from error
-    return folder
-
-
-@contextlib.contextmanager
-def _whole(target: Path) -> Iterator[Path]:
-    """Give a temporary path that replaces `target` only once it is complete."""
-    temporary = target.with_name(f".{secrets.token_hex(4)}.{target.name}")
-    try:
-        yield temporary
-        os.replace(temporary, target)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
 def _write_data(data: xr.Dataset, experiment: Experiment, folder: Path) -> list[Path]:
     """NetCDF with everything; CSV with a table for each set of dimensions, the largest first."""
+    from lrft.result import write_netcdf
+
     target = folder / f"{experiment.name}.nc"
-    with _whole(target) as path:
-        path.write_bytes(data.to_netcdf(engine="h5netcdf"))  # HDF5 crashes on a full disk
+    write_netcdf(data, target)
     files = [target]
     groups: dict[tuple[str, ...], list[str]] = {}
     for name, variable in data.data_vars.items():
@@ -247,7 +223,7 @@ def _write_data(data: xr.Dataset, experiment: Experiment, folder: Path) -> list[
         unused = [name for name in table.coords if not set(table[name].dims) <= set(dims)]
         table = table.drop_vars(unused)
         target = folder / f"{experiment.name}{suffix}.csv"
-        with _whole(target) as path:
+        with _files.whole(target) as path:
             if dims:
                 table.to_dataframe().dropna(how="all", subset=members).to_csv(path)
             else:
@@ -279,7 +255,7 @@ def _write_picture(
         ):
             target = folder / f"{experiment.name}.{suffix}"
             dpi = 60 if quick else "figure" if suffix == "svg" else style.DPI
-            with _whole(target) as path:
+            with _files.whole(target) as path:
                 figure.savefig(path, format=suffix, metadata=metadata, dpi=dpi)
             figure.set_layout_engine("none")  # the second file has the layout of the first
             files.append(target)
@@ -292,7 +268,7 @@ def _write_verdicts(done: Reproduction) -> None:
          "outcome": v.outcome, "note": v.note}
         for name, v in done.verdicts
     ]  # fmt: skip
-    with _whole(done.out / "verdicts.json") as path:
+    with _files.whole(done.out / "verdicts.json") as path:
         path.write_text(json.dumps(table, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 

@@ -1,16 +1,10 @@
-"""How far a study is: what `lrft.sweep` reports, and how the command line shows it."""
+"""How far a study is: what `lrft.sweep` reports, and how it is said."""
 
 from __future__ import annotations
 
-import sys
-import time
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any
 
-__all__ = ["StudyBar", "StudyProgress"]
-
-_LINE_EVERY = 10.0  # seconds between lines where a bar cannot be drawn
+__all__ = ["StudyProgress"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,60 +64,6 @@ class StudyProgress:
         if self.left == self.left:
             parts.append(f"{duration(self.left)} left")
         return ", ".join(parts)
-
-
-class StudyBar:
-    """A progress bar of a study on stderr; a line now and then where stderr is no terminal.
-
-    Examples
-    --------
-    >>> import pathlib, tempfile, lrft
-    >>> from lrft.study.watch import StudyBar
-    >>> study = {"task": {"d": 50, "k": 2}, "training": {"lr": 0.01, "steps": 10}}
-    >>> with tempfile.TemporaryDirectory() as folder, StudyBar() as bar:
-    ...     ds = lrft.sweep(study, pathlib.Path(folder) / "study.db", progress=bar)
-    """
-
-    def __init__(self) -> None:
-        self._bar: Any = None
-        self._row: Any = None
-        self._next_line = time.monotonic() + _LINE_EVERY
-
-    def __enter__(self) -> StudyBar:
-        if sys.stderr.isatty():
-            from rich.console import Console
-            from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
-
-            self._bar = Progress(
-                BarColumn(bar_width=None),
-                TaskProgressColumn(),
-                TextColumn("{task.description}"),
-                console=Console(stderr=True),
-                auto_refresh=False,
-                transient=True,
-                expand=True,
-            )
-            self._bar.start()
-            self._row = self._bar.add_task("starting", total=1.0)
-        return self
-
-    def __call__(self, progress: StudyProgress) -> None:
-        """Show a moment of the study."""
-        if self._bar is not None:
-            text = progress.describe()
-            self._bar.update(self._row, completed=progress.share, description=text, refresh=True)
-        elif time.monotonic() >= self._next_line:
-            self._next_line = time.monotonic() + _LINE_EVERY
-            print(f"{progress.share:4.0%}  {progress.describe()}", file=sys.stderr, flush=True)
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._bar is not None:
-            self._bar.stop()
 
 
 def duration(seconds: float) -> str:
