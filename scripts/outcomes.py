@@ -91,8 +91,9 @@ class Plugin:
             actual: Any, desired: Any, rtol: float = 1e-7, atol: float = 0, **kw: Any
         ) -> None:
             plain(actual, desired, rtol=rtol, atol=atol, **kw)
-            gaps = np.abs(np.asarray(actual, float) - desired)
-            bounds = np.broadcast_to(atol + rtol * np.abs(desired), gaps.shape)
+            wanted = np.asarray(desired, float)
+            gaps = np.abs(np.asarray(actual, float) - wanted)
+            bounds = np.broadcast_to(atol + rtol * np.abs(wanted), gaps.shape)
             if gaps.size and (bounds > 0).all() and np.isfinite(gaps).all():
                 at = np.unravel_index(np.argmax(gaps / bounds), gaps.shape)
                 self.note(self.running, float(gaps[at]), "<", float(bounds[at]))
