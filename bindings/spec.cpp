@@ -152,9 +152,9 @@ Samples read_samples(const py::handle& d, std::vector<py::object>& alive) {
   Samples s;
   const auto X = get<py::array>(d, "X");
   const auto y = get<Array>(d, "y");
-  const bool single = X.dtype().is(py::dtype::of<float>());
+  const bool single = X.dtype().equal(py::dtype::of<float>());
   if (X.ndim() != 2 || y.ndim() != 1 || X.shape(0) != y.shape(0) ||
-      !(single || X.dtype().is(py::dtype::of<double>())))
+      !(single || X.dtype().equal(py::dtype::of<double>())))
     throw py::value_error("X must be (rows, d) of float64 or float32, and y (rows)");
   alive.push_back(X);
   alive.push_back(y);

@@ -260,17 +260,25 @@ def code_version() -> str:
     True
     """
     commit = git_commit()
-    version = f"{lrft_version()}+core.{_core_digest()}"
-    return version if commit is None else f"{version}+{commit}"
+    return core_version() if commit is None else f"{core_version()}+{commit}"
 
 
 @cache
-def _core_digest() -> str:
-    """First digits of the sha256 of the compiled core: two builds of one commit may differ."""
+def core_version() -> str:
+    """Name the compiled core: two builds of one version may differ in bits.
+
+    Examples
+    --------
+    >>> import lrft
+    >>> from lrft.provenance import core_version
+    >>> core_version().startswith(f"{lrft.__version__}+core.")
+    True
+    """
     from lrft import _core
 
     with open(_core.__file__, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:12]
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return f"{lrft_version()}+core.{digest[:12]}"
 
 
 def now() -> str:

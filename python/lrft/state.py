@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-import lrft
-from lrft import _core, weights
+from lrft import _core, provenance, weights
 from lrft.schedule import Schedule
 from lrft.training import Training
 
@@ -46,7 +45,7 @@ def save_state(simulation: Simulation, path: str | PathLike[str]) -> None:
     about = {
         "format": "lrft state",
         "version": STATE_VERSION,
-        "lrft": lrft.__version__,
+        "lrft": provenance.core_version(),
         "instruction_set": _core.build_info()["isa"],
         "tasks": tasks,
         "single": simulation.single,
@@ -87,10 +86,11 @@ def _state_of(arrays: Arrays, text: dict[str, str]) -> dict[str, Any]:
     if not isinstance(about, dict) or about.get("format") != "lrft state":
         raise ValueError("not the state of a run")
     made_by = (about["version"], about["lrft"])
-    if made_by != (STATE_VERSION, lrft.__version__):
+    here = provenance.core_version()
+    if made_by != (STATE_VERSION, here):
         raise ValueError(
             f"written by lrft {about['lrft']} (state version {about['version']}), but this is "
-            f"lrft {lrft.__version__} (state version {STATE_VERSION}): bits would differ"
+            f"lrft {here} (state version {STATE_VERSION}): bits could differ"
         )
     if text.get("digest") != _digest(arrays, text["lrft"]):
         raise ValueError("its content does not match its digest: the file was changed")

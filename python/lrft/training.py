@@ -166,7 +166,7 @@ class Training(Model):
         """
         replicas = _checks.integer("replicas", replicas, 1)
         several = tasks if isinstance(tasks, Sequence) else [tasks]
-        values = sum(replicas * self._values(task) for task in several)
+        values = sum(replicas * self.record_size(task) for task in several)
         self._check_records(values, f"record for {len(several)} tasks x {replicas} replicas")
 
     def _check_records(self, values: int, what: str) -> None:
@@ -177,8 +177,23 @@ class Training(Model):
             "record fewer steps",
         )
 
-    def _values(self, task: Task) -> int:
-        """Numbers kept at each record of one replica: overlaps of u and c, and the loss."""
+    def record_size(self, task: Task) -> int:
+        """Count the numbers kept at each record of one replica: overlaps of u and c, and the loss.
+
+        Parameters
+        ----------
+        task : Task
+
+        Returns
+        -------
+        int
+
+        Examples
+        --------
+        >>> import lrft
+        >>> lrft.Training(lr=0.1, steps=10).record_size(lrft.Task.sample(d=100, k=4))
+        3
+        """
         student = self.student
         if isinstance(student, LoRA):
             return 2 * min(student.rank, task.rank) + 1

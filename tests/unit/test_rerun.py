@@ -221,6 +221,17 @@ def test_study_and_ledger_are_made_again(study):
     assert next(rerun(study / "study.nc")).differences == ()
     assert [one.differences for one in rerun(study / "study.db", units=None)] == [()] * 4
     assert len(list(rerun(study / "study.db", units=2))) == 2
+    with pytest.raises(ValueError, match="threads must be"):
+        list(rerun(study / "study.db", threads=0))
+
+
+def test_study_that_was_collected_early_is_compared_as_far_as_it_went(study):
+    less = STUDY | {"grid": STUDY["grid"] | {"d": [60]}}
+    lrft.sweep(less, study / "part.db", threads=1)
+    ds = lrft.study.collect(STUDY, study / "part.db")
+    assert (ds.status == "missing").sum() == 16
+    lrft.study.save(ds, study / "part.nc")
+    assert next(rerun(study / "part.nc")).differences == ()
 
 
 def test_ledger_of_given_weights_holds_them(tmp_path):

@@ -211,6 +211,11 @@ REFUSED = {
         {"grid": {"xi": {"range": [1, 2000]}, "task.seed": {"range": [0, 2000]}}},
         ValueError, "is the limit",
     ),
+    "far too many": ({"grid": {"task.seed": {"range": [0, 10**15]}}}, ValueError, "the limit"),
+    "more than a row holds": (
+        {"training": {"steps": 10**8, "record": 5 * 10**6}, "run": {"replicas": 8}},
+        ValueError, "the limit of a row of the ledger",
+    ),
 }  # fmt: skip
 
 
@@ -219,6 +224,7 @@ def test_what_is_wrong_is_refused_before_anything_runs(name, refused, tmp_path):
     changes, error, message = REFUSED[name]
     studies.plan(study())  # the control
     refused(lambda: lrft.sweep(study(**changes), tmp_path / "study.db"), error, message)
+    assert not (tmp_path / "study.db").exists()
 
 
 def test_files_that_are_no_study_are_refused(refused, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import resource
 import shutil
@@ -128,12 +129,29 @@ def test_file_that_is_not_its_own_is_refused_and_left_alone(name, copy):
     assert [path.name for path in copy.parent.iterdir()] == ["study.db"]
 
 
-def test_damaged_result_is_noticed(copy):
-    with sqlite3.connect(copy) as db:
+def damage(path):
+    with sqlite3.connect(path) as db:
         db.execute("UPDATE unit SET result = zeroblob(100) WHERE rowid = 2")
     db.close()
-    with pytest.raises(LedgerError, match="is damaged"):
+
+
+def test_damaged_result_is_noticed_and_computed_again(whole, copy):
+    damage(copy)
+    with pytest.raises(LedgerError, match="is damaged; the study, run once more"):
         studies.collect(STUDY, copy)
+    with Ledger(copy, write=False) as ledger:
+        assert len(studies.plan(STUDY, ledger).missing) == 1
+    lrft.sweep(STUDY, copy, threads=1)
+    assert contents(copy) == contents(whole)
+
+
+def test_damaged_results_are_not_taken_over_and_are_replaced_by_sound_ones(whole, copy, tmp_path):
+    damage(copy)
+    with Ledger(tmp_path / "new.db") as ledger:
+        assert ledger.merge(copy) == 3
+    with Ledger(copy) as ledger:
+        assert ledger.merge(whole) == 1
+    assert contents(copy) == contents(whole)
 
 
 def test_empty_file_becomes_a_ledger(tmp_path):
@@ -166,7 +184,11 @@ def test_two_ledgers_become_one(whole, tmp_path):
 
 def test_merging_different_results_is_refused(whole, copy):
     with sqlite3.connect(copy) as db:
-        db.execute("UPDATE unit SET digest = 'other' WHERE rowid = 2")
+        other = b"other"
+        db.execute(
+            "UPDATE unit SET result = ?, digest = ? WHERE rowid = 2",
+            (other, hashlib.sha256(other).hexdigest()),
+        )
         db.execute("DELETE FROM unit WHERE rowid = 3")
     db.close()
     before = copy.read_bytes()

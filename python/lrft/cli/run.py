@@ -154,6 +154,7 @@ class _Keeper:
         self.every = every
         self.show = show
         self.saved = time.monotonic()
+        self.some = False  # state is there
 
     def __call__(self, progress: Progress) -> None:
         self.show(progress)
@@ -164,6 +165,7 @@ class _Keeper:
         # A run of hours does not end because a disk is full now: the next attempt may succeed.
         try:
             self.simulation.save_state(self.path)
+            self.some = True
         except ValueError as error:
             print(f"lrft: no checkpoint: {error}", file=sys.stderr)
         self.saved = time.monotonic()
@@ -172,7 +174,8 @@ class _Keeper:
         """Keep the last state of a run that is to go on; remove it once there is a result."""
         if keep:
             self.save()
-            print(f"lrft: lrft run --resume {self.path} goes on", file=sys.stderr)
+            if self.some:
+                print(f"lrft: lrft run --resume {self.path} goes on", file=sys.stderr)
         else:
             self.path.unlink(missing_ok=True)
 

@@ -64,7 +64,6 @@ def _sweep(
     from lrft.study import merge as merged
     from lrft.study import plan
     from lrft.study.dataset import check_suffix
-    from lrft.study.design import read
     from lrft.study.ledger import Ledger
 
     if study is None and (ledger is None or not merge):
@@ -80,7 +79,6 @@ def _sweep(
         check_suffix(target)
         if not target.parent.is_dir():
             raise ValueError(f"out={str(target)!r}: the folder does not exist")
-    read(study)  # before a ledger is made
     if dry_run:
         if file.exists():
             with Ledger(file, write=False) as found:

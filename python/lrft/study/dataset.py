@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ from lrft.result import VARIABLES, write_netcdf
 from lrft.study.design import Design, label
 from lrft.study.ledger import Ledger
 from lrft.study.points import Point
-from lrft.study.work import decode
+from lrft.study.work import decode, record_shapes
 from lrft.task import Task
 
 if TYPE_CHECKING:
@@ -39,11 +39,10 @@ def assemble(design: Design, points: list[Point], ledger: Ledger) -> xr.Dataset:
     """Put what a ledger has of a study into one dataset; see `lrft.sweep`."""
     import xarray as xr
 
-    keys = [unit.key for point in points for unit in point.units]
-    results = {key: decode(data) for key, data in ledger.results(dict.fromkeys(keys))}
-    failures = ledger.failures(key for key in keys if key not in results)
+    keys = dict.fromkeys(unit.key for point in points for unit in point.units)
     replicas = [i for unit in points[0].units for i in unit.replicas]
-    arrays = _arrays(points, results, failures, len(replicas))
+    failures = ledger.failures(keys)
+    arrays = _arrays(points, ledger.results(keys), failures, len(replicas))
 
     training = points[0].training
     data = {}
@@ -77,19 +76,20 @@ def assemble(design: Design, points: list[Point], ledger: Ledger) -> xr.Dataset:
         **provenance.environment(),
         "axes": json.dumps([label(axis) for axis in design.axes]),
         "ledger": str(ledger.path.absolute()),
-        "computed_by": json.dumps(ledger.environments(results), sort_keys=True),
+        "computed_by": json.dumps(ledger.environments(keys), sort_keys=True),
         **({"study": design.source} if design.source is not None else {}),
     }
     return ds
 
 
 def _arrays(
-    points: list[Point], results: Mapping[str, Any], failures: Mapping[str, str], replicas: int
-) -> dict[str, NDArray[Any]]:
+    points: list[Point], results: Iterable[tuple[str, bytes]], failures: Mapping[str, str],
+    replicas: int,
+) -> dict[str, NDArray[Any]]:  # fmt: skip
     """Collect arrays (point, replica, ...); what is missing is nan, -1 or empty."""
     shape = (len(points), replicas)
     levels = len(points[0].training.thresholds), len(points[0].training.loss_thresholds)
-    extra = {name: _largest(results, name) for name in _SERIES}
+    extra = _largest(points)
     found: dict[str, NDArray[Any]] = {
         f"final_{name}": np.full((*shape, *extra[name]), np.nan) for name in _SERIES
     }
@@ -106,16 +106,20 @@ def _arrays(
     ):
         found |= {name: np.full((*shape, len(steps), *extra[name]), np.nan) for name in _SERIES}
     rates = [""] * len(points)
+    places: dict[str, list[tuple[int, slice]]] = {}
     for i, point in enumerate(points):
         row = 0
         for unit in point.units:
             rows = slice(row, row + len(unit.replicas))
             row = rows.stop
+            places.setdefault(unit.key, []).append((i, rows))
             if unit.key in failures:
                 found["status"][i, rows] = "failed"
-            if unit.key in results:
-                _fill(found, (i, rows), results[unit.key])
-                rates[i] = results[unit.key]["learning_rate"]
+    for key, data in results:  # one in memory at a time
+        result = decode(data)
+        for i, rows in places[key]:
+            _fill(found, (i, rows), result)
+            rates[i] = result["learning_rate"]
     found["status"] = found["status"].astype(str)
     if set(rates) - {"", "given"}:
         notes = np.array(rates, dtype=str)
@@ -143,12 +147,16 @@ def _put(target: NDArray[Any], values: NDArray[Any]) -> None:
     target[tuple(slice(n) for n in values.shape)] = values
 
 
-def _largest(results: Mapping[str, Any], name: str) -> tuple[int, ...]:
-    """Shape of one record, large enough for all points."""
-    shapes = {result[name].shape[2:] for result in results.values()} or {()}
-    most = max(map(len, shapes))
-    padded = [shape + (1,) * (most - len(shape)) for shape in shapes]
-    return tuple(max(sizes) for sizes in zip(*padded, strict=True))
+def _largest(points: list[Point]) -> dict[str, tuple[int, ...]]:
+    """Shapes of one record, large enough for all points."""
+    shapes = [record_shapes(point.units[0]) for point in points]
+    found = {}
+    for name in _SERIES:
+        several = {shape[name] for shape in shapes}
+        most = max(map(len, several))
+        padded = [shape + (1,) * (most - len(shape)) for shape in several]
+        found[name] = tuple(max(sizes) for sizes in zip(*padded, strict=True))
+    return found
 
 
 def _same_records(points: list[Point]) -> bool:

@@ -297,6 +297,8 @@ def _values(name: str, given: Any) -> list[Any]:
             ends = [_checks.integer(f"{name}.range", one) for one in _sequence(name, value)]
             if len(ends) not in (2, 3) or 0 in ends[2:] or not range(*ends):
                 raise ValueError(f"{name}.range must be [start, stop] or [start, stop, step]")
+            if len(range(*ends)) > MOST_POINTS:
+                raise ValueError(f"{name}.range has over {MOST_POINTS:,} values, the limit")
             return list(range(*ends))
         low, high, number = _numbers(f"{name}.{kind}", value, 3)
         count = _checks.integer(f"{name}.{kind}[2]", value[2], 1, MOST_POINTS)

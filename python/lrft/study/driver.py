@@ -105,7 +105,10 @@ def plan(study: Mapping[str, Any] | str | PathLike[str], ledger: Ledger | None =
     3
     """
     design = read(study)
-    found = points(design)
+    return _plan(design, points(design), ledger)
+
+
+def _plan(design: Design, found: list[Point], ledger: Ledger | None) -> Plan:
     units = {unit.key: unit for point in found for unit in point.units}
     known = ledger.known(units) if ledger is not None else set()
     missing = [unit for key, unit in units.items() if key not in known]
@@ -192,8 +195,11 @@ def sweep(
     >>> ds.final_loss.dims, ds.d.values.tolist()
     (('point', 'replica'), [100, 100, 1000, 1000])
     """
-    with Ledger(ledger) as file, workers(scheduler, threads) as hands:
-        planned = plan(study, file)
+    design = read(study)
+    found = points(design)
+    # The ledger last: a study or a scheduler that is wrong leaves no empty file behind.
+    with workers(scheduler, threads) as hands, Ledger(ledger) as file:
+        planned = _plan(design, found, file)
         if announce is not None:
             announce(planned.describe())
         if planned.missing:

@@ -35,6 +35,7 @@ APPLICATION_ID = 0x6C726674
 SCHEMA_VERSION = 1
 _BUSY = 60.0  # seconds to wait for another process that commits
 _MANY = 500  # keys in one query
+_SOUND = "sha256(result) = digest"
 
 _SCHEMA = (
     "CREATE TABLE environment (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE)",
@@ -127,6 +128,7 @@ class Ledger:
         with self._explained("open"):
             # No implicit transactions: each is written out below.
             self._db = sqlite3.connect(uri, uri=True, timeout=_BUSY, isolation_level=None)
+        self._db.create_function("sha256", 1, _digest, deterministic=True)
         try:
             with self._explained("write" if write else "read"):
                 self._set_up(write)
@@ -179,7 +181,8 @@ class Ledger:
     def add(self, done: Iterable[tuple[Unit, Outcome]], failed: Iterable[tuple[Unit, str]]) -> None:
         """Write finished and failed units, all or none.
 
-        A unit that is there already stays as it is; a failure is forgotten when the unit is done.
+        A unit that is there already stays as it is, unless it is damaged; a failure is forgotten
+        when the unit is done.
 
         Parameters
         ----------
@@ -196,12 +199,14 @@ class Ledger:
         with self._explained("write"), self._transaction() as db:
             for unit, outcome in done:
                 self._add_task(db, unit)
+                db.execute(f"DELETE FROM unit WHERE key = ? AND NOT {_SOUND}", (unit.key,))
                 db.execute(
-                    "INSERT OR IGNORE INTO environment(text) VALUES (?)", (outcome.environment,)
+                    "INSERT INTO environment(text) VALUES (?) ON CONFLICT DO NOTHING",
+                    (outcome.environment,),
                 )
                 db.execute(
-                    "INSERT OR IGNORE INTO unit SELECT ?, ?, id, ?, ?, ?, ?, ? FROM environment "
-                    "WHERE text = ?",
+                    "INSERT INTO unit SELECT ?, ?, id, ?, ?, ?, ?, ? FROM environment "
+                    "WHERE text = ? ON CONFLICT DO NOTHING",
                     (unit.key, unit.definition, outcome.threads, now, outcome.seconds,
                      outcome.result, _digest(outcome.result), outcome.environment),
                 )  # fmt: skip
@@ -222,6 +227,8 @@ class Ledger:
 
     def merge(self, other: str | PathLike[str]) -> int:
         """Take over what another ledger has and this one lacks.
+
+        Damaged units stay behind; one that is damaged here is replaced.
 
         Parameters
         ----------
@@ -251,7 +258,7 @@ class Ledger:
     # ---- reading ------------------------------------------------------------------------------
 
     def known(self, keys: Iterable[str]) -> set[str]:
-        """Find those of the keys whose units are finished.
+        """Find those of the keys whose units are finished, and not damaged since.
 
         Parameters
         ----------
@@ -261,7 +268,9 @@ class Ledger:
         -------
         set of str
         """
-        return {row[0] for row in self._select("SELECT key FROM unit", keys)}
+        return {
+            key for key, sound in self._select(f"SELECT key, {_SOUND} FROM unit", keys) if sound
+        }
 
     def results(self, keys: Iterable[str]) -> Iterator[tuple[str, bytes]]:
         """Read the results of those units that are finished, in any order.
@@ -282,7 +291,7 @@ class Ledger:
         """
         for key, result, digest in self._select("SELECT key, result, digest FROM unit", keys):
             if _digest(result) != digest:
-                raise LedgerError(f"{self._where}: the result of unit {key[:12]} is damaged")
+                raise self._damaged(key)
             yield key, result
 
     def failures(self, keys: Iterable[str]) -> dict[str, str]:
@@ -353,7 +362,7 @@ class Ledger:
         if found is None:
             raise ValueError(f"{self._where} has no finished unit with key {key!r}")
         if _digest(found[6]) != found[7]:
-            raise LedgerError(f"{self._where}: the result of unit {key[:12]} is damaged")
+            raise self._damaged(key)
         return Row(found[0], json.loads(found[1]), json.loads(found[2]), *found[3:7])
 
     def task(self, content_hash: str) -> tuple[dict[str, Any], str | None]:
@@ -387,15 +396,20 @@ class Ledger:
         for i in range(0, len(wanted), _MANY):
             some = wanted[i : i + _MANY]
             marks = ", ".join("?" * len(some))
-            with self._explained("read"):
-                rows = self._db.execute(f"{query} WHERE key IN ({marks})", some).fetchall()
-            yield from rows
+            with self._explained("read"):  # one row at a time: results may be large
+                yield from self._db.execute(f"{query} WHERE key IN ({marks})", some)
 
     # ---- errors ---------------------------------------------------------------------------------
 
     @property
     def _where(self) -> str:
         return f"ledger {str(self.path)!r}"
+
+    def _damaged(self, key: str) -> LedgerError:
+        return LedgerError(
+            f"{self._where}: the result of unit {key[:12]} is damaged; the study, run once more, "
+            "computes it again"
+        )
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -461,24 +475,31 @@ def _digest(result: bytes) -> str:
 
 
 def _merge(db: sqlite3.Connection, files: str) -> int:
+    db.execute(
+        f"DELETE FROM main.unit WHERE NOT {_SOUND} "
+        f"AND key IN (SELECT key FROM other.unit WHERE {_SOUND})"
+    )
     different = db.execute(
         "SELECT key FROM main.unit JOIN other.unit USING (key) WHERE main.unit.digest != "
         "other.unit.digest LIMIT 1"
     ).fetchone()
     if different is not None:
         raise ValueError(f"{files} have different results for unit {different[0][:12]}")
-    db.execute("INSERT OR IGNORE INTO main.task SELECT * FROM other.task")
-    db.execute("INSERT OR IGNORE INTO main.environment(text) SELECT text FROM other.environment")
+    # What is there stays; "WHERE true" tells ON CONFLICT from the ON of a join.
+    known = "WHERE true ON CONFLICT DO NOTHING"
+    db.execute(f"INSERT INTO main.task SELECT * FROM other.task {known}")
+    db.execute(f"INSERT INTO main.environment(text) SELECT text FROM other.environment {known}")
     before = db.total_changes
     db.execute(
-        "INSERT OR IGNORE INTO main.unit SELECT key, definition, here.id, threads, created, "
+        "INSERT INTO main.unit SELECT key, definition, here.id, threads, created, "
         "seconds, result, digest FROM other.unit AS unit JOIN other.environment AS there "
-        "ON unit.environment = there.id JOIN main.environment AS here USING (text)"
+        "ON unit.environment = there.id JOIN main.environment AS here USING (text) "
+        f"WHERE {_SOUND} ON CONFLICT DO NOTHING"
     )
     count = db.total_changes - before
     db.execute(
-        "INSERT OR IGNORE INTO main.failure SELECT * FROM other.failure "
-        "WHERE key NOT IN (SELECT key FROM main.unit)"
+        "INSERT INTO main.failure SELECT * FROM other.failure "
+        "WHERE key NOT IN (SELECT key FROM main.unit) ON CONFLICT DO NOTHING"
     )
     db.execute("DELETE FROM main.failure WHERE key IN (SELECT key FROM main.unit)")
     return count

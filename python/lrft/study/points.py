@@ -25,6 +25,8 @@ __all__ = ["LANES", "Point", "Unit", "points"]
 KEY_VERSION = 1
 #: Replicas in a unit: as many as move together in the engine.
 LANES = 8
+#: Bytes of records in a unit: a row of the ledger holds a billion, everything included.
+MOST_UNIT_BYTES = 900_000_000
 _KINDS: dict[str, type[RankOne | LoRA | FullNetwork]] = {
     "rank_one": RankOne, "lora": LoRA, "full": FullNetwork,
 }  # fmt: skip
@@ -211,6 +213,13 @@ class _Made:
         key = (*sizes, training.model_dump_json(exclude={"lr"}), repr(wanted))
         if key not in self._engines:
             training.check_memory([task], replicas)
+            numbers = min(LANES, replicas) * training.record_count * training.record_size(task)
+            if 8 * numbers > MOST_UNIT_BYTES:
+                raise ValueError(
+                    f"record: {training.record_count:,} records of {min(LANES, replicas)} replicas "
+                    f"take {8 * numbers:,} bytes, and {MOST_UNIT_BYTES:,} is the limit of a row of "
+                    "the ledger: record fewer steps"
+                )
             engine = _arguments.choose_engine([task], training, wanted)
             _arguments.check_sizes([task], training, engine, 1, replicas)
             _arguments.check_batch([task], training, engine, 1)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lrft import _core, provenance, result
+from lrft import _arguments, _core, provenance, result
 from lrft.study import dataset
 from lrft.study.driver import sweep
 from lrft.study.ledger import Ledger
@@ -86,7 +86,7 @@ def rerun(
         again = _study(dataset.load(path), threads)
     else:
         again = run_again(result.load(path), threads=threads)
-    differences = tuple(_differences(_interrupted_alike(ds, again), again))
+    differences = tuple(_differences(_unfinished_alike(ds, again), again))
     yield Compared(fspath(path), differences, _notes(ds.attrs))
 
 
@@ -147,6 +147,7 @@ def _study(ds: xr.Dataset, threads: int | None) -> xr.Dataset:
 def _ledger(
     path: str | PathLike[str], units: int | None, threads: int | None
 ) -> Iterator[Compared]:
+    hands = 1 if threads is None else _arguments.settle_threads(threads)
     with Ledger(path, write=False) as ledger:
         keys = ledger.units()
         if units is not None and len(keys) > units:
@@ -161,7 +162,7 @@ def _ledger(
                 tuple(about["replicas"]),
             )  # fmt: skip
             code, isa = provenance.code_version(), _core.build_info()["isa"]
-            (outcome,) = run_block(Block((unit,), threads or 1, code, isa))
+            (outcome,) = run_block(Block((unit,), hands, code, isa))
             before, now = decode(row.result), decode(outcome.result)
             before.pop("learning_rate")  # text
             differences = tuple(_differences(before, now))
@@ -186,14 +187,15 @@ def _notes(recorded: Mapping[str, Any]) -> tuple[str, ...]:
     )
 
 
-def _interrupted_alike(ds: xr.Dataset, again: xr.Dataset) -> xr.Dataset:
-    """Fill what a run had not reached when it was interrupted: there is nothing to compare."""
-    if not (ds.status == "interrupted").any():
+def _unfinished_alike(ds: xr.Dataset, again: xr.Dataset) -> xr.Dataset:
+    """Fill what was not reached when a run was cut short, or a study was collected."""
+    cut = ds.status.isin(["interrupted", "missing"])
+    if not cut.any():
         return ds
-    cut = ds.status == "interrupted"
     filled = ds.copy()
     for name in ds.data_vars:
-        unknown = ds[name].isnull() if ds[name].dtype.kind == "f" else ds[name] == -1
+        unset = {"f": np.nan, "i": -1, "U": ""}[ds[name].dtype.kind]
+        unknown = ds[name].isnull() if unset != unset else ds[name] == unset
         if name in ("status", "stop_step"):
             unknown = cut
         filled[name] = ds[name].where(~(cut & unknown), again[name]).astype(ds[name].dtype)

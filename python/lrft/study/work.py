@@ -16,7 +16,7 @@ from lrft.simulation import SLICE
 from lrft.students import FullNetwork
 from lrft.study.points import Unit
 
-__all__ = ["Block", "Outcome", "Stopped", "decode", "run_block", "speed"]
+__all__ = ["Block", "Outcome", "Stopped", "decode", "record_shapes", "run_block", "speed"]
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -160,15 +160,21 @@ def _results(
     return list(zip(found, about, strict=True))
 
 
+def record_shapes(unit: Unit) -> dict[str, tuple[int, ...]]:
+    """Shape of each series at one record of one replica."""
+    overlap = _engine.overlap_shape(unit.task, unit.training.student)
+    full = isinstance(unit.training.student, FullNetwork)
+    return {"overlap_u": overlap, "overlap_c": () if full else overlap, "loss": ()}
+
+
 def _empty(unit: Unit) -> Arrays:
     training, n = unit.training, len(unit.replicas)
-    overlap_u = _engine.overlap_shape(unit.task, training.student)
-    overlap_c = () if isinstance(training.student, FullNetwork) else overlap_u
     records = len(training.record_steps)
     return {
-        "overlap_u": np.full((n, records, *overlap_u), np.nan),
-        "overlap_c": np.full((n, records, *overlap_c), np.nan),
-        "loss": np.full((n, records), np.nan),
+        **{
+            name: np.full((n, records, *shape), np.nan)
+            for name, shape in record_shapes(unit).items()
+        },
         "hit_step": np.full((n, len(training.thresholds)), -1, dtype=np.int64),
         "loss_hit_step": np.full((n, len(training.loss_thresholds)), -1, dtype=np.int64),
         "stop_step": np.zeros(n, dtype=np.int64),
