@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import optimize
 
 from lrft.experiments import exponents, statistics
-from lrft.experiments.claims import claim7
+from lrft.experiments.claims import claim4, claim7
 
 INF = float("inf")
 
@@ -180,3 +181,23 @@ def test_a_level_that_is_not_crossed_has_no_place():
     x, y = np.array([0.0, 1.0, 2.0]), np.array([[0.0, 5.0, 0.0], [1.0, 6.0, 2.0], [3.0, 7.0, 4.0]])
     found = claim7._crossings(x, y, np.array([2.0, 2.0, 9.0]))
     assert found.tolist() == [1.5, INF, INF]
+
+
+@pytest.mark.parametrize("kind", ["any", "no linear part", "hard case"])
+def test_least_value_on_the_sphere(kind):
+    """Against many descents from random starts: never above, and met by one of them."""
+    rng = np.random.default_rng(3)
+    for _ in range(5):
+        vectors, _ = np.linalg.qr(rng.standard_normal((5, 5)))
+        quadratic = vectors @ np.diag(rng.standard_normal(5)) @ vectors.T
+        linear = rng.standard_normal(5) * (kind != "no linear part")
+        if kind == "hard case":  # nothing along the least eigenvector
+            lowest = np.linalg.eigh(quadratic)[1][:, 0]
+            linear = 0.1 * (linear - lowest * (lowest @ linear))
+
+        def value(point, quadratic=quadratic, linear=linear):
+            c = point / np.linalg.norm(point)
+            return c @ quadratic @ c + linear @ c
+
+        found = min(optimize.minimize(value, rng.standard_normal(5)).fun for _ in range(20))
+        assert abs(claim4.least_on_sphere(quadratic, linear) - found) < 1e-8

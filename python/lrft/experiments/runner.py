@@ -158,10 +158,11 @@ def reproduce(
             tell(1.0, share=1.0)
     except KeyboardInterrupt:
         done.interrupted = True
-    done.seconds = time.perf_counter() - begin
-    if done.finished:
-        with _files.whole(done.report) as path:
-            path.write_text(report.html(done), encoding="utf-8")
+    finally:  # a full disk, too, leaves a report of what was finished, if it can
+        done.seconds = time.perf_counter() - begin
+        if done.finished:
+            with _files.whole(done.report) as path:
+                path.write_text(report.html(done), encoding="utf-8")
     return done
 
 

@@ -218,8 +218,8 @@ def _judge(data: xr.Dataset) -> list[Verdict]:
         for fit, name, note in zip((tuned, theorem), names, notes, strict=True):
             verdicts.append(
                 Verdict(
-                    f"T is polynomial in k, {case.label}, {name}: exponent at most "
-                    f"{case.bound:g} ({case.source})",
+                    f"T grows with k no faster than the printed k^{case.bound:g}, {case.label}, "
+                    f"{name}, k = {fit.x[0]:.0f} to {fit.x[-1]:.0f} ({case.source})",
                     f"exponent {fit.exponent.text(2)}",
                     _below(fit.exponent, case.bound),
                     note,
