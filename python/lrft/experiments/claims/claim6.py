@@ -273,6 +273,8 @@ def _ratio(steps: Floats, reference: Floats) -> statistics.Interval:
     """Compare medians instance by instance; instances that neither learns say nothing."""
     over, under = statistics.row_medians(steps), statistics.row_medians(reference)
     known = np.isfinite(over) | np.isfinite(under)
+    if not known.any():
+        return statistics.Interval(np.nan, -np.inf, np.inf)
     with np.errstate(divide="ignore"):
         ratios = over[known] / under[known]
     return statistics.interval(*statistics.bootstrap_median(ratios))
