@@ -16,6 +16,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.any_set
+
 ROOT = Path(__file__).parents[2]
 
 

@@ -7,7 +7,11 @@ import re
 import tomllib
 from pathlib import Path
 
+import pytest
+
 import lrft
+
+pytestmark = pytest.mark.any_set
 
 SOURCE = Path(__file__).parents[2]
 

@@ -16,7 +16,10 @@ import pytest
 
 import lrft
 
-pytestmark = pytest.mark.usefixtures("folder")
+pytestmark = [
+    pytest.mark.any_set,
+    pytest.mark.usefixtures("folder"),
+]
 
 # Small and quick, and every replica still goes through all of the spine.
 SMALL = ["--d", "40", "--k", "3", "--steps", "200", "--lr", "0.01", "--replicas", "3"]

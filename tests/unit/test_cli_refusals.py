@@ -10,7 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-pytestmark = pytest.mark.usefixtures("folder")
+pytestmark = [
+    pytest.mark.any_set,
+    pytest.mark.usefixtures("folder"),
+]
 
 
 def names(folder: Path) -> set[str]:

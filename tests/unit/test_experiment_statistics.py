@@ -9,6 +9,8 @@ from scipy import optimize
 from lrft.experiments import exponents, statistics
 from lrft.experiments.claims import claim4, claim7
 
+pytestmark = pytest.mark.any_set
+
 INF = float("inf")
 
 

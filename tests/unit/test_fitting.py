@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -392,6 +393,13 @@ assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 assert np.array_equal(small(1), first)
 """
     )
+
+
+def test_types_are_compared_by_what_they_are():
+    """An array that was pickled, as Dask does, has a type that is equal but not the same."""
+    X = pickle.loads(pickle.dumps(np.ones((4, D), dtype=np.float32)))
+    assert X.dtype is not np.dtype(np.float32)
+    same(fit(given=X, labels=Y[:4]), fit(given=np.ones((4, D), dtype=np.float32), labels=Y[:4]))
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")

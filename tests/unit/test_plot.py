@@ -13,6 +13,8 @@ import xarray as xr
 import lrft
 from lrft.result import assemble
 
+pytestmark = pytest.mark.any_set
+
 pytest.importorskip("matplotlib", reason="matplotlib is not installed")
 
 STEPS = 6

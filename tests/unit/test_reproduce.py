@@ -23,6 +23,8 @@ from lrft.experiments.figures import judging, settings
 from lrft.experiments.figures.instances import Curve, hits, paths, simulate_curves
 from lrft.experiments.runner import Reproduction
 
+pytestmark = pytest.mark.any_set
+
 pytest.importorskip("matplotlib", reason="matplotlib is not installed")
 OUTCOMES = {"supported", "not supported", "not decided"}
 FIGURES = [name for name in registry.names() if name.startswith("fig")]
