@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from lrft import _files
 from lrft.bench import cases, goals, run, table
 from lrft.bench.environment import cpu, one_thread_environment, slug
 from lrft.bench.table import by_tool
@@ -33,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="time of one contender in a round (default 0.05, with --full 0.1)",
     )
     parser.add_argument(
-        "--out", type=Path, default=Path(), help="folder of the JSON (default: the current one)"
+        "--out", type=Path, default=Path(), help="folder of the JSON, made if missing (default: .)"
     )
     options = parser.parse_args(arguments)
     rounds = (7 if options.full else 5) if options.rounds is None else options.rounds
@@ -42,10 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("--rounds must be at least 1 and --seconds between 0 and 60")
     try:
         chosen = cases(options.full, options.only)
+        folder = _files.folder(options.out)
     except ValueError as error:
         parser.error(str(error))
-    if not options.out.is_dir():
-        parser.error(f"--out must be an existing folder, got {options.out}")
     try:
         report = run(
             chosen,
@@ -69,8 +69,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for what, value, goal, reached in goals(row):
             if not reached:
                 print(f"below its goal: {row['name']}: {what} {value:.2f}, goal {goal:.2f}")
-    path = options.out / f"{slug(cpu())}-{report['date']}.json"
-    path.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    path = folder / f"{slug(cpu())}-{report['date']}.json"
+    with _files.whole(path) as temporary:
+        text = json.dumps(report, indent=1, ensure_ascii=False)
+        temporary.write_text(text + "\n", encoding="utf-8")
     print(f"written: {path}", file=sys.stderr)
     return 0
 
