@@ -241,7 +241,10 @@ def _draw_all(data: xr.Dataset) -> Figure:
     axes[2].set_yticks(range(len(labels)), labels[::-1])
     axes[2].set_xlabel("T / d: steps to overlap 0.9, over d")
     axes[2].set_title(f"robustness: {data.sizes['instance']} instances each")
-    style.note(figure, "points: medians of instances; bars: median of all with 95 % interval")
+    style.note(
+        figure,
+        "points: medians of instances; bars: median of all with 95 % interval; open: not fitted",
+    )
     return figure
 
 
