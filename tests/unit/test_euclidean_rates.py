@@ -92,9 +92,10 @@ def test_own_rates_are_left_out_of_account():
     assert theory.stability_limit(task, rows) == theory.stability_limit(task, lrft.FullNetwork())
 
 
-def test_linearised_students_are_judged_at_their_start():
+@pytest.mark.parametrize("activation", ["tanh", "relu", "he3", "quadratic"])
+def test_linearised_students_are_judged_at_their_start(activation):
     for kind in (lrft.LoRA(rank=2, b_init="gaussian"), lrft.FullNetwork()):
-        task = lrft.Task.sample(**TASKS["tanh"], seed=1)
+        task = lrft.Task.sample(**TASKS["tanh"] | {"activation": activation}, seed=1)
         linear = kind.replace(linearized=True)
         _, reasoning = theory.auto_lr(task, linear)
         assert "at the start" in reasoning

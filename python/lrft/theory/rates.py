@@ -34,6 +34,9 @@ Floats = NDArray[np.float64]
 
 #: The share of the limit that "auto" takes: the fastest passage of the tightest point (above).
 FRACTION = 0.5
+#: The same for linearised LoRA and full networks. They never fit the teacher, so the noise stays:
+#: at a share r of the limit the loss ends about r / (1 - r) above its least value.
+LINEARIZED_FRACTION = 0.1
 #: Overlaps at which a frozen c_hat is examined; up to the last default threshold.
 OVERLAPS = (0.25, 0.6, 0.85, 0.95)
 #: A random c_hat that is trained has moved towards c by the time q is beyond these.
@@ -89,6 +92,8 @@ def stability_limit(task: Task, student: Any, *, batch: int = 1) -> float:
 def auto_lr(task: Task, student: Any, *, batch: int = 1) -> tuple[float, str]:
     """Choose the rate for ``lr="auto"``: half of `stability_limit`, to two digits.
 
+    A tenth for a linearised LoRA or full network, whose noise does not end with its learning.
+
     Parameters
     ----------
     task : Task
@@ -117,9 +122,11 @@ def auto_lr(task: Task, student: Any, *, batch: int = 1) -> tuple[float, str]:
     True
     """
     limit = _tightest(task, student, batch)
-    lr = _two_digits(FRACTION * limit.lr)
+    stays = isinstance(student, LoRA | FullNetwork) and student.linearized
+    fraction = LINEARIZED_FRACTION if stays else FRACTION
+    lr = _two_digits(fraction * limit.lr)
     return lr, (
-        f"lr = {lr:g} (delta = lr d = {lr * task.d:.3g}), {FRACTION:g} of the stability limit "
+        f"lr = {lr:g} (delta = lr d = {lr * task.d:.3g}), {fraction:g} of the stability limit "
         f"{limit.lr:.3g}, set by {limit.cause}; estimated from {SAMPLES} samples"
     )
 
