@@ -85,6 +85,28 @@ def test_python_threads_that_simulate_at_once() -> None:
         assert_same(one, other)
 
 
+SAMPLES = np.random.default_rng(6).standard_normal((90, 9))
+BASE = lrft.Weights(SAMPLES[:4] / 3, np.ones(4), "tanh")
+
+
+def fitted(name: str, threads: int) -> dict[str, np.ndarray]:
+    student = lrft.RankOne(train_c=True) if name == "joint" else STUDENTS[name]
+    ds = lrft.fit(
+        BASE, student, SAMPLES, np.sin(SAMPLES[:, 0]), validation=(SAMPLES, SAMPLES[:, 1]),
+        lr=0.01, epochs=3, batch=7, replicas=12, seed=3, threads=threads,
+    )  # fmt: skip
+    return {series: ds[series].values for series in ("train_loss", "validation_loss", "kept_step")}
+
+
+def test_fits_on_several_threads_and_at_once() -> None:
+    names = ["joint", "full", "linearised"]
+    serial = [fitted(name, threads=1) for name in names]
+    together = at_once([lambda name=name: fitted(name, threads=2) for name in names])
+    for one, other in zip(serial, together, strict=True):
+        for series in one:
+            np.testing.assert_array_equal(one[series], other[series], err_msg=series)
+
+
 def test_python_threads_that_share_a_task() -> None:
     """W, u, the content hash and the compiled activation are made when first asked for."""
     task = lrft.Task.sample(d=40, k=4, activation="tanh", seed=9)
