@@ -14,14 +14,14 @@ def whole(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Give a temporary path beside `path`; what is written there takes its place at the end.
 
     Flushed to disk before it is renamed; removed if the block raises, so that an existing file is
-    replaced only by a complete one. Both end alike, for writers that go by the suffix.
+    replaced only by a complete one.
     """
     target = Path(path)
     if not target.parent.is_dir():
         raise ValueError(f"path={str(target)!r}: the folder {str(target.parent)!r} does not exist")
     if target.is_dir():
         raise ValueError(f"path={str(target)!r} is a folder, expected a file name")
-    temporary = target.with_name(f".{os.getpid()}.{secrets.token_hex(4)}.{target.name}")
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
     try:
         yield temporary
         with open(temporary, "rb+") as written:

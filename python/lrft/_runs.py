@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
 from typing import Any, Protocol
 
 import numpy as np
@@ -62,9 +67,10 @@ class Work(Protocol):
 
 def to_the_end(work: Work, progress: ProgressCallback | None) -> None:
     """Work until everything has ended or until Ctrl-C, which marks the work as interrupted."""
-    result.get_ready()
     work.interrupted = False
     try:
+        with _signals_held_back():  # an import that is cut short cannot be repeated
+            result.get_ready()
         while not work.advance():
             if progress is not None:
                 progress(work.progress())
@@ -72,6 +78,23 @@ def to_the_end(work: Work, progress: ProgressCallback | None) -> None:
             progress(work.progress())
     except KeyboardInterrupt:
         work.interrupted = True
+
+
+@contextmanager
+def _signals_held_back() -> Iterator[None]:
+    """Let Ctrl-C act at the end of the block; outside the main thread it does not come."""
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(before):
+        yield
+        return
+    came: list[tuple[int, FrameType | None]] = []
+    signal.signal(signal.SIGINT, lambda *one: came.append(one))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if came:
+        before(*came[0])
 
 
 def gather(

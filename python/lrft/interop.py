@@ -292,8 +292,9 @@ def _read(path: Path) -> tuple[Any, dict[str, str]]:
 def _save_torch(path: Path, tensors: dict[str, Any]) -> None:
     torch = _torch("a .pt file")
     try:
-        with _files.whole(path) as temporary:
-            torch.save(tensors, temporary)
+        # Given a path, PyTorch would write its name into the file.
+        with _files.whole(path) as temporary, temporary.open("wb") as file:
+            torch.save(tensors, file)
     except (OSError, RuntimeError) as error:
         raise ValueError(f"cannot write {str(path)!r}: {error}") from None
 

@@ -172,7 +172,7 @@ class Simulation:
         Raises
         ------
         ValueError
-            If the file is unreadable, changed, or of another version or instruction set.
+            If the file is unreadable, changed, or of another version, build or instruction set.
 
         Examples
         --------

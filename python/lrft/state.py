@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["load_state", "save_state"]
 
 #: Version of the file; others are refused.
-STATE_VERSION = 1
+STATE_VERSION = 2
 _SERIES = ("overlap_u", "overlap_c", "loss", "rows", "own")
 
 Arrays = dict[str, NDArray[Any]]
@@ -70,7 +70,7 @@ def load_state(path: str | PathLike[str]) -> dict[str, Any]:
     ------
     ValueError
         Naming the path and why the file cannot be used: unreadable, not a state, truncated or
-        edited, of another version of lrft, or of another instruction set.
+        edited, of another version or build of lrft, or of another instruction set.
     """
     arrays, text = weights.read(path)
     try:

@@ -288,7 +288,8 @@ def write(path: str | PathLike[str], arrays: dict[str, NDArray[Any]], text: dict
         with _files.whole(path) as temporary:
             if suffix == ".npz":
                 entries = {name: np.array(value) for name, value in text.items()}
-                np.savez(temporary, **arrays, **entries)  # type: ignore[arg-type]
+                with temporary.open("wb") as file:  # a path would get the suffix .npz
+                    np.savez(file, **arrays, **entries)  # type: ignore[arg-type]
             else:
                 from safetensors.numpy import save
 

@@ -7,7 +7,7 @@ import pytest
 from scipy import optimize
 
 from lrft.experiments import exponents, statistics
-from lrft.experiments.claims import claim4, claim7
+from lrft.experiments.claims import claim4, claim5, claim7
 
 pytestmark = pytest.mark.any_set
 
@@ -185,7 +185,7 @@ def test_a_level_that_is_not_crossed_has_no_place():
     assert found.tolist() == [1.5, INF, INF]
 
 
-@pytest.mark.parametrize("kind", ["any", "no linear part", "hard case"])
+@pytest.mark.parametrize("kind", ["any", "no linear part", "hard case", "round", "along the least"])
 def test_least_value_on_the_sphere(kind):
     """Against many descents from random starts: never above, and met by one of them."""
     rng = np.random.default_rng(3)
@@ -193,6 +193,10 @@ def test_least_value_on_the_sphere(kind):
         vectors, _ = np.linalg.qr(rng.standard_normal((5, 5)))
         quadratic = vectors @ np.diag(rng.standard_normal(5)) @ vectors.T
         linear = rng.standard_normal(5) * (kind != "no linear part")
+        if kind == "round":
+            quadratic = 0.7 * np.eye(5)
+        if kind == "along the least":
+            linear = 3.0 * np.linalg.eigh(quadratic)[1][:, 0]
         if kind == "hard case":  # nothing along the least eigenvector
             lowest = np.linalg.eigh(quadratic)[1][:, 0]
             linear = 0.1 * (linear - lowest * (lowest @ linear))
@@ -203,3 +207,10 @@ def test_least_value_on_the_sphere(kind):
 
         found = min(optimize.minimize(value, rng.standard_normal(5)).fun for _ in range(20))
         assert abs(claim4.least_on_sphere(quadratic, linear) - found) < 1e-8
+
+
+def test_rates_and_replicas_that_were_not_run_change_nothing():
+    steps = np.exp(np.random.default_rng(4).standard_normal((3, 32)))
+    padded = np.full((4, 128), np.nan)
+    padded[:3, :32] = steps
+    assert np.array_equal(claim5._present(padded), steps)

@@ -190,7 +190,9 @@ def test_module_made_by_pytorch(torch: Any, tmp_path: Path) -> None:
         module.float()
         for name, value in network.state_dict("float32", "torch").items():
             assert torch.equal(value, module.state_dict()[name])
-    network.save(tmp_path / "again.pt", layout="torch", dtype="float32")
+    for name in ("again.pt", "other.pt"):
+        network.save(tmp_path / name, layout="torch", dtype="float32")
+    assert (tmp_path / "again.pt").read_bytes() == (tmp_path / "other.pt").read_bytes()
     module.load_state_dict(torch.load(tmp_path / "again.pt", weights_only=True))
 
 

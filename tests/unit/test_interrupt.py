@@ -102,6 +102,14 @@ def test_simulate_returns_what_was_recorded(name):
     assert min(taken) < LIMIT
 
 
+def test_ctrl_c_while_the_run_loads_what_it_needs_returns_too():
+    program = PROGRAM.format(**(BASE | RUNS["reduced"][0])).replace("lrft.result.get_ready()", "")
+    _, out = interrupt(program, 0.1)
+    found = json.loads(out)
+    assert found["interrupted"] == 1
+    assert set(found["status"]) == {"interrupted"}
+
+
 RESUMED = """
 import os, signal, threading
 import numpy as np

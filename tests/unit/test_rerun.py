@@ -226,12 +226,15 @@ def test_study_and_ledger_are_made_again(study):
 
 
 def test_study_that_was_collected_early_is_compared_as_far_as_it_went(study):
-    less = STUDY | {"grid": STUDY["grid"] | {"d": [60]}}
+    soon = STUDY | {"training": STUDY["training"] | {"stop_loss": 1e9, "loss_thresholds": [1e9]}}
+    less = soon | {"grid": soon["grid"] | {"d": [60]}}
+    other = soon | {"grid": soon["grid"] | {"d": [70]}}
     lrft.sweep(less, study / "part.db", threads=1)
-    ds = lrft.study.collect(STUDY, study / "part.db")
-    assert (ds.status == "missing").sum() == 16
-    lrft.study.save(ds, study / "part.nc")
-    assert next(rerun(study / "part.nc")).differences == ()
+    for whole in (soon, other):
+        ds = lrft.study.collect(whole, study / "part.db")
+        assert (ds.status == "missing").sum() == 16
+        lrft.study.save(ds, study / "part.nc")
+        assert next(rerun(study / "part.nc")).differences == ()
 
 
 def test_ledger_of_given_weights_holds_them(tmp_path):

@@ -136,6 +136,10 @@ def edited(entries):
 
 REFUSED = {
     "another version": (lambda p: changed(p, about(lrft="0.0.1")), "written by lrft 0.0.1"),
+    "another build": (
+        lambda p: changed(p, about(lrft=f"{lrft.__version__}+core.0")),
+        r"written by lrft .*\+core.0 ",
+    ),
     "another format": (lambda p: changed(p, about(version=99)), "state version 99"),
     "another instruction set": (
         lambda p: changed(p, sealed(instruction_set="z80")),

@@ -129,9 +129,9 @@ def test_file_that_is_not_its_own_is_refused_and_left_alone(name, copy):
     assert [path.name for path in copy.parent.iterdir()] == ["study.db"]
 
 
-def damage(path):
+def damage(path, what="result = zeroblob(100)"):
     with sqlite3.connect(path) as db:
-        db.execute("UPDATE unit SET result = zeroblob(100) WHERE rowid = 2")
+        db.execute(f"UPDATE unit SET {what} WHERE rowid = 2")
     db.close()
 
 
@@ -139,19 +139,46 @@ def test_damaged_result_is_noticed_and_computed_again(whole, copy):
     damage(copy)
     with pytest.raises(LedgerError, match="is damaged; the study, run once more"):
         studies.collect(STUDY, copy)
-    with Ledger(copy, write=False) as ledger:
-        assert len(studies.plan(STUDY, ledger).missing) == 1
-    lrft.sweep(STUDY, copy, threads=1)
+    seen = []
+    ds = lrft.sweep(STUDY, copy, threads=1, progress=seen.append)
+    assert (seen[-1].reused, seen[-1].done) == (3, 4)
+    assert (ds.status == "finished").all()
     assert contents(copy) == contents(whole)
 
 
-def test_damaged_results_are_not_taken_over_and_are_replaced_by_sound_ones(whole, copy, tmp_path):
-    damage(copy)
+@pytest.mark.parametrize("what", ["result = zeroblob(100)", "result = 'text'", "digest = 'other'"])
+def test_damaged_results_are_not_taken_over_and_are_replaced_by_sound_ones(
+    what, whole, copy, tmp_path
+):
+    damage(copy, what)
     with Ledger(tmp_path / "new.db") as ledger:
         assert ledger.merge(copy) == 3
-    with Ledger(copy) as ledger:
+    with Ledger(tmp_path / "new.db") as ledger:
         assert ledger.merge(whole) == 1
-    assert contents(copy) == contents(whole)
+    with Ledger(shutil.copy(whole, tmp_path / "sound.db")) as ledger:
+        assert ledger.merge(copy) == 0
+    if "digest" in what:  # what two ledgers agree on is not read
+        with Ledger(copy) as ledger:
+            assert ledger.merge(whole) == 1
+        assert contents(copy) == contents(whole)
+
+
+def test_a_failure_beside_a_finished_unit_is_none(copy):
+    """Two processes ran one study: what failed in one was finished in the other."""
+    with Ledger(copy) as ledger:
+        unit = studies.plan(STUDY).missing[0]
+        ledger.add([], [(unit, "a worker died")])
+        assert ledger.failures([unit.key]) == {}
+    assert (studies.collect(STUDY, copy).failure == "").all()
+
+
+def test_a_reader_leaves_others_room_to_write(copy):
+    with Ledger(copy) as one, Ledger(copy) as other:
+        other._db.execute("PRAGMA busy_timeout = 0")
+        results = one.results(one.units())
+        next(results)
+        other.add([], [])
+        assert len(list(results)) == 3
 
 
 def test_empty_file_becomes_a_ledger(tmp_path):

@@ -105,6 +105,8 @@ def execute(
     state = target.with_name(f"{target.name}.state.npz")
     with Bar() as bar:
         keeper = _Keeper(simulation, state, checkpoint, bar) if checkpoint else None
+        if keeper is not None and resume is not None:
+            keeper.some = resume.absolute() == state.absolute()
         simulation.run(keeper or bar)
     ds = simulation.dataset()
     ds.attrs["command"] = shlex.join(["lrft", *sys.argv[1:]])

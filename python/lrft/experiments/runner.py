@@ -10,6 +10,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -133,7 +134,7 @@ def reproduce(
     ...     sorted({path.suffix for path in done.out.iterdir()})
     ['.csv', '.html', '.json', '.nc', '.png', '.svg']
     """
-    from lrft.experiments import registry, report
+    from lrft.experiments import registry
     from lrft.plot import _figure_type
 
     chosen = registry.experiments(names)
@@ -158,11 +159,12 @@ def reproduce(
             tell(1.0, share=1.0)
     except KeyboardInterrupt:
         done.interrupted = True
-    finally:  # a full disk, too, leaves a report of what was finished, if it can
-        done.seconds = time.perf_counter() - begin
-        if done.finished:
-            with _files.whole(done.report) as path:
-                path.write_text(report.html(done), encoding="utf-8")
+    except (MemoryError, OSError):
+        with suppress(MemoryError, OSError, ValueError):
+            _write_report(done)  # of what was finished, if that can be
+        raise
+    done.seconds = time.perf_counter() - begin
+    _write_report(done)
     return done
 
 
@@ -261,6 +263,14 @@ def _write_picture(
             figure.set_layout_engine("none")  # the second file has the layout of the first
             files.append(target)
     return files
+
+
+def _write_report(done: Reproduction) -> None:
+    from lrft.experiments import report
+
+    if done.finished:
+        with _files.whole(done.report) as path:
+            path.write_text(report.html(done), encoding="utf-8")
 
 
 def _write_verdicts(done: Reproduction) -> None:

@@ -83,7 +83,7 @@ def assemble(design: Design, points: list[Point], ledger: Ledger) -> xr.Dataset:
 
 
 def _arrays(
-    points: list[Point], results: Iterable[tuple[str, bytes]], failures: Mapping[str, str],
+    points: list[Point], results: Iterable[tuple[str, bytes]], failures: dict[str, str],
     replicas: int,
 ) -> dict[str, NDArray[Any]]:  # fmt: skip
     """Collect arrays (point, replica, ...); what is missing is nan, -1 or empty."""
@@ -113,13 +113,15 @@ def _arrays(
             rows = slice(row, row + len(unit.replicas))
             row = rows.stop
             places.setdefault(unit.key, []).append((i, rows))
-            if unit.key in failures:
-                found["status"][i, rows] = "failed"
-    for key, data in results:  # one in memory at a time
+    for key, data in results:  # a few in memory at a time
+        failures.pop(key, None)  # it has been done since
         result = decode(data)
         for i, rows in places[key]:
             _fill(found, (i, rows), result)
             rates[i] = result["learning_rate"]
+    for key in failures:
+        for at in places[key]:
+            found["status"][at] = "failed"
     found["status"] = found["status"].astype(str)
     if set(rates) - {"", "given"}:
         notes = np.array(rates, dtype=str)

@@ -297,7 +297,7 @@ def _values(name: str, given: Any) -> list[Any]:
             ends = [_checks.integer(f"{name}.range", one) for one in _sequence(name, value)]
             if len(ends) not in (2, 3) or 0 in ends[2:] or not range(*ends):
                 raise ValueError(f"{name}.range must be [start, stop] or [start, stop, step]")
-            if len(range(*ends)) > MOST_POINTS:
+            if range(*ends)[MOST_POINTS:]:  # len() has a limit of its own
                 raise ValueError(f"{name}.range has over {MOST_POINTS:,} values, the limit")
             return list(range(*ends))
         low, high, number = _numbers(f"{name}.{kind}", value, 3)

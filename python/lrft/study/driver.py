@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from lrft import _core, provenance
 from lrft.study import dataset
 from lrft.study.design import Design, read
-from lrft.study.ledger import Ledger
+from lrft.study.ledger import Damaged, Ledger
 from lrft.study.points import Point, Unit, points
 from lrft.study.watch import StudyProgress
 from lrft.study.work import Block, Outcome, Stopped, speed
@@ -202,9 +202,14 @@ def sweep(
         planned = _plan(design, found, file)
         if announce is not None:
             announce(planned.describe())
-        if planned.missing:
-            _Run(planned, file, hands, progress).run()
-        return dataset.assemble(planned.design, planned.points, file)
+        while True:
+            if planned.missing:
+                _Run(planned, file, hands, progress).run()
+            try:
+                return dataset.assemble(design, found, file)
+            except Damaged as error:
+                file.forget(error.keys)
+                planned = _plan(design, found, file)
 
 
 def collect(
@@ -235,9 +240,10 @@ def collect(
     ...
     ValueError: ledger 'no-such-file.db': no such file
     """
+    design = read(study)
+    found = points(design)
     with Ledger(ledger, write=False) as file:
-        design = read(study)
-        return dataset.assemble(design, points(design), file)
+        return dataset.assemble(design, found, file)
 
 
 def merge(ledger: str | PathLike[str], *others: str | PathLike[str]) -> int:

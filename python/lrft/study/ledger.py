@@ -27,15 +27,14 @@ from lrft import provenance
 from lrft.study.points import Unit
 from lrft.study.work import Outcome
 
-__all__ = ["Ledger", "LedgerError", "Row"]
+__all__ = ["Damaged", "Ledger", "LedgerError", "Row"]
 
 #: "lrft" in ASCII.
 APPLICATION_ID = 0x6C726674
 #: Version of the tables; others are refused.
 SCHEMA_VERSION = 1
 _BUSY = 60.0  # seconds to wait for another process that commits
-_MANY = 500  # keys in one query
-_SOUND = "sha256(result) = digest"
+_MANY, _FEW = 500, 8  # keys in one query; of those that read results
 
 _SCHEMA = (
     "CREATE TABLE environment (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE)",
@@ -60,6 +59,22 @@ _SCHEMA = (
 
 class LedgerError(OSError):
     """The ledger cannot be read or written; what is in it stays."""
+
+
+class Damaged(LedgerError):
+    """Results do not match their digests: bits turned over since they were written.
+
+    Attributes
+    ----------
+    keys : list of str
+    """
+
+    def __init__(self, where: str, keys: list[str]) -> None:
+        units = f"the result of unit {keys[0][:12]} is damaged"
+        if len(keys) > 1:
+            units = f"the results of {len(keys):,} units are damaged, the first is {keys[0][:12]}"
+        super().__init__(f"{where}: {units}; the study, run once more, computes them again")
+        self.keys = keys
 
 
 class Row(NamedTuple):
@@ -128,7 +143,6 @@ class Ledger:
         with self._explained("open"):
             # No implicit transactions: each is written out below.
             self._db = sqlite3.connect(uri, uri=True, timeout=_BUSY, isolation_level=None)
-        self._db.create_function("sha256", 1, _digest, deterministic=True)
         try:
             with self._explained("write" if write else "read"):
                 self._set_up(write)
@@ -181,8 +195,7 @@ class Ledger:
     def add(self, done: Iterable[tuple[Unit, Outcome]], failed: Iterable[tuple[Unit, str]]) -> None:
         """Write finished and failed units, all or none.
 
-        A unit that is there already stays as it is, unless it is damaged; a failure is forgotten
-        when the unit is done.
+        A unit that is there already stays as it is; a failure is forgotten when the unit is done.
 
         Parameters
         ----------
@@ -199,7 +212,6 @@ class Ledger:
         with self._explained("write"), self._transaction() as db:
             for unit, outcome in done:
                 self._add_task(db, unit)
-                db.execute(f"DELETE FROM unit WHERE key = ? AND NOT {_SOUND}", (unit.key,))
                 db.execute(
                     "INSERT INTO environment(text) VALUES (?) ON CONFLICT DO NOTHING",
                     (outcome.environment,),
@@ -214,9 +226,25 @@ class Ledger:
             for unit, reason in failed:
                 self._add_task(db, unit)
                 db.execute(
-                    "INSERT OR REPLACE INTO failure VALUES (?, ?, ?, ?)",
+                    "INSERT OR REPLACE INTO failure SELECT ?1, ?2, ?3, ?4 "
+                    "WHERE NOT EXISTS (SELECT 1 FROM unit WHERE key = ?1)",
                     (unit.key, unit.definition, now, reason),
                 )
+
+    def forget(self, keys: Iterable[str]) -> None:
+        """Delete finished units, so that they are computed again.
+
+        Parameters
+        ----------
+        keys : iterable of str
+
+        Raises
+        ------
+        LedgerError
+            If the file cannot be written; then it is as it was.
+        """
+        with self._explained("write"), self._transaction() as db:
+            db.executemany("DELETE FROM unit WHERE key = ?", [(key,) for key in keys])
 
     def _add_task(self, db: sqlite3.Connection, unit: Unit) -> None:
         name = unit.task.content_hash
@@ -245,20 +273,46 @@ class Ledger:
             If the other is no ledger, or holds another result for the same key; then nothing is
             taken over.
         """
-        with Ledger(other, write=False):
-            pass
+        with Ledger(other, write=False) as source:
+            better, new = self._compared(source)
+        self.forget(better)
         with self._explained(f"take over {fspath(other)!r} into"):
             self._db.execute("ATTACH ? AS other", (f"{Path(other).absolute().as_uri()}?mode=ro",))
             try:
                 with self._transaction() as db:
-                    return _merge(db, f"{self._where} and {fspath(other)!r}")
+                    return _merge(db, better + new)
             finally:
                 self._db.execute("DETACH other")
+
+    def _compared(self, source: Ledger) -> tuple[list[str], list[str]]:
+        """Find what another ledger has better, this one's being damaged, and what is new."""
+        here, there = self._digests(), source._digests()
+        different = [key for key in there if key in here and here[key] != there[key]]
+        better = []
+        for key in different:
+            if source._sound(key):
+                if self._sound(key):
+                    raise ValueError(
+                        f"{self._where} and {str(source.path)!r} have different results for unit "
+                        f"{key[:12]}"
+                    )
+                better.append(key)
+        return better, [key for key in there if key not in here and source._sound(key)]
+
+    def _digests(self) -> dict[str, str]:
+        with self._explained("read"):
+            return dict(self._db.execute("SELECT key, digest FROM unit").fetchall())
+
+    def _sound(self, key: str) -> bool:
+        try:
+            return bool(list(self.results([key])))
+        except Damaged:
+            return False
 
     # ---- reading ------------------------------------------------------------------------------
 
     def known(self, keys: Iterable[str]) -> set[str]:
-        """Find those of the keys whose units are finished, and not damaged since.
+        """Find those of the keys whose units are finished.
 
         Parameters
         ----------
@@ -268,9 +322,7 @@ class Ledger:
         -------
         set of str
         """
-        return {
-            key for key, sound in self._select(f"SELECT key, {_SOUND} FROM unit", keys) if sound
-        }
+        return {row[0] for row in self._select("SELECT key FROM unit", keys)}
 
     def results(self, keys: Iterable[str]) -> Iterator[tuple[str, bytes]]:
         """Read the results of those units that are finished, in any order.
@@ -286,13 +338,18 @@ class Ledger:
 
         Raises
         ------
-        LedgerError
-            If a result does not match its digest.
+        Damaged
+            At the end, if there are results that do not match their digests; they are left out.
         """
-        for key, result, digest in self._select("SELECT key, result, digest FROM unit", keys):
-            if _digest(result) != digest:
-                raise self._damaged(key)
-            yield key, result
+        damaged = []
+        query = "SELECT key, result, digest FROM unit"
+        for key, result, digest in self._select(query, keys, _FEW):
+            if _digest(result) == digest:
+                yield key, result
+            else:
+                damaged.append(key)
+        if damaged:
+            raise Damaged(self._where, damaged)
 
     def failures(self, keys: Iterable[str]) -> dict[str, str]:
         """Read why those units failed that did.
@@ -350,7 +407,7 @@ class Ledger:
         ------
         ValueError
             If there is none with this key.
-        LedgerError
+        Damaged
             If the result does not match its digest.
         """
         query = (
@@ -362,7 +419,7 @@ class Ledger:
         if found is None:
             raise ValueError(f"{self._where} has no finished unit with key {key!r}")
         if _digest(found[6]) != found[7]:
-            raise self._damaged(key)
+            raise Damaged(self._where, [key])
         return Row(found[0], json.loads(found[1]), json.loads(found[2]), *found[3:7])
 
     def task(self, content_hash: str) -> tuple[dict[str, Any], str | None]:
@@ -391,25 +448,22 @@ class Ledger:
             raise ValueError(f"{self._where} has no task {content_hash[:12]}")
         return json.loads(found[0]), found[1]
 
-    def _select(self, query: str, keys: Iterable[str]) -> Iterator[tuple[Any, ...]]:
+    def _select(
+        self, query: str, keys: Iterable[str], many: int = _MANY
+    ) -> Iterator[tuple[Any, ...]]:
         wanted = list(keys)
-        for i in range(0, len(wanted), _MANY):
-            some = wanted[i : i + _MANY]
+        for i in range(0, len(wanted), many):
+            some = wanted[i : i + many]
             marks = ", ".join("?" * len(some))
-            with self._explained("read"):  # one row at a time: results may be large
-                yield from self._db.execute(f"{query} WHERE key IN ({marks})", some)
+            with self._explained("read"):  # all at once: while rows are read, nobody can write
+                rows = self._db.execute(f"{query} WHERE key IN ({marks})", some).fetchall()
+            yield from rows
 
     # ---- errors ---------------------------------------------------------------------------------
 
     @property
     def _where(self) -> str:
         return f"ledger {str(self.path)!r}"
-
-    def _damaged(self, key: str) -> LedgerError:
-        return LedgerError(
-            f"{self._where}: the result of unit {key[:12]} is damaged; the study, run once more, "
-            "computes it again"
-        )
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -433,7 +487,7 @@ class Ledger:
                 "SQLITE_IOERR_WRITE": "writing failed; is the disk full?",
                 "SQLITE_CANTOPEN": "the folder is missing, or cannot be written",
                 "SQLITE_READONLY": "the file or its folder is read-only",
-                "SQLITE_BUSY": "another process has been writing for a minute",
+                "SQLITE_BUSY": "another process has held it for a minute",
                 "SQLITE_NOTADB": "it is not an SQLite file",
                 "SQLITE_CORRUPT": "the file is damaged",
             }
@@ -470,31 +524,24 @@ def _roll_back(path: Path) -> None:
             db.close()
 
 
-def _digest(result: bytes) -> str:
-    return hashlib.sha256(result).hexdigest()
+def _digest(result: Any) -> str:
+    return hashlib.sha256(result).hexdigest() if isinstance(result, bytes) else "not bytes"
 
 
-def _merge(db: sqlite3.Connection, files: str) -> int:
-    db.execute(
-        f"DELETE FROM main.unit WHERE NOT {_SOUND} "
-        f"AND key IN (SELECT key FROM other.unit WHERE {_SOUND})"
-    )
-    different = db.execute(
-        "SELECT key FROM main.unit JOIN other.unit USING (key) WHERE main.unit.digest != "
-        "other.unit.digest LIMIT 1"
-    ).fetchone()
-    if different is not None:
-        raise ValueError(f"{files} have different results for unit {different[0][:12]}")
-    # What is there stays; "WHERE true" tells ON CONFLICT from the ON of a join.
+def _merge(db: sqlite3.Connection, keys: list[str]) -> int:
+    """Take units over from the attached ledger, and what belongs to them; count them."""
+    db.execute("CREATE TEMP TABLE taken (key TEXT PRIMARY KEY)")
+    db.executemany("INSERT INTO taken VALUES (?)", [(key,) for key in keys])
+    # "WHERE true" tells ON CONFLICT from the ON of a join.
     known = "WHERE true ON CONFLICT DO NOTHING"
     db.execute(f"INSERT INTO main.task SELECT * FROM other.task {known}")
     db.execute(f"INSERT INTO main.environment(text) SELECT text FROM other.environment {known}")
     before = db.total_changes
     db.execute(
-        "INSERT INTO main.unit SELECT key, definition, here.id, threads, created, "
-        "seconds, result, digest FROM other.unit AS unit JOIN other.environment AS there "
-        "ON unit.environment = there.id JOIN main.environment AS here USING (text) "
-        f"WHERE {_SOUND} ON CONFLICT DO NOTHING"
+        "INSERT INTO main.unit SELECT unit.key, definition, here.id, threads, created, "
+        "seconds, result, digest FROM other.unit AS unit JOIN taken USING (key) "
+        "JOIN other.environment AS there ON unit.environment = there.id "
+        f"JOIN main.environment AS here USING (text) {known}"
     )
     count = db.total_changes - before
     db.execute(
@@ -502,4 +549,5 @@ def _merge(db: sqlite3.Connection, files: str) -> int:
         "WHERE key NOT IN (SELECT key FROM main.unit) ON CONFLICT DO NOTHING"
     )
     db.execute("DELETE FROM main.failure WHERE key IN (SELECT key FROM main.unit)")
+    db.execute("DROP TABLE taken")
     return count

@@ -218,7 +218,7 @@ class _Made:
                 raise ValueError(
                     f"record: {training.record_count:,} records of {min(LANES, replicas)} replicas "
                     f"take {8 * numbers:,} bytes, and {MOST_UNIT_BYTES:,} is the limit of a row of "
-                    "the ledger: record fewer steps"
+                    "the ledger: record fewer steps, or run fewer replicas"
                 )
             engine = _arguments.choose_engine([task], training, wanted)
             _arguments.check_sizes([task], training, engine, 1, replicas)

@@ -198,7 +198,9 @@ def _unfinished_alike(ds: xr.Dataset, again: xr.Dataset) -> xr.Dataset:
         unknown = ds[name].isnull() if unset != unset else ds[name] == unset
         if name in ("status", "stop_step"):
             unknown = cut
-        filled[name] = ds[name].where(~(cut & unknown), again[name]).astype(ds[name].dtype)
+        # Text is as wide as the longest of both.
+        kind = str if ds[name].dtype.kind == "U" else ds[name].dtype
+        filled[name] = ds[name].where(~(cut & unknown), again[name]).astype(kind)
     return filled.transpose(*ds.dims)
 
 

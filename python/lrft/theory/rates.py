@@ -34,8 +34,9 @@ Floats = NDArray[np.float64]
 
 #: The share of the limit that "auto" takes: the fastest passage of the tightest point (above).
 FRACTION = 0.5
-#: The same for linearised LoRA and full networks. They never fit the teacher, so the noise stays:
-#: at a share r of the limit the loss ends about r / (1 - r) above its least value.
+#: The same for linearised LoRA and full networks, whose limit is that of the linear regime. They
+#: never fit the teacher, so the noise stays: at a share r of that limit the loss ends a share of
+#: about r / (1 - r) above its least. (The limit of a rank-one student counts this noise already.)
 LINEARIZED_FRACTION = 0.1
 #: Overlaps at which a frozen c_hat is examined; up to the last default threshold.
 OVERLAPS = (0.25, 0.6, 0.85, 0.95)

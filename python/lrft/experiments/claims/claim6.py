@@ -28,7 +28,7 @@ D, K = 20_000, 8
 DELTAS = (0.0125, 0.025, 0.05, 0.1, 0.2)
 QUICK_DELTAS = (0.025, 0.05, 0.2)
 REPLICAS, RECORDS = 32, 41
-#: Beyond it the gap to the gradient flow is of order one and no longer ∝ δ.
+#: Rates that count as small: beyond, the gap to the gradient flow bends, as the equations do too.
 SMALL_DELTA = 0.05
 START, HORIZON = 0.1, 2.0
 #: Tolerance of the mean beyond three standard errors: what d = 20,000 may leave.
@@ -180,10 +180,10 @@ def _gaps(data: xr.Dataset) -> tuple[Floats, list[Floats]]:
     return np.array(values), drawn
 
 
-def _gap_fit(data: xr.Dataset) -> exponents.PowerLaw:
-    """Fit the gaps against δ, where δ is small."""
+def _gap_fit(data: xr.Dataset, largest: float = SMALL_DELTA) -> exponents.PowerLaw:
+    """Fit the gaps against δ up to the largest."""
     values, drawn = _gaps(data)
-    small = np.flatnonzero(data.delta.values <= SMALL_DELTA)
+    small = np.flatnonzero(data.delta.values <= largest)
     return exponents.fit_line(data.delta.values[small], values[small], [drawn[i] for i in small])
 
 
@@ -250,7 +250,7 @@ def _draw_all(data: xr.Dataset) -> Figure:
 
 def _judge(data: xr.Dataset) -> list[Verdict]:
     excess = _excess(data)
-    fit = _gap_fit(data).exponent
+    fit, everywhere = _gap_fit(data).exponent, _gap_fit(data, np.inf).exponent
     verdicts = [
         Verdict(
             f"the mean of SGD follows its order-parameter equations within 3 standard errors + "
@@ -263,7 +263,7 @@ def _judge(data: xr.Dataset) -> list[Verdict]:
             "the drift: dm/dτ = h(m)(1 − m²) as δ → 0 (Prop. 4); the gap vanishes as δ",
             f"gap ∝ δ^{fit.text(2)}",
             statistics.within(fit, 0.9, 1.1, widest=0.1),
-            f"fitted for δ ≤ {SMALL_DELTA:g}",
+            f"fitted for δ ≤ {SMALL_DELTA:g}; over all δ {everywhere.text(2)}: the gap bends",
         ),
     ]
     reference = data.steps.sel(variant="base").values
@@ -277,13 +277,10 @@ def _judge(data: xr.Dataset) -> list[Verdict]:
                 f"robustness, {variant.label}: overlap {THRESHOLD} is reached in at least "
                 f"{SUCCESS:.0%} of instances (Figs. 2, 4, 5)",
                 f"{share.text(2)} of instances"
-                + (
-                    ""
-                    if name == "base"
-                    else f"; T is {ratio.text(2)} times that of the theorems, instance by instance"
-                ),
+                + ("" if name == "base" else f"; T is {ratio.text(2)} times that of the theorems"),
                 _at_least(share, SUCCESS),
-                f"an instance counts if at least {SUCCESS:.0%} of its {MEMBERS} replicas hit",
+                f"an instance counts if at least {SUCCESS:.0%} of its {MEMBERS} replicas hit; "
+                "times are compared instance by instance, of the same seeds",
             )
         )
     return verdicts
@@ -295,9 +292,7 @@ def _ratio(steps: Floats, reference: Floats) -> statistics.Interval:
     known = np.isfinite(over) | np.isfinite(under)
     if not known.any():
         return statistics.Interval(np.nan, -np.inf, np.inf)
-    with np.errstate(divide="ignore"):
-        ratios = over[known] / under[known]
-    return statistics.interval(*statistics.bootstrap_median(ratios))
+    return statistics.interval(*statistics.bootstrap_median(over[known] / under[known]))
 
 
 def _at_least(share: statistics.Interval, least: float) -> Outcome:

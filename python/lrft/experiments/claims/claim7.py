@@ -157,9 +157,11 @@ def _samples(data: xr.Dataset) -> list[statistics.Interval]:
 def _shares(data: xr.Dataset) -> list[statistics.Interval]:
     """Share of runs that reach overlap ½, for each kind of c; over instances where they differ."""
     found = []
-    for steps in data.worst_steps.values:
+    for kind, steps in zip(data.kind.values, data.worst_steps.values, strict=True):
         hits = np.isfinite(steps)
-        found.append(statistics.proportion(int(hits.sum()), hits.size))
+        one_c = kind == "worst found"
+        share = statistics.proportion(int(hits.sum()), hits.size)
+        found.append(share if one_c else statistics.mean(hits.mean(axis=1)))
     return found
 
 
