@@ -14,6 +14,22 @@ else()
   set(LRFT_BASELINE_FLAGS "")
 endif()
 
+# "host" is the best named level of this machine, and not -march=native, so that what was built
+# says which machines it is for.  Where that cannot be asked, or the compiler is older: every set.
+if(LRFT_ISAS STREQUAL "host")
+  set(LRFT_ISAS all)
+  if(LRFT_X86_64 AND NOT CMAKE_CROSSCOMPILING)
+    try_run(LRFT_HOST_RUNS LRFT_HOST_COMPILES "${PROJECT_BINARY_DIR}/host"
+            "${CMAKE_CURRENT_SOURCE_DIR}/cpp/isa/host.cpp" RUN_OUTPUT_VARIABLE host)
+    if(LRFT_HOST_COMPILES AND LRFT_HOST_RUNS EQUAL 0)
+      check_cxx_compiler_flag("-march=${host}" LRFT_COMPILER_HAS_HOST)
+    endif()
+    if(LRFT_COMPILER_HAS_HOST)
+      set(LRFT_ISAS "${host}")
+    endif()
+  endif()
+endif()
+
 # "all" is every set the compiler knows; elsewhere than on x86-64, its baseline.
 if(LRFT_ISAS STREQUAL "all")
   if(LRFT_X86_64)
@@ -39,7 +55,7 @@ function(lrft_isa_flags isa out)
     set(flags $<$<BOOL:${LRFT_X86_64}>:-march=native>)
   elseif(NOT LRFT_X86_64 OR NOT isa MATCHES "^x86-64(-v3|-v4)?$")
     message(FATAL_ERROR "LRFT_ISAS: '${isa}' is not an instruction set for "
-                        "${CMAKE_SYSTEM_PROCESSOR}; expected all, native or a list of "
+                        "${CMAKE_SYSTEM_PROCESSOR}; expected all, host, native or a list of "
                         "x86-64;x86-64-v3;x86-64-v4 (on x86-64 only).")
   else()
     set(flags -march=${isa} -mtune=generic)

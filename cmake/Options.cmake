@@ -4,7 +4,7 @@ option(LRFT_WERROR "Treat compiler warnings as errors (developers and CI only)" 
 option(LRFT_OPENMP "Use OpenMP threads when the compiler has them" ON)
 set(LRFT_SANITIZE "" CACHE STRING "Sanitizers, e.g. address,undefined; empty for none")
 set(LRFT_ISAS "all" CACHE STRING
-    "Instruction sets: all, native, or a list of x86-64;x86-64-v3;x86-64-v4")
+    "Instruction sets: all, host, native, or a list of x86-64;x86-64-v3;x86-64-v4")
 
 if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
   set(CMAKE_BUILD_TYPE Release CACHE STRING "" FORCE)
