@@ -92,12 +92,20 @@ def _exported(module: ModuleType) -> list[str]:
     ]  # fmt: skip
 
 
+#: Bases whose methods are a contract inside lrft, described there, and not for users.
+CONTRACTS = ("Model", "StudentModel")
+
+
 def members(cls: type) -> list[str]:
     """Public methods and properties that a class of lrft defines, its bases in lrft included."""
     found: dict[str, None] = {}
+    contracts = [one for one in cls.__mro__ if one.__name__ in CONTRACTS]
+    inside = {name for one in contracts for name in vars(one)}
     for one in reversed(cls.__mro__):
-        if one.__module__.startswith("lrft.") and one.__name__ != "Model":
+        if one.__module__.startswith("lrft.") and one not in contracts:
             for name, value in vars(one).items():
+                if name in inside:
+                    continue
                 raw = value.__func__ if isinstance(value, classmethod | staticmethod) else value
                 if (name == "__call__" or not name.startswith("_")) and (
                     inspect.isfunction(raw)

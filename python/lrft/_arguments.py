@@ -88,13 +88,13 @@ def check_sizes(
     student = training.student
     chains = len(tasks) * replicas
     groups = min(threads, chains if engine == "ambient" else -(-chains // WIDTH))
-    own_start = _engine.has_start_of_its_own(student)
+    own_start = student.start_of_its_own
     for task in tasks:
         if engine == "ambient" and task.d > 2**31 - 64:
             raise ValueError(
                 f"engine='ambient' needs d < 2^31, got d = {task.d}: use engine='reduced'"
             )
-        n = _engine.student_rows(task, student)
+        n = student.rows(task)
         k, s = (size + n * own_start for size in task.R.shape)
         # The longest arrays: the covariance of the loss, and the coordinates of the features.
         side = 3 * task.k + 2 * n if student.linearized else k + max(k, n)
@@ -126,7 +126,7 @@ def check_kept(tasks: list[Task], training: Training, engine: str, replicas: int
     """Refuse to keep students that memory cannot hold."""
     numbers = 0
     for task in tasks:
-        n = _engine.student_rows(task, training.student)
+        n = training.student.rows(task)
         row = task.d if engine == "ambient" else n + task.R.shape[1]
         numbers += n * (row + task.k)
     _checks.memory(
@@ -139,11 +139,11 @@ def check_kept(tasks: list[Task], training: Training, engine: str, replicas: int
 def check_batch(tasks: list[Task], training: Training, engine: str, threads: int) -> None:
     """Refuse a batch whose fields do not fit into memory, or into the random stream."""
     batch = training.batch
-    own_start = _engine.has_start_of_its_own(training.student)
+    own_start = training.student.start_of_its_own
 
     def wide(task: Task) -> int:
         """Count numbers an input; rows of a start are features and directions too."""
-        rows = _engine.student_rows(task, training.student) * (3 if own_start else 1)
+        rows = training.student.rows(task) * (3 if own_start else 1)
         return sum(task.R.shape) + task.rank + 2 * rows + 2
 
     width = max(map(wide, tasks))

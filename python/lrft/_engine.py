@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrft import _core, schedule
-from lrft.students import FullNetwork, LoRA, RankOne, Student, is_named
+from lrft.students import StudentModel
+from lrft.students.starts import given_rows
 from lrft.task import Task
 from lrft.training import Training
 
@@ -25,8 +26,8 @@ NEVER_LOSS = -1.0
 
 def smallest_reduced_dimension(task: Task, training: Training) -> int:
     """Return the least d at which the reduced space is exact for this task's shape."""
-    rows = student_rows(task, training.student)
-    start = rows if has_start_of_its_own(training.student) else 0
+    rows = training.student.rows(task)
+    start = rows if training.student.start_of_its_own else 0
     return int(task.R.shape[1]) + start + rows + min(rows, training.batch)
 
 
@@ -52,34 +53,15 @@ def task_spec(task: Task, ambient: bool) -> dict[str, Any]:
     }
 
 
-def student_rows(task: Task, student: Student) -> int:
-    """Return how many rows of the student move in R^d: 1, the rank or the width."""
-    if isinstance(student, RankOne):
-        return 1
-    return student.rank if isinstance(student, LoRA) else student.neurons(task)
-
-
-def has_start_of_its_own(student: Student) -> bool:
-    """Whether the student is expanded around rows that are not those of the base.
-
-    What it does then depends on their fields, so they join the features of the task.
-    """
-    if isinstance(student, RankOne):
-        return False
-    return student.linearized and not (
-        isinstance(student, FullNetwork) and is_named(student.init, "base")
-    )
-
-
 def described(
-    tasks: list[Task], student: Student, ambient: bool, seed: int, chains: list[dict[str, Any]]
+    tasks: list[Task], student: StudentModel, ambient: bool, seed: int, chains: list[dict[str, Any]]
 ) -> dict[str, Any]:
     """Describe tasks, students and chains, whose ``task`` counts in `tasks`.
 
     Where the rows of the start are features, every chain has a task of its own, and ``training``
     still says which it was.
     """
-    if has_start_of_its_own(student):
+    if student.start_of_its_own:
         starts = [
             _with_start(tasks[chain["task"]], student, ambient, seed, chain["replica"])
             for chain in chains
@@ -98,15 +80,15 @@ def described(
 
 
 def _with_start(
-    task: Task, student: Student, ambient: bool, seed: int, replica: int
+    task: Task, student: StudentModel, ambient: bool, seed: int, replica: int
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Describe a task whose last features are the rows of the student's start."""
-    n, (k, s) = student_rows(task, student), task.R.shape
+    n, (k, s) = student.rows(task), task.R.shape
     spec = student_spec(task, student, ambient)
     if spec["init_rows"] != "given":
         spec |= _drawn_rows(task, n, spec["rows_std"], ambient, seed, replica)
     rows = spec["rows_x"]
-    inside = _given_rows(task, rows, ambient=False) if ambient else spec
+    inside = given_rows(task, rows, ambient=False) if ambient else spec
     coordinates = np.concatenate([inside["rows_S"], inside["rows_rest"]], axis=1)
     R = np.zeros((k + n, s + n))
     R[:k, :s] = task.R
@@ -150,18 +132,10 @@ def _drawn_rows(
     }
 
 
-def overlap_shape(task: Task, student: Student) -> tuple[int, ...]:
-    """Return the shape of one record of ``overlap_u``; () for a single number."""
-    if isinstance(student, FullNetwork):
-        return (student.neurons(task), task.k)
-    count = min(student_rows(task, student), task.rank)
-    return () if count == 1 else (count,)
-
-
-def student_spec(task: Task, student: Student, ambient: bool) -> dict[str, Any]:
+def student_spec(task: Task, student: StudentModel, ambient: bool) -> dict[str, Any]:
     """Describe a student on this task."""
     spec = {
-        "rows": student_rows(task, student),
+        "rows": student.rows(task),
         "full": False,
         "linearized": student.linearized,
         "start": 0,
@@ -177,85 +151,7 @@ def student_spec(task: Task, student: Student, ambient: bool) -> dict[str, Any]:
         "rows_rest": _NONE,
         "rows_x": None,
     }
-    if isinstance(student, RankOne):
-        return spec | _rank_one(task, student, ambient)
-    if isinstance(student, LoRA):
-        return spec | _lora(task, student, ambient)
-    return spec | _full(task, student, ambient)
-
-
-def _rank_one(task: Task, student: RankOne, ambient: bool) -> dict[str, Any]:
-    spec: dict[str, Any] = {
-        "spherical": True,
-        "train_own": student.train_c,
-        "project": student.orthogonal,
-        "scale": task.xi,
-    }
-    if is_named(student.c_init, "teacher"):
-        spec["own"] = task.c
-    elif isinstance(student.c_init, str):
-        spec["init_own"] = student.c_init
-    else:
-        spec["own"] = student.c_init
-    if isinstance(student.u_init, str):
-        return spec | {"init_rows": student.u_init}
-    spec |= _given_rows(task, student.u_init[None, :], ambient)
-    if student.orthogonal and not ambient:
-        spec["rows_S"][0, : task.features_rank] = 0.0
-    return spec
-
-
-def _lora(task: Task, student: LoRA, ambient: bool) -> dict[str, Any]:
-    spec: dict[str, Any] = {"train_own": student.train_b, "scale": student.scale}
-    if is_named(student.b_init, "gaussian"):
-        spec |= {"init_own": "gaussian", "own_std": task.k**-0.5}
-    elif isinstance(student.b_init, str):
-        spec["own"] = np.zeros((task.k, student.rank))
-    else:
-        spec["own"] = student.b_init
-    if is_named(student.a_init, "gaussian"):
-        return spec | _normal_rows(task, student.a_std)
-    if isinstance(student.a_init, str):
-        return spec | _rows_in_span(task, np.zeros((student.rank, task.R.shape[1])), ambient)
-    return spec | _given_rows(task, student.a_init, ambient)
-
-
-def _full(task: Task, student: FullNetwork, ambient: bool) -> dict[str, Any]:
-    spec: dict[str, Any] = {"full": True, "train_own": student.train_lam}
-    lam = student.lam_init
-    if isinstance(lam, str) and lam in ("signs", "gaussian"):
-        spec["init_own"] = lam
-    elif isinstance(lam, str):
-        spec["own"] = task.lam if lam == "base" else np.ones(student.neurons(task))
-    else:
-        spec["own"] = np.array(np.broadcast_to(lam, student.neurons(task)), dtype=np.float64)
-    if is_named(student.init, "gaussian"):
-        return spec | _normal_rows(task, student.std)
-    if isinstance(student.init, str):
-        return spec | _rows_in_span(task, task.R, ambient)
-    return spec | _given_rows(task, student.init, ambient)
-
-
-def _normal_rows(task: Task, std: float | None) -> dict[str, Any]:
-    return {"init_rows": "uniform", "rows_std": task.d**-0.5 if std is None else std}
-
-
-def _rows_in_span(task: Task, coordinates: Floats, ambient: bool) -> dict[str, Any]:
-    """Rows that start as the features do, or at zero: coordinates (n, s) in span(W, u)."""
-    n = len(coordinates)
-    if ambient:
-        rows = task.W if coordinates is task.R else np.zeros((n, task.d))
-        return {"rows_x": rows}
-    return {"rows_S": coordinates, "rows_rest": np.zeros((n, n))}
-
-
-def _given_rows(task: Task, rows: Floats, ambient: bool) -> dict[str, Any]:
-    """Rows (n, d): as they are, or their coordinates in S and a factor of what is left."""
-    rows = np.ascontiguousarray(rows)
-    if ambient:
-        return {"rows_x": rows}
-    inside, rest = _core.coordinates(rows, np.ascontiguousarray(task.Q.T))
-    return {"rows_S": inside, "rows_rest": rest}
+    return spec | student.describe(task, ambient=ambient)
 
 
 def schedule_spec(lr: float | schedule.Schedule) -> dict[str, Any]:
@@ -284,11 +180,7 @@ def schedule_spec(lr: float | schedule.Schedule) -> dict[str, Any]:
 
 def training_spec(training: Training, lr: float | schedule.Schedule) -> dict[str, Any]:
     """Describe a training whose rate of û, A or the rows has been settled to `lr`."""
-    student = training.student
-    given = [getattr(student, name, None) for name in ("lr_c", "lr_b", "lr_lam")]
-    lr_own = next((rate for rate in given if rate is not None), lr)
-    if isinstance(student, LoRA) and not student.train_a:
-        lr = 0.0
+    lr, lr_own = training.student.rates(lr)
     return {
         "steps": training.steps,
         "batch": training.batch,

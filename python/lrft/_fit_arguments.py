@@ -9,9 +9,9 @@ import numpy as np
 from lrft import _checks, _core, _engine, schedule
 from lrft._samples import WINDOW
 from lrft.network import Weights
-from lrft.students import RankOne, Student, is_named
+from lrft.students import StudentModel
 from lrft.task import Task
-from lrft.training import Training, check_student
+from lrft.training import Training
 
 
 def open_training(common: dict[str, Any], record: Any) -> Training:
@@ -23,7 +23,7 @@ def open_training(common: dict[str, Any], record: Any) -> Training:
             "record must be a list of steps for an iterable X, whose length is not known, got "
             f"{_checks.describe(record)}"
         )
-    rates = {"lr": common["lr"], "the student's own rate": _own_rate(common["student"])}
+    rates = {"lr": common["lr"], "the student's own rate": common["student"].given_own_rate}
     for name, rate in rates.items():
         if isinstance(rate, schedule.Array):
             raise ValueError(
@@ -42,9 +42,9 @@ def check_memory(
     task: Task, training: Training, replicas: int, threads: int, shuffled: int
 ) -> None:
     """Refuse students, records, a batch or orders of samples that do not fit into memory."""
-    n = _engine.student_rows(task, training.student)
+    n = training.student.rows(task)
     size = n * task.d
-    if _engine.has_start_of_its_own(training.student):
+    if training.student.start_of_its_own:
         size += (task.k + n) * task.d
     records = 0 if training.steps == _checks.MAX_STEPS else training.record_count
     _checks.memory(
@@ -96,16 +96,7 @@ def without_teacher(task: dict[str, Any]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _own_rate(student: Student) -> Any:
-    rates = [getattr(student, name, None) for name in ("lr_c", "lr_b", "lr_lam")]
-    return next((rate for rate in rates if rate is not None), None)
-
-
-def check_student_of(base: Any, task: Task, student: Student) -> None:
+def check_student_of(base: Any, task: Task, student: StudentModel) -> None:
     """Refuse a student that does not fit the base, or asks for a teacher."""
-    if isinstance(student, RankOne):
-        if is_named(student.u_init, "favourable"):
-            raise ValueError("u_init='favourable' needs a teacher, and data has none")
-        if is_named(student.c_init, "teacher") and not isinstance(base, Task):
-            raise ValueError("c_init='teacher' needs a Task, and weights have no teacher")
-    check_student(task, student)
+    student.check_data(teacher=isinstance(base, Task))
+    student.check(task)

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from lrft import _checks, provenance
 from lrft._fit_arguments import base_task
 from lrft.network import Weights, merged
-from lrft.students import LoRA, RankOne, Student
 from lrft.task import Task
 
 if TYPE_CHECKING:
@@ -48,18 +47,6 @@ _TEXT = {
 }
 
 
-def _parameters(task: Task, student: Student) -> dict[str, tuple[tuple[str, ...], tuple[int, ...]]]:
-    """Dimensions and shapes of the two parameters of a student, rows first."""
-    d, k = task.d, task.k
-    if isinstance(student, RankOne):
-        return {"u_hat": (("input",), (d,)), "c_hat": (("neuron",), (k,))}
-    if isinstance(student, LoRA):
-        r = student.rank
-        return {"A": (("row", "input"), (r, d)), "B": (("neuron", "row"), (k, r))}
-    m = student.neurons(task)
-    return {"W": (("neuron", "input"), (m, d)), "lam": (("neuron",), (m,))}
-
-
 def assemble(
     task: Task, training: Training, chains: list[dict[str, Any]], attrs: dict[str, Any]
 ) -> xr.Dataset:
@@ -71,7 +58,7 @@ def assemble(
         steps = np.array(sorted({s for c in chains for s in _steps(c, training)}), dtype=np.int64)
     count = len(chains)
     errors = {name: np.full((count, len(steps)), np.nan) for name in ("loss", "held_out")}
-    parameters = _parameters(task, training.student)
+    parameters = training.student.parameters(task)
     students = {name: np.full((count, *shape), np.nan) for name, (_, shape) in parameters.items()}
     for i, chain in enumerate(chains):
         at = np.searchsorted(steps, _steps(chain, training))
@@ -174,6 +161,6 @@ def merge_weights(base: Task | Weights, ds: xr.Dataset, replica: int = 0) -> Wei
     one = ds.sel(replica=replica)
     if one.kept_step < 0:
         raise ValueError(f"replica {replica} has not begun: it has no student")
-    rows, own = (one[name].values for name in _parameters(task, student))
+    rows, own = (one[name].values for name in student.parameters(task))
     network = Weights(task.W, task.lam, task.activation, task.neuron_scale, task.output_scale)
     return merged(network, student, rows, own, xi=task.xi)

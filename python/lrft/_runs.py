@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any, Protocol
@@ -13,7 +13,6 @@ import numpy as np
 
 from lrft import _core, _engine, result, schedule
 from lrft.progress import Progress, ProgressCallback
-from lrft.students import FullNetwork
 from lrft.task import Task
 from lrft.training import Training
 
@@ -114,11 +113,8 @@ def gather(
         "stop_step": np.zeros(shape, dtype=np.int64),
     }
     student = training.student
-    extra = {"overlap_u": [_engine.overlap_shape(task, student) for task in tasks]}
-    extra["overlap_c"] = [()] * len(tasks)
-    if not isinstance(student, FullNetwork):
-        extra["overlap_c"] = extra["overlap_u"]
-    extra["loss"] = [()] * len(tasks)
+    shapes_u, shapes_c = zip(*(student.overlap_shapes(task) for task in tasks), strict=True)
+    extra = {"overlap_u": shapes_u, "overlap_c": shapes_c, "loss": ((),) * len(tasks)}
     for name, shapes in extra.items():
         # Tasks with fewer overlaps leave the rest NaN.
         most = tuple(np.max(np.array(list(_aligned(shapes))), axis=0).tolist())
@@ -139,7 +135,7 @@ def gather(
     return raw
 
 
-def _aligned(shapes: list[tuple[int, ...]]) -> list[tuple[int, ...]]:
+def _aligned(shapes: Sequence[tuple[int, ...]]) -> list[tuple[int, ...]]:
     """Make shapes equally long; one number is the first of several."""
     most = max(map(len, shapes))
     return [shape + (1,) * (most - len(shape)) for shape in shapes]

@@ -15,10 +15,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from lrft import _checks, _core, sampling
 from lrft.activation import Activation
-from lrft.students import FullNetwork, LoRA, RankOne
 
 if TYPE_CHECKING:
-    from lrft.students import Student
+    from lrft.students import StudentModel
     from lrft.task import Task
 
 Floats = NDArray[np.float64]
@@ -208,7 +207,7 @@ class Weights:
 
 
 def merged(
-    base: Weights, student: Student, rows: Floats, own: Floats, *, xi: float | None = None
+    base: Weights, student: StudentModel, rows: Floats, own: Floats, *, xi: float | None = None
 ) -> Weights:
     """Merge what a student has learned into the weights of its base.
 
@@ -246,18 +245,7 @@ def merged(
             "a linearised student is the expansion of a network, not a network: "
             "there are no merged weights"
         )
-    W, lam = base.W, base.lam
-    factors: dict[str, Floats] = {}
-    if isinstance(student, RankOne):
-        if xi is None:
-            raise ValueError("xi is needed for a rank-one student")
-        factors = {"u_hat": rows.reshape(-1), "c_hat": own.reshape(-1)}
-        W = W + xi * np.outer(factors["c_hat"], factors["u_hat"])
-    elif isinstance(student, LoRA):
-        factors = {"A": rows, "B": own.reshape(-1, student.rank)}
-        W = W + student.scale * (factors["B"] @ factors["A"])
-    elif isinstance(student, FullNetwork):
-        W, lam = rows, own.reshape(-1)
+    W, lam, factors = student.merged(base.W, base.lam, rows, own, xi)
     return Weights(W, lam, base.activation, base.neuron_scale, base.output_scale, factors)
 
 
@@ -276,7 +264,7 @@ def ended(chains: list[dict[str, Any]], task: int, replica: int) -> dict[str, An
 
 
 def from_chain(
-    task: Task, student: Student, chain: Mapping[str, Any], *, ambient: bool, seed: int
+    task: Task, student: StudentModel, chain: Mapping[str, Any], *, ambient: bool, seed: int
 ) -> Weights:
     """Make the weights of a replica that has ended, from what the core keeps of it.
 

@@ -16,15 +16,8 @@ from pydantic import model_validator
 from lrft import _checks, schedule
 from lrft._model import Count, Model, checked, optional
 from lrft.recording import Geometric, LossThresholds, Record, Thresholds, geometric
-from lrft.students import (
-    FullNetwork,
-    LoRA,
-    OptionalPositive,
-    RankOne,
-    RateOrAuto,
-    Student,
-    is_named,
-)
+from lrft.students import FullNetwork, LoRA, RankOne, Student
+from lrft.students.student import OptionalPositive, RateOrAuto
 
 if TYPE_CHECKING:
     from lrft.task import Task
@@ -40,9 +33,6 @@ __all__ = [
     "check_compatible",
     "geometric",
 ]
-
-#: A given û may have a part of this length in span(W) and still count as orthogonal to it.
-ORTHOGONAL_TOLERANCE = 1e-9
 
 
 class Training(Model):
@@ -108,10 +98,8 @@ class Training(Model):
             raise ValueError(
                 f"record must lie in [0, steps] = [0, {self.steps}], got step {self.record[-1]}"
             )
-        student_rates = {
-            name: getattr(self.student, name, None) for name in ("lr_c", "lr_b", "lr_lam")
-        }
-        for name, rate in {"lr": self.lr, **student_rates}.items():
+        own = self.student.own_rate
+        for name, rate in (("lr", self.lr), (own, self.student.given_own_rate)):
             if isinstance(rate, schedule.Array) and len(rate.values) < self.steps:
                 raise ValueError(
                     f"{name} must have a rate for each of the {self.steps} steps, "
@@ -194,12 +182,7 @@ class Training(Model):
         >>> lrft.Training(lr=0.1, steps=10).record_size(lrft.Task.sample(d=100, k=4))
         3
         """
-        student = self.student
-        if isinstance(student, LoRA):
-            return 2 * min(student.rank, task.rank) + 1
-        if isinstance(student, FullNetwork):
-            return student.neurons(task) * task.k + 1
-        return 3
+        return self.student.record_size(task)
 
 
 def check_compatible(task: Task, training: Training) -> None:
@@ -225,65 +208,14 @@ def check_compatible(task: Task, training: Training) -> None:
     >>> lrft.training.check_compatible(task, lrft.Training(lr=0.1, steps=10))
     """
     student = training.student
-    if isinstance(student, FullNetwork) and training.stop_at is not None:
+    if not student.followed and training.stop_at is not None:
         raise ValueError(
-            "stop_at is on |overlap_u|, which is a matrix for the FullNetwork student: "
-            f"use stop_loss, got stop_at={training.stop_at!r}"
+            f"stop_at is on |overlap_u|, which is a matrix for the {type(student).__name__} "
+            f"student: use stop_loss, got stop_at={training.stop_at!r}"
         )
     if student.linearized and task.activation.kind == "custom":
         raise ValueError(
             "linearized=True needs a built-in activation or a Hermite series, got a custom one: "
             "the exact loss of a linearised student needs its Hermite coefficients in closed form"
         )
-    check_student(task, student)
-
-
-def check_student(task: Task, student: Student) -> None:
-    """Refuse a student that does not fit the task's shapes; a part of `check_compatible`."""
-    if isinstance(student, RankOne):
-        _check_rank_one(task, student)
-    elif isinstance(student, LoRA):
-        _expect("a_init", student.a_init, (student.rank, task.d))
-        _expect("b_init", student.b_init, (task.k, student.rank))
-    else:
-        width = student.neurons(task)
-        _expect("init", student.init, (width, task.d))
-        _expect("lam_init", student.lam_init, (width,))
-        for name in ("init", "lam_init"):
-            if is_named(getattr(student, name), "base") and width != task.k:
-                raise ValueError(
-                    f"{name}='base' needs the width of the base, {task.k}, got width {width}"
-                )
-
-
-def _check_rank_one(task: Task, student: RankOne) -> None:
-    if task.rank != 1:
-        raise ValueError(
-            f"student RankOne needs a teacher of rank 1, got rank {task.rank}: "
-            f"use LoRA(rank={task.rank})"
-        )
-    _expect("c_init", student.c_init, (task.k,))
-    _expect("u_init", student.u_init, (task.d,))
-    rho = task.features_rank
-    if student.orthogonal:
-        if task.d <= rho:
-            raise ValueError(
-                f"orthogonal=True needs d > rank of W, got d = {task.d} and rank {rho}"
-            )
-        if isinstance(student.u_init, np.ndarray) and rho:
-            inside = float(np.linalg.norm(student.u_init @ task.Q[:, :rho]))
-            if inside > ORTHOGONAL_TOLERANCE:
-                raise ValueError(
-                    "u_init must be orthogonal to span(W) for orthogonal=True (tolerance "
-                    f"{ORTHOGONAL_TOLERANCE:g}), got a part of length {inside:.3g} in it"
-                )
-    if is_named(student.u_init, "favourable") and not task.u_orthogonal:
-        raise ValueError(
-            "u_init='favourable' needs a teacher with u orthogonal to span(W): "
-            "the drift h(m) is undefined for this task"
-        )
-
-
-def _expect(name: str, value: object, shape: tuple[int, ...]) -> None:
-    if isinstance(value, np.ndarray) and value.shape != shape:
-        raise ValueError(f"{name} must have shape {shape} for this task, got {value.shape}")
+    student.check(task)

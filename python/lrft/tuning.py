@@ -357,7 +357,6 @@ class _Tuner:
         least = _engine.smallest_reduced_dimension(task, training)
         if task.d < least:
             raise ValueError(f"task must have d >= {least} for the reduced space, got d = {task.d}")
-        assert isinstance(training.student, RankOne)
         student = _engine.student_spec(task, training.student, False)
         if state is not None:
             student |= {

@@ -16,7 +16,6 @@ from coupling import MOVED, STEPS, TOLERANCE, follow, lower_factor
 from students import CASES, REPLICA, SEED, case, linear_loss, loss, overlaps
 
 import lrft
-from lrft import _engine
 
 
 def can_move(student: lrft.LoRA) -> bool:
@@ -40,7 +39,7 @@ def check_path(task: lrft.Task, training: lrft.Training) -> None:
     for name, expected in zip(("rows", "own"), path[-1], strict=True):
         size = np.abs(expected).max()
         assert np.abs(chain[name].reshape(expected.shape) - expected).max() < TOLERANCE * size
-    shape = _engine.overlap_shape(task, student)
+    shape = student.overlap_shapes(task)[0]
     for i, t in enumerate(training.record_steps):
         for name, expected in zip(
             ("overlap_u", "overlap_c"), overlaps(task, student, *path[t]), strict=False
@@ -63,7 +62,7 @@ def check_coupling(task: lrft.Task, training: lrft.Training) -> None:
     path = reference_path(task, training, start, inputs)
     frozen = isinstance(training.student, lrft.LoRA) and not can_move(training.student)
     Q = task.Q
-    if _engine.has_start_of_its_own(training.student):
+    if training.student.start_of_its_own:
         # the start's own directions belong to S
         lora = isinstance(training.student, lrft.LoRA)
         names = ("a_init", "b_init") if lora else ("init", "lam_init")

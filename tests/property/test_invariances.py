@@ -90,10 +90,10 @@ def test_a_rotated_step_is_the_step_rotated(run, seed):
     task, training, _ = run
     training = tame(task, training)
     student = training.student
-    assume(not _engine.has_start_of_its_own(student))
+    assume(not student.start_of_its_own)
     assume(task.d >= _engine.smallest_reduced_dimension(task, training))
     rng = np.random.default_rng(seed)
-    n, b, d = _engine.student_rows(task, student), training.batch, task.d
+    n, b, d = student.rows(task), training.batch, task.d
     rows = rng.standard_normal((n, d)) / np.sqrt(d)
     if isinstance(student, lrft.RankOne):
         if student.orthogonal:

@@ -79,9 +79,9 @@ def fields() -> dict[str, dict[str, Field]]:
 
 def student_models() -> dict[str, Any]:
     """Every student by its kind, as the command line names it."""
-    import lrft
+    from lrft.students import STUDENTS
 
-    return {"rank_one": lrft.RankOne, "lora": lrft.LoRA, "full": lrft.FullNetwork}
+    return dict(STUDENTS)
 
 
 def _students() -> Iterator[Field]:

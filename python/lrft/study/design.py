@@ -31,7 +31,7 @@ from typing import Any
 import numpy as np
 
 from lrft import _checks
-from lrft.students import FullNetwork, LoRA, RankOne
+from lrft.students import STUDENTS, StudentModel
 from lrft.study.expression import evaluate
 from lrft.task import Task
 from lrft.training import Training
@@ -122,7 +122,7 @@ def _design(tables: dict[str, Any]) -> Design:
         raise TypeError(f"title must be text, got {_checks.describe(title)}")
     for name, table in tables.items():
         _known(name, _TABLES, "table")
-        objects = {"task": Task, "training": Training, "student": RankOne | LoRA | FullNetwork}
+        objects = {"task": Task, "training": Training, "student": StudentModel}
         if not isinstance(table, Mapping) and not isinstance(table, objects.get(name, ())):
             raise TypeError(f"{name} must be a table, got {_checks.describe(table)}")
     fixed = {name: tables.get(name, {}) for name in ("task", "training", "student")}
@@ -167,9 +167,7 @@ def _source(title: str, tables: dict[str, Any]) -> str | None:
 def names() -> dict[str, tuple[str, ...]]:
     """Every field that a design can set, by table."""
     task = tuple(inspect.signature(Task.sample).parameters)
-    student = dict.fromkeys(
-        name for kind in (RankOne, LoRA, FullNetwork) for name in kind.model_fields
-    )
+    student = dict.fromkeys(name for kind in STUDENTS.values() for name in kind.model_fields)
     return {
         "task": (*task, "weights"),
         "training": tuple(name for name in Training.model_fields if name != "student"),

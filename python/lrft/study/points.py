@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import Any
 
 from lrft import _arguments, _checks, _core, provenance
-from lrft.students import FullNetwork, LoRA, RankOne
+from lrft.students import STUDENTS, StudentModel
 from lrft.study.design import Design, label
 from lrft.task import Task
 from lrft.training import Training, check_compatible
@@ -27,9 +27,6 @@ KEY_VERSION = 1
 LANES = 8
 #: Bytes of records in a unit: a row of the ledger holds a billion, everything included.
 MOST_UNIT_BYTES = 900_000_000
-_KINDS: dict[str, type[RankOne | LoRA | FullNetwork]] = {
-    "rank_one": RankOne, "lora": LoRA, "full": FullNetwork,
-}  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -265,12 +262,12 @@ def _training(
     return Training(**_table("training", base), **changes, student=chosen)
 
 
-def _student(base: Any, changes: dict[str, Any]) -> RankOne | LoRA | FullNetwork:
-    if isinstance(base, RankOne | LoRA | FullNetwork):
+def _student(base: Any, changes: dict[str, Any]) -> Any:
+    if isinstance(base, StudentModel):
         return base.replace(**changes) if changes else base
     arguments = _table("student", base) | changes
-    kind = _checks.choice("student.kind", arguments.pop("kind", "rank_one"), tuple(_KINDS))
-    return _KINDS[kind](**arguments)
+    kind = _checks.choice("student.kind", arguments.pop("kind", "rank_one"), tuple(STUDENTS))
+    return STUDENTS[kind](**arguments)
 
 
 def _table(name: str, value: Any) -> dict[str, Any]:

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from lrft import _arguments, _core, _engine, provenance
 from lrft.simulation import SLICE
-from lrft.students import FullNetwork
 from lrft.study.points import Unit
 
 __all__ = ["Block", "Outcome", "Stopped", "decode", "record_shapes", "run_block", "speed"]
@@ -162,9 +161,8 @@ def _results(
 
 def record_shapes(unit: Unit) -> dict[str, tuple[int, ...]]:
     """Shape of each series at one record of one replica."""
-    overlap = _engine.overlap_shape(unit.task, unit.training.student)
-    full = isinstance(unit.training.student, FullNetwork)
-    return {"overlap_u": overlap, "overlap_c": () if full else overlap, "loss": ()}
+    overlap_u, overlap_c = unit.training.student.overlap_shapes(unit.task)
+    return {"overlap_u": overlap_u, "overlap_c": overlap_c, "loss": ()}
 
 
 def _empty(unit: Unit) -> Arrays:

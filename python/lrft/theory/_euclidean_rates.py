@@ -19,13 +19,15 @@ the limit of the rank-one student with a = 1. All expectations are over one fixe
 
 from __future__ import annotations
 
+import math
+from functools import singledispatch
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lrft import _engine
-from lrft.students import FullNetwork, LoRA, is_named
+from lrft.students import FullNetwork, LoRA, StudentModel, is_named
 from lrft.theory.population import perturbation
 from lrft.theory.sampled import SEED
 
@@ -84,15 +86,13 @@ class Sample:
         return np.stack([np.einsum("ni,ni->n", p, p) for p in (by_row, hidden)])
 
 
-def euclidean_limits(
-    task: Task, student: LoRA | FullNetwork, batch: int, samples: int
-) -> list[Limit]:
-    """All limits of the rate; those that do not exist are left out."""
-    if isinstance(student, LoRA):
-        found = _lora(task, student, batch, samples)
-    else:
-        found = _full(task, student, batch, samples)
-    return [limit for limit in found if np.isfinite(limit.lr)]
+@singledispatch
+def euclidean_limits(student: object, task: Task, batch: int, samples: int) -> list[Limit]:
+    """All limits of the rate of a Euclidean student; some may be infinite."""
+    raise ValueError(
+        "lr='auto' is defined for RankOne, LoRA and FullNetwork, not "
+        f"{type(student).__name__}: give a rate"
+    )
 
 
 def _linear_regime(task: Task, squares: Floats, batch: int, cause: str) -> Limit:
@@ -109,7 +109,8 @@ def _linear_regime(task: Task, squares: Floats, batch: int, cause: str) -> Limit
     return Limit(min(limits, default=np.inf), cause)
 
 
-def _full(task: Task, student: FullNetwork, batch: int, samples: int) -> list[Limit]:
+@euclidean_limits.register(FullNetwork)
+def _full(student: FullNetwork, task: Task, batch: int, samples: int) -> list[Limit]:
     rows, draws = _start(task, student)
     sample = Sample(task, len(rows), samples)
     trained = np.array([[1.0], [float(student.train_lam and student.lr_lam is None)]])
@@ -125,7 +126,8 @@ def _full(task: Task, student: FullNetwork, batch: int, samples: int) -> list[Li
     return found
 
 
-def _lora(task: Task, student: LoRA, batch: int, samples: int) -> list[Limit]:
+@euclidean_limits.register(LoRA)
+def _lora(student: LoRA, task: Task, batch: int, samples: int) -> list[Limit]:
     rows, draws = _start(task, student)
     n, s = student.rank, task.R.shape[1]
     starts = [own.reshape(task.k, n) for own in draws]
@@ -176,7 +178,7 @@ def _lora(task: Task, student: LoRA, batch: int, samples: int) -> list[Limit]:
     return found
 
 
-def _start(task: Task, student: LoRA | FullNetwork) -> tuple[Floats, list[Floats]]:
+def _start(task: Task, student: StudentModel) -> tuple[Floats, list[Floats]]:
     """Coordinates (n, s + n) of the rows at step 0; the own parameters, some draws if random."""
     from lrft import _core
 
@@ -189,12 +191,12 @@ def _start(task: Task, student: LoRA | FullNetwork) -> tuple[Floats, list[Floats
     else:  # nearly orthogonal to S and to each other
         length = spec["rows_std"] * np.sqrt(task.d)
         rows = np.concatenate([np.zeros((n, s)), length * np.eye(n)], axis=1)
-    size = n if isinstance(student, FullNetwork) else task.k * n
+    _, (_, shape) = student.parameters(task).values()
     if spec["init_own"] == "given":
         return rows, [np.ravel(spec["own"])]
     draws = []
     for i in range(DRAWS):
-        own = np.asarray(_core.normals(0, i, _core.purposes["init_c"], 0, size))
+        own = np.asarray(_core.normals(0, i, _core.purposes["init_c"], 0, math.prod(shape)))
         if is_named(spec["init_own"], "signs"):
             own = np.where(own < 0, -1.0, 1.0)
         draws.append(spec["own_std"] * own)

@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 
 from lrft import _checks
 from lrft._task_base import check_task
-from lrft.students import FullNetwork, LoRA
 from lrft.theory._euclidean_rates import Limit, euclidean_limits
 from lrft.theory.drift import drift
 from lrft.theory.population import perturbation, unit_vector
@@ -123,7 +122,7 @@ def auto_lr(task: Task, student: Any, *, batch: int = 1) -> tuple[float, str]:
     True
     """
     limit = _tightest(task, student, batch)
-    stays = isinstance(student, LoRA | FullNetwork) and student.linearized
+    stays = student.linearized and not student.spherical
     fraction = LINEARIZED_FRACTION if stays else FRACTION
     lr = _two_digits(fraction * limit.lr)
     return lr, (
@@ -138,16 +137,12 @@ def auto_lr(task: Task, student: Any, *, batch: int = 1) -> tuple[float, str]:
 def _tightest(task: Task, student: Any, batch: int) -> Limit:
     check_task(task)
     batch = _checks.integer("batch", batch, 1)
-    if isinstance(student, LoRA | FullNetwork):
-        limits = euclidean_limits(task, student, batch, SAMPLES)
+    if not getattr(student, "spherical", False):
+        limits = euclidean_limits(student, task, batch, SAMPLES)
+        limits = [limit for limit in limits if np.isfinite(limit.lr)]
         if not limits:
             raise ValueError("lr='auto' has nothing to go by, the gradient vanishes: give a rate")
         return min(limits)
-    if not hasattr(student, "train_c"):
-        kind = type(student).__name__
-        raise ValueError(
-            f"lr='auto' is defined for RankOne, LoRA and FullNetwork, not {kind}: give a rate"
-        )
     c, direction = _target(task, student.orthogonal)
     sampled = SampledGradient(task, direction, SAMPLES)
     rule = _Rule(task, student, sampled, batch)
