@@ -130,11 +130,19 @@ def outcomes() -> Any:
     return module
 
 
-def test_outcomes_are_those_of_the_run(outcomes: Any) -> None:
-    """The page is what the script makes of the results beside it, and nothing in it failed."""
-    data = json.loads(outcomes.DATA.read_text(encoding="utf-8"))
-    assert TEXT["docs/outcomes.md"] == outcomes.render(data)
-    assert [check["test"] for check in data["checks"] if check["failed"]] == []
+def test_outcomes_of_a_run_become_a_page(outcomes: Any, tmp_path: Path) -> None:
+    """Cases are counted, and of all comparisons the one nearest to its bound is shown."""
+    test = "tests/unit/test_random.py::test_streams_are_independent"
+    cases = {
+        f"{test}[{i}]": {"outcome": "passed", "seconds": 1.0}
+        | {"share": m / 5, "measured": m, "sign": "<", "bound": 5.0}
+        for i, m in enumerate([1.25, 4.5])
+    }
+    about = {"isa": "x86-64", "version": "1", "compiler": "c", "python": "3", "machine": "m"}
+    (tmp_path / "default.json").write_text(json.dumps({"about": about, "tests": cases}))
+    page = outcomes.render(outcomes.gather(tmp_path))
+    assert "**2 passed, 0 failed, 0 skipped**, in 1 checks." in page
+    assert "| 2 | passed | 4.5 < 5 |" in page
 
 
 @pytest.mark.parametrize(
