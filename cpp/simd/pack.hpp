@@ -364,6 +364,13 @@ LRFT_INLINE Pack scale(const Pack& a, const Pack& n) {
 #endif
 }
 
+// The power of two at or below |a|, kept within [2^-1000, 2^1000] so that both it and its inverse
+// are normal numbers: dividing by it is exact.
+LRFT_INLINE Pack size_of(const Pack& a) {
+  const Pack bounded = min(max(abs(a), broadcast(0x1p-1000)), broadcast(0x1p1000));
+  return as_pack(as_bits(bounded) & broadcast_bits(0x7ff0000000000000ull));
+}
+
 // ---- sums -------------------------------------------------------------------------
 // The sum of the eight entries, always in the order ((0+4)+(2+6)) + ((1+5)+(3+7)).
 LRFT_INLINE double sum(const Pack& a) {

@@ -193,7 +193,7 @@ class ReducedSpace {
       for (int i = 0; i < n; ++i) L_[j * width() + i] = M[j * wide + i];
     if (unit) normalise();
   }
-  // Finite as long as the rows are.
+  // The squared lengths of the rows together, before they were made unit.
   Scalar health() const { return health_; }
   // The rows' inner products with each other, (n, n) lower triangle, and with u, (n, r).
   void products(Scalar* gram, Scalar* teacher) const {
@@ -320,13 +320,15 @@ class ReducedSpace {
     const int n = this->n();
     for (int i = 0; i < n; ++i) {
       Pack* row = M + i * wide;
-      Pack tail = broadcast(0.0);
-      for (int j = i + 1; j < wide; ++j) tail = fma(row[j], row[j], tail);
       const Pack head = row[i];
-      const Pack length = sqrt(fma(head, head, tail));
+      Pack tail = tail_square(row, i, wide);
+      Pack length = sqrt(fma(head, head, tail));
+      // v = (head - length, tail entries), without cancellation where head > 0.
+      Pack v0 = select(head > 0.0, -tail / (head + length), head - length);
+      // Squares that leave the range of doubles would make a reflection of nothing, or of noise.
+      const Mask safe = (tail >= 0x1p-500) & (length <= 0x1p250);
+      if (any(~safe)) rescale(row, i, wide, safe, tail, length, v0);
       if (i + 1 < n) {
-        // v = (head - length, tail entries), without cancellation where head > 0.
-        const Pack v0 = select(head > 0.0, -tail / (head + length), head - length);
         const Pack square = fma(v0, v0, tail);
         const Pack factor = select(square > 0.0, 2.0 / square, broadcast(0.0));
         for (int l = i + 1; l < n; ++l) {
@@ -342,13 +344,39 @@ class ReducedSpace {
       for (int j = i + 1; j < n; ++j) row[j] = broadcast(0.0);
     }
   }
+  static Pack tail_square(const Pack* row, int i, int wide) {
+    Pack tail = broadcast(0.0);
+    for (int j = i + 1; j < wide; ++j) tail = fma(row[j], row[j], tail);
+    return tail;
+  }
+  // The same reflection where a lane is not safe, from numbers near 1: the length in units of the
+  // largest entry, v in units of its own.  Units are powers of two, 1 in lanes that are safe, whose
+  // bits are those they had.  Leaves v's tail in the row.
+  static void rescale(Pack* row, int i, int wide, const Mask& safe, Pack& tail, Pack& length,
+                      Pack& v0) {
+    const Pack one = broadcast(1.0), head = row[i];
+    Pack largest = broadcast(0.0);
+    for (int j = i + 1; j < wide; ++j) largest = max(abs(row[j]), largest);
+    const Pack whole = select(safe, one, size_of(max(abs(head), largest)));
+    Pack square = broadcast(0.0);
+    for (int j = i + 1; j < wide; ++j) {
+      const Pack x = row[j] / whole;
+      square = fma(x, x, square);
+    }
+    const Pack first = head / whole, scaled = sqrt(fma(first, first, square));
+    length = scaled * whole;
+    const Pack unit = select(safe | ~(head > 0.0), whole, size_of(largest));
+    for (int j = i + 1; j < wide; ++j) row[j] = row[j] / unit;
+    tail = tail_square(row, i, wide);
+    v0 = select(head > 0.0, -tail * unit / (head + length), first - scaled);
+  }
   void normalise() {
     const int s = shape_.s, n = this->n();
     for (int j = 0; j < n; ++j) {
       Pack square = broadcast(0.0);
       for (int q = shape_.first(); q < s; ++q) square = fma(P_[j * s + q], P_[j * s + q], square);
       for (int i = 0; i <= j; ++i) square = fma(L_[j * width() + i], L_[j * width() + i], square);
-      health_ = square;
+      health_ = j == 0 ? square : health_ + square;
       const Pack scale = 1.0 / sqrt(square);
       for (int q = shape_.first(); q < s; ++q) P_[j * s + q] *= scale;
       for (int i = 0; i <= j; ++i) L_[j * width() + i] *= scale;
@@ -356,9 +384,9 @@ class ReducedSpace {
   }
   void sum_up() {
     Pack sum = broadcast(0.0);
-    for (int i = 0; i < P_.size(); ++i) sum = sum + P_[i];
+    for (int i = 0; i < P_.size(); ++i) sum = fma(P_[i], P_[i], sum);
     for (int j = 0; j < n(); ++j)
-      for (int i = 0; i <= j; ++i) sum = sum + L_[j * width() + i];
+      for (int i = 0; i <= j; ++i) sum = fma(L_[j * width() + i], L_[j * width() + i], sum);
     health_ = sum;
   }
   // The whole move of one row of unit length under one input, in one pass, without waiting
