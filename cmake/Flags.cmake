@@ -16,6 +16,7 @@ target_compile_options(
             -Wpedantic
             -Wshadow
             -Wconversion
+            -Werror=switch-enum
             $<$<CXX_COMPILER_ID:GNU>:-Wno-psabi> # vectors are never passed between sets
             # GCC 12 warns about its own AVX-512 headers (GCC bug 105593).
             $<$<AND:$<CXX_COMPILER_ID:GNU>,$<VERSION_LESS:$<CXX_COMPILER_VERSION>,13>>:-Wno-uninitialized>

@@ -133,8 +133,12 @@ HermiteCoefficients hermite_coefficients(const ActivationSpec& spec, double s, i
       r.bound = p.error;
       break;
     }
-    default:
+    case ActivationKind::tanh:
+    case ActivationKind::sigmoid:
+    case ActivationKind::silu:
+    case ActivationKind::softplus:
       tanh_family(spec, s, r.values);
+      break;
   }
   double largest = 0.0;
   for (const double x : r.values) largest = std::max(largest, std::fabs(x));

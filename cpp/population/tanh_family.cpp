@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstddef>
 #include <limits>
+#include <stdexcept>
 #include <vector>
 
 #include "population/mehler.hpp"
@@ -31,10 +32,18 @@ FamilyForm family_form(ActivationKind kind, bool derivative) {
     case ActivationKind::softplus:  // u + log(2 cosh u)
       return derivative ? FamilyForm{Member::tanh, 0.5, 0.5, 0.0, 0.5}
                         : FamilyForm{Member::log_cosh, 0.5, 0.0, 1.0, 1.0};
-    default:  // tanh
+    case ActivationKind::tanh:
       return derivative ? FamilyForm{Member::sech2, 1.0, 0.0, 0.0, 1.0}
                         : FamilyForm{Member::tanh, 1.0, 0.0, 0.0, 1.0};
+    case ActivationKind::relu:
+    case ActivationKind::erf:
+    case ActivationKind::gelu:
+    case ActivationKind::quadratic:
+    case ActivationKind::hermite:
+    case ActivationKind::custom:
+      break;
   }
+  throw std::invalid_argument("kind: not of the tanh family");
 }
 
 void family_moments(const FamilyForm& form, int m, const double* C, double* K, double* bound) {

@@ -35,6 +35,7 @@
 #include "space/basis.hpp"
 #include "space/matrix.hpp"
 #include "space/shape.hpp"
+#include "space/subspace.hpp"
 
 namespace lrft {
 
@@ -107,7 +108,7 @@ class Blocks {
   std::vector<double> given_rows(const StudentSpec& student) const {
     return {student.rows_x, student.rows_x + shape_.n * d_};
   }
-  Statistics statistics(int, const TaskData&) const {
+  Statistics statistics(int, const TaskData& task) {
     const int n = shape_.n, k = shape_.k, r = shape_.rank;
     Statistics out;
     out.features.resize(static_cast<std::size_t>(n * k));
@@ -130,6 +131,14 @@ class Blocks {
         }
         out.gram[static_cast<std::size_t>(j * n + i)] = alpha(j) * alpha(i) * sum;
       }
+    }
+    if (shape_.follow) {
+      const Eigen::Map<const Matrix> a(task.a.data(), r, shape_.s);
+      out.cosines = subspace_cosines(n, r, out.gram, gram_of(a), out.teacher, [&] {
+        const std::vector<double> rows = rows_now();
+        return RowSets{Eigen::Map<const Matrix>(rows.data(), n, d_),
+                       Eigen::Map<const Matrix>(task.u, r, d_)};
+      });
     }
     return out;
   }
@@ -206,7 +215,7 @@ class Blocks {
         teacher[j * shape_.rank + i] = alpha(j) * teacher_now_(j, i);
     }
   }
-  // Finite as long as the rows are.
+  // The squared lengths of the rows together, before they were made unit.
   Scalar health() const { return health_; }
 
  private:
@@ -298,10 +307,13 @@ class Blocks {
     position_ = 0;
     if (unit)
       for (Index j = 0; j < A_.rows(); ++j) {
-        health_ = A_.row(j).norm();
-        A_.row(j) /= health_;
+        const double length = A_.row(j).norm();
+        health_ += length * length;
+        A_.row(j) /= length;
       }
     refresh();
+    // In a block of one step the products followed so far are not lengths.
+    if (!unit) health_ = gram_start_.trace();
   }
   // The inner products of A with everything, afresh.
   void refresh() {

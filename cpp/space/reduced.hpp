@@ -28,6 +28,7 @@
 #include "simd/few.hpp"
 #include "simd/layout.hpp"
 #include "space/shape.hpp"
+#include "space/subspace.hpp"
 
 namespace lrft {
 
@@ -120,7 +121,10 @@ class ReducedSpace {
     return rows;
   }
   Statistics statistics(int lane, const TaskData& task) const {
-    return reduced_statistics(shape_, task, rows_of(lane));
+    const std::vector<double> rows = rows_of(lane);
+    Statistics out = reduced_statistics(shape_, task, rows);
+    if (shape_.follow) out.cosines = cosines(task, rows, out);
+    return out;
   }
 
   // ---- the step ----------------------------------------------------------------
@@ -221,6 +225,20 @@ class ReducedSpace {
   }
 
  private:
+  // Of the row spaces of [P, L] and [a, 0].
+  std::vector<double> cosines(const TaskData& task, const std::vector<double>& rows,
+                              const Statistics& statistics) const {
+    const int n = this->n(), s = shape_.s, r = shape_.rank;
+    const Eigen::Map<const Matrix> P(rows.data(), n, s), L(rows.data() + n * s, n, n);
+    const Eigen::Map<const Matrix> a(task.a.data(), r, s);
+    return subspace_cosines(n, r, statistics.gram, gram_of(a), statistics.teacher, [&] {
+      RowSets sets{Matrix::Zero(n, s + n), Matrix::Zero(r, s + n)};
+      sets.A << P, L;
+      sets.u.leftCols(s) = a;
+      return sets;
+    });
+  }
+
   int n() const { return Rows > 0 ? Rows : shape_.n; }
   int batch() const { return Batch > 0 ? Batch : shape_.batch; }
   int m() const { return std::min(n(), batch()); }    // chi variates a step

@@ -55,6 +55,7 @@ struct Statistics {
   std::vector<double> features;  // (n, k)  A W^T
   std::vector<double> teacher;   // (n, r)  A u^T
   std::vector<double> gram;      // (n, n)  A A^T
+  std::vector<double> cosines;   // of the rows with u as subspaces, where they are followed
 };
 
 }  // namespace lrft

@@ -75,8 +75,8 @@ class Full {
   }
 
   // ---- the step -----------------------------------------------------------------
-  // Forward, gradient and update of one batch; returns a number that is finite
-  // only if the state still is.  noise (b) is what was added to the labels.
+  // Forward, gradient and update of one batch; returns the sum of the squares of errors, rows and
+  // own parameters, by which divergence is told.  noise (b) is what was added to the labels.
   template <class Space>
   Scalar step(Space& space, const Scalar* noise, const Scalar& lr, const Scalar& lr_own) {
     const int n = shape_.n;
@@ -103,13 +103,11 @@ class Full {
     worst = worst + space.health();
     if (train_own_) {
       const Pack rate = Layout::spread(lr_own);
-      Pack all = broadcast(0.0);
-      for (int j = 0; j < own_packs_; ++j) {
-        own_[j] = fma(-rate, gradient_[j], own_[j]);
-        all = all + own_[j];
-      }
+      for (int j = 0; j < own_packs_; ++j) own_[j] = fma(-rate, gradient_[j], own_[j]);
       clear_padding();
-      worst = worst + Layout::reduce(all);
+      Pack square = broadcast(0.0);
+      for (int j = 0; j < own_packs_; ++j) square = fma(own_[j], own_[j], square);
+      worst = worst + Layout::reduce(square);
     }
     return worst;
   }

@@ -89,8 +89,8 @@ class LowRank {
   }
 
   // ---- the step -----------------------------------------------------------------
-  // Forward, gradient and update of one batch; returns a number that is finite
-  // only if the state still is.  noise (b) is what was added to the labels.
+  // Forward, gradient and update of one batch; returns the sum of the squares of errors, rows and
+  // own parameters, by which divergence is told.  noise (b) is what was added to the labels.
   template <class Space>
   LRFT_INLINE Scalar step(Space& space, const Scalar* noise, const Scalar& lr,
                           const Scalar& lr_own) {
@@ -247,7 +247,7 @@ class LowRank {
     for (int j = 0; j < n(); ++j)
       for (int i = 0; i < packs_; ++i) weighted_[j * packs_ + i] = lam_[i] * B[j * packs_ + i];
   }
-  // Returns what is finite only if B still is.
+  // Returns the square of B, before it was made unit.
   Scalar move_own(const Scalar& lr) {
     Scalar health = Layout::constant(0);
     for (int j = 0; j < n(); ++j) {
@@ -255,12 +255,12 @@ class LowRank {
       const Pack* g = gradient_.data() + j * packs_;
       const Pack rate = Layout::spread(lr);
       if (!spherical_) {
-        Pack all = broadcast(0.0);
+        Pack square = broadcast(0.0);
         for (int i = 0; i < packs_; ++i) {
           B[i] = fma(-rate, g[i], B[i]);
-          all = all + B[i];
+          square = fma(B[i], B[i], square);
         }
-        health = health + Layout::reduce(all);
+        health = health + Layout::reduce(square);
         continue;
       }
       Pack along = broadcast(0.0);
@@ -271,10 +271,10 @@ class LowRank {
         B[i] = fma(-rate, fma(-tangent, B[i], g[i]), B[i]);
         square = fma(B[i], B[i], square);
       }
-      const Scalar length = sqrt(Layout::reduce(square));
-      const Pack scale = Layout::spread(1.0 / length);
+      const Scalar whole = Layout::reduce(square);
+      const Pack scale = Layout::spread(1.0 / sqrt(whole));
       for (int i = 0; i < packs_; ++i) B[i] *= scale;
-      health = health + length;
+      health = health + whole;
     }
     return health;
   }

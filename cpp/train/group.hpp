@@ -122,6 +122,7 @@ class Group {
     if (initial(chain).linearized) student_.set_start(lane, start_own(chain));
     student_.set_own(lane, chain.own);
     chain_[lane] = &chain;
+    put(error_, lane, 0);
     step_[lane] = static_cast<std::uint64_t>(chain.state_step);
     noisy_ = noisy_ || task(chain).noise > 0;
     varying_ = varying_ || training(chain).lr.kind != Schedule::Kind::constant ||
@@ -271,14 +272,13 @@ class Group {
   // The number whose size is compared with the thresholds: <u-hat, u>; for LoRA the
   // smallest singular value between the row spaces of A and u; of a full network, and
   // without a teacher, 0.
-  double followed(int lane) const {
+  double followed(int lane) {
     if (spec_.student.spherical) return get(overlap_, lane);
     if (spec_.student.full || labelled) return 0;
     const Chain& chain = *chain_[lane];
-    return overlaps_u(shape_, task(chain), initial(chain), space_.statistics(lane, task(chain)), {})
-        .back();
+    return space_.statistics(lane, task(chain)).cosines.back();
   }
-  // Has a lane crossed its next threshold, or stopped being finite?
+  // Has a lane crossed its next threshold, or diverged?
   bool event() {
     if constexpr (Student::follows)
       if (shape_.follow) {
@@ -291,34 +291,35 @@ class Group {
         if constexpr (width == 1)
           return event(0);
         else
-          return any(~((above_ < 0.0) & (error_ * 0.0 == broadcast(0.0))));
+          return any(~((above_ < 0.0) & (error_ <= diverged_above)));
       }
     if constexpr (width == 1)
       return event(0);
     else
-      return any(~((abs(overlap_) < load(limit_)) & (error_ * 0.0 == broadcast(0.0))));
+      return any(~((abs(overlap_) < load(limit_)) & (error_ <= diverged_above)));
   }
   // The same of one lane, at the step that event() last saw.
   bool event(int lane) const {
-    bool nothing = std::isfinite(get(error_, lane));
+    bool nothing = !diverged(lane);
     if (Student::follows && shape_.follow)
       nothing = nothing && get(above_, lane) < 0;
     else
       nothing = nothing && std::abs(get(overlap_, lane)) < limit_[lane];
     return !nothing;
   }
+  bool diverged(int lane) const { return !(get(error_, lane) <= diverged_above); }
   // A lane is asked only where it has an event or a record of its own: where the clock
   // or a neighbour ended the stretch is no part of its path.
   void report() {
     for (int lane = 0; lane < width; ++lane)
       if (chain_[lane] != nullptr) {
         Chain& chain = *chain_[lane];
-        chain.last_overlap = followed(lane);
-        if (!event(lane) && next_record(chain) != chain.step) continue;
-        if (!std::isfinite(chain.last_overlap) || !std::isfinite(get(error_, lane)))
+        if (diverged(lane)) {
           finish(lane, Status::diverged);
-        else
-          arrived(lane);
+          continue;
+        }
+        chain.last_overlap = followed(lane);
+        if (event(lane) || next_record(chain) == chain.step) arrived(lane);
       }
   }
   // The lane is at a new step: note hits, record, stop.
@@ -332,11 +333,9 @@ class Group {
     if constexpr (labelled) {
       if (recorded(chain) && !note_errors(chain, status)) return set_next_event(lane);
     } else if (next_record(chain) == chain.step) {
-      const bool finite =
-          record(space_.statistics(lane, task(chain)), shape_, task(chain), initial(chain), plan,
-                 population_, student_.own_of(lane), start_own(chain), chain);
-      if (!finite) status = Status::diverged;
-      if (finite && chain.loss.back() <= plan.stop_loss) status = Status::converged;
+      record(space_.statistics(lane, task(chain)), shape_, task(chain), initial(chain), plan,
+             population_, student_.own_of(lane), start_own(chain), chain);
+      if (chain.loss.back() <= plan.stop_loss) status = Status::converged;
     }
     if (status == Status::running && chain.step == plan.steps) status = Status::finished;
     if (status != Status::running)

@@ -68,7 +68,6 @@ inline bool record_errors(double held_out, Chain& chain) {
 
 // What the last record means for the chain.
 inline Status after_record(const TrainingData& plan, const Samples& held_out, const Chain& chain) {
-  if (chain.step > 0 && !std::isfinite(chain.loss.back())) return Status::diverged;
   if (held_out.rows == 0) return Status::running;
   if (!std::isfinite(chain.held_out.back())) return Status::diverged;
   if (chain.held_out.back() <= plan.stop_loss) return Status::converged;

@@ -31,7 +31,7 @@ std::vector<double> initial_own(const Shape& shape, const StudentSpec& student, 
   return own;
 }
 
-bool record(const Statistics& statistics, const Shape& shape, const TaskData& task,
+void record(const Statistics& statistics, const Shape& shape, const TaskData& task,
             const StudentSpec& student, const TrainingData& plan, const Population& population,
             const std::vector<double>& own, const std::vector<double>& start, Chain& chain) {
   const double loss =
@@ -44,11 +44,8 @@ bool record(const Statistics& statistics, const Shape& shape, const TaskData& ta
   chain.overlap_u.insert(chain.overlap_u.end(), u.begin(), u.end());
   chain.overlap_c.insert(chain.overlap_c.end(), c.begin(), c.end());
   chain.loss.push_back(loss);
-  double along = 0;
-  for (double x : c) along += x;
   for (std::size_t i = 0; i < plan.loss_thresholds.size(); ++i)
     if (chain.loss_hits[i] < 0 && loss <= plan.loss_thresholds[i]) chain.loss_hits[i] = chain.step;
-  return std::isfinite(loss) && std::isfinite(along);
 }
 
 }  // namespace lrft

@@ -8,8 +8,8 @@
 
 namespace lrft {
 
-// Appends one record to the chain; false if it is not finite.  start: own at step 0.
-bool record(const Statistics& statistics, const Shape& shape, const TaskData& task,
+// Appends one record to the chain.  start: own at step 0.
+void record(const Statistics& statistics, const Shape& shape, const TaskData& task,
             const StudentSpec& student, const TrainingData& plan, const Population& population,
             const std::vector<double>& own, const std::vector<double>& start, Chain& chain);
 

@@ -3,87 +3,36 @@
 #include <algorithm>
 #include <cmath>
 
-#include "train/subspace.hpp"
+#include "space/subspace.hpp"
 
 namespace lrft {
 namespace {
 
 std::size_t index(int i, int j, int width) { return static_cast<std::size_t>(i * width + j); }
 
-// Singular values of Y (n, r), r <= n, by one-sided Jacobi rotations of its columns.
-std::vector<double> singular_values(int n, int r, std::vector<double> Y) {
-  for (int sweep = 0; sweep < 40; ++sweep) {
-    double off = 0;
-    for (int p = 0; p < r; ++p)
-      for (int q = p + 1; q < r; ++q) {
-        double pp = 0, qq = 0, pq = 0;
-        for (int j = 0; j < n; ++j) {
-          const double x = Y[index(j, p, r)], y = Y[index(j, q, r)];
-          pp += x * x;
-          qq += y * y;
-          pq += x * y;
-        }
-        if (!(std::abs(pq) > 1e-16 * std::sqrt(pp * qq))) continue;
-        off = std::max(off, std::abs(pq) / std::sqrt(pp * qq));
-        const double zeta = (qq - pp) / (2 * pq);
-        const double t = (zeta < 0 ? -1 : 1) / (std::abs(zeta) + std::sqrt(1 + zeta * zeta));
-        const double c = 1 / std::sqrt(1 + t * t), s = c * t;
-        for (int j = 0; j < n; ++j) {
-          double &x = Y[index(j, p, r)], &y = Y[index(j, q, r)];
-          const double old = x;
-          x = c * old - s * y;
-          y = s * old + c * y;
-        }
-      }
-    if (off < 1e-15) break;
-  }
-  std::vector<double> values;
-  for (int p = 0; p < r; ++p) {
-    double square = 0;
-    for (int j = 0; j < n; ++j) square += Y[index(j, p, r)] * Y[index(j, p, r)];
-    values.push_back(std::sqrt(square));
-  }
-  std::sort(values.rbegin(), values.rend());
-  return values;
+// sqrt(x y), also where the product leaves the range of doubles.
+double geometric_mean(double x, double y) {
+  const double product = x * y;
+  return product > 1e-280 && product < 1e280 ? std::sqrt(product) : std::sqrt(x) * std::sqrt(y);
 }
 
 }  // namespace
 
-std::vector<double> subspace_cosines(int n, int r, std::vector<double> G, std::vector<double> H,
-                                     std::vector<double> M) {
-  cholesky(n, G.data());
-  cholesky(r, H.data());
-  whiten(n, r, G.data(), H.data(), M.data());
-  if (n == 1 && r == 1) return M;
-  if (n < r) {
-    std::vector<double> turned(M.size());
-    for (int j = 0; j < n; ++j)
-      for (int q = 0; q < r; ++q) turned[index(q, j, n)] = M[index(j, q, r)];
-    return singular_values(r, n, turned);
-  }
-  return singular_values(n, r, M);
-}
-
 std::vector<double> overlaps_u(const Shape& shape, const TaskData& task, const StudentSpec& student,
                                const Statistics& statistics, const std::vector<double>& own) {
-  const int n = shape.n, r = shape.rank, s = shape.s, k = shape.k;
+  const int n = shape.n, k = shape.k;
   if (student.full) {
     const int m = k + n;
     const std::vector<double> C = covariance(shape, task, student, statistics, own);
     std::vector<double> cosines;
     for (int j = 0; j < n; ++j)
       for (int i = 0; i < shape.neurons; ++i) {
-        const double size = std::sqrt(C[index(k + j, k + j, m)] * C[index(i, i, m)]);
-        cosines.push_back(size == 0 ? 0 : C[index(k + j, i, m)] / size);
+        const double size = geometric_mean(C[index(k + j, k + j, m)], C[index(i, i, m)]);
+        cosines.push_back(size == 0 ? 0 : std::clamp(C[index(k + j, i, m)] / size, -1.0, 1.0));
       }
     return cosines;
   }
-  std::vector<double> uu(static_cast<std::size_t>(r * r));
-  for (int i = 0; i < r; ++i)
-    for (int j = 0; j < r; ++j)
-      for (int q = 0; q < s; ++q)
-        uu[index(i, j, r)] += task.a[index(i, q, s)] * task.a[index(j, q, s)];
-  return subspace_cosines(n, r, statistics.gram, uu, statistics.teacher);
+  return statistics.cosines;
 }
 
 std::vector<double> overlaps_c(const Shape& shape, const TaskData& task, const StudentSpec& student,
@@ -102,7 +51,11 @@ std::vector<double> overlaps_c(const Shape& shape, const TaskData& task, const S
     for (int p = 0; p < r; ++p)
       for (int q = 0; q < r; ++q) cc[index(p, q, r)] += c[p] * c[q];
   }
-  return student.spherical ? Bc : subspace_cosines(n, r, BB, cc, Bc);
+  if (student.spherical) return Bc;
+  return subspace_cosines(n, r, BB, cc, Bc, [&] {
+    return RowSets{Eigen::Map<const Matrix>(own.data(), k, n).transpose(),
+                   Eigen::Map<const Matrix>(task.c.data(), k, r).transpose()};
+  });
 }
 
 }  // namespace lrft

@@ -5,12 +5,6 @@
 
 namespace lrft {
 
-// Singular values, from the largest, between spaces spanned by n and r vectors with
-// Gram matrices G (n, n) and H (r, r) and inner products M (n, r): cosines of principal
-// angles, 0 for directions that are missing.  For n = r = 1 the cosine with its sign.
-std::vector<double> subspace_cosines(int n, int r, std::vector<double> G, std::vector<double> H,
-                                     std::vector<double> M);
-
 // LoRA: of the rows of A with those of u.  Full network: cosines (n, k) of its neurons
 // with the teacher's.
 std::vector<double> overlaps_u(const Shape& shape, const TaskData& task, const StudentSpec& student,

@@ -99,6 +99,11 @@ struct DataSet {
 
 // What becomes of one replica of one task.  It is also the whole saved state:
 // a run restored from its chains goes on bit for bit.
+//
+// Diverged: the squares of a step's errors, of the rows and of the own parameters that moved in it,
+// the last two before they were made unit, together exceed `diverged_above` or are no number.
+// Asked at every step.
+inline constexpr double diverged_above = 1e300;
 enum class Status : int { waiting = 0, running, converged, finished, diverged };
 struct Chain {
   int task = 0, training = 0;
