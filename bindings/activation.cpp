@@ -42,10 +42,10 @@ py::tuple evaluate_at(const ActivationSpec& spec, const Array& z) {
 
 void bind_activation(py::module_& m) {
   py::class_<ActivationSpec>(m, "Activation", "An activation the engine can use.")
-      .def("evaluate", &evaluate_at, py::arg("z").noconvert(),
+      .def("evaluate", &evaluate_at, Door(), py::arg("z").noconvert(),
            "(sigma, sigma') at z, float64 arrays of its shape.");
-  m.def("activation", &make_spec, py::arg("kind"), py::arg("coefficients"), py::arg("value") = 0,
-        py::arg("derivative") = 0,
+  m.def("activation", &make_spec, Door(), py::arg("kind"), py::arg("coefficients"),
+        py::arg("value") = 0, py::arg("derivative") = 0,
         "An activation by kind; Hermite coefficients or callback addresses where it needs them.");
 }
 

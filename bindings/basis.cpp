@@ -44,9 +44,9 @@ py::tuple coordinates_of(const Array& A, const Array& Q) {
 }  // namespace
 
 void bind_basis(py::module_& m) {
-  m.def("span_basis", &basis_of, py::arg("W").noconvert(), py::arg("u").noconvert(),
+  m.def("span_basis", &basis_of, Door(), py::arg("W").noconvert(), py::arg("u").noconvert(),
         "(R, a, Q, rank of W): W = R Q and u = a Q with orthonormal rows Q.");
-  m.def("coordinates", &coordinates_of, py::arg("A").noconvert(), py::arg("Q").noconvert(),
+  m.def("coordinates", &coordinates_of, Door(), py::arg("A").noconvert(), py::arg("Q").noconvert(),
         "(P, L) of rows A: A Q^T, and a lower-triangular factor of what is outside the rows of Q.");
 }
 

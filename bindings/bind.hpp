@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "simd/floats.hpp"
+
 namespace lrft::bindings {
 
 namespace py = pybind11;
@@ -23,6 +25,9 @@ void bind_run(py::module_& m);
 void bind_basis(py::module_& m);
 void bind_limits(py::module_& m);
 void bind_reduced(py::module_& m);
+
+// Around everything that computes: floating point as the engine means it.
+using Door = py::call_guard<PlainFloats>;
 
 inline std::vector<double> to_vector(const Array& a) { return {a.data(), a.data() + a.size()}; }
 

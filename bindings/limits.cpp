@@ -38,10 +38,12 @@ double reduced(const ActivationSpec& activation, int k, int steps, int repeats) 
 
 void bind_limits(py::module_& m) {
   py::module_ limits = m.def_submodule("limits", "Timings of the unavoidable parts, in seconds.");
-  limits.def("normals", &normals, py::arg("count"), py::arg("repeats") = 5, "`count` normals.");
-  limits.def("block", &block, py::arg("d"), py::arg("k"), py::arg("steps"), py::arg("repeats") = 5,
+  limits.def("normals", &normals, Door(), py::arg("count"), py::arg("repeats") = 5,
+             "`count` normals.");
+  limits.def("block", &block, Door(), py::arg("d"), py::arg("k"), py::arg("steps"),
+             py::arg("repeats") = 5,
              "One ambient step: d normals, the product with [W; u; A] and the Gram matrix.");
-  limits.def("reduced", &reduced, py::arg("activation"), py::arg("k"), py::arg("steps"),
+  limits.def("reduced", &reduced, Door(), py::arg("activation"), py::arg("k"), py::arg("steps"),
              py::arg("repeats") = 5,
              "One replica-step: k + 2 normals, a chi variate and the activations.");
 }

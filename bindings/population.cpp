@@ -26,8 +26,8 @@ void bind_population(py::module_& m) {
                                                    covariance.data(), derivative);
         return py::make_tuple(moment.value, moment.bound);
       },
-      py::arg("activation"), py::arg("weights").noconvert(), py::arg("covariance").noconvert(),
-      py::arg("derivative") = false,
+      Door(), py::arg("activation"), py::arg("weights").noconvert(),
+      py::arg("covariance").noconvert(), py::arg("derivative") = false,
       "(value, bound on its error) of E[(sum_j weights_j sigma(z_j))^2], z ~ N(0, covariance).");
   m.def(
       "moments",
@@ -39,7 +39,8 @@ void bind_population(py::module_& m) {
                      K.mutable_data(), nullptr);
         return K;
       },
-      py::arg("activation"), py::arg("covariance").noconvert(), py::arg("derivative") = false,
+      Door(), py::arg("activation"), py::arg("covariance").noconvert(),
+      py::arg("derivative") = false,
       "E[sigma(z_i) sigma(z_j)] for all i, j; with sigma' in place of sigma if `derivative`.");
   m.def(
       "hermite_coefficients",
@@ -47,7 +48,7 @@ void bind_population(py::module_& m) {
         const HermiteCoefficients c = hermite_coefficients(activation, scale, count);
         return py::make_tuple(to_array(c.values), c.bound);
       },
-      py::arg("activation"), py::arg("scale"), py::arg("count"),
+      Door(), py::arg("activation"), py::arg("scale"), py::arg("count"),
       "(mu_0 .. mu_{count-1}, bound) of sigma(scale x) on normalised Hermite polynomials.");
 }
 

@@ -36,8 +36,8 @@ void bind_random(py::module_& m) {
         fill_normals(seed, replica, static_cast<Purpose>(purpose), step, size, data);
         return out;
       },
-      py::arg("seed"), py::arg("replica"), py::arg("purpose"), py::arg("step"), py::arg("size"),
-      "Standard normals (size,); number i is the (i mod 2)-th of slot i // 2.");
+      Door(), py::arg("seed"), py::arg("replica"), py::arg("purpose"), py::arg("step"),
+      py::arg("size"), "Standard normals (size,); number i is the (i mod 2)-th of slot i // 2.");
   m.def(
       "chi",
       [](std::uint64_t seed, std::uint32_t replica, std::uint16_t purpose, std::uint64_t step,
@@ -52,7 +52,7 @@ void bind_random(py::module_& m) {
                  static_cast<std::size_t>(dof.size()), dof.data(), out.mutable_data());
         return out;
       },
-      py::arg("seed"), py::arg("replica"), py::arg("purpose"), py::arg("step"),
+      Door(), py::arg("seed"), py::arg("replica"), py::arg("purpose"), py::arg("step"),
       py::arg("dof").noconvert(),
       "Chi variates (n,) with dof (n,) >= 1 degrees of freedom; entry i is slot i.");
   m.def(
@@ -62,7 +62,7 @@ void bind_random(py::module_& m) {
         fill_permutation(seed, replica, pass, size, out.mutable_data());
         return out;
       },
-      py::arg("seed"), py::arg("replica"), py::arg("pass_"), py::arg("size"),
+      Door(), py::arg("seed"), py::arg("replica"), py::arg("pass_"), py::arg("size"),
       "0 .. size - 1, uint32, in the order of a pass over given samples.");
   m.def(
       "philox",
@@ -71,7 +71,7 @@ void bind_random(py::module_& m) {
         philox_words(counter.data(), key, out.data());
         return out;
       },
-      py::arg("counter"), py::arg("key"), "Philox4x32-10 of one counter of four words.");
+      Door(), py::arg("counter"), py::arg("key"), "Philox4x32-10 of one counter of four words.");
 }
 
 }  // namespace lrft::bindings

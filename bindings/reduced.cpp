@@ -43,10 +43,10 @@ class BoundDrive {
 
 void bind_reduced(py::module_& m) {
   py::class_<BoundDrive>(m, "Drive", "The reduced space driven by given coordinates; for tests.")
-      .def(py::init<const py::dict&, const Array&, const Array&, int>(), py::arg("spec"),
+      .def(py::init<const py::dict&, const Array&, const Array&, int>(), Door(), py::arg("spec"),
            py::arg("rows"), py::arg("own"), py::arg("lane") = 0)
-      .def("step", &BoundDrive::step, py::arg("X_S"), py::arg("Z"), py::arg("T"), py::arg("noise"),
-           py::arg("lr"), py::arg("lr_own"))
+      .def("step", &BoundDrive::step, Door(), py::arg("X_S"), py::arg("Z"), py::arg("T"),
+           py::arg("noise"), py::arg("lr"), py::arg("lr_own"))
       .def("rows", &BoundDrive::rows)
       .def("own", &BoundDrive::own);
 }

@@ -113,12 +113,13 @@ void bind_run(py::module_& m) {
   m.def("block_steps", &block_steps, py::arg("d"), py::arg("batch"),
         "Steps between two states in R^d from which a path can go on.");
   py::class_<BoundRun>(m, "Run", "A set of chains being trained; see lrft.simulate.")
-      .def(py::init<const py::dict&>(), py::arg("spec"))
-      .def("advance", &BoundRun::advance, py::arg("seconds"),
+      .def(py::init<const py::dict&>(), Door(), py::arg("spec"))
+      .def("advance", &BoundRun::advance, Door(), py::arg("seconds"),
            "Work for about `seconds`; True when every chain has ended.")
-      .def("save", &BoundRun::save, "Bring the state of running students into their chains.")
+      .def("save", &BoundRun::save, Door(),
+           "Bring the state of running students into their chains.")
       .def("chains", &BoundRun::chains, "Every chain as a dictionary.")
-      .def("progress", &BoundRun::progress,
+      .def("progress", &BoundRun::progress, Door(),
            "(waiting, running, ended, diverged, mean |overlap_u|).")
       .def_property_readonly("steps_done", &BoundRun::steps_done);
 }

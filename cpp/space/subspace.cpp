@@ -96,7 +96,7 @@ std::vector<double> between(RowSets rows) {
   make_orthonormal(rows.u);
   std::vector<double> Y;
   for (Index j = 0; j < rows.A.rows(); ++j)
-    for (Index q = 0; q < rows.u.rows(); ++q) Y.push_back(rows.A.row(j).dot(rows.u.row(q)));
+    for (Index q = 0; q < rows.u.rows(); ++q) Y.push_back(rows.A.row(j).dot(rows.u.row(q)) + 0.0);
   return Y;
 }
 

@@ -336,6 +336,8 @@ class Group {
       record(space_.statistics(lane, task(chain)), shape_, task(chain), initial(chain), plan,
              population_, student_.own_of(lane), start_own(chain), chain);
       if (chain.loss.back() <= plan.stop_loss) status = Status::converged;
+      // What a record sees stops nothing; what the end sees is the result.
+      if (chain.step == plan.steps && !std::isfinite(chain.loss.back())) status = Status::diverged;
     }
     if (status == Status::running && chain.step == plan.steps) status = Status::finished;
     if (status != Status::running)

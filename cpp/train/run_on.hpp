@@ -7,6 +7,7 @@
 #include <mutex>
 
 #include "lrft/run.hpp"
+#include "simd/floats.hpp"
 #include "space/matrix.hpp"
 #include "train/group.hpp"
 #include "train/threads.hpp"
@@ -47,6 +48,7 @@ class RunOn final : public Run {
     std::atomic<std::size_t> taken{0};
     const auto calling = std::this_thread::get_id();
     on_threads(static_cast<int>(groups_.size()), [&] {
+      const PlainFloats plain;  // each thread has its own
       const bool asks = std::this_thread::get_id() == calling;
       Poll poll(asks ? &interrupted : nullptr, cancel);
       for (std::size_t i = taken++; i < groups_.size(); i = taken++) {

@@ -8,10 +8,10 @@
 // nearly parallel that Gram matrices cannot tell are in doubt: there, the exact value is asked for.
 #pragma once
 
-#include "space/subspace.hpp"
 #include "simd/aligned.hpp"
 #include "simd/layout.hpp"
 #include "space/shape.hpp"
+#include "space/subspace.hpp"
 
 namespace lrft {
 
