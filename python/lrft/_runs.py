@@ -68,7 +68,7 @@ def to_the_end(work: Work, progress: ProgressCallback | None) -> None:
     """Work until everything has ended or until Ctrl-C, which marks the work as interrupted."""
     work.interrupted = False
     try:
-        with _signals_held_back():  # an import that is cut short cannot be repeated
+        with signals_held_back():  # an import that is cut short cannot be repeated
             result.get_ready()
         while not work.advance():
             if progress is not None:
@@ -80,7 +80,7 @@ def to_the_end(work: Work, progress: ProgressCallback | None) -> None:
 
 
 @contextmanager
-def _signals_held_back() -> Iterator[None]:
+def signals_held_back() -> Iterator[None]:
     """Let Ctrl-C act at the end of the block; outside the main thread it does not come."""
     before = signal.getsignal(signal.SIGINT)
     if threading.current_thread() is not threading.main_thread() or not callable(before):

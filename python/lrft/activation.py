@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from lrft import _checks
+from lrft import _callbacks, _checks
 
 if TYPE_CHECKING:
     from lrft import _core
@@ -27,8 +27,7 @@ NAMES = ("relu", "erf", "tanh", "sigmoid", "gelu", "silu", "softplus", "quadrati
 #: Highest Hermite degree accepted.
 MAX_DEGREE = 64
 
-_DOUBLE = ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_double)
-_FUNCTION: Any = _DOUBLE.__mro__[1]  # what all ctypes functions derive from
+_FUNCTION: Any = _callbacks.DOUBLE.__mro__[1]  # what all ctypes functions derive from
 
 _HERMITE = re.compile(r"he(\d+)")
 _SERIES = re.compile(r"hermite\((.*)\)")
@@ -156,11 +155,15 @@ class Activation:
             If one is not such a callback, or has another signature.
         ValueError
             If one is not finite at 0, ½, ±1 or ±2.
+        Exception
+            Whatever one raises there, if it is a Python function.
 
         Notes
         -----
         Two custom activations count as the same in a task's content hash when their values
-        agree on a fixed grid.  They cannot be saved or sent to another process.
+        agree on a fixed grid.  They cannot be saved or sent to another process.  What a Python
+        function behind a ctypes callback raises comes out of the call that used it, `simulate`
+        for one; a compiled function must not raise.
 
         Examples
         --------
@@ -231,10 +234,22 @@ class Activation:
         """The compiled activation."""
         from lrft import _core
 
-        addresses = [0, 0]
-        if self.kind == "custom":
-            addresses = [_address("value", f) for f in self.functions]
+        addresses = self._addresses if self.kind == "custom" else [0, 0]
         return _core.activation(self.kind, self.coefficients, *addresses)
+
+    @cached_property
+    def guards(self) -> tuple[_callbacks.Guard, ...]:
+        """Guards of callbacks that are Python functions; calls of the core are `raising` them."""
+        functions = zip(("value", "derivative"), self.functions, strict=False)
+        found = [(name, _callbacks.python_function(f)) for name, f in functions]
+        return tuple(_callbacks.Guard(name, f) for name, f in found if f is not None)
+
+    @cached_property
+    def _addresses(self) -> list[int]:
+        """The addresses of a custom σ and σ′, of their guards where they have one."""
+        guards = {guard.name: guard.native for guard in self.guards}
+        named = zip(("value", "derivative"), self.functions, strict=True)
+        return [_address(name, guards.get(name, f)) for name, f in named]
 
     def evaluate(self, z: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return σ(z) and σ′(z).
@@ -256,7 +271,8 @@ class Activation:
         """
         points = np.ascontiguousarray(np.asarray(z, dtype=np.float64))
         shape = np.shape(z)
-        value, slope = self.core.evaluate(points)
+        with _callbacks.raising(self.guards):
+            value, slope = self.core.evaluate(points)
         return np.reshape(value, shape), np.reshape(slope, shape)
 
     def __call__(self, z: ArrayLike) -> NDArray[np.float64]:
@@ -317,8 +333,9 @@ class Activation:
 
     def _on(self, points: NDArray[np.float64]) -> list[NDArray[np.float64]]:
         """Evaluate a custom σ and σ′ one by one, without the core."""
-        functions = [_DOUBLE(_address("value", f)) for f in self.functions]
-        return [np.array([f(float(z)) for z in points]) for f in functions]
+        with _callbacks.raising(self.guards):
+            functions = [_callbacks.DOUBLE(address) for address in self._addresses]
+            return [np.array([f(float(z)) for z in points]) for f in functions]
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self.kind == "custom":

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lrft import _arguments, _checks, _engine, _runs, schedule
+from lrft import _arguments, _callbacks, _checks, _engine, _runs, schedule
 from lrft.progress import Progress, ProgressCallback
 from lrft.task import Task
 from lrft.training import Training, check_compatible
@@ -248,15 +248,19 @@ class Simulation:
             If `seconds` is no such number.
         KeyboardInterrupt
             On Ctrl-C, within half a second; what was done stays and can go on.
+        Exception
+            Whatever a Python function of a custom activation raised; replicas that met it ended.
         """
         seconds = _checks.real("seconds", seconds, minimum=0.0)
         begin = time.perf_counter()
+        guards = [guard for task in self.tasks for guard in task.activation.guards]
         try:
             for run in self._runs:
                 # Every call moves on, however short its slice.
                 left = max(0.0, seconds - (time.perf_counter() - begin))
-                if not run.advance(left):
-                    return False
+                with _callbacks.raising(guards):
+                    if not run.advance(left):
+                        return False
             return True
         finally:
             self.seconds += time.perf_counter() - begin

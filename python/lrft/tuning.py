@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lrft import _checks, _core, _engine, recovery, schedule
+from lrft import _callbacks, _checks, _core, _engine, recovery, schedule
 from lrft.training import RankOne, Training, check_compatible
 
 if TYPE_CHECKING:
@@ -420,7 +420,8 @@ def _mean(task: Task) -> float:
 
 def _expected_square(task: Task, weights: Floats, gram: Floats) -> float:
     covariance = np.ascontiguousarray(task.neuron_scale**2 * gram)
-    value, _ = _core.expected_square(task.activation.core, weights, covariance)
+    with _callbacks.raising(task.activation.guards):
+        value, _ = _core.expected_square(task.activation.core, weights, covariance)
     return task.output_scale**2 * float(value)
 
 

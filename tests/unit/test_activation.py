@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import math
 import pickle
+import signal
 
 import numpy as np
 import pytest
@@ -154,3 +155,67 @@ class TestCustom:
         with pytest.raises(ValueError, match="cannot be saved"):
             task.save(tmp_path / "task.npz")
         assert list(tmp_path.iterdir()) == []
+
+
+class TestPythonFunctions:
+    """Callbacks that ctypes makes of Python functions."""
+
+    @staticmethod
+    def task(value, slope=math.cos):
+        activation = lrft.Activation.custom(DOUBLE(value), DOUBLE(slope))
+        return lrft.Task.sample(d=50, k=3, activation=activation, seed=0)
+
+    @staticmethod
+    def picky(z):
+        if z > 2.5:
+            raise RuntimeError("too large")
+        return math.sin(z)
+
+    @pytest.mark.parametrize("engine", ["reduced", "ambient"])
+    @pytest.mark.parametrize("threads", [1, 2])
+    def test_what_one_raises_comes_out(self, engine, threads):
+        training = lrft.Training(lr=0.01, steps=2000)
+        for task in (self.task(self.picky), self.task(math.sin, self.picky)):
+            with pytest.raises(RuntimeError, match="too large") as caught:
+                lrft.simulate(task, training, replicas=20, engine=engine, threads=threads)
+            assert "of a custom activation at z = " in caught.value.__notes__[0]
+
+    def test_values_and_theory(self):
+        activation = self.task(self.picky).activation
+        with pytest.raises(RuntimeError, match="too large"):
+            activation([0.0, 3.0])
+        assert activation([1.0]) == [math.sin(1.0)]  # and nothing is left of it
+        with pytest.raises(RuntimeError, match="too large"):
+            lrft.theory.hermite_coefficients(activation, 4)
+        with pytest.raises(RuntimeError, match="too large"):
+            lrft.theory.population_loss(
+                self.task(self.picky), u_hat=None, c_hat=np.eye(3)[0], m=0.5
+            )
+        with pytest.raises(ZeroDivisionError):
+            lrft.Activation.custom(DOUBLE(lambda z: 1 / z), DOUBLE(math.cos))
+
+    def test_fits(self):
+        base = lrft.Weights(
+            W=np.eye(3), lam=np.ones(3), activation=self.task(self.picky).activation
+        )
+        X = 3 * np.random.default_rng(0).standard_normal((60, 3))
+        with pytest.raises(RuntimeError, match="too large"):
+            lrft.fit(base, lrft.LoRA(rank=1), X, X[:, 0], lr=0.01)
+
+    def test_an_interrupt_is_no_value(self):
+        calls = []
+
+        def value(z):
+            calls.append(z)
+            if len(calls) == 20_000:
+                signal.raise_signal(signal.SIGINT)
+            return math.sin(z)
+
+        simulation = lrft.Simulation(
+            self.task(value), lrft.Training(lr=0.001, steps=10**6), replicas=8, engine="reduced"
+        )
+        with pytest.raises(KeyboardInterrupt):
+            while not simulation.advance():
+                pass
+        statuses = {chain["status"] for chain in simulation.chains()}
+        assert statuses == {"running"}

@@ -33,14 +33,16 @@ class Pairs(NamedTuple):
 
 def pair_expectations(activation: Activation, covariance: Floats, first: int) -> Pairs:
     """Compute the three matrices; the student's preactivations are those from `first` on."""
-    from lrft import _core
+    from lrft import _callbacks, _core
 
     n = len(covariance)
     student = np.arange(first, n)
     everything = np.concatenate([np.arange(n), student])
 
     def moments(matrix: Floats, derivative: bool = False) -> Floats:
-        return np.asarray(_core.moments(activation.core, np.ascontiguousarray(matrix), derivative))
+        with _callbacks.raising(activation.guards):
+            found = _core.moments(activation.core, np.ascontiguousarray(matrix), derivative)
+        return np.asarray(found)
 
     def values_at(log_scale: float) -> Floats:
         """E[s(z_i) s(e^log_scale z_j)]: the student twice, once as it is and once scaled."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from lrft import _checks
+from lrft import _callbacks, _checks
 from lrft._task_base import check_task
 from lrft.theory.population import orthogonal_overlaps, rank_one_gram, unit_vector
 from lrft.theory.sampled import SampledGradient
@@ -89,7 +89,8 @@ def drift(task: Task, c_hat: ArrayLike, m: ArrayLike) -> float | Floats:
     for i, value in enumerate(points.flat):
         gram = rank_one_gram(task, orthogonal_overlaps(task, value), c_hat)
         covariance = np.ascontiguousarray(task.neuron_scale**2 * gram)
-        slopes = np.asarray(_core.moments(task.activation.core, covariance, True))
+        with _callbacks.raising(task.activation.guards):
+            slopes = np.asarray(_core.moments(task.activation.core, covariance, True))
         result[i] = teacher @ slopes[: task.k, task.k :] @ student
     result *= 2 * (task.xi * task.neuron_scale * task.output_scale) ** 2
     return float(result[0]) if np.ndim(m) == 0 else result.reshape(points.shape)

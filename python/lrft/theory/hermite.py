@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from lrft import _checks
+from lrft import _callbacks, _checks
 
 if TYPE_CHECKING:
     from lrft.activation import Activation
@@ -59,8 +59,9 @@ def hermite_coefficients(
 
     count = _checks.integer("count", count, 1)
     scale = _checks.real("scale", scale, above=0.0)
-    core = Activation.parse(activation).core
-    coefficients, bound = _core.hermite_coefficients(core, scale, count)
+    sigma = Activation.parse(activation)
+    with _callbacks.raising(sigma.guards):
+        coefficients, bound = _core.hermite_coefficients(sigma.core, scale, count)
     return np.asarray(coefficients, dtype=np.float64), float(bound)
 
 
@@ -101,8 +102,9 @@ def information_exponent(
     tolerance = _checks.real("tolerance", tolerance, minimum=0.0)
     highest = _checks.integer("highest", highest, 1)
     coefficients, bound = hermite_coefficients(activation, highest + 1)
-    core = Activation.parse(activation).core
-    square, _ = _core.expected_square(core, np.ones(1), np.ones((1, 1)))
+    sigma = Activation.parse(activation)
+    with _callbacks.raising(sigma.guards):
+        square, _ = _core.expected_square(sigma.core, np.ones(1), np.ones((1, 1)))
     floor = max(bound, tolerance * float(np.sqrt(square)))
     present = np.flatnonzero(np.abs(coefficients[1:]) > floor)
     if present.size == 0:

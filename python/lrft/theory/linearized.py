@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from lrft import _checks
+from lrft import _callbacks, _checks
 from lrft._task_base import check_task
 from lrft.theory.population import orthogonal_overlaps, perturbation, unit_vector
 
@@ -70,8 +70,9 @@ def linearized_loss(task: Task, c_hat: ArrayLike, m: float) -> float:
     k, core = task.k, task.activation.core
     rows = task.neuron_scale * np.concatenate([task.R, task.R + perturbation(task)])
     covariance = np.ascontiguousarray(rows @ rows.T)
-    base, _ = _core.expected_square(core, np.concatenate([task.lam, -task.lam]), covariance)
-    slopes = np.asarray(_core.moments(core, covariance, True))
+    with _callbacks.raising(task.activation.guards):
+        base, _ = _core.expected_square(core, np.concatenate([task.lam, -task.lam]), covariance)
+        slopes = np.asarray(_core.moments(core, covariance, True))
     student, teacher = task.lam * c_hat, task.lam * task.c
     quadratic = student @ slopes[:k, :k] @ student
     mixed = student @ slopes[:k, k:] @ teacher

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from lrft import _checks
+from lrft import _callbacks, _checks
 from lrft._task_base import check_task
 from lrft.theory._pairs import pair_expectations
 
@@ -83,9 +83,9 @@ def population_loss(
     from lrft import _core
 
     gram, weights, _ = _student(task, u_hat, c_hat, m, rows, lam)
-    value, _ = _core.expected_square(
-        task.activation.core, weights, np.ascontiguousarray(task.neuron_scale**2 * gram)
-    )
+    covariance = np.ascontiguousarray(task.neuron_scale**2 * gram)
+    with _callbacks.raising(task.activation.guards):
+        value, _ = _core.expected_square(task.activation.core, weights, covariance)
     return task.output_scale**2 * float(value)
 
 
