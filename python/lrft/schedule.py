@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from lrft._model import Count, Model, Positive, Vector
+from lrft import _checks
+from lrft._model import Model, Positive, Vector, checked
 
 Floats = NDArray[np.float64]
 
@@ -116,7 +117,7 @@ class Step(Model):
     kind: Literal["step"] = "step"
     lr: Positive
     factor: Positive
-    every: Count
+    every: Annotated[int, checked(lambda name, value: _checks.integer(name, value, 1, 2**53))]
 
     positional: ClassVar[tuple[str, ...]] = ("lr", "factor", "every")
 

@@ -72,15 +72,24 @@ def random_case(seed: int) -> tuple[lrft.Task, dict[str, Any]]:
     return task, training
 
 
-def last_losses(ds: Any, rng: np.random.Generator) -> np.ndarray:
+def rounding(task: lrft.Task) -> float:
+    """How far rounding may move a loss, which is a sum of moments that cancel."""
+    teacher = task.W + task.xi * task.c.reshape(task.k, -1) @ task.u.reshape(-1, task.d)
+    rows = task.neuron_scale * np.concatenate([task.W, teacher])
+    moments = lrft._core.moments(task.activation.core, np.ascontiguousarray(rows @ rows.T))
+    parts = np.concatenate([task.lam, task.lam]) * np.sqrt(np.diag(moments)) * task.output_scale
+    return 1e-13 * float(np.abs(parts).sum()) ** 2
+
+
+def last_losses(ds: Any, task: lrft.Task, rng: np.random.Generator) -> np.ndarray:
     """The last losses of replicas that did not diverge.
 
-    Where nothing moves all are one number up to the rounding of sums that cancel, which differs
-    between the spaces: a little noise hides it.
+    Where nothing moves all are one number up to rounding, which differs between the spaces: a
+    little noise hides it.
     """
     loss = np.atleast_2d(ds.loss.values)[np.asarray(ds.status) != "diverged"]
     last = np.array([row[np.isfinite(row)][-1] for row in loss if np.isfinite(row).any()])
-    noise = 1e-6 * np.nanmean(np.abs(ds.loss.values[:, 0])) + 1e-9 * np.abs(last)
+    noise = rounding(task) + 1e-9 * np.abs(last)
     return np.asarray(last + noise * rng.standard_normal(last.shape))
 
 
@@ -98,7 +107,7 @@ def differences(seed: int) -> list[str]:
         if stats.fisher_exact([[a, REPLICAS - a], [b, REPLICAS - b]]).pvalue < LEAST:
             found.append(f"{status}: {a} of {REPLICAS} reduced, {b} ambient")
     rng = np.random.default_rng(seed)
-    x, y = last_losses(reduced, rng), last_losses(ambient, rng)
+    x, y = last_losses(reduced, task, rng), last_losses(ambient, task, rng)
     if min(len(x), len(y)) > 0:
         p = stats.ks_2samp(x, y).pvalue
         if p < LEAST:

@@ -215,7 +215,6 @@ class TestPythonFunctions:
             self.task(value), lrft.Training(lr=0.001, steps=10**6), replicas=8, engine="reduced"
         )
         with pytest.raises(KeyboardInterrupt):
-            while not simulation.advance():
-                pass
+            simulation.advance(60.0)
         statuses = {chain["status"] for chain in simulation.chains()}
         assert statuses == {"running"}

@@ -47,7 +47,8 @@ for spec in specs:
         parts += [chain["loss"], chain["overlap_u"], chain["overlap_c"]]
 parts += activation.evaluate(-points)
 parts.append(lrft.normals(3, 1, 7, 1001))
-parts += [lrft._core.moments(activation, C), lrft._core.hermite_coefficients(activation, 1e-300, 8)[0]]
+parts.append(lrft._core.moments(activation, C))
+parts.append(lrft._core.hermite_coefficients(activation, 1e-300, 8)[0])
 left = library.get_word() & 0xE040
 library.set_word(0x1F80)
 print(hashlib.sha256(b"".join(np.ascontiguousarray(p).tobytes() for p in parts)).hexdigest())

@@ -7,6 +7,9 @@ import pytest
 
 import lrft
 from lrft import _checks, theory
+from lrft.cli.config import parse
+from lrft.cli.fields import Field
+from lrft.study import dataset, design
 
 TASK = lrft.Task.sample(d=200, k=4, seed=0)
 
@@ -52,3 +55,22 @@ def test_replicas_that_memory_cannot_hold(monkeypatch):
 def test_no_overlaps_have_no_drift():
     assert theory.drift(TASK, TASK.c, []).shape == (0,)
     assert theory.drift(TASK, TASK.c, np.empty((2, 0))).shape == (2, 0)
+
+
+LARGE = 2**53 + 1  # the first integer that float64 lacks
+
+
+def test_large_integers_are_exact_or_refused():
+    assert parse(f"{LARGE}e0", Field("run", "seed", None, "int", "")) == LARGE
+    with pytest.raises(ValueError, match=f"every must be at most {2**53}, got {LARGE}"):
+        lrft.schedule.Step(0.1, factor=0.5, every=LARGE)
+    with pytest.raises(ValueError, match=f"d must be at most {2**53}, got {LARGE}"):
+        lrft.Task.sample(d=LARGE, k=3)
+    spaced = {"linspace": [0, 2**54, 3], "integer": True}
+    with pytest.raises(ValueError, match="gives integers up to 2\\^53"):
+        design._values("grid.run.seed", spaced)
+    with pytest.raises(ValueError, match="gives integers up to 2\\^53"):
+        design._draw("random.run.seed", {"uniform": [0, 2**60], "integer": True}, np.zeros(2))
+    assert dataset._column([LARGE, 2**64 - 1]).tolist() == [LARGE, 2**64 - 1]
+    assert dataset._column([LARGE, 0.5]).tolist() == [str(LARGE), "0.5"]
+    assert dataset._column([3, 0.5]).tolist() == [3.0, 0.5]

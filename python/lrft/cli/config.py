@@ -8,6 +8,7 @@ import re
 import textwrap
 import tomllib
 from collections.abc import Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -127,7 +128,8 @@ def parse(text: str, field: Field) -> Any:
         except tomllib.TOMLDecodeError:
             continue
         if field.type.startswith("int") and re.search("[eE]", text) and isinstance(value, float):
-            return int(value) if value.is_integer() else value
+            # Not int(value): above 2^53 that would be another number than the one typed.
+            return int(Decimal(text.replace("_", ""))) if value.is_integer() else value
         return [value] if field.type.startswith("sequence") and _number(value) else value
     return text
 

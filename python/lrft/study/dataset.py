@@ -207,7 +207,7 @@ def _column(values: list[Any]) -> NDArray[Any]:
         return np.array(values, dtype=np.int64)
     if kinds == {int} and min(values) >= 0 and max(values) < 2**64:
         return np.array(values, dtype=np.uint64)  # seeds
-    if kinds <= {int, float}:
+    if kinds <= {int, float} and all(float(value) == value for value in values):
         return np.array(values, dtype=np.float64)
     return np.array([str(value) for value in values], dtype=str)
 

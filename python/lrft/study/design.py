@@ -283,6 +283,7 @@ def _draw(name: str, given: Any, uniform: np.ndarray[Any, Any]) -> list[Any]:
     if not low < high or (kind == "log_uniform" and low <= 0):
         positive = "0 < " if kind == "log_uniform" else ""
         raise ValueError(f"{name}.{kind} must be [a, b] with {positive}a < b, got [{low}, {high}]")
+    _check_whole(f"{name}.{kind}", whole, low, high)
     if kind == "uniform":
         return [_rounded(x, whole) for x in low + uniform * (high - low)]
     return [_rounded(x, whole) for x in low * (high / low) ** uniform]
@@ -302,6 +303,7 @@ def _values(name: str, given: Any) -> list[Any]:
         count = _checks.integer(f"{name}.{kind}[2]", value[2], 1, MOST_POINTS)
         if kind == "geomspace" and min(low, high) <= 0:
             raise ValueError(f"{name}.geomspace must lie above 0, got [{low}, {high}, {number}]")
+        _check_whole(f"{name}.{kind}", whole, low, high)
         space = np.linspace if kind == "linspace" else np.geomspace
         return list(dict.fromkeys(_rounded(x, whole) for x in space(low, high, count)))
     values = [one.item() if isinstance(one, np.generic) else one for one in _sequence(name, given)]
@@ -334,6 +336,14 @@ def _numbers(name: str, given: Any, count: int) -> list[float]:
     if len(values) != count:
         raise ValueError(f"{name} must have {count} numbers, got {len(values)}")
     return values
+
+
+def _check_whole(name: str, whole: bool, low: float, high: float) -> None:
+    """Refuse integers that numbers in between cannot reach: above 2^53 only every second is one."""
+    if whole and max(abs(low), abs(high)) > 2**53:
+        raise ValueError(
+            f"{name} gives integers up to 2^53, got [{low:g}, {high:g}]; range has no limit"
+        )
 
 
 def _rounded(value: float, whole: bool) -> int | float:
