@@ -332,18 +332,26 @@ class Group {
     Status status = size >= plan.stop_at ? Status::converged : Status::running;
     if constexpr (labelled) {
       if (recorded(chain) && !note_errors(chain, status)) return set_next_event(lane);
-    } else if (next_record(chain) == chain.step) {
-      record(space_.statistics(lane, task(chain)), shape_, task(chain), initial(chain), plan,
-             population_, student_.own_of(lane), start_own(chain), chain);
-      if (chain.loss.back() <= plan.stop_loss) status = Status::converged;
-      // What a record sees stops nothing; what the end sees is the result.
-      if (chain.step == plan.steps && !std::isfinite(chain.loss.back())) status = Status::diverged;
+    } else {
+      // The start and the end are looked at whether or not a record is due: what a record sees stops
+      // nothing, but a loss that is not finite there is no start and no result.
+      const bool due = next_record(chain) == chain.step;
+      const bool edge = chain.step == 0 || chain.step == plan.steps;
+      Chain unseen;
+      if (due || edge) record(lane, due ? chain : unseen = chain);
+      const double loss = due ? chain.loss.back() : edge ? unseen.loss.back() : 0;
+      if (due && loss <= plan.stop_loss) status = Status::converged;
+      if (edge && !std::isfinite(loss)) status = Status::diverged;
     }
     if (status == Status::running && chain.step == plan.steps) status = Status::finished;
     if (status != Status::running)
       finish(lane, status);
     else
       set_next_event(lane);
+  }
+  void record(int lane, Chain& chain) {
+    lrft::record(space_.statistics(lane, task(chain)), shape_, task(chain), initial(chain),
+                 training(chain), population_, student_.own_of(lane), start_own(chain), chain);
   }
   // Records the errors; false if cancelled, and then the lane will arrive here again.
   bool note_errors(Chain& chain, Status& status) {

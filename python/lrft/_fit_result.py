@@ -34,7 +34,8 @@ _TEXT = {
     "status": (
         "how the replica ended",
         "converged: stop_loss was met, or patience was at its end; finished: all steps done; "
-        "diverged: state or error no longer finite; interrupted: stopped by the user",
+        "diverged: squared errors, rows and own parameters of a step above 1e300 or no numbers, "
+        "or a validation error that is not finite; interrupted: stopped by the user",
     ),
     "stop_step": ("steps done", "updates after which the replica stopped"),
     "kept_step": ("step of the student", "updates after which the student is as handed back"),

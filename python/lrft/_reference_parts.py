@@ -198,7 +198,8 @@ def subspace_cosines(A: ArrayLike, B: ArrayLike, tolerance: float = 1e-12) -> Ar
     A, B : array_like, shapes (p, d) and (q, d)
         Rows span the two spaces.
     tolerance : float
-        Singular values below ``tolerance`` times the largest do not count as a direction.
+        Of unit rows; singular values below ``tolerance`` times the largest do not count as a
+        direction.
 
     Returns
     -------
@@ -214,7 +215,10 @@ def subspace_cosines(A: ArrayLike, B: ArrayLike, tolerance: float = 1e-12) -> Ar
     count = min(len(np.asarray(A)), len(np.asarray(B)))
     bases = []
     for M in (A, B):
-        _, singular, Vt = np.linalg.svd(np.asarray(M, dtype=float), full_matrices=False)
+        rows = np.asarray(M, dtype=float)
+        sizes = np.linalg.norm(rows, axis=1, keepdims=True)
+        rows = np.divide(rows, sizes, out=np.zeros_like(rows), where=sizes > 0)
+        _, singular, Vt = np.linalg.svd(rows, full_matrices=False)
         floor = max(tolerance * singular.max(initial=0.0), np.finfo(float).tiny)
         bases.append(Vt[singular > floor])
     result = np.zeros(count)

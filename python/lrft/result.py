@@ -59,7 +59,8 @@ _LOSS_HIT = (
 )
 _STATUS = (
     "converged: stop_at or stop_loss was met; finished: all steps done; "
-    "diverged: state or loss no longer finite; interrupted: stopped by the user"
+    "diverged: squared errors, rows and own parameters of a step above 1e300 or no numbers, or a "
+    "start or end with a loss that is not finite; interrupted: stopped by the user"
 )
 
 VARIABLES: dict[str, _Variable] = {
