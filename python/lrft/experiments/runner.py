@@ -211,10 +211,10 @@ def _one(
 
 def _write_data(data: xr.Dataset, experiment: Experiment, folder: Path) -> list[Path]:
     """NetCDF with everything; CSV with a table for each set of dimensions, the largest first."""
-    from lrft.result import write_netcdf
+    from lrft import _netcdf
 
     target = folder / f"{experiment.name}.nc"
-    write_netcdf(data, target)
+    _netcdf.write(data, target)
     files = [target]
     groups: dict[tuple[str, ...], list[str]] = {}
     for name, variable in data.data_vars.items():

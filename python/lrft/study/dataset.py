@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
-from lrft import _files, provenance
-from lrft.result import VARIABLES, write_netcdf
+from lrft import _files, _netcdf, provenance
+from lrft.result import VARIABLES
 from lrft.study.design import Design, label
 from lrft.study.ledger import Ledger
 from lrft.study.points import Point
@@ -287,7 +287,7 @@ def save(ds: xr.Dataset, path: str | os.PathLike[str]) -> None:
     Raises
     ------
     ValueError
-        For another suffix, or a folder that does not exist.
+        For another suffix, a folder that does not exist, or the study's own ledger.
     OSError
         If the file cannot be written.
 
@@ -302,8 +302,10 @@ def save(ds: xr.Dataset, path: str | os.PathLike[str]) -> None:
     True
     """
     check_suffix(path)
+    if "ledger" in ds.attrs and _files.same(path, ds.attrs["ledger"]):
+        raise ValueError(f"path={os.fspath(path)!r} is the ledger of the study")
     if Path(path).suffix == ".nc":
-        write_netcdf(ds, path)
+        _netcdf.write(ds, path)
         return
     with _files.whole(path) as temporary:
         to_dataframe(ds).to_parquet(temporary, engine="pyarrow", index=False)
