@@ -59,9 +59,7 @@ def whole(path: str | os.PathLike[str]) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def regular(
-    path: str | os.PathLike[str], name: str = "path"
-) -> tuple[Path, os.stat_result | None]:
+def regular(path: str | os.PathLike[str], name: str = "path") -> tuple[Path, os.stat_result | None]:
     """Follow links to the file that writing to `path` means, and say what is there.
 
     Raises

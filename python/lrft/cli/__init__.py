@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Any
 
 from lrft.cli import streams
@@ -33,10 +32,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     with streams.guarded() as output:
-        code = _caught(arguments or ["--help"])
-        with suppress(OSError, ValueError):
-            sys.stdout.flush()
-        code = output.settle(code)
+        code = output.settle(_caught(arguments or ["--help"]))
     sys.exit(code)
 
 

@@ -201,12 +201,15 @@ class _Keeper:
         _warn(f"lrft run --resume {_quoted(os.fspath(path))} goes on")
 
     def _write(self, path: Path) -> None:
-        if path == self.path:
-            found = _identity(path)
-            if found is not None and found != self.mine:  # since this run began
-                raise ValueError(f"{str(path)!r} is the state of another run")
-        self.simulation.save_state(path)
-        if path == self.path:
+        if path != self.path:
+            self.simulation.save_state(path)
+            return
+        found = _identity(path)
+        if found is not None and found != self.mine:  # it came since this run began
+            raise ValueError(f"{str(path)!r} is the state of another run")
+        try:
+            self.simulation.save_state(path)
+        finally:  # Ctrl-C may come between the file and the note
             self.mine = _identity(path)
 
 

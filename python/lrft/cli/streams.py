@@ -34,7 +34,9 @@ class Output:
         self.saved = False
 
     def settle(self, code: int) -> int:
-        """Return the exit code of a command, and say on stderr what of its output was lost."""
+        """Return the exit code of a command, and say on stderr if some of its output was lost."""
+        with suppress(OSError, ValueError):
+            sys.stdout.flush()
         if self.error is None:
             return code
         if self.error.errno not in (errno.EPIPE, errno.EBADF):  # those were wanted
