@@ -59,14 +59,16 @@ def whole(path: str | os.PathLike[str]) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def regular(path: str | os.PathLike[str], name: str = "path") -> tuple[Path, os.stat_result | None]:
+def regular(
+    path: str | os.PathLike[str], name: str = "path", *, ledger: bool = False
+) -> tuple[Path, os.stat_result | None]:
     """Follow links to the file that writing to `path` means, and say what is there.
 
     Raises
     ------
     ValueError
         If its folder does not exist, or it is no regular file: to write there would destroy a
-        device or a pipe.
+        device or a pipe. Also if it is a ledger, unless one is expected.
     OSError
         If the name is too long, or a link leads to itself.
     """
@@ -85,7 +87,19 @@ def regular(path: str | os.PathLike[str], name: str = "path") -> tuple[Path, os.
         raise ValueError(f"{shown} is a folder, expected a file name")
     if not stat.S_ISREG(found.st_mode):
         raise ValueError(f"{shown} is no regular file")
+    if not ledger and _is_ledger(target):
+        raise ValueError(f"{shown} is the ledger of a study: choose another name")
     return target, found
+
+
+def _is_ledger(path: Path) -> bool:
+    """Look for the marks of SQLite and, in its header, of lrft (`lrft.study.ledger_file`)."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(72)
+    except OSError:  # written to, perhaps, but not read
+        return False
+    return head.startswith(b"SQLite format 3\0") and head[68:] == b"lrft"
 
 
 def same(one: str | os.PathLike[str], other: str | os.PathLike[str]) -> bool:

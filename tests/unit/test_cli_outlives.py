@@ -328,11 +328,15 @@ def test_a_study_is_no_output(cli: Any, folder: Path) -> None:
     assert (folder / "s.nc").read_text() == STUDY
 
 
-def test_python_does_not_overwrite_a_ledger_either(folder: Path) -> None:
+def test_nothing_overwrites_a_ledger(cli: Any, folder: Path) -> None:
     study = {"task": {"d": 40, "k": 3}, "training": {"lr": 0.01, "steps": 5}}
     ds = lrft.sweep(study, "x.nc", threads=1)
-    with pytest.raises(ValueError, match="is the ledger of the study"):
-        lrft.study.save(ds, folder / "x.nc")
+    task = lrft.Task.sample(d=40, k=3, seed=0)
+    run = lrft.simulate(task, lrft.Training(lr=0.01, steps=5), replicas=2)
+    for save in (lambda: lrft.study.save(ds, "x.nc"), lambda: lrft.save(run, "x.nc")):
+        with pytest.raises(ValueError, match=r"'x\.nc' is the ledger of a study"):
+            save()
+    assert cli("run", *SMALL, "--name", "x")[0] == 2
     with Ledger("x.nc", write=False) as ledger:
         assert len(ledger.units()) == 1
 

@@ -111,6 +111,9 @@ def execute(
     if checkpoint is not None:
         checkpoint = _checks.real("checkpoint", checkpoint, above=0.0)
         _refuse_state_of_another(state, resume)
+    about = {"command": " ".join(["lrft", *map(_quoted, arguments)])}
+    if resume is None:
+        about["settings_toml"] = config.to_toml(settings)  # for lrft run --config
     simulation = _simulation(settings, options, resume)
     # What the end of a run needs is loaded before its beginning, so that Ctrl-C acts at once.
     from lrft import provenance, result
@@ -125,9 +128,7 @@ def execute(
             keeper.mine = _identity(state)
         simulation.run(keeper or bar)
     ds = simulation.dataset()
-    ds.attrs["command"] = " ".join(["lrft", *map(_quoted, arguments)])
-    if resume is None:
-        ds.attrs["settings_toml"] = config.to_toml(settings)  # for lrft run --config
+    ds.attrs |= about
     interrupted = bool(ds.attrs.get("interrupted"))
     saved = _save(ds, target.with_name(f"{target.name}.nc"))
     if keeper is not None:

@@ -117,7 +117,7 @@ def _refuse_input(name: str, path: Path, inputs: dict[str, Path | list[Path] | N
         for other in others if isinstance(others, list) else [others]:
             if other is not None and _files.same(path, other):
                 raise ValueError(f"{name}={str(path)!r} is {what} itself: choose another name")
-    _files.regular(path, name)
+    _files.regular(path, name, ledger=name == "ledger")
 
 
 def _finish(ds: xr.Dataset, targets: list[Path]) -> int:

@@ -287,7 +287,7 @@ def save(ds: xr.Dataset, path: str | os.PathLike[str]) -> None:
     Raises
     ------
     ValueError
-        For another suffix, a folder that does not exist, or the study's own ledger.
+        For another suffix, a folder that does not exist, or a file that is a ledger.
     OSError
         If the file cannot be written.
 
@@ -302,8 +302,6 @@ def save(ds: xr.Dataset, path: str | os.PathLike[str]) -> None:
     True
     """
     check_suffix(path)
-    if "ledger" in ds.attrs and _files.same(path, ds.attrs["ledger"]):
-        raise ValueError(f"path={os.fspath(path)!r} is the ledger of the study")
     if Path(path).suffix == ".nc":
         _netcdf.write(ds, path)
         return
