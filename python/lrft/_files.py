@@ -59,6 +59,12 @@ def whole(path: str | os.PathLike[str]) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def write(content: bytes | memoryview, path: str | os.PathLike[str]) -> None:
+    """Write a file, `whole`."""
+    with whole(path) as temporary:
+        temporary.write_bytes(content)
+
+
 def regular(
     path: str | os.PathLike[str], name: str = "path", *, ledger: bool = False
 ) -> tuple[Path, os.stat_result | None]:

@@ -22,8 +22,7 @@ def write(ds: xr.Dataset, path: str | os.PathLike[str]) -> None:
         content = ds.to_netcdf(engine="h5netcdf")
     except ValueError:  # text that HDF5 cannot take, or something that stays wrong
         content = _texts(ds).to_netcdf(engine="h5netcdf")
-    with _files.whole(path) as temporary:
-        temporary.write_bytes(content)
+    _files.write(content, path)
 
 
 def _texts(ds: xr.Dataset) -> xr.Dataset:

@@ -6,13 +6,11 @@ there in another process, TeX that is not installed, a settings file that cannot
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
-
-from lrft import _files
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -48,9 +46,9 @@ def plain() -> Iterator[None]:
         yield
 
 
-def write(draw: Callable[[], Figure], path: Path) -> None:
-    """Draw into a file, whole or not at all; its suffix is the format."""
+def drawn(draw: Callable[[], Figure], suffix: str) -> bytes:
+    """Draw what goes into a file with this suffix."""
+    content = io.BytesIO()
     with plain():
-        figure = draw()
-        with _files.whole(path) as temporary:
-            figure.savefig(temporary, format=path.suffix.removeprefix("."))
+        draw().savefig(content, format=suffix.removeprefix("."))
+    return content.getvalue()

@@ -66,7 +66,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     text = json.dumps(report, indent=1, ensure_ascii=False) + "\n"
     try:
         path = _files.somewhere(
-            folder / f"{slug(cpu())}-{report['date']}.json", partial(_write, text), _say
+            folder / f"{slug(cpu())}-{report['date']}.json",
+            partial(_files.write, text.encode()),
+            _say,
         )
     except OSError as error:
         _say(f"cannot save the JSON: {_files.reason(error)}")
@@ -84,11 +86,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     streams.kept()
     print(f"written: {path}", file=sys.stderr)
     return 0
-
-
-def _write(text: str, path: Path) -> None:
-    with _files.whole(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
 
 
 def _say(text: str) -> None:

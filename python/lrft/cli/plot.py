@@ -31,7 +31,8 @@ def plot(
         raise ValueError(f"out={str(target)!r} is the result itself")
     _files.regular(target, "out")
     try:
-        _pictures.write(lambda: lrft.plot.summary(ds), target)
+        picture = _pictures.drawn(lambda: lrft.plot.summary(ds), target.suffix)
+        _files.write(picture, target)
     except ImportError as error:
         raise ValueError(str(error)) from error
     except Exception as error:  # of any kind: a full disk, a broken installation

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -245,7 +246,7 @@ def _save(ds: xr.Dataset, path: Path) -> list[Path]:
     from lrft import result
 
     try:
-        return [_files.somewhere(path, lambda place: result.save(ds, place), _warn)]
+        return [_files.somewhere(path, partial(result.save, ds), _warn)]
     except Exception as error:  # whatever it is, the table is still to be printed
         _warn(f"cannot save {path}: {_files.reason(error)}")
     return []
@@ -255,13 +256,10 @@ def _draw(ds: xr.Dataset, path: Path) -> list[Path]:
     from lrft import _pictures, plot
 
     try:
-        _pictures.write(lambda: plot.summary(ds), path)
-    except OSError as error:
-        _warn(f"cannot save {path}: {_files.reason(error)}")
-    except Exception as error:  # of any kind: fonts, TeX, a broken installation
+        picture = _pictures.drawn(lambda: plot.summary(ds), path.suffix)
+        return [_files.somewhere(path, partial(_files.write, picture), _warn)]
+    except Exception as error:  # of any kind: fonts, a full disk, a broken installation
         _warn(f"no picture: {_files.reason(error)}")
-    else:
-        return [path]
     return []
 
 

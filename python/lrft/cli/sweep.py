@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -126,7 +127,7 @@ def _finish(ds: xr.Dataset, targets: list[Path]) -> int:
     written, failed = [], 0
     for target in targets:
         try:
-            written.append(_files.somewhere(target, lambda place: save(ds, place), _warn))
+            written.append(_files.somewhere(target, partial(save, ds), _warn))
         except Exception as error:  # whatever it is, the other files are still to be written
             _warn(f"cannot save {target}: {_files.reason(error)}")
             failed = 1

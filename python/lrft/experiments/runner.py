@@ -259,13 +259,8 @@ def _keep(path: Path, write: Callable[[Path], object]) -> Path:
     return _files.somewhere(path, write, _say)
 
 
-def _write_bytes(content: bytes, path: Path) -> None:
-    with _files.whole(path) as temporary:
-        temporary.write_bytes(content)
-
-
 def _write_text(text: str, path: Path) -> None:
-    _write_bytes(text.encode("utf-8", "replace"), path)
+    _files.write(text.encode("utf-8", "replace"), path)
 
 
 def _write_picture(
@@ -290,10 +285,8 @@ def _write_picture(
             content = io.BytesIO()
             figure.savefig(content, format=suffix, metadata=metadata, dpi=dpi)
             figure.set_layout_engine("none")  # the second file has the layout of the first
-            picture = content.getvalue()
-            files.append(
-                _keep(folder / f"{experiment.name}.{suffix}", partial(_write_bytes, picture))
-            )
+            write = partial(_files.write, content.getvalue())
+            files.append(_keep(folder / f"{experiment.name}.{suffix}", write))
     return files
 
 
