@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol
@@ -118,7 +119,7 @@ class Bar:
         self._next_line = time.monotonic() + _LINE_EVERY
 
     def __enter__(self) -> Bar:
-        if sys.stderr.isatty():
+        if sys.stderr is not None and sys.stderr.isatty():
             from rich.console import Console
             from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
             from rich.progress import Progress as RichProgress
@@ -139,13 +140,14 @@ class Bar:
         return self
 
     def __call__(self, progress: Moment) -> None:
-        """Show a moment of the work."""
+        """Show a moment of the work; a stream that has gone or is full ends nothing."""
         share, text = progress.share, progress.describe()
-        if self._bar is not None:
-            self._bar.update(self._row, completed=share, description=text, refresh=True)
-        elif time.monotonic() >= self._next_line:
-            self._next_line = time.monotonic() + _LINE_EVERY
-            print(f"{share:4.0%}  {text}", file=sys.stderr, flush=True)
+        with suppress(OSError, ValueError):
+            if self._bar is not None:
+                self._bar.update(self._row, completed=share, description=text, refresh=True)
+            elif time.monotonic() >= self._next_line:
+                self._next_line = time.monotonic() + _LINE_EVERY
+                print(f"{share:4.0%}  {text}", file=sys.stderr, flush=True)
 
     def __exit__(
         self,
@@ -154,7 +156,8 @@ class Bar:
         trace: TracebackType | None,
     ) -> None:
         if self._bar is not None:
-            self._bar.stop()
+            with suppress(OSError, ValueError):
+                self._bar.stop()
 
 
 def format_count(value: float) -> str:

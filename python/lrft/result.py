@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lrft import _files, provenance
+from lrft import _netcdf, provenance
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -352,16 +352,7 @@ def save(ds: xr.Dataset, path: str | os.PathLike[str]) -> None:
     True
     """
     _check_layout(ds, "ds")
-    write_netcdf(ds, path)
-
-
-def write_netcdf(ds: xr.Dataset, path: str | os.PathLike[str]) -> None:
-    """Write a NetCDF file, whole or not at all.
-
-    HDF5 works in memory: where writing fails, on a full disk, it would crash when it closes.
-    """
-    with _files.whole(path) as temporary:
-        temporary.write_bytes(ds.to_netcdf(engine="h5netcdf"))
+    _netcdf.write(ds, path)
 
 
 def load(path: str | os.PathLike[str]) -> xr.Dataset:

@@ -218,14 +218,19 @@ def test_a_failure_does_not_stop_the_others(
     assert "RuntimeError" in capsys.readouterr().err
 
 
-def test_verdicts_do_not_need_the_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_verdicts_do_not_need_the_picture(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     def fail(data: xr.Dataset) -> Any:
         raise RuntimeError("no pen")
 
     _give(monkeypatch, replace(_tiny("fig9a"), draw=fail))
-    (one,) = lrft.reproduce("all", out=tmp_path).finished
+    done = lrft.reproduce("all", out=tmp_path)
+    (one,) = done.finished
     assert [v.outcome for v in one.verdicts] == ["supported"]
-    assert "no pen" in one.error
+    assert (one.error, one.no_picture) == ("", "RuntimeError: no pen")
+    assert "No picture: RuntimeError: no pen" in done.report.read_text(encoding="utf-8")
+    assert capsys.readouterr().err == "lrft: no picture of fig9a: RuntimeError: no pen\n"
 
 
 def test_resume_takes_only_data_of_this_code(

@@ -119,7 +119,7 @@ REFUSED = {
     "nothing": ([], "give a STUDY.toml"),
     "no such study": (["none.toml"], "No such file"),
     "suffix": (["study.toml", "--out", "a.csv"], "must end in .nc or .parquet"),
-    "folder": (["study.toml", "--out", "no/a.nc"], "the folder does not exist"),
+    "folder": (["study.toml", "--out", "no/a.nc"], "the folder 'no' does not exist"),
     "nothing to collect": (["study.toml", "--collect"], "ledger 'study.db': no such file"),
     "not a ledger": (["study.toml", "--ledger", "other.db"], "no ledger of lrft"),
     "threads": (["study.toml", "--threads", "0"], "threads must be at least 1"),

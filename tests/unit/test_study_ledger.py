@@ -356,3 +356,40 @@ def test_folder_without_permission_is_refused_at_once(copy):
             lrft.sweep(STUDY, copy.parent / "new.db")
     finally:
         copy.parent.chmod(0o700)
+
+
+# ---- where units ran, which no result depends on --------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE environment SET text = 'no JSON'",
+        "UPDATE environment SET text = '[1]'",
+        "UPDATE environment SET text = x'ff00'",
+        "UPDATE environment SET text = CAST(x'22ff22' AS TEXT)",
+        "DELETE FROM environment",
+    ],
+)
+def test_a_damaged_environment_blocks_nothing(copy, whole, tmp_path, damage):
+    with sqlite3.connect(copy) as db:
+        db.execute(damage)
+    db.close()
+    ds = lrft.sweep(STUDY, copy, threads=1)
+    assert ds.status.values.tolist() == studies.collect(STUDY, whole).status.values.tolist()
+    assert ds.attrs["computed_by"] == '[{"damaged": true}]'
+    assert contents(copy) == contents(whole)
+    assert studies.merge(tmp_path / "other.db", copy) == 4
+    assert contents(tmp_path / "other.db") == contents(whole)
+    if damage.startswith("DELETE"):
+        return
+    # What is computed now says again where.
+    more = lrft.sweep(STUDY | {"grid": {"xi": [1.0, 9.0]}}, copy, threads=1)
+    assert '"lrft_version"' in more.attrs["computed_by"]
+    assert '{"damaged": true}' in more.attrs["computed_by"]
+
+
+def test_a_ledger_that_is_a_pipe_is_refused_at_once(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ValueError, match="no regular file"):
+        lrft.sweep(STUDY, tmp_path / "pipe")

@@ -8,12 +8,14 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from lrft import _files
 from lrft.bench import cases, goals, run, table
 from lrft.bench.environment import cpu, one_thread_environment, slug
 from lrft.bench.table import by_tool
+from lrft.cli import streams
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -61,6 +63,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"lrft bench: {error}", file=sys.stderr)
         return 2
     report["settings"]["full"] = options.full
+    text = json.dumps(report, indent=1, ensure_ascii=False) + "\n"
+    try:
+        path = _files.somewhere(
+            folder / f"{slug(cpu())}-{report['date']}.json",
+            partial(_files.write, text.encode()),
+            _say,
+        )
+    except OSError as error:
+        _say(f"cannot save the JSON: {_files.reason(error)}")
+        path = None
     print(table(report))
     for row in report["rows"]:
         if len(row["others"]) > 2:
@@ -69,12 +81,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for what, value, goal, reached in goals(row):
             if not reached:
                 print(f"below its goal: {row['name']}: {what} {value:.2f}, goal {goal:.2f}")
-    path = folder / f"{slug(cpu())}-{report['date']}.json"
-    with _files.whole(path) as temporary:
-        text = json.dumps(report, indent=1, ensure_ascii=False)
-        temporary.write_text(text + "\n", encoding="utf-8")
+    if path is None:
+        return 1
+    streams.kept()
     print(f"written: {path}", file=sys.stderr)
     return 0
+
+
+def _say(text: str) -> None:
+    print(f"lrft bench: {' '.join(text.split())}", file=sys.stderr)
+
+
+def _guarded() -> int:
+    with streams.guarded() as output:
+        return output.settle(main())
 
 
 def in_one_thread(arguments: Sequence[str]) -> int:
@@ -87,4 +107,4 @@ def in_one_thread(arguments: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main() if os.environ.get("LRFT_BENCH") else in_one_thread(sys.argv[1:]))
+    sys.exit(_guarded() if os.environ.get("LRFT_BENCH") else in_one_thread(sys.argv[1:]))

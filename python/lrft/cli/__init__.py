@@ -1,16 +1,18 @@
 """The command line: `lrft run`, `sweep`, `reproduce`, `rerun`, `plot`, `bench`, `info`.
 
 Results go to stdout, progress and messages to stderr. Exit codes: 0 done, 1 the run failed,
-2 the input was wrong (one line says why), 130 interrupted.
+2 the input was wrong (one line says why), 130 interrupted. Where stdout is closed or full, a
+command that saved its results is done; one whose product is what it prints has failed.
 """
 
 from __future__ import annotations
 
-import io
 import os
 import sys
 from collections.abc import Sequence
 from typing import Any
+
+from lrft.cli import streams
 
 __all__ = ["main"]
 
@@ -29,25 +31,22 @@ def main(argv: Sequence[str] | None = None) -> None:
         Always, with the exit code.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a terminal without Greek letters is no error
-            stream.reconfigure(errors="replace")
+    with streams.guarded() as output:
+        code = output.settle(_caught(arguments or ["--help"]))
+    sys.exit(code)
+
+
+def _caught(arguments: list[str]) -> int:
     try:
-        code = _run(arguments or ["--help"])
-        sys.stdout.flush()
+        return _run(arguments)
     except KeyboardInterrupt:
         print("lrft: interrupted", file=sys.stderr)
-        code = 130
-    except BrokenPipeError:
-        # The reader of stdout has gone; keep the interpreter from failing again when it flushes.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 1
+        return 130
     except (ValueError, TypeError, OSError, MemoryError) as error:
         if "LRFT_TRACEBACK" in os.environ:
             raise
         memory = isinstance(error, MemoryError)
-        code = _refuse("not enough memory" if memory else str(error) or type(error).__name__)
-    sys.exit(code)
+        return _refuse("not enough memory" if memory else str(error) or type(error).__name__)
 
 
 def _run(arguments: list[str]) -> int:
@@ -56,7 +55,7 @@ def _run(arguments: list[str]) -> int:
     try:
         # Not standalone: errors come here instead of being printed over several lines.
         result: Any = get_command(_app(arguments[0])).main(
-            arguments, prog_name="lrft", standalone_mode=False
+            arguments, prog_name="lrft", standalone_mode=False, obj=arguments
         )
     except Exception as error:
         # The class of typer's own usage errors has moved between its versions; its method has not.

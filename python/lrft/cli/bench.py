@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from lrft.cli import streams
+
 
 def bench(
     full: Annotated[
@@ -28,5 +30,6 @@ def bench(
     arguments += ["--only", only] if only else []
     arguments += ["--rounds", str(rounds)] if rounds else []
     code = in_one_thread(arguments)
+    streams.kept()  # by that process, which has answered for its own output
     if code:
         raise typer.Exit(code)

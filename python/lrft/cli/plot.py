@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from lrft import _files
+from lrft.cli import streams
 
 
 def plot(
@@ -17,15 +21,21 @@ def plot(
 ) -> None:
     """Draw the overlaps and the loss of a result."""
     import lrft
+    from lrft import _pictures
 
     ds = lrft.load(file)
     target = out if out is not None else file.with_suffix(".png")
     if target.suffix not in (".png", ".svg", ".pdf"):
         raise ValueError(f"out={str(target)!r} must end in .png, .svg or .pdf")
-    if target.resolve() == file.resolve():
+    if _files.same(target, file):
         raise ValueError(f"out={str(target)!r} is the result itself")
+    _files.regular(target, "out")
     try:
-        lrft.plot.summary(ds).savefig(target)
+        picture = _pictures.drawn(lambda: lrft.plot.summary(ds), target.suffix)
+        _files.write(picture, target)
     except ImportError as error:
         raise ValueError(str(error)) from error
-    print(f"saved {target}")
+    except Exception as error:  # of any kind: a full disk, a broken installation
+        print(f"lrft: no picture: {_files.reason(error)}", file=sys.stderr)
+        raise typer.Exit(1) from None
+    streams.saved(target)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lrft.cli import streams
+
 if TYPE_CHECKING:
     from lrft.experiments.runner import Reproduction
 
@@ -116,4 +118,4 @@ def _show(done: Reproduction) -> None:
         words += " (a smoke run: no verdict counts)"
     console.print(f"{words or 'no verdict'}; {duration(done.seconds)}")
     if done.finished:
-        console.print(f"saved {done.report}", soft_wrap=True)
+        streams.saved(done.report)

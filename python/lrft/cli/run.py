@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import inspect
+import os
 import shlex
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,7 +17,7 @@ import typer
 from rich.markup import escape
 
 from lrft import _checks, _files
-from lrft.cli import config
+from lrft.cli import config, streams
 from lrft.cli.fields import Field, fields
 
 if TYPE_CHECKING:
@@ -22,6 +25,9 @@ if TYPE_CHECKING:
 
     from lrft.progress import Progress
     from lrft.simulation import Simulation
+
+#: What writing a state may end with that is no mistake of ours.
+_CANNOT = (OSError, ValueError, MemoryError)
 
 HELP = """Simulate the fine-tuning of a low-rank perturbation by online SGD.
 
@@ -35,7 +41,7 @@ def command() -> Callable[..., None]:
     """Build the command, with one flag for every field."""
 
     def run(
-        config_file: Path | None, print_config: bool, resume: Path | None,
+        context: typer.Context, config_file: Path | None, print_config: bool, resume: Path | None,
         checkpoint: float | None, **flags: Any,
     ) -> None:  # fmt: skip
         if resume is not None and (config_file is not None or print_config):
@@ -46,9 +52,10 @@ def command() -> Callable[..., None]:
         else:
             if resume is not None:
                 _only_where_to_and_how(flags)
-            raise typer.Exit(execute(settings, resume=resume, checkpoint=checkpoint))
+            raise typer.Exit(execute(settings, context.obj, resume=resume, checkpoint=checkpoint))
 
     parameters = [
+        inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context),
         _parameter("config_file", Path | None, None, "--config", metavar="FILE",
                    help="TOML file with settings, as --print-config writes it; flags override it"),
         _parameter("print_config", bool, False, "--print-config",
@@ -71,14 +78,23 @@ def command() -> Callable[..., None]:
 
 
 def execute(
-    settings: config.Settings, *, resume: Path | None = None, checkpoint: float | None = None
+    settings: config.Settings,
+    arguments: Sequence[str],
+    *,
+    resume: Path | None = None,
+    checkpoint: float | None = None,
 ) -> int:
     """Run the settings; save, draw and print the result.
+
+    What was computed outlives what comes after it: it is saved first, elsewhere if it cannot be
+    where it belongs; a picture or a table that fails is a warning.
 
     Parameters
     ----------
     settings : dict
         As `config.resolve` returns them.
+    arguments : sequence of str
+        Of the command line, kept in the result.
     resume : path, optional
         Of a saved state, to go on from; of the settings it leaves out, name and threads.
     checkpoint : float, optional
@@ -92,34 +108,36 @@ def execute(
     """
     options = {name: value for name, value in settings["run"].items() if value is not None}
     target = _target(options.pop("out"), options.pop("name"))
+    state = target.with_name(f"{target.name}.state.npz")
     if checkpoint is not None:
         checkpoint = _checks.real("checkpoint", checkpoint, above=0.0)
+        _refuse_state_of_another(state, resume)
+    about = {"command": " ".join(["lrft", *map(_quoted, arguments)])}
+    if resume is None:
+        about["settings_toml"] = config.to_toml(settings)  # for lrft run --config
     simulation = _simulation(settings, options, resume)
     # What the end of a run needs is loaded before its beginning, so that Ctrl-C acts at once.
     from lrft import provenance, result
-    from lrft.cli import table
+    from lrft.cli import table  # noqa: F401
     from lrft.progress import Bar
 
     result.get_ready(to_save=True)
     provenance.environment()
-    state = target.with_name(f"{target.name}.state.npz")
     with Bar() as bar:
         keeper = _Keeper(simulation, state, checkpoint, bar) if checkpoint else None
-        if keeper is not None and resume is not None:
-            keeper.some = resume.absolute() == state.absolute()
+        if keeper is not None and resume is not None and _files.same(resume, state):
+            keeper.mine = _identity(state)
         simulation.run(keeper or bar)
     ds = simulation.dataset()
-    ds.attrs["command"] = shlex.join(["lrft", *sys.argv[1:]])
-    if resume is None:
-        ds.attrs["settings_toml"] = config.to_toml(settings)  # for lrft run --config
+    ds.attrs |= about
     interrupted = bool(ds.attrs.get("interrupted"))
     saved = _save(ds, target.with_name(f"{target.name}.nc"))
-    table.show(ds)
-    drawn = [] if interrupted else _draw(ds, target.with_name(f"{target.name}.png"))
-    for path in saved + drawn:
-        print(f"saved {path}")
     if keeper is not None:
         keeper.end(keep=interrupted or not saved)
+    drawn = [] if interrupted else _draw(ds, target.with_name(f"{target.name}.png"))
+    _show(ds)
+    for path in saved + drawn:
+        streams.saved(path)
     if interrupted:
         print("lrft: interrupted; what was recorded is kept", file=sys.stderr)
         return 130
@@ -156,62 +174,117 @@ class _Keeper:
         self.every = every
         self.show = show
         self.saved = time.monotonic()
-        self.some = False  # state is there
+        self.mine: tuple[int, ...] | None = None  # the file that this run wrote or went on from
 
     def __call__(self, progress: Progress) -> None:
         self.show(progress)
         if time.monotonic() - self.saved >= self.every:
-            self.save()
-
-    def save(self) -> None:
-        # A run of hours does not end because a disk is full now: the next attempt may succeed.
-        try:
-            self.simulation.save_state(self.path)
-            self.some = True
-        except ValueError as error:
-            print(f"lrft: no checkpoint: {error}", file=sys.stderr)
-        self.saved = time.monotonic()
+            # A run of hours does not end because a disk is full now: the next time may do.
+            try:
+                self._write(self.path)
+            except _CANNOT as error:
+                _warn(f"no checkpoint: {_files.reason(error)}")
+            self.saved = time.monotonic()
 
     def end(self, *, keep: bool) -> None:
         """Keep the last state of a run that is to go on; remove it once there is a result."""
-        if keep:
-            self.save()
-            if self.some:
-                print(f"lrft: lrft run --resume {self.path} goes on", file=sys.stderr)
-        else:
-            self.path.unlink(missing_ok=True)
+        if not keep:
+            if self.mine is not None and self.mine == _identity(self.path):
+                with suppress(OSError):
+                    self.path.unlink()
+            return
+        try:
+            path = _files.somewhere(self.path, self._write, _warn)
+        except _CANNOT as error:
+            _warn(f"no checkpoint: {_files.reason(error)}")
+            if self.mine is None or self.mine != _identity(self.path):
+                return
+            path = self.path  # an earlier one
+        _warn(f"lrft run --resume {_quoted(os.fspath(path))} goes on")
+
+    def _write(self, path: Path) -> None:
+        if path != self.path:
+            self.simulation.save_state(path)
+            return
+        found = _identity(path)
+        if found is not None and found != self.mine:  # it came since this run began
+            raise ValueError(f"{str(path)!r} is the state of another run")
+        try:
+            self.simulation.save_state(path)
+        finally:  # Ctrl-C may come between the file and the note
+            self.mine = _identity(path)
+
+
+def _refuse_state_of_another(state: Path, resume: Path | None) -> None:
+    if os.path.lexists(state) and not (resume is not None and _files.same(resume, state)):
+        raise ValueError(
+            f"{str(state)!r} is the state of another run: go on with it (--resume), or remove it, "
+            "or give this run another --name"
+        )
+    _files.regular(state)
+
+
+def _identity(path: Path) -> tuple[int, ...] | None:
+    """Tell a file from another of its name; each write makes a new one."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino, found.st_mtime_ns
 
 
 def _target(out: str, name: str) -> Path:
     """Folder and name of the results, without suffix; makes the folder, before any work is done."""
     if name in ("", "..") or Path(name).name != name:
         raise ValueError(f"name={name!r} must be a file name without folder; the folder is out")
-    return _files.folder(out) / name
+    target = _files.folder(out) / name
+    _files.regular(target.with_name(f"{name}.nc"), "out")
+    return target
 
 
 def _save(ds: xr.Dataset, path: Path) -> list[Path]:
-    from lrft.result import save
+    from lrft import result
 
     try:
-        save(ds, path)
-    except OSError as error:
-        print(f"lrft: cannot save {path}: {error.strerror or error}", file=sys.stderr)
-        return []
-    return [path]
+        return [_files.somewhere(path, partial(result.save, ds), _warn)]
+    except Exception as error:  # whatever it is, the table is still to be printed
+        _warn(f"cannot save {path}: {_files.reason(error)}")
+    return []
 
 
 def _draw(ds: xr.Dataset, path: Path) -> list[Path]:
-    from lrft import plot
+    from lrft import _pictures, plot
 
     try:
-        plot.summary(ds).savefig(path)
-    except ImportError as error:
-        print(f"lrft: no picture: {error}", file=sys.stderr)
-    except OSError as error:
-        print(f"lrft: cannot save {path}: {error.strerror or error}", file=sys.stderr)
-    else:
-        return [path]
+        picture = _pictures.drawn(lambda: plot.summary(ds), path.suffix)
+        return [_files.somewhere(path, partial(_files.write, picture), _warn)]
+    except Exception as error:  # of any kind: fonts, a full disk, a broken installation
+        _warn(f"no picture: {_files.reason(error)}")
     return []
+
+
+def _show(ds: xr.Dataset) -> None:
+    from lrft.cli import table
+
+    try:
+        table.show(ds)
+    except Exception as error:
+        _warn(f"no table: {_files.reason(error)}")
+
+
+def _warn(text: str) -> None:
+    print(f"lrft: {' '.join(text.split())}", file=sys.stderr)
+
+
+def _quoted(argument: str) -> str:
+    """Quote for a shell; bytes that are no text are written as bash reads them back."""
+    try:
+        argument.encode()
+    except UnicodeEncodeError:
+        raw = argument.encode("utf-8", "surrogateescape")
+        escaped = "".join(chr(b) if chr(b).isalnum() and b < 128 else f"\\x{b:02x}" for b in raw)
+        return f"$'{escaped}'"
+    return shlex.quote(argument)
 
 
 def _flag(field: Field, default: Any) -> inspect.Parameter:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from lrft import _files
+from lrft.cli import streams
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -69,16 +73,18 @@ def _sweep(
     if study is None and (ledger is None or not merge):
         raise ValueError("give a STUDY.toml, or --ledger with --merge")
     file = ledger if ledger is not None else Path(f"{study.stem}.db" if study else "study.db")
+    targets = out or ([Path(f"{study.stem}.nc")] if study else [])
+    for target in targets:
+        check_suffix(target)
+        _refuse_input("out", target, {"the ledger": [file], "a ledger": merge, "the study": study})
+    if study is not None and not collect:
+        _refuse_input("ledger", file, {"the study": study})
     if merge:
         for other in merge:
             print(f"merged {merged(file, other):,} units of {other} into {file}")
     if study is None:
+        streams.kept()
         return 0
-    targets = out or [Path(f"{study.stem}.nc")]
-    for target in targets:
-        check_suffix(target)
-        if not target.parent.is_dir():
-            raise ValueError(f"out={str(target)!r}: the folder does not exist")
     if dry_run:
         if file.exists():
             with Ledger(file, write=False) as found:
@@ -106,19 +112,34 @@ def _sweep(
     return _finish(ds, targets)
 
 
+def _refuse_input(name: str, path: Path, inputs: dict[str, Path | list[Path] | None]) -> None:
+    """Refuse a file to write that is one to read, by whichever name, or that is none."""
+    for what, others in inputs.items():
+        for other in others if isinstance(others, list) else [others]:
+            if other is not None and _files.same(path, other):
+                raise ValueError(f"{name}={str(path)!r} is {what} itself: choose another name")
+    _files.regular(path, name, ledger=name == "ledger")
+
+
 def _finish(ds: xr.Dataset, targets: list[Path]) -> int:
     from lrft.study import save
 
-    failed = 1 if _report(ds) else 0
+    written, failed = [], 0
     for target in targets:
         try:
-            save(ds, target)
-        except OSError as error:
-            print(f"lrft: cannot save {target}: {error.strerror or error}", file=sys.stderr)
+            written.append(_files.somewhere(target, partial(save, ds), _warn))
+        except Exception as error:  # whatever it is, the other files are still to be written
+            _warn(f"cannot save {target}: {_files.reason(error)}")
             failed = 1
-        else:
-            print(f"saved {target}")
+    if _report(ds):
+        failed = 1
+    for path in written:
+        streams.saved(path)
     return failed
+
+
+def _warn(text: str) -> None:
+    print(f"lrft: {' '.join(text.split())}", file=sys.stderr)
 
 
 def _report(ds: xr.Dataset) -> bool:

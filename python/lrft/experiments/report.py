@@ -14,6 +14,8 @@ from lrft import _arguments, provenance
 from lrft.experiments import baseline, style
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from lrft.experiments.experiment import Verdict
     from lrft.experiments.runner import Finished, Reproduction
 
@@ -51,7 +53,7 @@ def html(done: Reproduction) -> str:
         summary=_summary(done),
         verdicts=_table(done),
         exponents=_exponents(done),
-        sections="\n".join(_section(one) for one in done.finished),
+        sections="\n".join(_section(one, done.out) for one in done.finished),
         environment=_environment(done),
         created=provenance.now(),
     )
@@ -162,7 +164,7 @@ def _row(first: str | None, statement: str, measured: str, outcome: str) -> str:
 # ---- one experiment -----------------------------------------------------------------------------
 
 
-def _section(one: Finished) -> str:
+def _section(one: Finished, out: Path) -> str:
     about = one.experiment
     name = _text(about.name)
     parts = [
@@ -170,17 +172,20 @@ def _section(one: Finished) -> str:
         f"<p>{_text(about.shows)}</p>",
     ]
     picture = next((path for path in one.files if path.suffix == ".svg"), None)
-    if picture is not None:
+    if picture is not None and picture.is_file():  # somebody may have cleaned up since
         label = f'role="img" aria-label="{_text(about.title)}"'
         svg = _inline(picture.read_text(encoding="utf-8"), about.name, label)
         parts.append(f"<figure>{svg}</figure>")
     if one.error:
         parts.append(f'<p class="warning">Failed: {_text(one.error)}</p>')
+    if one.no_picture:
+        parts.append(f'<p class="warning">No picture: {_text(one.no_picture)}</p>')
     if one.verdicts:
         rows = "".join(_verdict_row(verdict) for verdict in one.verdicts)
         parts.append(_head("statement", "measured", "verdict") + rows + "</table>")
     parts.append(f"<h3>Chosen where the paper is silent</h3><p>{_text(about.settings)}</p>")
-    files = ", ".join(f'<a href="{_text(p.name)}">{_text(p.name)}</a>' for p in one.files)
+    places = [p.name if p.parent == out else p.absolute() for p in one.files]
+    files = ", ".join(f'<a href="{_text(place)}">{_text(place)}</a>' for place in places)
     seed = "" if one.data is None else one.data.attrs.get("seed", "")
     seeded = f", seed {_text(seed)}" if seed != "" else ""
     parts.append(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import shlex
@@ -12,11 +13,11 @@ import traceback
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lrft import _arguments, _files
+from lrft import _arguments, _files, _netcdf, _pictures
 from lrft.experiments.experiment import Context, Experiment, Verdict
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ class Finished:
         Wall time of computing the data; 0 where another experiment had computed them, or a file.
     error : str
         Why it failed; empty if it did not.
+    no_picture : str
+        Why there is no picture, which is no failure; empty if there is one.
     """
 
     experiment: Experiment
@@ -49,6 +52,7 @@ class Finished:
     files: list[Path]
     seconds: float
     error: str = ""
+    no_picture: str = ""
 
     @property
     def command(self) -> str:
@@ -104,7 +108,8 @@ def reproduce(
         (``"figures"``, ``"claims"``, ``"all"``).
     out : path
         Folder of the results, made if missing: ``report.html``, and for each experiment its data
-        (``.nc``, ``.csv``) and picture (``.png``, ``.svg``), written as soon as it is done.
+        (``.nc``, ``.csv``) and picture (``.png``, ``.svg``), written as soon as it is done. What
+        cannot be written there is written elsewhere, which stderr says.
     quick : bool
         A smoke run of every line at sizes that prove nothing.
     threads : int, optional
@@ -135,10 +140,9 @@ def reproduce(
     ['.csv', '.html', '.json', '.nc', '.png', '.svg']
     """
     from lrft.experiments import registry
-    from lrft.plot import _figure_type
 
     chosen = registry.experiments(names)
-    _figure_type()  # before any work: matplotlib is there
+    _ask_for_matplotlib()
     threads = None if threads is None else _arguments.settle_threads(threads)
     folder = _files.folder(out)
     done = Reproduction(out=folder, report=folder / "report.html", quick=bool(quick))
@@ -196,14 +200,36 @@ def _one(
         known[experiment.run] = data
         files += _write_data(data, experiment, folder)
         verdicts = list(experiment.judge(data))
-        files += _write_picture(data, experiment, folder, context.quick)
     except (MemoryError, OSError):
         raise
     except Exception as error:
         traceback.print_exc(file=sys.stderr)
         why = f"{type(error).__name__}: {error}"
         return Finished(experiment, data, verdicts, files, seconds, why)
-    return Finished(experiment, data, verdicts, files, seconds)
+    no_picture = ""
+    try:
+        files += _write_picture(data, experiment, folder, context.quick)
+    except (MemoryError, OSError):
+        raise
+    except Exception as error:
+        no_picture = f"{type(error).__name__}: {error}"
+        _say(f"no picture of {experiment.name}: {no_picture}")
+    return Finished(experiment, data, verdicts, files, seconds, no_picture=no_picture)
+
+
+def _ask_for_matplotlib() -> None:
+    """Refuse to begin where it is not installed; what else is wrong with it, each picture says."""
+    try:
+        with _pictures.plain():
+            pass
+    except ImportError:
+        raise
+    except Exception as error:
+        _say(f"matplotlib does not load: {error}")
+
+
+def _say(text: str) -> None:
+    print(f"lrft: {' '.join(text.split())}", file=sys.stderr, flush=True)
 
 
 # ---- files ------------------------------------------------------------------------------------
@@ -211,11 +237,7 @@ def _one(
 
 def _write_data(data: xr.Dataset, experiment: Experiment, folder: Path) -> list[Path]:
     """NetCDF with everything; CSV with a table for each set of dimensions, the largest first."""
-    from lrft.result import write_netcdf
-
-    target = folder / f"{experiment.name}.nc"
-    write_netcdf(data, target)
-    files = [target]
+    files = [_keep(folder / f"{experiment.name}.nc", partial(_netcdf.write, data))]
     groups: dict[tuple[str, ...], list[str]] = {}
     for name, variable in data.data_vars.items():
         groups.setdefault(tuple(map(str, variable.dims)), []).append(str(name))
@@ -225,17 +247,20 @@ def _write_data(data: xr.Dataset, experiment: Experiment, folder: Path) -> list[
         table = data[members]
         unused = [name for name in table.coords if not set(table[name].dims) <= set(dims)]
         table = table.drop_vars(unused)
-        target = folder / f"{experiment.name}{suffix}.csv"
-        with _files.whole(target) as path:
-            if dims:
-                table.to_dataframe().dropna(how="all", subset=members).to_csv(path)
-            else:
-                path.write_text(
-                    "name,value\n" + "".join(f"{m},{table[m].item()}\n" for m in members),
-                    encoding="utf-8",
-                )
-        files.append(target)
+        if dims:
+            text = table.to_dataframe().dropna(how="all", subset=members).to_csv()
+        else:
+            text = "name,value\n" + "".join(f"{m},{table[m].item()}\n" for m in members)
+        files.append(_keep(folder / f"{experiment.name}{suffix}.csv", partial(_write_text, text)))
     return files
+
+
+def _keep(path: Path, write: Callable[[Path], object]) -> Path:
+    return _files.somewhere(path, write, _say)
+
+
+def _write_text(text: str, path: Path) -> None:
+    _files.write(text.encode("utf-8", "replace"), path)
 
 
 def _write_picture(
@@ -249,19 +274,19 @@ def _write_picture(
     if "seed" in data.attrs:
         origin += f"   seed {data.attrs['seed']}"
     files = []
-    with style.context():
+    with _pictures.plain(), style.context():
         figure = experiment.draw(data)
         figure.supxlabel(origin, x=0.99, ha="right", fontsize=7.5, color=style.MUTED)
         for suffix, metadata in (
             ("png", {"Title": experiment.title, "Description": origin, "Software": None}),
             ("svg", {"Title": experiment.title, "Description": origin, "Date": None}),
         ):
-            target = folder / f"{experiment.name}.{suffix}"
             dpi = 60 if quick else "figure" if suffix == "svg" else style.DPI
-            with _files.whole(target) as path:
-                figure.savefig(path, format=suffix, metadata=metadata, dpi=dpi)
+            content = io.BytesIO()
+            figure.savefig(content, format=suffix, metadata=metadata, dpi=dpi)
             figure.set_layout_engine("none")  # the second file has the layout of the first
-            files.append(target)
+            write = partial(_files.write, content.getvalue())
+            files.append(_keep(folder / f"{experiment.name}.{suffix}", write))
     return files
 
 
@@ -269,8 +294,7 @@ def _write_report(done: Reproduction) -> None:
     from lrft.experiments import report
 
     if done.finished:
-        with _files.whole(done.report) as path:
-            path.write_text(report.html(done), encoding="utf-8")
+        done.report = _keep(done.out / "report.html", partial(_write_text, report.html(done)))
 
 
 def _write_verdicts(done: Reproduction) -> None:
@@ -279,8 +303,8 @@ def _write_verdicts(done: Reproduction) -> None:
          "outcome": v.outcome, "note": v.note}
         for name, v in done.verdicts
     ]  # fmt: skip
-    with _files.whole(done.out / "verdicts.json") as path:
-        path.write_text(json.dumps(table, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    text = json.dumps(table, indent=1, ensure_ascii=False) + "\n"
+    _keep(done.out / "verdicts.json", partial(_write_text, text))
 
 
 # ---- taking up what is there --------------------------------------------------------------------

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
-from lrft import _files, provenance
-from lrft.result import VARIABLES, write_netcdf
+from lrft import _files, _netcdf, provenance
+from lrft.result import VARIABLES
 from lrft.study.design import Design, label
 from lrft.study.ledger import Ledger
 from lrft.study.points import Point
@@ -287,7 +287,7 @@ def save(ds: xr.Dataset, path: str | os.PathLike[str]) -> None:
     Raises
     ------
     ValueError
-        For another suffix, or a folder that does not exist.
+        For another suffix, a folder that does not exist, or a file that is a ledger.
     OSError
         If the file cannot be written.
 
@@ -303,7 +303,7 @@ def save(ds: xr.Dataset, path: str | os.PathLike[str]) -> None:
     """
     check_suffix(path)
     if Path(path).suffix == ".nc":
-        write_netcdf(ds, path)
+        _netcdf.write(ds, path)
         return
     with _files.whole(path) as temporary:
         to_dataframe(ds).to_parquet(temporary, engine="pyarrow", index=False)

@@ -21,6 +21,9 @@ from lrft.study.work import Outcome
 
 __all__ = ["Damaged", "Ledger", "LedgerError", "Row"]
 
+#: The text of an environment; as bytes, since SQLite refuses to hand out text that is not UTF-8.
+_BYTES = "CAST(text AS BLOB)"
+_DAMAGED: dict[str, Any] = {"damaged": True}
 _MANY, _FEW = 500, 8  # keys in one query; of those that read results
 
 
@@ -290,12 +293,13 @@ class Ledger(LedgerFile):
         Returns
         -------
         list of dict
-            The distinct environments.
+            The distinct environments; ``{"damaged": True}`` for one that cannot be read.
         """
         found = {row[0] for row in self._select("SELECT environment FROM unit", keys)}
         with self._explained("read"):
-            rows = self._db.execute("SELECT id, text FROM environment ORDER BY id").fetchall()
-        return [json.loads(text) for number, text in rows if number in found]
+            rows = self._db.execute(f"SELECT id, {_BYTES} FROM environment ORDER BY id").fetchall()
+        known = {number: _environment(text) for number, text in rows if number in found}
+        return list(known.values()) + [_DAMAGED] * (len(known) < len(found))
 
     def row(self, key: str) -> Row:
         """Read everything about one finished unit.
@@ -316,8 +320,8 @@ class Ledger(LedgerFile):
             If the result does not match its digest.
         """
         query = (
-            "SELECT key, definition, text, threads, created, seconds, result, digest "
-            "FROM unit JOIN environment ON environment = id WHERE key = ?"
+            f"SELECT key, definition, {_BYTES}, threads, created, seconds, result, digest "
+            "FROM unit LEFT JOIN environment ON environment = id WHERE key = ?"
         )
         with self._explained("read"):
             found = self._db.execute(query, (key,)).fetchone()
@@ -325,7 +329,7 @@ class Ledger(LedgerFile):
             raise ValueError(f"{self._where} has no finished unit with key {key!r}")
         if _digest(found[6]) != found[7]:
             raise Damaged(self._where, [key])
-        return Row(found[0], json.loads(found[1]), json.loads(found[2]), *found[3:7])
+        return Row(found[0], json.loads(found[1]), _environment(found[2]), *found[3:7])
 
     def task(self, content_hash: str) -> tuple[dict[str, Any], str | None]:
         """Look up a task, for `provenance.restore_task`.
@@ -365,6 +369,15 @@ class Ledger(LedgerFile):
             yield from rows
 
 
+def _environment(text: Any) -> dict[str, Any]:
+    """Read where a unit ran; it says nothing about the result, which stays good without it."""
+    try:
+        found = json.loads(text)
+    except (TypeError, ValueError, RecursionError):
+        return _DAMAGED
+    return found if isinstance(found, dict) else _DAMAGED
+
+
 def _digest(result: Any) -> str:
     return hashlib.sha256(result).hexdigest() if isinstance(result, bytes) else "not bytes"
 
@@ -377,12 +390,16 @@ def _merge(db: sqlite3.Connection, keys: list[str]) -> int:
     known = "WHERE true ON CONFLICT DO NOTHING"
     db.execute(f"INSERT INTO main.task SELECT * FROM other.task {known}")
     db.execute(f"INSERT INTO main.environment(text) SELECT text FROM other.environment {known}")
+    db.execute(
+        "INSERT INTO main.environment(text) SELECT 'lost' FROM other.unit WHERE environment "
+        "NOT IN (SELECT id FROM other.environment) ON CONFLICT DO NOTHING"
+    )
     before = db.total_changes
     db.execute(
         "INSERT INTO main.unit SELECT unit.key, definition, here.id, threads, created, "
         "seconds, result, digest FROM other.unit AS unit JOIN taken USING (key) "
-        "JOIN other.environment AS there ON unit.environment = there.id "
-        f"JOIN main.environment AS here USING (text) {known}"
+        "LEFT JOIN other.environment AS there ON unit.environment = there.id "
+        f"JOIN main.environment AS here ON here.text = coalesce(there.text, 'lost') {known}"
     )
     count = db.total_changes - before
     db.execute(

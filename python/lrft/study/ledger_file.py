@@ -156,6 +156,8 @@ def _refuse_foreign(path: Path) -> None:
     try:
         if path.is_dir():
             raise ValueError(f"ledger {str(path)!r} is a folder, expected a file name")
+        if path.exists() and not path.is_file():  # a pipe would be waited for
+            raise ValueError(f"ledger {str(path)!r} is no regular file")
         if path.exists():
             with path.open("rb") as file:
                 head = file.read(16)
