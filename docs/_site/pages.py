@@ -202,7 +202,8 @@ def _activations() -> str:
     text = "What is known of each; errors of σ and σ′ are the largest found, in units of 2⁻⁵².\n\n"
     text += ".. list-table::\n   :header-rows: 1\n\n"
     for row in (("name", "σ(z)", "exact loss", "errors", "in torch.nn"), *rows):
-        text += "   * - " + "\n     - ".join(row) + "\n"
+        # Bars would be a substitution.
+        text += "   * - " + "\n     - ".join(row).replace("|", "\\|") + "\n"
     return text + "\n"
 
 
