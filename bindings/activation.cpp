@@ -1,8 +1,6 @@
 // Activations: which one, and its values.
 #include "activation/evaluate.hpp"
 
-#include <map>
-
 #include "bind.hpp"
 
 namespace lrft::bindings {
@@ -10,23 +8,12 @@ namespace {
 
 ActivationSpec make_spec(const std::string& kind, const std::vector<double>& coefficients,
                          std::uintptr_t value, std::uintptr_t derivative) {
-  static const std::map<std::string, ActivationKind> kinds = {
-      {"relu", ActivationKind::relu},         {"erf", ActivationKind::erf},
-      {"tanh", ActivationKind::tanh},         {"sigmoid", ActivationKind::sigmoid},
-      {"gelu", ActivationKind::gelu},         {"silu", ActivationKind::silu},
-      {"softplus", ActivationKind::softplus}, {"quadratic", ActivationKind::quadratic},
-      {"hermite", ActivationKind::hermite},   {"custom", ActivationKind::custom}};
-  const auto found = kinds.find(kind);
-  if (found == kinds.end()) throw py::value_error("kind: unknown activation '" + kind + "'");
   ActivationSpec spec;
-  spec.kind = found->second;
+  spec.kind = kind;
   spec.coefficients = coefficients;
   spec.value = reinterpret_cast<double (*)(double)>(value);
   spec.derivative = reinterpret_cast<double (*)(double)>(derivative);
-  if (spec.kind == ActivationKind::hermite && coefficients.empty())
-    throw py::value_error("coefficients: a Hermite series needs at least one");
-  if (spec.kind == ActivationKind::custom && (value == 0 || derivative == 0))
-    throw py::value_error("value, derivative: a custom activation needs both addresses");
+  check(spec);
   return spec;
 }
 
@@ -41,6 +28,22 @@ py::tuple evaluate_at(const ActivationSpec& spec, const Array& z) {
 }  // namespace
 
 void bind_activation(py::module_& m) {
+  py::class_<ActivationFacts>(m, "ActivationFacts", "What is known of an activation.")
+      .def_readonly("name", &ActivationFacts::name)
+      .def_readonly("formula", &ActivationFacts::formula, "As the documentation shows it.")
+      .def_readonly("parameters", &ActivationFacts::parameters,
+                    "What it needs: '', 'coefficients' or 'functions'.")
+      .def_readonly("value_error", &ActivationFacts::value_error,
+                    "Largest error found of sigma, in units of 2^-52; NaN where none is stated.")
+      .def_readonly("slope_error", &ActivationFacts::slope_error, "The same of sigma'.")
+      .def_readonly("law", &ActivationFacts::law, "What its exact loss rests on.")
+      .def_readonly("torch", &ActivationFacts::torch, "Its class of torch.nn, or ''.")
+      .def_readonly("route", &ActivationFacts::route, "How its exact loss is found.")
+      .def_readonly("most_coefficients", &ActivationFacts::most_coefficients,
+                    "Hermite coefficients that can be had; 0: any number.")
+      .def_readonly("linearized", &ActivationFacts::linearized,
+                    "Whether the exact loss of linearised students is known.");
+  m.def("activations", &activation_facts, "Facts of every activation.");
   py::class_<ActivationSpec>(m, "Activation", "An activation the engine can use.")
       .def("evaluate", &evaluate_at, Door(), py::arg("z").noconvert(),
            "(sigma, sigma') at z, float64 arrays of its shape.");

@@ -7,9 +7,10 @@
 #pragma once
 
 #include <cmath>
+#include <stdexcept>
 #include <utility>
 
-#include "activation/pieces.hpp"
+#include "activation/record.hpp"
 
 namespace lrft {
 
@@ -54,6 +55,30 @@ struct SingleHermite {
       he = next;
     }
     return {he * data.coefficient.back(), last * data.slope_coefficient.back()};
+  }
+};
+
+struct Hermite {
+  static constexpr ActivationFacts facts{.name = "hermite",
+                                         .formula = "Σ_p a_p he_p(z), he_p = He_p/√p!",
+                                         .parameters = "coefficients",
+                                         .law = "orthogonality of he_p"};
+  using Exact = FiniteSeries<Hermite>;
+  static void check(const ActivationSpec& spec) {
+    if (spec.coefficients.empty())
+      throw std::invalid_argument("coefficients: a Hermite series needs at least one, got none");
+    for (const double a : spec.coefficients)
+      if (!std::isfinite(a)) throw std::invalid_argument("coefficients: must be finite");
+  }
+  static Activation make(const ActivationSpec& spec) {
+    ActivationData data;
+    prepare_hermite(data, spec.coefficients);
+    bool single = true;
+    for (std::size_t p = 0; p + 1 < data.coefficient.size(); ++p)
+      single = single && data.coefficient[p] == 0.0;
+    Activation r = single ? activation_of<SingleHermite>() : activation_of<HermiteSeries>();
+    r.data = std::move(data);
+    return r;
   }
 };
 

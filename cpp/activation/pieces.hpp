@@ -1,6 +1,6 @@
-// What one activation file defines, and the loop that runs it over a block.
+// An activation as the fused step sees it, functions over a block of packs, made of its `at`.
 //
-// The errors each file states are the largest found against 40-digit arithmetic
+// The errors each record states are the largest found against 40-digit arithmetic
 // over 50,000 points (normal and uniform ones, tiny ones down to 1e-300, tails to
 // underflow) on x86-64, v3 and v4, relative to the exact result in units of 2^-52;
 // results below 2^-1022 have that as an absolute error instead.  No library function
@@ -27,13 +27,17 @@ struct ValueAndSlope {
   Pack slope;  // sigma'(z)
 };
 
-// An activation is a type with
+// An activation A has
 //   static ValueAndSlope at(const ActivationData&, const Pack& z);
-// the compiler drops the slope's work where only the value is stored.
+// the compiler drops the slope's work where only the value is stored; where it cannot, A has
+//   static Pack value(const ActivationData&, const Pack& z);
 // An output may be the array z itself.
 template <class A>
 LRFT_INLINE Pack value_of(const ActivationData& data, const Pack& z) {
-  return A::at(data, z).value;
+  if constexpr (requires { A::value(data, z); })
+    return A::value(data, z);
+  else
+    return A::at(data, z).value;
 }
 template <class A>
 void value_of_block(const ActivationData& data, const double* z, double* sigma, int packs) {
@@ -88,6 +92,22 @@ LRFT_INLINE OneRowSums one_row(const ActivationData& data, const OneRow& x) {
     for (int l = 0; l < 4; ++l) neuron(i + l, l);
   for (; i < packs; ++i) neuron(i, 0);
   return {(error[0] + error[1]) + (error[2] + error[3]), (pull[0] + pull[1]) + (pull[2] + pull[3])};
+}
+
+struct Activation {
+  using Value = void (*)(const ActivationData&, const double* z, double* sigma, int packs);
+  using Both = void (*)(const ActivationData&, const double* z, double* sigma, double* dsigma,
+                        int packs);
+  using Row = OneRowSums (*)(const ActivationData&, const OneRow&);
+  Value value;  // sigma of 8 * packs numbers
+  Both both;    // sigma and sigma'
+  Row one_row;  // all that a student with one row asks of an input
+  ActivationData data;
+};
+
+template <class A>
+Activation activation_of() {
+  return {value_of_block<A>, both_of_block<A>, one_row<A>, {}};
 }
 
 }  // namespace lrft

@@ -5,14 +5,26 @@
 #include <limits>
 #include <map>
 #include <memory>
+#include <stdexcept>
+
+#include "activation/list.hpp"
+#include "population/routes.hpp"
 
 namespace lrft {
 namespace {
 
-constexpr int smooth_terms = 2048;
-constexpr double pi = 3.14159265358979323846;
-
 std::size_t index(int i, int j, int width) { return static_cast<std::size_t>(i * width + j); }
+
+Tangents tangents_of(const ActivationSpec& spec) {
+  return with_record(spec.kind, [&](auto record) -> Tangents {
+    using Exact = typename decltype(record)::Exact;
+    if constexpr (requires { Exact::tangents(spec); })
+      return Exact::tangents(spec);
+    else
+      throw std::invalid_argument("activation: no exact loss of linearised students of " +
+                                  spec.kind);
+  });
+}
 
 // Hermite coefficients of functions of g, z = s g.
 struct Series {
@@ -57,7 +69,7 @@ double mehler(const std::vector<double>& a, const std::vector<double>& b, double
 class Pairs {
  public:
   Pairs(const Population& population, int m, const std::vector<double>& C, int width)
-      : relu_(population.activation().kind == ActivationKind::relu),
+      : tangents_(tangents_of(population.activation())),
         m_(m),
         sigma_(index(m, 0, m)),
         slope_(index(m, 0, m)) {
@@ -66,16 +78,12 @@ class Pairs {
       for (int j = 0; j < m; ++j) Z[index(i, j, m)] = C[index(i, j, width)];
     population.moments(m, Z.data(), false, sigma_.data(), nullptr);
     population.moments(m, Z.data(), true, slope_.data(), nullptr);
-    const ActivationSpec& spec = population.activation();
-    int terms = smooth_terms;
-    if (spec.kind == ActivationKind::quadratic) terms = 4;
-    if (spec.kind == ActivationKind::hermite)
-      terms = static_cast<int>(spec.coefficients.size()) + 1;
     for (int i = 0; i < m; ++i) {
       s_.push_back(std::sqrt(Z[index(i, i, m)]));
       auto& one = known_[s_.back()];
-      if (!relu_ && one == nullptr)
-        one = std::make_unique<Series>(series_of(spec, s_.back(), terms));
+      if (!like_relu() && one == nullptr)
+        one = std::make_unique<Series>(
+            series_of(population.activation(), s_.back(), tangents_.terms));
       series_.push_back(one.get());
     }
     rho_.resize(Z.size());
@@ -90,24 +98,25 @@ class Pairs {
   double rho(int i, int j) const { return rho_[index(i, j, m_)]; }
   double sigma(int i, int j) const { return sigma_[index(i, j, m_)]; }
   double slope(int i, int j) const { return slope_[index(i, j, m_)]; }
-  // E sigma(z_i) tau(g_j); relu has tau(g) = max(0, g).
+  // E sigma(z_i) tau(g_j); sigma(z) = z sigma'(z) has tau(g) = sigma(g).
   double sigma_tau(int i, int j) const {
-    return relu_ ? sigma(i, j) / s(j) : mehler(at(i).sigma, at(j).tau, rho(i, j));
+    return like_relu() ? sigma(i, j) / s(j) : mehler(at(i).sigma, at(j).tau, rho(i, j));
   }
   double tau_tau(int i, int j) const {
-    return relu_ ? sigma(i, j) / (s(i) * s(j)) : mehler(at(i).tau, at(j).tau, rho(i, j));
+    return like_relu() ? sigma(i, j) / (s(i) * s(j)) : mehler(at(i).tau, at(j).tau, rho(i, j));
   }
   double tau_slope(int i, int j) const {
-    return relu_ ? slope(i, j) : mehler(at(i).tau_slope, at(j).slope, rho(i, j));
+    return like_relu() ? slope(i, j) : mehler(at(i).tau_slope, at(j).slope, rho(i, j));
   }
   double curvatures(int i, int j) const {
-    if (relu_) return 1 / (2 * pi * std::sqrt((1 - rho(i, j)) * (1 + rho(i, j))));
+    if (like_relu()) return tangents_.curvatures(rho(i, j));
     return mehler(at(i).curvature, at(j).curvature, rho(i, j));
   }
 
  private:
   const Series& at(int i) const { return *series_[static_cast<std::size_t>(i)]; }
-  bool relu_;
+  bool like_relu() const { return tangents_.curvatures != nullptr; }
+  Tangents tangents_;
   int m_;
   std::vector<double> sigma_, slope_, s_, rho_;
   std::map<double, std::unique_ptr<Series>> known_;

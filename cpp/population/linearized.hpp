@@ -18,7 +18,8 @@
 namespace lrft {
 
 // E (sum_a w_a sigma(z_a) + sum_i v_i sigma'(z_at(i)) y_i)^2 for (z, y) ~ N(0, C), z (m), y (t);
-// C is (m + t) square.  Not for custom activations.
+// C is (m + t) square.  Throws std::invalid_argument where only values of
+// sigma are known.
 double expected_square_with_tangents(const Population& population, const std::vector<double>& w,
                                      const std::vector<double>& v, const std::vector<int>& at,
                                      const std::vector<double>& C);

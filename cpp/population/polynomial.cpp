@@ -1,5 +1,6 @@
 #include "population/polynomial.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <limits>
@@ -62,6 +63,19 @@ void polynomial_moments(const std::vector<double>& a, int m, const double* C, do
       if (bound) bound[i * rows + j] = bound[j * rows + i] = relative * root[i] * root[j];
     }
   }
+}
+
+double polynomial_coefficients(const std::vector<double>& a, double s, std::vector<double>& mu) {
+  std::vector<double> alpha(a.size()), size(a.size());
+  rescaled_series(a, s * s, alpha.data(), size.data());
+  const double relative =
+      static_cast<double>(8 + 2 * a.size()) * std::numeric_limits<double>::epsilon();
+  double power = 1.0, bound = 0.0;
+  for (std::size_t q = 0; q < a.size(); ++q, power *= s) {
+    if (q < mu.size()) mu[q] = alpha[q] * power;
+    bound = std::max(bound, relative * size[q] * power);
+  }
+  return bound;
 }
 
 }  // namespace lrft

@@ -17,4 +17,7 @@ void rescaled_series(const std::vector<double>& a, double v, double* alpha, doub
 void polynomial_moments(const std::vector<double>& a, int m, const double* C, double* K,
                         double* bound);
 
+// mu_p(s) for p < mu.size(), into mu, which starts as zeros; returns a bound on the error of each.
+double polynomial_coefficients(const std::vector<double>& a, double s, std::vector<double>& mu);
+
 }  // namespace lrft

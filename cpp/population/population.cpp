@@ -3,44 +3,13 @@
 #include <cmath>
 #include <cstddef>
 #include <limits>
-#include <stdexcept>
 
-#include "population/closed_form.hpp"
-#include "population/custom.hpp"
-#include "population/polynomial.hpp"
-#include "population/tanh_family.hpp"
-#include "simd/pack.hpp"
+#include "activation/list.hpp"
+#include "population/routes.hpp"
 
 namespace lrft {
 
 namespace {
-
-constexpr double epsilon = std::numeric_limits<double>::epsilon();
-
-template <class Kernel>
-void closed_moments(Kernel kernel, int m, const double* C, double* K, double* bound) {
-  const std::size_t n = static_cast<std::size_t>(m);
-  const std::size_t padded = (n + lanes - 1) / lanes * lanes;
-  std::vector<double> b(padded, 0.0), c(padded, 0.0), det(padded, 0.0), value(padded);
-  for (std::size_t i = 0; i < n; ++i) {
-    const double a = b[i] = C[i * n + i];
-    for (std::size_t j = 0; j <= i; ++j) {
-      c[j] = C[i * n + j];
-      det[j] = closed_form::determinant(a, b[j], c[j]);
-    }
-    for (std::size_t j = 0; j <= i; j += lanes) {
-      store(&value[j], kernel(broadcast(a), load(&b[j]), load(&c[j]), load(&det[j])));
-    }
-    for (std::size_t j = 0; j <= i; ++j) K[i * n + j] = K[j * n + i] = value[j];
-  }
-  if (!bound) return;
-  for (std::size_t i = 0; i < n; ++i) {
-    value[i] = std::sqrt(K[i * n + i]);
-    for (std::size_t j = 0; j <= i; ++j) {
-      bound[i * n + j] = bound[j * n + i] = 12.0 * epsilon * value[i] * value[j];
-    }
-  }
-}
 
 // Neumaier's compensated sum.
 struct Sum {
@@ -65,19 +34,7 @@ bool valid(int m, const double* C) {
 
 }  // namespace
 
-Population::Population(const ActivationSpec& spec) : spec_(spec) {
-  if (spec.kind == ActivationKind::hermite) {
-    if (spec.coefficients.empty()) {
-      throw std::invalid_argument("coefficients: a hermite activation needs at least one");
-    }
-    for (const double a : spec.coefficients) {
-      if (!std::isfinite(a)) throw std::invalid_argument("coefficients: must be finite");
-    }
-  }
-  if (spec.kind == ActivationKind::custom && (!spec.value || !spec.derivative)) {
-    throw std::invalid_argument("custom activation: value and derivative must both be given");
-  }
-}
+Population::Population(const ActivationSpec& spec) : spec_(spec) { check(spec_); }
 
 void Population::moments(int m, const double* C, bool derivative, double* K, double* bound) const {
   const std::size_t entries = static_cast<std::size_t>(m) * static_cast<std::size_t>(m);
@@ -88,49 +45,9 @@ void Population::moments(int m, const double* C, bool derivative, double* K, dou
     }
     return;
   }
-  switch (spec_.kind) {
-    case ActivationKind::relu:
-      if (derivative) {
-        closed_moments(LRFT_CLOSED_FORM(relu_derivative), m, C, K, bound);
-      } else {
-        closed_moments(LRFT_CLOSED_FORM(relu), m, C, K, bound);
-      }
-      return;
-    case ActivationKind::erf:
-      if (derivative) {
-        closed_moments(LRFT_CLOSED_FORM(erf_derivative), m, C, K, bound);
-      } else {
-        closed_moments(LRFT_CLOSED_FORM(erf), m, C, K, bound);
-      }
-      return;
-    case ActivationKind::gelu:
-      if (derivative) {
-        closed_moments(LRFT_CLOSED_FORM(gelu_derivative), m, C, K, bound);
-      } else {
-        closed_moments(LRFT_CLOSED_FORM(gelu), m, C, K, bound);
-      }
-      return;
-    case ActivationKind::quadratic:
-      if (derivative) {
-        closed_moments(LRFT_CLOSED_FORM(quadratic_derivative), m, C, K, bound);
-      } else {
-        closed_moments(LRFT_CLOSED_FORM(quadratic), m, C, K, bound);
-      }
-      return;
-    case ActivationKind::hermite:
-      polynomial_moments(derivative ? series_derivative(spec_.coefficients) : spec_.coefficients, m,
-                         C, K, bound);
-      return;
-    case ActivationKind::custom:
-      custom_moments(derivative ? spec_.derivative : spec_.value, m, C, K, bound);
-      return;
-    case ActivationKind::tanh:
-    case ActivationKind::sigmoid:
-    case ActivationKind::silu:
-    case ActivationKind::softplus:
-      family_moments(family_form(spec_.kind, derivative), m, C, K, bound);
-      return;
-  }
+  with_record(spec_.kind, [&](auto record) {
+    decltype(record)::Exact::moments(spec_, m, C, derivative, K, bound);
+  });
 }
 
 Moment Population::expected_square(int m, const double* w, const double* C, bool derivative) const {

@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <vector>
 
-#include "population/closed_form.hpp"
+#include "math/closed_form.hpp"
 #include "simd/pack.hpp"
 
 namespace lrft {
@@ -62,8 +62,8 @@ const Nodes& nodes() {
 
 // The sum over pairs of nodes of w w' kernel at the variances, covariance and determinant of
 // (u_1/kappa, u_2/kappa'), times (kappa kappa')^power.
-template <class Kernel>
-double double_sum(double a, double b, double c, int power, Kernel kernel) {
+template <auto kernel>
+double double_sum(double a, double b, double c, int power) {
   const Nodes& t = nodes();
   const double det = closed_form::determinant(a, b, c);
   Pack total = broadcast(0.0);
@@ -154,15 +154,15 @@ void mixture_coefficients(Member f, double s, int count, double* mu) {
 double mixture_moment(Member f, double a, double b, double c) {
   switch (f) {
     case Member::tanh:
-      return double_sum(a, b, c, 0, LRFT_CLOSED_FORM(erf));
+      return double_sum<closed_form::erf>(a, b, c, 0);
     case Member::sech2:
-      return double_sum(a, b, c, -1, LRFT_CLOSED_FORM(erf_derivative));
+      return double_sum<closed_form::erf_derivative>(a, b, c, -1);
     case Member::log_cosh:
-      return double_sum(a, b, c, 1, LRFT_CLOSED_FORM(erf_integral));
+      return double_sum<closed_form::erf_integral>(a, b, c, 1);
     case Member::u_tanh:
-      return double_sum(a, b, c, 1, LRFT_CLOSED_FORM(z_erf));
+      return double_sum<closed_form::z_erf>(a, b, c, 1);
     case Member::u_tanh_slope:
-      return double_sum(a, b, c, 0, LRFT_CLOSED_FORM(z_erf_slope));
+      return double_sum<closed_form::z_erf_slope>(a, b, c, 0);
   }
   return 0.0;
 }

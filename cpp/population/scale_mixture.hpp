@@ -9,15 +9,9 @@
 // coefficients single sums, all terms of one sign, at any norm.
 #pragma once
 
-namespace lrft {
+#include "activation/mixture.hpp"
 
-enum class Member {
-  tanh,         // tanh u
-  sech2,        // its derivative
-  log_cosh,     // log(2 cosh u)
-  u_tanh,       // u tanh u
-  u_tanh_slope  // (u tanh u)'
-};
+namespace lrft {
 
 inline bool is_odd(Member f) { return f == Member::tanh || f == Member::u_tanh_slope; }
 

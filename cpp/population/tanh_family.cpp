@@ -21,32 +21,7 @@ constexpr double epsilon = std::numeric_limits<double>::epsilon();
 
 }  // namespace
 
-FamilyForm family_form(ActivationKind kind, bool derivative) {
-  switch (kind) {
-    case ActivationKind::sigmoid:  // 1/2 + tanh(u)/2, u = z/2
-      return derivative ? FamilyForm{Member::sech2, 0.5, 0.0, 0.0, 0.25}
-                        : FamilyForm{Member::tanh, 0.5, 0.5, 0.0, 0.5};
-    case ActivationKind::silu:  // u + u tanh(u)
-      return derivative ? FamilyForm{Member::u_tanh_slope, 0.5, 0.5, 0.0, 0.5}
-                        : FamilyForm{Member::u_tanh, 0.5, 0.0, 1.0, 1.0};
-    case ActivationKind::softplus:  // u + log(2 cosh u)
-      return derivative ? FamilyForm{Member::tanh, 0.5, 0.5, 0.0, 0.5}
-                        : FamilyForm{Member::log_cosh, 0.5, 0.0, 1.0, 1.0};
-    case ActivationKind::tanh:
-      return derivative ? FamilyForm{Member::sech2, 1.0, 0.0, 0.0, 1.0}
-                        : FamilyForm{Member::tanh, 1.0, 0.0, 0.0, 1.0};
-    case ActivationKind::relu:
-    case ActivationKind::erf:
-    case ActivationKind::gelu:
-    case ActivationKind::quadratic:
-    case ActivationKind::hermite:
-    case ActivationKind::custom:
-      break;
-  }
-  throw std::invalid_argument("kind: not of the tanh family");
-}
-
-void family_moments(const FamilyForm& form, int m, const double* C, double* K, double* bound) {
+void family_moments(const MixtureForm& form, int m, const double* C, double* K, double* bound) {
   const std::size_t n = static_cast<std::size_t>(m);
   const double shrink = form.argument * form.argument;
   MehlerTable table(n, terms, is_odd(form.member) ? 1 : 0, 2);
@@ -113,6 +88,16 @@ void family_moments(const FamilyForm& form, int m, const double* C, double* K, d
       bound[i * n + j] += 16.0 * epsilon * norm[i] * norm[j];
     }
   }
+}
+
+void family_coefficients(const MixtureForm& form, double s, std::vector<double>& mu) {
+  const double u = form.argument * s;
+  const std::size_t first = is_odd(form.member) ? 1 : 0;
+  std::vector<double> half((mu.size() + 1) / 2);
+  mixture_coefficients(form.member, u, static_cast<int>(half.size()), half.data());
+  for (std::size_t p = first; p < mu.size(); p += 2) mu[p] = form.factor * half[p / 2];
+  if (mu.size() > 0) mu[0] += form.offset;
+  if (mu.size() > 1) mu[1] += form.slope * u;
 }
 
 }  // namespace lrft

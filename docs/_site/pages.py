@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import math
 import os
 import posixpath
 import re
@@ -16,6 +17,7 @@ from types import ModuleType
 from typing import Any
 
 import lrft
+import lrft.activation
 
 #: Files outside this folder that are pages of the site.
 ROOT_PAGES = {
@@ -166,6 +168,8 @@ def _index(titles: list[str], groups: dict[str, list[tuple[str, Any]]]) -> str:
 
 def _group(title: str, names: list[tuple[str, Any]]) -> str:
     text = _heading(title)
+    if title == "Activations":
+        text += _activations()
     for name, value in names:
         text += _heading(name.removeprefix("lrft."), "-")
         if not inspect.isclass(value):
@@ -180,6 +184,27 @@ def _group(title: str, names: list[tuple[str, Any]]) -> str:
                 kind = "autoattribute"
             text += f"   .. {kind}:: {name}.{member}\n\n"
     return text
+
+
+def _activations() -> str:
+    """Table of the core's records."""
+    rows = [
+        (
+            facts.name,
+            facts.formula,
+            f"{facts.route}: {facts.law}",
+            "not stated" if math.isnan(facts.value_error)
+            else f"{facts.value_error:g}, {facts.slope_error:g}",
+            facts.torch or "none",
+        )
+        for facts in lrft.activation.FACTS.values()
+    ]  # fmt: skip
+    text = "What is known of each; errors of σ and σ′ are the largest found, in units of 2⁻⁵².\n\n"
+    text += ".. list-table::\n   :header-rows: 1\n\n"
+    for row in (("name", "σ(z)", "exact loss", "errors", "in torch.nn"), *rows):
+        # Bars would be a substitution.
+        text += "   * - " + "\n     - ".join(row).replace("|", "\\|") + "\n"
+    return text + "\n"
 
 
 def _command_line() -> str:

@@ -12,18 +12,17 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from lrft import _callbacks, _checks
+from lrft import _callbacks, _checks, _core
 
-if TYPE_CHECKING:
-    from lrft import _core
-
-#: Activations with a name of their own.
-NAMES = ("relu", "erf", "tanh", "sigmoid", "gelu", "silu", "softplus", "quadratic")
+#: What is known of each kind of activation, from its record in the core.
+FACTS = {facts.name: facts for facts in _core.activations()}
+#: Activations that need nothing but their name.
+NAMES = tuple(name for name, facts in FACTS.items() if not facts.parameters)
 #: Highest Hermite degree accepted.
 MAX_DEGREE = 64
 
@@ -42,10 +41,7 @@ class Activation:
     Attributes
     ----------
     kind : str
-        ``"relu"`` max(0, z) with σ′(0) = 0; ``"erf"`` erf(z/√2), the convention of soft
-        committee machines; ``"tanh"``; ``"sigmoid"`` 1/(1+e^{-z}); ``"gelu"`` zΦ(z), exact;
-        ``"silu"`` z·sigmoid(z); ``"softplus"`` log(1+e^z); ``"quadratic"`` z²;
-        ``"hermite"``; ``"custom"``.
+        One of the keys of ``lrft.activation.FACTS``: a name, ``"hermite"`` or ``"custom"``.
     coefficients : tuple of float
         Only for ``"hermite"``: entry p multiplies he_p = He_p/√p!, the normalised
         probabilists' Hermite polynomial, as in the expansions of the paper's Assumption 6.
@@ -69,7 +65,7 @@ class Activation:
     label: str = ""
 
     def __post_init__(self) -> None:
-        _checks.choice("activation", self.kind, (*NAMES, "hermite", "custom"))
+        _checks.choice("activation", self.kind, tuple(FACTS))
         if self.kind == "hermite":
             object.__setattr__(self, "coefficients", _trimmed(self.coefficients))
         elif len(self.coefficients):
@@ -89,7 +85,7 @@ class Activation:
         Parameters
         ----------
         name : str
-            relu, erf, tanh, sigmoid, gelu, silu, softplus or quadratic.
+            One of ``lrft.activation.NAMES``: relu, erf, tanh and others.
 
         Returns
         -------
@@ -229,11 +225,22 @@ class Activation:
             )
         return cls(text)
 
+    @property
+    def facts(self) -> _core.ActivationFacts:
+        """What is known of its kind: formula, errors, route of the exact loss, PyTorch's name.
+
+        Examples
+        --------
+        >>> import lrft
+        >>> facts = lrft.Activation.named("quadratic").facts
+        >>> facts.formula, facts.route, facts.law, facts.linearized
+        ('z²', 'closed form', "Isserlis' formula", True)
+        """
+        return FACTS[self.kind]
+
     @cached_property
     def core(self) -> _core.Activation:
         """The compiled activation."""
-        from lrft import _core
-
         addresses = self._addresses if self.kind == "custom" else [0, 0]
         return _core.activation(self.kind, self.coefficients, *addresses)
 

@@ -27,10 +27,6 @@ __all__ = ["from_state_dict", "to_pandas"]
 #: Names of the two layers of Sequential(Linear, activation, Linear).
 LAYERS = ("0", "2")
 _TORCH_SUFFIXES = (".pt", ".pth")
-_MODULES = {
-    "relu": "ReLU", "tanh": "Tanh", "sigmoid": "Sigmoid", "gelu": "GELU", "silu": "SiLU",
-    "softplus": "Softplus",
-}  # fmt: skip
 
 
 def from_state_dict(
@@ -136,17 +132,18 @@ def state_dict(
 def to_torch(weights: Weights, dtype: str = "float64") -> Any:
     """Make a module; see `lrft.Weights.to_torch`."""
     _checks.choice("dtype", dtype, ("float64", "float32"))
-    kind = "none" if weights.activation is None else str(weights.activation)
-    if kind not in _MODULES:
+    sigma = None if weights.activation is None else Activation.parse(weights.activation)
+    if sigma is None or not sigma.facts.torch:
         raise ValueError(
-            f"PyTorch has no module for the activation {kind}: take state_dict() and your own"
+            f"PyTorch has no module for the activation {sigma or 'none'}: "
+            "take state_dict() and your own"
         )
     torch = _torch("a module")
     k, d = weights.W.shape
     options = {"bias": False, "dtype": getattr(torch, dtype)}
     module = torch.nn.Sequential(
         torch.nn.Linear(d, k, **options),
-        getattr(torch.nn, _MODULES[kind])(),
+        getattr(torch.nn, sigma.facts.torch)(),
         torch.nn.Linear(k, 1, **options),
     )
     module.load_state_dict(state_dict(weights, dtype, "torch"))

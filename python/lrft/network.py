@@ -147,8 +147,8 @@ class Weights:
         Raises
         ------
         ValueError
-            If the activation is not known or PyTorch has no module for it: it has for relu, tanh,
-            sigmoid, gelu, silu and softplus.
+            If the activation is not known or PyTorch has no module for it: where it has one,
+            `lrft.Activation.facts` names it.
         ImportError
             If PyTorch is missing.
 

@@ -199,7 +199,8 @@ def check_compatible(task: Task, training: Training) -> None:
         For given initial values of another shape, or with a part in span(W) where the student
         is kept orthogonal to it; for a favourable start where the drift is
         undefined; for a rank-one student of a teacher of higher rank; for a dimension too small;
-        for `stop_at` with a full network; for a linearised student of a custom activation.
+        for `stop_at` with a full network; for a linearised student of an activation
+        known by its values only.
 
     Examples
     --------
@@ -213,9 +214,9 @@ def check_compatible(task: Task, training: Training) -> None:
             f"stop_at is on |overlap_u|, which is a matrix for the {type(student).__name__} "
             f"student: use stop_loss, got stop_at={training.stop_at!r}"
         )
-    if student.linearized and task.activation.kind == "custom":
+    if student.linearized and not task.activation.facts.linearized:
         raise ValueError(
-            "linearized=True needs a built-in activation or a Hermite series, got a custom one: "
-            "the exact loss of a linearised student needs its Hermite coefficients in closed form"
+            "linearized=True needs an activation whose Hermite coefficients are known in closed "
+            f"form, for the exact loss; those of {task.activation} come from quadrature"
         )
     student.check(task)

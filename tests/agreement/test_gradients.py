@@ -12,6 +12,7 @@ import autograd
 import autograd.numpy as anp
 import numpy as np
 import pytest
+from activations import DEFINITIONS
 from autograd.scipy.special import erf as differentiable_erf
 from scipy.special import erf as complex_erf
 
@@ -25,17 +26,7 @@ def hermite_3(xp, erf, z):
     return HERMITE[0] + HERMITE[1] * z + HERMITE[2] * he2 + HERMITE[3] * he3
 
 
-SIGMA = {
-    "relu": lambda xp, erf, z: xp.maximum(z, 0),
-    "erf": lambda xp, erf, z: erf(z / np.sqrt(2)),
-    "tanh": lambda xp, erf, z: xp.tanh(z),
-    "sigmoid": lambda xp, erf, z: 1 / (1 + xp.exp(-z)),
-    "gelu": lambda xp, erf, z: z * (1 + erf(z / np.sqrt(2))) / 2,
-    "silu": lambda xp, erf, z: z / (1 + xp.exp(-z)),
-    "softplus": lambda xp, erf, z: xp.log(1 + xp.exp(z)),
-    "quadratic": lambda xp, erf, z: z**2,
-    "hermite": hermite_3,
-}
+SIGMA = {name: one.formula for name, one in DEFINITIONS.items()} | {"hermite": hermite_3}
 STUDENTS = ("rank_one", "lora", "full_network")
 D, K, BATCH, XI, SCALE = 7, 3, 4, 1.3, 0.8
 SCALES = {"neuron_scale": 0.9, "output_scale": 0.7}

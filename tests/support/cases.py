@@ -8,40 +8,23 @@ from typing import Any
 
 import numpy as np
 import pytest
+from activations import DEFINITIONS
 
 import lrft
 from lrft import _core, _engine, reference
 
-#: Every built-in activation; he3 and a mixed series for Activation.hermite.
+#: Every named activation; he3 and a mixed series for Activation.hermite.
 ACTIVATIONS: dict[str, Any] = {
-    "relu": "relu",
-    "erf": "erf",
-    "tanh": "tanh",
-    "sigmoid": "sigmoid",
-    "gelu": "gelu",
-    "silu": "silu",
-    "softplus": "softplus",
-    "quadratic": "quadratic",
+    **{name: name for name in DEFINITIONS},
     "he3": "he3",
     "series": lrft.Activation.hermite([0.2, 0.4, -0.3, 0.5]),
 }
-
-#: lr * d of each.  Large enough that 2,000 steps turn the state and bring the loss down, small
-#: enough that the dynamics do not expand: two paths that start 1e-9 apart end at most four times
-#: as far apart, over all students (measured), so a difference of 1e-10 is an error and not chaos.
-#: Polynomials have heavy-tailed gradients (he3: |x|^5), hence their smaller rates.
-DELTA = {
-    "relu": 0.5,
-    "erf": 0.3,
-    "tanh": 0.3,
-    "sigmoid": 3.0,
-    "gelu": 0.5,
-    "silu": 0.5,
-    "softplus": 0.6,
-    "quadratic": 0.03,
-    "he3": 0.03,
-    "series": 0.1,
-}
+#: Those for which the exact loss of linearised students is known.
+LINEARIZED = [
+    name for name, one in ACTIVATIONS.items() if lrft.Activation.parse(one).facts.linearized
+]
+#: lr * d of each (he3 has gradients with the tail of |x|^5).
+DELTA = {name: one.delta for name, one in DEFINITIONS.items()} | {"he3": 0.03, "series": 0.1}
 
 
 def rate(activation: str, d: int) -> float:

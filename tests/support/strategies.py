@@ -97,7 +97,7 @@ def schedules(steps: int) -> Any:
 def students(draw: Any, task: lrft.Task, rates: Any, named: bool) -> Any:
     """A student that fits the task; without `named`, none whose start a neuron's place decides."""
     own = st.none() | rates
-    linearized = draw(st.sampled_from([False, False, True]))
+    linearized = draw(st.sampled_from([False, False, task.activation.facts.linearized]))
     kinds = ["lora", "full"] + ["rank one"] * 2 * (task.rank == 1)
     kind = draw(st.sampled_from(kinds))
     if kind == "rank one":

@@ -6,7 +6,6 @@ forward pass written here in NumPy stands in its place.
 
 from __future__ import annotations
 
-import math
 import subprocess
 import sys
 from pathlib import Path
@@ -14,26 +13,22 @@ from typing import Any
 
 import numpy as np
 import pytest
+from activations import DEFINITIONS
 from scipy import special
 
 import lrft
 from lrft import reference
+from lrft.activation import FACTS
 from lrft.weights import Weights
 
-#: σ written out once more, as PyTorch defines its modules.
-SIGMA = {
-    "relu": lambda z: np.where(z > 0, z, 0.0),
-    "tanh": np.tanh,
-    "sigmoid": special.expit,
-    "gelu": lambda z: z * 0.5 * special.erfc(-z / math.sqrt(2)),
-    "silu": lambda z: z * special.expit(z),
-    "softplus": lambda z: np.logaddexp(0.0, z),
-}
+#: Those that PyTorch has a module for.
+MODULES = [name for name in DEFINITIONS if FACTS[name].torch]
 
 
 def module_output(state: dict[str, Any], activation: str, X: np.ndarray) -> np.ndarray:
     """What Sequential(Linear, activation, Linear) computes from its state dict."""
-    hidden = SIGMA[activation](X @ np.asarray(state["0.weight"]).T)
+    z = X @ np.asarray(state["0.weight"]).T
+    hidden = DEFINITIONS[activation].formula(np, special.erf, z)
     return hidden @ np.asarray(state["2.weight"])[0]
 
 
@@ -51,7 +46,7 @@ SCALES = [{}, {"neuron_scale": 0.7, "output_scale": 1.9}]
 
 
 @pytest.mark.parametrize("scales", SCALES)
-@pytest.mark.parametrize("activation", SIGMA)
+@pytest.mark.parametrize("activation", MODULES)
 def test_outputs_agree(activation: str, scales: dict[str, float]) -> None:
     network = base(activation, **scales)
     output = network.predict(INPUTS)
@@ -160,7 +155,7 @@ def _torch() -> Any:
 
 
 @pytest.mark.parametrize("scales", SCALES)
-@pytest.mark.parametrize("activation", SIGMA)
+@pytest.mark.parametrize("activation", MODULES)
 def test_module_outputs(torch: Any, activation: str, scales: dict[str, float]) -> None:
     network = base(activation, **scales)
     output = network.predict(INPUTS)

@@ -11,13 +11,13 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from activations import DEFINITIONS, SMOOTH
 from gradients import on_the_side, sample_gradients, sphere, unit
 
 import lrft
 from lrft import reference, theory
 
-SMOOTH = ("erf", "tanh", "sigmoid", "gelu", "silu", "softplus")
-KINDS = ("relu", *SMOOTH, "quadratic", "he3")
+KINDS = (*DEFINITIONS, "he3")
 
 
 # ---- Hermite coefficients ----------------------------------------------------------------------
@@ -56,7 +56,7 @@ def test_hermite_coefficients_against_gauss_hermite(kind):
 
 @pytest.mark.parametrize(
     ("activation", "exponent"),
-    [*((kind, 1) for kind in ("relu", *SMOOTH)), ("quadratic", 2), ("he2", 2), ("he5", 5)],
+    [*((kind, one.exponent) for kind, one in DEFINITIONS.items()), ("he2", 2), ("he5", 5)],
 )
 def test_information_exponent(activation, exponent):
     assert theory.information_exponent(activation) == exponent
@@ -85,7 +85,7 @@ def test_drift_is_proposition_4(activation):
         )
         c_hat = np.where(rng.standard_normal(5) < 0, -1, 1) / np.sqrt(5)
         for m in (-0.7, -0.2, 0.0, 0.4, 0.7):
-            expected = prop_4(task, c_hat, m, terms=400 if activation in ("relu", *SMOOTH) else 8)
+            expected = prop_4(task, c_hat, m, terms=400 if activation in DEFINITIONS else 8)
             size = 1 + abs(expected)
             assert theory.drift(task, c_hat, m) == pytest.approx(expected, abs=1e-12 * size)
 

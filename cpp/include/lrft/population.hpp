@@ -3,23 +3,23 @@
 // Every function here is const, keeps no state and may be called from any number of
 // threads.  Nothing is drawn; the same input gives the same bits.
 //
-// How the value is found:
-//   relu, erf, gelu, quadratic
-//                       closed forms (arc-cosine and arcsine laws, Isserlis)
-//   hermite             the finite Hermite series, exact algebra
-//   tanh, sigmoid, silu, softplus
-//                       Mehler's series in the correlation; pairs for which 128 terms do not
-//                       suffice (large norms, correlation near 1) as a mixture of error
-//                       functions, a double sum of closed forms.  Rounding at any norm.
-//   custom              Mehler's series from quadrature, 512 terms; pairs it cannot settle
+// How the value is found, the `route` of the activation's record:
+//   closed form         arc-cosine and arcsine laws, Isserlis' formula and the like
+//   finite series       the Hermite series, exact algebra
+//   scale mixture       of tanh and its relatives: Mehler's series in the correlation; pairs for
+//                       which 128 terms do not suffice (large norms, correlation near 1) as a
+//                       mixture of error functions, a double sum of closed forms.  Rounding at
+//                       any norm.
+//   quadrature          Mehler's series from quadrature, 512 terms; pairs it cannot settle
 //                       are integrated in the plane; the bound is estimated.
 //
 // Cost of expected_square, milliseconds, for m = 100 (k = 50) on one core of a 2.6 GHz AVX-512
 // machine (AVX2 about 1.5 to 2.5 times, the baseline 2 to 4 times as much); it grows as m^2:
-//   relu, erf, gelu 0.03; quadratic, hermite 0.02;
-//   tanh family     0.06 at equal norms up to 1 (2 for sigmoid, silu, softplus), 0.2 to 0.3 at
-//                   unequal ones, 0.4 at norms 1 to 10, 4 if most pairs nearly coincide at norm 3;
-//   custom          0.3 for each different norm, and 2 for each pair that must be integrated
+//   closed form     0.03 (relu, erf, gelu), 0.02 (quadratic)
+//   finite series   0.02
+//   scale mixture   0.06 at equal norms up to 1 (2 for sigmoid, silu, softplus), 0.2 to 0.3 at
+//                   unequal ones, 0.4 at norms 1 to 10, 4 if most pairs nearly coincide at norm 3
+//   quadrature      0.3 for each different norm, and 2 for each pair that must be integrated
 //                   in the plane (smooth: none at norms near 1; with a kink: |rho| > 0.95).
 #pragma once
 
@@ -38,8 +38,7 @@ struct Moment {
 
 class Population {
  public:
-  // Throws std::invalid_argument for hermite without finite coefficients and
-  // for custom without both callbacks.
+  // Throws what `check` throws.
   explicit Population(const ActivationSpec& spec);
 
   // E[(sum_j w_j sigma(z_j))^2] for z ~ N(0, C); sigma' with derivative = true.
@@ -62,10 +61,9 @@ class Population {
 };
 
 // mu_p(s) = E[sigma(s x) he_p(x)], x ~ N(0, 1), p = 0 .. count-1, he_p = He_p / sqrt(p!),
-// and a bound on the error of any of them.  Closed forms for relu, erf, gelu, quadratic and
-// hermite; sums of closed forms of one sign for the tanh family; quadrature for custom.
-// Throws std::invalid_argument for count < 0, for s negative or not finite, and for
-// count > 1024 for custom.
+// and a bound on the error of any of them.  Closed forms and finite sums; for scale mixtures sums
+// of closed forms of one sign; quadrature otherwise. Throws std::invalid_argument for count < 0,
+// for s negative or not finite, and for more than the `most_coefficients` of the record.
 struct HermiteCoefficients {
   std::vector<double> values;
   double bound;

@@ -12,9 +12,11 @@ from . import limits
 
 __all__: list[str] = [
     "Activation",
+    "ActivationFacts",
     "Drive",
     "Run",
     "activation",
+    "activations",
     "block_steps",
     "build_info",
     "chi",
@@ -29,6 +31,58 @@ __all__: list[str] = [
     "purposes",
     "span_basis",
 ]
+
+class ActivationFacts:
+    """
+    What is known of an activation.
+    """
+    @property
+    def formula(self) -> str:
+        """
+        As the documentation shows it.
+        """
+    @property
+    def law(self) -> str:
+        """
+        What its exact loss rests on.
+        """
+    @property
+    def linearized(self) -> bool:
+        """
+        Whether the exact loss of linearised students is known.
+        """
+    @property
+    def most_coefficients(self) -> int:
+        """
+        Hermite coefficients that can be had; 0: any number.
+        """
+    @property
+    def name(self) -> str: ...
+    @property
+    def parameters(self) -> str:
+        """
+        What it needs: '', 'coefficients' or 'functions'.
+        """
+    @property
+    def route(self) -> str:
+        """
+        How its exact loss is found.
+        """
+    @property
+    def slope_error(self) -> float:
+        """
+        The same of sigma'.
+        """
+    @property
+    def torch(self) -> str:
+        """
+        Its class of torch.nn, or ''.
+        """
+    @property
+    def value_error(self) -> float:
+        """
+        Largest error found of sigma, in units of 2^-52; NaN where none is stated.
+        """
 
 class Activation:
     """
@@ -94,6 +148,11 @@ def activation(
 ) -> Activation:
     """
     An activation by kind; Hermite coefficients or callback addresses where it needs them.
+    """
+
+def activations() -> list[ActivationFacts]:
+    """
+    Facts of every activation.
     """
 
 def block_steps(

@@ -37,12 +37,13 @@ def hermite_coefficients(
     coefficients : ndarray of float64, shape (count,)
     bound : float
         Bound on the absolute error of every coefficient. They are exact up to rounding for
-        polynomials, relu and erf, and by quadrature otherwise.
+        named activations and polynomials, and by quadrature for custom ones.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is of the wrong kind or out of range; quadrature ends at 900 coefficients.
+        If an argument is of the wrong kind or out of range; quadrature ends at 1024
+        coefficients.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-#include "population/custom.hpp"
+#include "population/quadrature_moments.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -6,7 +6,7 @@
 #include <limits>
 #include <vector>
 
-#include "population/closed_form.hpp"
+#include "math/closed_form.hpp"
 #include "population/mehler.hpp"
 
 namespace lrft {
@@ -19,7 +19,7 @@ constexpr double epsilon = std::numeric_limits<double>::epsilon();
 
 }  // namespace
 
-void custom_moments(Function f, int m, const double* C, double* K, double* bound) {
+void quadrature_moments(Function f, int m, const double* C, double* K, double* bound) {
   const std::size_t n = static_cast<std::size_t>(m);
   MehlerTable table(n, terms, 0, 1);
   std::vector<double> norm(n), moment(n), error(n);
