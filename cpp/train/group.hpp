@@ -50,6 +50,8 @@ class Group {
   bool work(const std::function<bool()>& stop, const std::function<bool()>& cancelled) {
     cancelled_ = cancelled;
     if constexpr (width == 1) space_.set_cancelled(cancelled);
+    for (Chain* chain : chain_)
+      if (chain != nullptr) chain->last = {};  // soon a step behind
     do {
       if (!fill_lanes()) return false;
       if (!run_to_event(stop)) return true;
@@ -61,6 +63,13 @@ class Group {
   void save() {
     for (int lane = 0; lane < width; ++lane)
       if (chain_[lane] != nullptr) save(lane);
+  }
+
+  // Looks at the students of the running lanes.
+  void observe() {
+    if constexpr (!labelled)
+      for (int lane = 0; lane < width; ++lane)
+        if (chain_[lane] != nullptr) chain_[lane]->last = observe(lane);
   }
 
   std::int64_t steps_done() const { return steps_done_; }
@@ -123,6 +132,7 @@ class Group {
     student_.set_own(lane, chain.own);
     chain_[lane] = &chain;
     put(error_, lane, 0);
+    chain.last = {};
     step_[lane] = static_cast<std::uint64_t>(chain.state_step);
     noisy_ = noisy_ || task(chain).noise > 0;
     varying_ = varying_ || training(chain).lr.kind != Schedule::Kind::constant ||
@@ -278,6 +288,12 @@ class Group {
     const Chain& chain = *chain_[lane];
     return space_.statistics(lane, task(chain)).cosines.back();
   }
+  // The student of a lane, at the step that `followed` last saw.
+  Observation observe(int lane) {
+    const Chain& chain = *chain_[lane];
+    return lrft::observe(space_.statistics(lane, task(chain)), shape_, task(chain), initial(chain),
+                         population_, student_.own_of(lane), start_own(chain), chain.last_overlap);
+  }
   // Has a lane crossed its next threshold, or diverged?
   bool event() {
     if constexpr (Student::follows)
@@ -333,25 +349,26 @@ class Group {
     if constexpr (labelled) {
       if (recorded(chain) && !note_errors(chain, status)) return set_next_event(lane);
     } else {
-      // The start and the end are looked at whether or not a record is due: what a record sees stops
-      // nothing, but a loss that is not finite there is no start and no result.
+      // The start and what ends are looked at whether or not a record is due, at most once: a loss
+      // that is not finite is no start and no result, and what a record sees stops nothing else.
       const bool due = next_record(chain) == chain.step;
       const bool edge = chain.step == 0 || chain.step == plan.steps;
-      Chain unseen;
-      if (due || edge) record(lane, due ? chain : unseen = chain);
-      const double loss = due ? chain.loss.back() : edge ? unseen.loss.back() : 0;
-      if (due && loss <= plan.stop_loss) status = Status::converged;
-      if (edge && !std::isfinite(loss)) status = Status::diverged;
+      if (due || edge || status != Status::running) {
+        const Observation seen = observe(lane);
+        if (due) record(seen, plan, chain);
+        if (due && seen.loss <= plan.stop_loss) status = Status::converged;
+        const bool ends = status != Status::running || chain.step == plan.steps;
+        if ((edge || ends) && !finite(seen))
+          status = Status::diverged;
+        else if (ends)
+          chain.last = seen;
+      }
     }
     if (status == Status::running && chain.step == plan.steps) status = Status::finished;
     if (status != Status::running)
       finish(lane, status);
     else
       set_next_event(lane);
-  }
-  void record(int lane, Chain& chain) {
-    lrft::record(space_.statistics(lane, task(chain)), shape_, task(chain), initial(chain),
-                 training(chain), population_, student_.own_of(lane), start_own(chain), chain);
   }
   // Records the errors; false if cancelled, and then the lane will arrive here again.
   bool note_errors(Chain& chain, Status& status) {
