@@ -35,7 +35,7 @@ __all__ = [
     "store_task",
 ]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Version of the layout of result files; raised when a reader of the old layout would misread."""
 
 #: Given arrays of more bytes stay out of results: their file is the record.
@@ -213,9 +213,14 @@ def restore_task(description: Mapping[str, Any], stored: str | None) -> Task:
     >>> restore_task(describe_task(task), None) == task
     True
     """
-    import numpy as np
+    from lrft import _foreign
 
-    from lrft import weights
+    with _foreign.explained("the record of a task"):
+        return _restored(description, stored)
+
+
+def _restored(description: Mapping[str, Any], stored: str | None) -> Task:
+    from lrft import _archive, _checks, _foreign, weights
     from lrft.task import Task
 
     recipe = description.get("recipe")
@@ -225,19 +230,22 @@ def restore_task(description: Mapping[str, Any], stored: str | None) -> Task:
             "sample": Task.sample,
             "hard_from_scratch": Task.hard_from_scratch,
         }
-        task = makers[recipe["function"]](**arguments)
+        task = makers[_checks.choice("function", recipe["function"], makers)](**arguments)
     elif stored is not None:
-        with np.load(io.BytesIO(base64.b64decode(stored)), allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files if name != "lrft"}
-            task = weights.task_from_parts(arrays, json.loads(str(file["lrft"])))
+        with io.BytesIO(base64.b64decode(stored)) as file:
+            arrays, text = _archive.read(file)
+        task = weights.task_from_parts(arrays, _foreign.from_json(text["lrft"]))
     else:
         custom = str(description["activation"]).startswith("custom")
         why = "its activation is compiled code" if custom else "its arrays are not in the record"
-        raise ValueError(f"the task {description['content_hash'][:8]} cannot be made again: {why}")
+        raise ValueError(
+            f"the task {str(description['content_hash'])[:8]} cannot be made again: {why}"
+        )
     if task.content_hash != description["content_hash"]:
         raise ValueError(
             f"the record gives a task with content hash {task.content_hash[:8]}, but says "
-            f"{description['content_hash'][:8]}: it was changed, or this lrft samples otherwise"
+            f"{str(description['content_hash'])[:8]}: it was changed, or this lrft samples "
+            "otherwise"
         )
     return task
 

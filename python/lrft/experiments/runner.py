@@ -211,10 +211,10 @@ def _one(
 
 def _write_data(data: xr.Dataset, experiment: Experiment, folder: Path) -> list[Path]:
     """NetCDF with everything; CSV with a table for each set of dimensions, the largest first."""
-    from lrft.result import write_netcdf
+    from lrft import _netcdf
 
     target = folder / f"{experiment.name}.nc"
-    write_netcdf(data, target)
+    _netcdf.write(data, target)
     files = [target]
     groups: dict[tuple[str, ...], list[str]] = {}
     for name, variable in data.data_vars.items():
@@ -301,14 +301,13 @@ def fingerprint() -> str:
 
 def _saved(path: Path, quick: bool) -> xr.Dataset | None:
     """Read data of an earlier run, if they are what this run would compute."""
-    import xarray as xr
+    from lrft import _netcdf
 
     if not path.is_file():
         return None
     try:
-        with xr.open_dataset(path, engine="h5netcdf") as file:
-            data: xr.Dataset = file.load()
-    except (OSError, ValueError, KeyError):
+        data = _netcdf.read(path, ours=True)
+    except (OSError, ValueError):
         return None
     same = data.attrs.get("fingerprint") == fingerprint()
     return data if same and bool(data.attrs.get("quick")) == quick else None
