@@ -131,9 +131,9 @@ def _look(path: Path) -> None:
 
 def _size(part: h5py.Dataset, path: Path) -> int:
     """Bytes that an array takes in memory."""
-    if part.dtype.kind != "O":
-        return int(part.size or 0) * part.dtype.itemsize
     count, stored = int(part.size or 0), path.stat().st_size
+    if part.dtype.kind != "O":
+        return count * int(part.dtype.itemsize)
     offset = part.id.get_offset()
     if not count or offset is None or 16 * count > stored:
         return count * stored

@@ -185,6 +185,30 @@ def store_task(task: Task) -> str | None:
     return base64.b64encode(file.getvalue()).decode("ascii")
 
 
+def task_arrays(tasks: Sequence[Task]) -> dict[str, str]:
+    """Collect what `store_task` gives as the attribute ``task_arrays``; empty where it is nothing.
+
+    Parameters
+    ----------
+    tasks : sequence of Task
+
+    Returns
+    -------
+    dict
+        With one entry at most: JSON, by content hash.
+
+    Examples
+    --------
+    >>> import lrft
+    >>> from lrft.provenance import task_arrays
+    >>> task_arrays([lrft.Task.sample(d=100, k=4)])
+    {}
+    """
+    stored = {task.content_hash: store_task(task) for task in tasks}
+    stored = {name: text for name, text in stored.items() if text is not None}
+    return {"task_arrays": json.dumps(stored)} if stored else {}
+
+
 def restore_task(description: Mapping[str, Any], stored: str | None) -> Task:
     """Make a task again from its record.
 

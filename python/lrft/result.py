@@ -6,7 +6,6 @@ back.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -206,8 +205,6 @@ def assemble(
         if ds[name].dtype.kind != "U":
             ds[name].attrs["units"] = "1"
 
-    stored = {task.content_hash: provenance.store_task(task) for task in task_list}
-    stored = {name: text for name, text in stored.items() if text is not None}
     ds.attrs = {
         "title": "Low-rank fine-tuning: learning dynamics",
         "schema_version": provenance.SCHEMA_VERSION,
@@ -217,7 +214,7 @@ def assemble(
         "configuration": provenance.configuration(
             task_list, training, seed=attrs["seed"], replicas=replicas, engine=attrs["engine"]
         ),
-        **({"task_arrays": json.dumps(stored)} if stored else {}),
+        **provenance.task_arrays(task_list),
         **attrs,
     }
     return ds.squeeze("task") if single else ds

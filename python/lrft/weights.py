@@ -252,7 +252,7 @@ def _read_safetensors(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, st
     try:
         with safe_open(path, framework="numpy") as stored:
             text = dict(stored.metadata() or {})
-        found = deserialize(path.read_bytes())
+        found = deserialize(path.read_bytes())  # type: ignore[no-untyped-call]
     except SafetensorError as error:
         raise ValueError(str(error)) from None
     arrays = {}

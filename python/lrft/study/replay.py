@@ -92,8 +92,9 @@ def rerun(
             again = fit_again(result.load(path), threads=threads)
         else:
             again = run_again(result.load(path), threads=threads)
-    except TypeError as error:  # of a record, which is content, not an argument
-        raise ValueError(f"{where}: {error}") from error
+    except (TypeError, ValueError) as error:  # of a record: content, not arguments
+        text = str(error)
+        raise ValueError(text if where in text else f"{where}: {text}") from error
     with _foreign.explained(where):
         differences = tuple(_differences(_unfinished_alike(ds, again), again))
     yield Compared(where, differences, _notes(ds.attrs))
@@ -179,7 +180,9 @@ def fit_again(ds: xr.Dataset, threads: int | None = None) -> xr.Dataset:
             stream = ds.attrs.get("data") == "stream"
             why = "were a stream" if stream else "take more than 64 MiB"
             raise ValueError(f"its samples {why} and are not in the file")
-        held_out = (ds["validation_X"], ds["validation_y"]) if "validation_X" in ds else None
+        held_out = None
+        if "validation_X" in ds:
+            held_out = ds["validation_X"].values, ds["validation_y"].values
         about, training = _configuration(ds)
         base = _task(ds, about["base"])
         options = {name: ds.attrs[name] for name in ("seed", "epochs", "keep")}
@@ -191,7 +194,7 @@ def fit_again(ds: xr.Dataset, threads: int | None = None) -> xr.Dataset:
         lr=training.lr,  # type: ignore[arg-type]
         batch=training.batch,
         shuffle=ds.attrs.get("shuffle") == 1,
-        validation=None if held_out is None else tuple(part.values for part in held_out),
+        validation=held_out,
         record=training.record,
         stop_loss=training.stop_loss,
         patience=None if held_out is None else ds.attrs.get("patience"),
