@@ -12,6 +12,8 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from lrft import _foreign
+
 __all__ = ["main"]
 
 
@@ -42,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         # The reader of stdout has gone; keep the interpreter from failing again when it flushes.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
-    except (ValueError, TypeError, OSError, MemoryError) as error:
+    except (ValueError, TypeError, OSError, MemoryError, ImportError) as error:
         if "LRFT_TRACEBACK" in os.environ:
             raise
         memory = isinstance(error, MemoryError)
@@ -95,5 +97,5 @@ def _app(first: str) -> Any:
 
 
 def _refuse(message: str) -> int:
-    print(f"lrft: {' '.join(message.split())}", file=sys.stderr)
+    print(f"lrft: {_foreign.printable(' '.join(message.split()))}", file=sys.stderr)
     return 2
