@@ -30,9 +30,30 @@ def write(ds: xr.Dataset, path: str | os.PathLike[str]) -> None:
 
     HDF5 works in memory: where writing fails, on a full disk, it would crash when it closes.
     """
-    content = ds.to_netcdf(engine="h5netcdf")
+    try:
+        content = ds.to_netcdf(engine="h5netcdf")
+    except ValueError:  # text that HDF5 cannot take, or something that stays wrong
+        content = _texts(ds).to_netcdf(engine="h5netcdf")
     with _files.whole(path) as temporary:
         temporary.write_bytes(sealed(content))
+
+
+def _texts(ds: xr.Dataset) -> xr.Dataset:
+    """Put question marks for what is no text: bytes of a path that are not UTF-8, and NUL."""
+    ds = ds.copy()
+    for name, variable in ds.variables.items():
+        if variable.dtype.kind in "OU":
+            values = [_text(value) for value in variable.values.flat]
+            ds[name] = variable.copy(data=np.array(values).reshape(variable.shape))
+        ds[name].attrs = {key: _text(value) for key, value in variable.attrs.items()}
+    ds.attrs = {key: _text(value) for key, value in ds.attrs.items()}
+    return ds
+
+
+def _text(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    return value.encode("utf-8", "replace").decode().replace("\0", "?")
 
 
 def sealed(content: bytes | memoryview) -> bytes:
