@@ -24,8 +24,8 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u20
 
 #: What malformed content raises where it is taken apart, beside ValueError.
 _MALFORMED = (
-    ArithmeticError, AssertionError, AttributeError, IndexError, LookupError, TypeError, ValueError,
-    RecursionError, MemoryError,
+    ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError,
+    MemoryError,
 )  # fmt: skip
 
 
@@ -90,10 +90,24 @@ def explained(where: str) -> Iterator[None]:
     except KeyError as error:
         raise ValueError(f"{where}: it has no entry {error}") from error
     except _MALFORMED as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        if isinstance(error, RecursionError):
-            reason = "it nests too deeply"
-        raise ValueError(f"{where}: {shortened(reason)}") from error
+        raise ValueError(f"{where}: {shortened(_reason(error))}") from error
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, RecursionError):
+        return "it nests too deeply"
+    if callable(found := getattr(error, "errors", None)):  # those of pydantic
+        return "; ".join(map(_field, found()))
+    text = " ".join(str(error).split()) or type(error).__name__
+    own = isinstance(error, ValueError | ArithmeticError | MemoryError) or " must be " in text
+    own = own and " indices must be " not in text
+    return text if own else f"it is malformed ({text})"
+
+
+def _field(error: dict[str, Any]) -> str:
+    where, text = ".".join(map(str, error["loc"])), str(error["msg"])
+    text = text.removeprefix("Value error, ")
+    return text if not where or text.startswith(where) else f"{where}: {text}"
 
 
 def shortened(text: str, most: int = 300) -> str:

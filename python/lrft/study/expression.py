@@ -9,16 +9,20 @@ import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from lrft import _foreign
+
 __all__ = ["evaluate"]
 
 #: Digits that ``round`` takes: of no float are there more, and powers of ten take their time.
 _MOST_DIGITS = 400
 
 
-def _round(value: Any, digits: Any = None) -> Any:
-    if digits is not None and not (isinstance(digits, int) and abs(digits) <= _MOST_DIGITS):
+def _round(*given: Any) -> Any:
+    if len(given) not in (1, 2):
+        raise ValueError("round takes a number, and how many digits")
+    if len(given) == 2 and not (isinstance(given[1], int) and abs(given[1]) <= _MOST_DIGITS):
         raise ValueError(f"round takes at most {_MOST_DIGITS} digits")
-    return round(value, digits)
+    return round(*given)
 
 
 _BINARY: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
@@ -65,15 +69,16 @@ def evaluate(text: str, names: Mapping[str, Any]) -> int | float:
     >>> evaluate("200 * d", {"d": 1000}), evaluate("min(sqrt(k), 3)", {"k": 4})
     (200000, 2.0)
     """
+    shown = _foreign.shortened(text, 60)
     if len(text) > _MOST_TEXT:
         raise ValueError(f"an expression of {len(text):,} characters, over {_MOST_TEXT:,}")
     try:
         value = _value(_parsed(text), names)
         finite = math.isfinite(value)
     except (ArithmeticError, TypeError, ValueError, RecursionError, MemoryError) as error:
-        raise ValueError(f"{text!r}: {error}") from None
+        raise ValueError(f"{shown!r}: {_foreign.shortened(str(error))}") from None
     if not finite:
-        raise ValueError(f"{text!r} is {value}")
+        raise ValueError(f"{shown!r} is {value}")
     result: int | float = value
     return result
 

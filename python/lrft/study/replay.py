@@ -272,6 +272,8 @@ def _ledger(
 
 def _same_set(what: str, recorded: str) -> None:
     isa = _core.build_info()["isa"]
+    if recorded == "None":
+        raise ValueError(f"{what} does not say under which instruction set it was made")
     if recorded != isa:
         raise ValueError(
             f"{what} was made under instruction set {recorded}, but {isa} is running: set "
