@@ -396,7 +396,8 @@ def _check_layout(ds: xr.Dataset, where: str) -> None:
             f"{provenance.SCHEMA_VERSION} that lrft {provenance.lrft_version()} reads"
         )
 
-    for name in (*expected, "replica", "step"):
+    fit = ds.attrs.get("kind") == "fit"
+    for name in (*expected, *(("replica", "step") if fit else _COORDINATES)):
         if name not in ds.variables:
             raise ValueError(f"{where}: not a result of lrft (it lacks {name})")
         wanted, found = _dims(ds, name), ds[name].dims
@@ -408,8 +409,10 @@ def _check_layout(ds: xr.Dataset, where: str) -> None:
 
 def _dims(ds: xr.Dataset, name: str) -> tuple[str, ...]:
     """Dimensions that a variable begins with."""
-    if name in ("replica", "step"):
+    if name in ("replica", "step", "threshold", "loss_threshold"):
         return (name,)
+    if name in _COORDINATES:
+        return ("task",) if "task" in ds.dims else ()
     if ds.attrs.get("kind") == "fit":
         return ("replica", "step") if name.endswith("_loss") else ("replica",)
     return tuple(dim for dim in VARIABLES[name].dims if dim != "task" or "task" in ds.dims)
@@ -417,6 +420,6 @@ def _dims(ds: xr.Dataset, name: str) -> tuple[str, ...]:
 
 def _kinds(name: str) -> str:
     """Kinds of type, as NumPy names them, that a variable may have."""
-    if name == "status":
+    if name in ("status", "task_hash", "activation"):
         return "U"
-    return "iu" if name in ("replica", "step") or name.endswith("_step") else "f"
+    return "iu" if name in ("replica", "step", "d", "k") or name.endswith("_step") else "f"

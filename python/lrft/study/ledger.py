@@ -21,6 +21,7 @@ from lrft.study.work import Outcome
 
 __all__ = ["Damaged", "Ledger", "LedgerError", "Row"]
 
+_DAMAGED: dict[str, Any] = {"damaged": True}
 _MANY, _FEW = 500, 8  # keys in one query; of those that read results
 
 
@@ -297,7 +298,7 @@ class Ledger(LedgerFile):
         found = {row[0] for row in self._select("SELECT environment FROM unit", keys)}
         with self._explained("read"):
             rows = self._db.execute("SELECT id, text FROM environment ORDER BY id").fetchall()
-        return [json.loads(text) for number, text in rows if number in found]
+        return [_environment(text) for number, text in rows if number in found]
 
     def row(self, key: str) -> Row:
         """Read everything about one finished unit.
@@ -330,8 +331,8 @@ class Ledger(LedgerFile):
         with _foreign.explained(f"{self._where}: unit {key[:12]}"):
             if hashlib.sha256(found[1].encode()).hexdigest() != key:
                 raise ValueError("its definition was changed")
-            about, environment = (_foreign.from_json(text) for text in found[1:3])
-            return Row(found[0], dict(about), dict(environment), *found[3:7])
+            about = dict(_foreign.from_json(found[1]))
+        return Row(found[0], about, _environment(found[2]), *found[3:7])
 
     def task(self, content_hash: str) -> tuple[dict[str, Any], str | None]:
         """Look up a task, for `provenance.restore_task`.
@@ -370,6 +371,15 @@ class Ledger(LedgerFile):
             with self._explained("read"):  # all at once: while rows are read, nobody can write
                 rows = self._db.execute(f"{query} WHERE key IN ({marks})", some).fetchall()
             yield from rows
+
+
+def _environment(text: Any) -> dict[str, Any]:
+    """Read where a unit ran; it says nothing about the result, which stays good without it."""
+    try:
+        found = json.loads(text)
+    except (TypeError, ValueError, RecursionError):
+        return _DAMAGED
+    return found if isinstance(found, dict) else _DAMAGED
 
 
 def _digest(result: Any) -> str:

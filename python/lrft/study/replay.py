@@ -134,12 +134,13 @@ def run_again(ds: xr.Dataset, threads: int | None = None) -> xr.Dataset:
         tasks = [_task(ds, one) for one in about["tasks"]]
         if len(tasks) != ds.sizes.get("task", 1):
             raise ValueError(f"its record has {len(tasks)} tasks, and its data have another number")
+        seed, engine = about["seed"], about["engine"]
     return simulate(
         tasks if "task" in ds.dims else tasks[0],
         training,
         replicas=ds.replica.values.tolist(),
-        seed=about["seed"],
-        engine=about["engine"],
+        seed=seed,
+        engine=engine,
         threads=threads,
     )
 
@@ -197,7 +198,7 @@ def fit_again(ds: xr.Dataset, threads: int | None = None) -> xr.Dataset:
         validation=held_out,
         record=training.record,
         stop_loss=training.stop_loss,
-        patience=None if held_out is None else ds.attrs.get("patience"),
+        patience=ds.attrs.get("patience") or None,
         replicas=ds.replica.values.tolist(),
         threads=threads,
         **options,

@@ -198,10 +198,14 @@ def decode(result: bytes, unit: Unit) -> dict[str, Any]:
     ValueError
         If it is not the result of such a unit.
     """
+    from safetensors import SafetensorError
     from safetensors.numpy import load
 
     with _foreign.explained("it is no result of its unit"):
-        found: dict[str, Any] = load(result)
+        try:
+            found: dict[str, Any] = load(result)
+        except SafetensorError as error:
+            raise ValueError(str(error)) from None
         about = _foreign.from_json(found.pop("about").tobytes())
         for name, empty in _empty(unit).items():
             if found[name].shape != empty.shape or found[name].dtype != empty.dtype:
