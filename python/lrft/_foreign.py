@@ -110,7 +110,7 @@ def _field(error: dict[str, Any]) -> str:
     return text if not where or text.startswith(where) else f"{where}: {text}"
 
 
-def shortened(text: str, most: int = 300) -> str:
+def shortened(text: str, most: int = 240) -> str:
     """Cut a text that may hold a whole file."""
     return text if len(text) <= most else f"{text[: most - 3]}..."
 

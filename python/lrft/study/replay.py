@@ -213,7 +213,7 @@ def _configuration(ds: xr.Dataset) -> tuple[dict[str, Any], Training]:
     """Read what defines a result; its data must have the steps that it says."""
     about = _foreign.from_json(ds.attrs["configuration"])
     training = Training.model_validate(about["training"])
-    if training.record_count != ds.sizes["step"] or training.steps != ds.step[-1]:
+    if training.steps != ds.step[-1] or not np.array_equal(training.record_steps, ds.step):
         raise ValueError("its record is of other steps than its data")
     return about, training
 
