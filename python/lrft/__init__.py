@@ -9,12 +9,22 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from lrft import _isa
-
 __version__ = "0.1.0"
 
 # First of all: from here on `from lrft import _core` is the module of the chosen set.
-_isa.load()
+try:
+    from lrft import _isa
+
+    _isa.load()
+except ImportError as _error:
+    import os
+    import sys
+
+    # In the command none of its own code has run yet that could make a sentence of this.
+    if "lrft.cli" in sys.orig_argv or [os.path.basename(each) for each in sys.argv[:1]] == ["lrft"]:
+        print(f"lrft: {_error}", file=sys.stderr)
+        raise SystemExit(2) from None
+    raise
 
 if TYPE_CHECKING:
     from lrft import plot, reference, schedule, study, theory

@@ -13,6 +13,7 @@ from lrft.training import Training
 
 CHAIN = 4400  # bytes of a replica without its records, at the end of a run: measured
 WIDTH = 8  # replicas that share the arrays of one thread in the reduced space
+MOST_REPLICAS = 2**24
 ENGINES = ("auto", "reduced", "ambient")
 
 
@@ -45,14 +46,16 @@ def check_tasks(task: object) -> list[Task]:
 
 def check_replicas(replicas: object, tasks: int = 1) -> list[int]:
     """Return the indices of the replicas, distinct; as many as memory can hold of each task."""
-    count = len(replicas) if isinstance(replicas, Sequence | np.ndarray | range) else replicas
+    count = replicas
+    if isinstance(replicas, range) and replicas[MOST_REPLICAS:]:  # len() has a limit of its own
+        raise ValueError(f"replicas must be at most {MOST_REPLICAS}, got {replicas!r}")
+    if isinstance(replicas, Sequence | np.ndarray):
+        count = len(replicas)
     if isinstance(count, int) and count > 0:
         _checks.memory(
             f"{count} replicas of {tasks} tasks", CHAIN * tasks * count, "use fewer replicas"
         )
-    if isinstance(replicas, Sequence | np.ndarray | range) and not isinstance(
-        replicas, str | bytes
-    ):
+    if isinstance(replicas, Sequence | np.ndarray) and not isinstance(replicas, str | bytes):
         indices = [
             _checks.integer(f"replicas[{i}]", value, 0, 2**32 - 1)
             for i, value in enumerate(replicas)
@@ -60,9 +63,9 @@ def check_replicas(replicas: object, tasks: int = 1) -> list[int]:
         if not indices:
             raise ValueError("replicas must name at least one replica, got none")
         if len(set(indices)) != len(indices):
-            raise ValueError(f"replicas must be distinct, got {list(replicas)!r}")
+            raise ValueError(f"replicas must be distinct, got {_checks.describe(list(replicas))}")
         return indices
-    return list(range(_checks.integer("replicas", replicas, 1, 2**24)))
+    return list(range(_checks.integer("replicas", replicas, 1, MOST_REPLICAS)))
 
 
 def choose_engine(tasks: list[Task], training: Training, engine: object) -> str:

@@ -51,10 +51,15 @@ def integer(
     except TypeError:
         raise TypeError(f"{name} must be an integer, got {describe(value)}") from None
     if minimum is not None and number < minimum:
-        raise ValueError(f"{name} must be at least {minimum}, got {number}")
+        raise ValueError(f"{name} must be at least {minimum}, got {_digits(number)}")
     if maximum is not None and number > maximum:
-        raise ValueError(f"{name} must be at most {maximum}, got {number}")
+        raise ValueError(f"{name} must be at most {maximum}, got {_digits(number)}")
     return number
+
+
+def _digits(number: int) -> str:
+    """Write an integer, of many digits their number."""
+    return str(number) if number.bit_length() <= 128 else f"one of {number.bit_length()} bits"
 
 
 def seed(name: str, value: object) -> int:
@@ -81,12 +86,18 @@ def real(
     if not math.isfinite(number):
         raise ValueError(f"{name} must be finite, got {number}")
     if above is not None and not number > above:
-        raise ValueError(f"{name} must be greater than {above:g}, got {number:g}")
+        raise ValueError(f"{name} must be greater than {_shown(above)}, got {_shown(number)}")
     if minimum is not None and number < minimum:
-        raise ValueError(f"{name} must be at least {minimum:g}, got {number:g}")
+        raise ValueError(f"{name} must be at least {_shown(minimum)}, got {_shown(number)}")
     if maximum is not None and number > maximum:
-        raise ValueError(f"{name} must be at most {maximum:g}, got {number:g}")
+        raise ValueError(f"{name} must be at most {_shown(maximum)}, got {_shown(number)}")
     return number
+
+
+def _shown(number: float) -> str:
+    """Write a number shortly, but never as another one."""
+    short = f"{number:g}"
+    return short if float(short) == number else repr(float(number))
 
 
 def boolean(name: str, value: object) -> bool:

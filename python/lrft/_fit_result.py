@@ -16,6 +16,7 @@ from lrft.task import Task
 if TYPE_CHECKING:
     import xarray as xr
 
+    from lrft._samples import Samples
     from lrft.training import Training
 
 Floats = NDArray[np.float64]
@@ -45,13 +46,33 @@ _TEXT = {
     "B": ("B", "columns of the perturbation scale · B A"),
     "W": ("W", "neurons of the student"),
     "lam": ("λ", "output weights of the student"),
+    "X": ("inputs", "samples that the student was fitted to, as they were given"),
+    "y": ("labels", "of the samples"),
+    "validation_X": ("validation inputs", "held-out samples, as they were given"),
+    "validation_y": ("validation labels", "of the held-out samples"),
 }
 
 
+def kept_samples(**parts: Samples | None) -> dict[str, NDArray[Any]]:
+    """Copy samples, by the prefix of their names, for `assemble`; none of over 64 MiB."""
+    found = {prefix: part for prefix, part in parts.items() if part is not None}
+    if sum(part.X.nbytes + part.y.nbytes for part in found.values()) > provenance.MOST_ARRAY_BYTES:
+        return {}
+    arrays: dict[str, NDArray[Any]] = {}
+    for prefix, part in found.items():
+        start = "" if prefix == "train" else f"{prefix}_"
+        arrays |= {f"{start}X": np.array(part.X), f"{start}y": np.array(part.y)}
+    return arrays
+
+
 def assemble(
-    task: Task, training: Training, chains: list[dict[str, Any]], attrs: dict[str, Any]
+    task: Task,
+    training: Training,
+    chains: list[dict[str, Any]],
+    samples: dict[str, NDArray[Any]],
+    attrs: dict[str, Any],
 ) -> xr.Dataset:
-    """Label what the core recorded and attach where it came from."""
+    """Label what the core recorded and attach where it came from, the samples as `kept_samples`."""
     import xarray as xr
 
     steps = training.record_steps
@@ -81,6 +102,9 @@ def assemble(
     }
     for name, (dims, _) in parameters.items():
         data[name] = (("replica", *dims), students[name])
+    for name, values in samples.items():
+        dims = (f"{name[:-1]}sample", "input")
+        data[name] = (dims[: values.ndim], values)
     replica = np.array([c["replica"] for c in chains], dtype=np.int64)
     ds = xr.Dataset(data, coords={"replica": replica, "step": steps})
     for key, variable in ds.data_vars.items():
@@ -100,6 +124,7 @@ def assemble(
             },
             sort_keys=True,
         ),
+        **provenance.task_arrays([task]),
         **attrs,
     }
     return ds

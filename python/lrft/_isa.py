@@ -15,7 +15,16 @@ import sys
 from collections.abc import Iterable
 from types import ModuleType
 
-from lrft import _cpu
+try:
+    from lrft import _cpu
+except ImportError as error:
+    if importlib.util.find_spec("lrft._cpu") is not None:  # there, but not for this Python
+        raise
+    _folder = os.path.dirname(os.path.abspath(__file__))
+    raise ImportError(
+        f"lrft is not built in {_folder}, which is its source: run pip install . in the checkout, "
+        "and start Python in another folder"
+    ) from error
 
 #: Every set a package can carry, best first. A "native" module was compiled for
 #: the machine that built it (or for the compiler's baseline off x86-64).

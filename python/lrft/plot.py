@@ -126,11 +126,12 @@ def loss(ds: xr.Dataset, axes: Axes | None = None) -> Figure:
 def summary(ds: xr.Dataset) -> Figure:
     """Draw overlaps and loss side by side, under a title that says what was run.
 
-    The panel for ĉ is left out when ĉ never moved.
+    The panel for ĉ is left out when ĉ never moved. Of a fit, training and validation error.
 
     Parameters
     ----------
     ds : xarray.Dataset
+        As `lrft.simulate` or `lrft.fit` returns it.
 
     Returns
     -------
@@ -152,6 +153,10 @@ def summary(ds: xr.Dataset) -> Figure:
     from lrft.endings import one_overlap
 
     figure_type = _figure_type()
+    if ds.attrs.get("kind") == "fit":
+        from lrft._fit_plot import errors
+
+        return errors(ds)
     figure: Figure
     ds = one_overlap(ds)
     if ds.overlap_u.isnull().all():  # a full network

@@ -185,6 +185,30 @@ def store_task(task: Task) -> str | None:
     return base64.b64encode(file.getvalue()).decode("ascii")
 
 
+def task_arrays(tasks: Sequence[Task]) -> dict[str, str]:
+    """Collect what `store_task` gives as the attribute ``task_arrays``; empty where it is nothing.
+
+    Parameters
+    ----------
+    tasks : sequence of Task
+
+    Returns
+    -------
+    dict
+        With one entry at most: JSON, by content hash.
+
+    Examples
+    --------
+    >>> import lrft
+    >>> from lrft.provenance import task_arrays
+    >>> task_arrays([lrft.Task.sample(d=100, k=4)])
+    {}
+    """
+    stored = {task.content_hash: store_task(task) for task in tasks}
+    stored = {name: text for name, text in stored.items() if text is not None}
+    return {"task_arrays": json.dumps(stored)} if stored else {}
+
+
 def restore_task(description: Mapping[str, Any], stored: str | None) -> Task:
     """Make a task again from its record.
 
@@ -213,9 +237,14 @@ def restore_task(description: Mapping[str, Any], stored: str | None) -> Task:
     >>> restore_task(describe_task(task), None) == task
     True
     """
-    import numpy as np
+    from lrft import _foreign
 
-    from lrft import weights
+    with _foreign.explained("the record of a task"):
+        return _restored(description, stored)
+
+
+def _restored(description: Mapping[str, Any], stored: str | None) -> Task:
+    from lrft import _archive, _checks, _foreign, weights
     from lrft.task import Task
 
     recipe = description.get("recipe")
@@ -225,19 +254,22 @@ def restore_task(description: Mapping[str, Any], stored: str | None) -> Task:
             "sample": Task.sample,
             "hard_from_scratch": Task.hard_from_scratch,
         }
-        task = makers[recipe["function"]](**arguments)
+        task = makers[_checks.choice("function", recipe["function"], makers)](**arguments)
     elif stored is not None:
-        with np.load(io.BytesIO(base64.b64decode(stored)), allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files if name != "lrft"}
-            task = weights.task_from_parts(arrays, json.loads(str(file["lrft"])))
+        with io.BytesIO(base64.b64decode(stored)) as file:
+            arrays, text = _archive.read(file)
+        task = weights.task_from_parts(arrays, _foreign.from_json(text["lrft"]))
     else:
         custom = str(description["activation"]).startswith("custom")
         why = "its activation is compiled code" if custom else "its arrays are not in the record"
-        raise ValueError(f"the task {description['content_hash'][:8]} cannot be made again: {why}")
+        raise ValueError(
+            f"the task {str(description['content_hash'])[:8]} cannot be made again: {why}"
+        )
     if task.content_hash != description["content_hash"]:
         raise ValueError(
             f"the record gives a task with content hash {task.content_hash[:8]}, but says "
-            f"{description['content_hash'][:8]}: it was changed, or this lrft samples otherwise"
+            f"{str(description['content_hash'])[:8]}: it was changed, or this lrft samples "
+            "otherwise"
         )
     return task
 

@@ -6,11 +6,8 @@ back.
 
 from __future__ import annotations
 
-import json
 import os
-import warnings
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -214,8 +211,6 @@ def assemble(
         if ds[name].dtype.kind != "U":
             ds[name].attrs["units"] = "1"
 
-    stored = {task.content_hash: provenance.store_task(task) for task in task_list}
-    stored = {name: text for name, text in stored.items() if text is not None}
     ds.attrs = {
         "title": "Low-rank fine-tuning: learning dynamics",
         "schema_version": provenance.SCHEMA_VERSION,
@@ -225,7 +220,7 @@ def assemble(
         "configuration": provenance.configuration(
             task_list, training, seed=attrs["seed"], replicas=replicas, engine=attrs["engine"]
         ),
-        **({"task_arrays": json.dumps(stored)} if stored else {}),
+        **provenance.task_arrays(task_list),
         **attrs,
     }
     return ds.squeeze("task") if single else ds
@@ -280,8 +275,9 @@ def load(path: str | os.PathLike[str]) -> xr.Dataset:
     Raises
     ------
     ValueError
-        If there is no such file, it cannot be read, it is not a result of lrft, or its layout is
-        newer than this version understands. The message says which.
+        If there is no such file, it cannot be read, it was damaged since it was saved (its digest
+        says so), it is not a result of lrft, or its layout is newer than this version understands.
+        The message says which.
 
     Examples
     --------
@@ -291,34 +287,8 @@ def load(path: str | os.PathLike[str]) -> xr.Dataset:
     ...
     ValueError: path='no-such-file.nc': no such file
     """
-    ds = read_netcdf(path)
+    ds = _netcdf.read(path)
     _check_layout(ds, f"path={str(path)!r}")
-    return ds
-
-
-def read_netcdf(path: str | os.PathLike[str]) -> xr.Dataset:
-    """Read a dataset into memory with the types it was saved with; ValueError says why not."""
-    import xarray as xr
-
-    where = f"path={str(path)!r}"
-    if not Path(path).exists():
-        raise ValueError(f"{where}: no such file")
-    if not Path(path).is_file():
-        raise ValueError(f"{where} is not a file")
-    try:
-        with warnings.catch_warnings():
-            # Other people's files make xarray warn before the layout is looked at.
-            warnings.simplefilter("ignore")
-            ds = xr.load_dataset(path, engine="h5netcdf", decode_times=False)
-    except Exception as error:  # h5py and xarray raise many kinds for files that are not NetCDF
-        raise ValueError(f"{where}: not a readable NetCDF file ({_first_line(error)})") from error
-    for name, variable in ds.variables.items():
-        variable.encoding = {}
-        if variable.dtype.kind in "OT":
-            ds[name] = ds[name].astype(str)
-        variable.attrs = {key: _plain(value) for key, value in variable.attrs.items()}
-    ds.attrs = {key: _plain(value) for key, value in ds.attrs.items()}
-    ds.encoding = {}
     return ds
 
 
@@ -339,11 +309,30 @@ def _check_layout(ds: xr.Dataset, where: str) -> None:
             f"{provenance.SCHEMA_VERSION} that lrft {provenance.lrft_version()} reads"
         )
 
+    fit = ds.attrs.get("kind") == "fit"
+    for name in (*expected, *(("replica", "step") if fit else _COORDINATES)):
+        if name not in ds.variables:
+            raise ValueError(f"{where}: not a result of lrft (it lacks {name})")
+        wanted, found = _dims(ds, name), ds[name].dims
+        if found[: len(wanted)] != wanted or len(found) - len(wanted) not in _EXTRA_DIMS:
+            raise ValueError(f"{where}: {name} has dimensions {found}, expected {wanted}")
+        if ds[name].dtype.kind not in _kinds(name):
+            raise ValueError(f"{where}: {name} has dtype {ds[name].dtype}")
 
-def _plain(value: Any) -> Any:
-    """HDF5 attributes come back as NumPy scalars; give back the Python ones that were saved."""
-    return value.item() if isinstance(value, np.generic) else value
+
+def _dims(ds: xr.Dataset, name: str) -> tuple[str, ...]:
+    """Dimensions that a variable begins with."""
+    if name in ("replica", "step", "threshold", "loss_threshold"):
+        return (name,)
+    if name in _COORDINATES:
+        return ("task",) if "task" in ds.dims else ()
+    if ds.attrs.get("kind") == "fit":
+        return ("replica", "step") if name.endswith("_loss") else ("replica",)
+    return tuple(dim for dim in VARIABLES[name].dims if dim != "task" or "task" in ds.dims)
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
+def _kinds(name: str) -> str:
+    """Kinds of type, as NumPy names them, that a variable may have."""
+    if name in ("status", "task_hash", "activation"):
+        return "U"
+    return "iu" if name in ("replica", "step", "d", "k") or name.endswith("_step") else "f"

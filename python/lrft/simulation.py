@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lrft import _arguments, _callbacks, _checks, _engine, _runs, schedule
+from lrft import _arguments, _callbacks, _checks, _engine, _foreign, _runs, schedule
 from lrft.progress import Progress, ProgressCallback
 from lrft.task import Task
 from lrft.training import Training, check_compatible
@@ -192,7 +192,9 @@ class Simulation:
 
         simulation = cls.__new__(cls)
         simulation.threads = _arguments.settle_threads(threads)
-        simulation._begin(**load_state(path))
+        state = load_state(path)
+        with _foreign.explained(f"cannot resume from {str(path)!r}"):
+            simulation._begin(**state)
         return simulation
 
     def _begin(

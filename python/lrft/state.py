@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lrft import _core, provenance, weights
+from lrft import _arguments, _checks, _core, _engine, _foreign, provenance, weights
 from lrft.schedule import Schedule
+from lrft.students import FullNetwork
 from lrft.training import Training
 
 if TYPE_CHECKING:
     from lrft.simulation import Simulation
+    from lrft.task import Task
 
 __all__ = ["load_state", "save_state"]
 
@@ -75,50 +78,88 @@ def load_state(path: str | PathLike[str]) -> dict[str, Any]:
         edited, of another version or build of lrft, or of another instruction set.
     """
     arrays, text = weights.read(path)
-    try:
+    with _foreign.explained(f"cannot resume from {str(path)!r}"):
         return _state_of(arrays, text)
-    except KeyError as error:
-        raise ValueError(f"cannot resume from {str(path)!r}: no entry {error}") from None
-    except (TypeError, ValueError, AttributeError) as error:
-        raise ValueError(f"cannot resume from {str(path)!r}: {error}") from None
 
 
 def _state_of(arrays: Arrays, text: dict[str, str]) -> dict[str, Any]:
-    about = json.loads(text["lrft"]) if "lrft" in text else {}
+    about = _foreign.from_json(text["lrft"]) if "lrft" in text else {}
     if not isinstance(about, dict) or about.get("format") != "lrft state":
         raise ValueError("not the state of a run")
-    made_by = (about["version"], about["lrft"])
-    here = provenance.core_version()
-    if made_by != (STATE_VERSION, here):
+    isa, here = _core.build_info()["isa"], provenance.core_version()
+    another_set = about["instruction_set"] != isa
+    # Each set is a build of its own: of another one only the release can be compared.
+    made_by, ours = about["lrft"], here
+    if another_set:
+        made_by, ours = (text.partition("+")[0] for text in (made_by, ours))
+    if (about["version"], made_by) != (STATE_VERSION, ours):
         raise ValueError(
             f"written by lrft {about['lrft']} (state version {about['version']}), but this is "
             f"lrft {here} (state version {STATE_VERSION}): bits could differ"
         )
     if text.get("digest") != _digest(arrays, text["lrft"]):
         raise ValueError("its content does not match its digest: the file was changed")
-    isa = _core.build_info()["isa"]
-    if about["instruction_set"] != isa:
+    if another_set:
         raise ValueError(
             f"written under instruction set {about['instruction_set']}, but {isa} is running: "
             f"set LRFT_ISA={about['instruction_set']}"
         )
+    replicas = _arguments.check_replicas(about["replicas"])
+    training = Training.model_validate(about["training"])
     tasks = [
         weights.task_from_parts(_under(arrays, f"task{i}."), one)
         for i, one in enumerate(about["tasks"])
     ]
+    chains = [chain | _under(arrays, f"chain{i}.") for i, chain in enumerate(about["chains"])]
+    _check_chains(chains, tasks, training, replicas)
+    if len(about["rates"]) != len(tasks) or len(about["rate_notes"]) != len(tasks):
+        raise ValueError(f"it has {len(about['rates'])} rates for {len(tasks)} tasks")
     return {
         "tasks": tasks,
-        "single": about["single"],
-        "training": Training.model_validate(about["training"]),
+        "single": _checks.boolean("single", about["single"]) and len(tasks) == 1,
+        "training": training,
         "rates": [_rate_in(rate) for rate in about["rates"]],
-        "rate_notes": about["rate_notes"],
-        "replicas": about["replicas"],
-        "seed": about["seed"],
-        "engine": about["engine"],
-        "seconds": about["seconds"],
-        "keep_students": about["keep_students"],
-        "chains": [chain | _under(arrays, f"chain{i}.") for i, chain in enumerate(about["chains"])],
+        "rate_notes": [str(note) for note in about["rate_notes"]],
+        "replicas": replicas,
+        "seed": _checks.seed("seed", about["seed"]),
+        "engine": _checks.choice("engine", about["engine"], ("reduced", "ambient")),
+        "seconds": _checks.real("seconds", about["seconds"], minimum=0.0),
+        "keep_students": _checks.boolean("keep_students", about["keep_students"]),
+        "chains": chains,
     }
+
+
+def _check_chains(
+    chains: list[dict[str, Any]], tasks: list[Task], training: Training, replicas: list[int]
+) -> None:
+    """Refuse chains that are not those of such a run; the core looks at the students in them."""
+    places = [(chain["task"], chain["replica"]) for chain in chains]
+    if sorted(places) != [(i, one) for i in range(len(tasks)) for one in sorted(replicas)]:
+        raise ValueError("its chains are not one for each task and replica")
+    for i, chain in enumerate(chains):
+        for name, value in _engine.new_chain(0, 0, training).items():
+            found = chain[name]
+            if isinstance(value, np.ndarray):
+                if found.dtype != np.float64:
+                    raise ValueError(f"{name} of chain {i} has dtype {found.dtype}")
+            elif type(found) is not type(value):
+                raise ValueError(f"{name} of chain {i} is {_checks.describe(found)}")
+            elif isinstance(value, list) and len(found) != len(value):
+                raise ValueError(f"{name} of chain {i} has {len(found)} entries")
+        step = _checks.integer(f"step of chain {i}", chain["step"], 0, training.steps)
+        _checks.integer(f"state_step of chain {i}", chain["state_step"], 0, step)
+        overlap = _engine.overlap_shape(tasks[chain["task"]], training.student)
+        full = isinstance(training.student, FullNetwork)
+        records = len(chain["loss"])
+        plan = training.record_steps
+        # The last record of a replica that stopped between two may be in the place of the next.
+        if records > len(plan) or (records > 1 and plan[records - 2] > step):
+            raise ValueError(f"chain {i} has {records} records at step {step}")
+        shapes = {"overlap_u": overlap, "overlap_c": () if full else overlap, "loss": ()}
+        for name, shape in shapes.items():
+            none = full and name == "overlap_c" and not chain[name].size
+            if not none and chain[name].size != records * math.prod(shape):
+                raise ValueError(f"{name} of chain {i} has {chain[name].size} numbers")
 
 
 def _under(arrays: Arrays, prefix: str) -> Arrays:

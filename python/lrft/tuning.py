@@ -153,7 +153,9 @@ def fine_tune(
     eps : float
         Positive; stop when the exact population loss is at most ``eps * E[f*^2]``.
     seed : int
-        In [0, 2^64).
+        In [0, 2^64). The first attempt starts from the same (û, ĉ) as replica 0 of
+        ``simulate(task, ..., seed=seed)`` with such a student, and sees the same inputs at first:
+        to compare the two as independent runs, give them different seeds.
     relative_to : {"second_moment", "variance"}
         ``"variance"``: at most ``eps * Var f*`` instead. The mean of a network of sigmoids is so
         large that its base alone may be within 1e-3 of ``E[f*^2]``.

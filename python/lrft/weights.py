@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import zipfile
-import zlib
 from collections.abc import Mapping
 from importlib import resources
 from os import PathLike
@@ -19,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from lrft import _checks, _files
+from lrft import _archive, _checks, _files, _foreign
 from lrft.activation import Activation
 from lrft.network import Weights
 
@@ -43,8 +41,8 @@ def load_weights(path: str | PathLike[str]) -> Weights:
     ----------
     path : path, or "digits"
         The base network that ships with lrft, trained on handwritten digits; or a file,
-        ``.npz`` or ``.safetensors``, with the arrays W (k, d) and lam (k,), and optionally
-        activation, neuron_scale and output_scale: metadata of a safetensors file, 0-d
+        ``.npz`` or ``.safetensors``, bfloat16 too, with the arrays W (k, d) and lam (k,), and
+        optionally activation, neuron_scale and output_scale: metadata of a safetensors file, 0-d
         arrays of an npz file; and the factors u_hat (d,), c_hat (k,) or A (r, d), B (k, r).
         Other names are refused: `lrft.from_state_dict` reads those of PyTorch.
 
@@ -67,12 +65,12 @@ def load_weights(path: str | PathLike[str]) -> Weights:
     ...     lrft.load_weights(path).W.tolist()
     [[1.0, 0.0]]
     """
-    if isinstance(path, str) and not os.path.splitext(path)[1] and not os.path.exists(path):
-        if path not in _SHIPPED:
-            raise ValueError(f"path={path!r}: neither a file nor one of {', '.join(_SHIPPED)}")
+    if isinstance(path, str) and path in _SHIPPED:  # never a file's: those have a suffix
         path = Path(str(resources.files("lrft.data") / f"{path}.safetensors"))
+    elif isinstance(path, str) and not os.path.splitext(path)[1] and not os.path.exists(path):
+        raise ValueError(f"path={path!r}: neither a file nor one of {', '.join(_SHIPPED)}")
     arrays, text = read(path)
-    try:
+    with _foreign.explained(f"cannot read weights from {str(path)!r}"):
         names = set(arrays) - {"W", "lam"}
         if names and names not in ({"u_hat", "c_hat"}, {"A", "B"}):
             hint = ""
@@ -98,8 +96,6 @@ def load_weights(path: str | PathLike[str]) -> Weights:
         scales = {}
         for name in ("neuron_scale", "output_scale"):
             scales[name] = _checks.real(name, float(text.get(name, "1")), above=0.0)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"cannot read weights from {str(path)!r}: {error}") from None
     return Weights(W, lam, activation, **scales, factors=factors)
 
 
@@ -173,13 +169,9 @@ def task_parts(task: Task) -> tuple[dict[str, Floats], dict[str, Any]]:
 def load_task(path: str | PathLike[str]) -> Task:
     """Read a task; see :meth:`lrft.Task.load`."""
     arrays, text = read(path)
-    try:
-        task = task_from_parts(arrays, json.loads(text["lrft"]) if "lrft" in text else {})
-    except KeyError as error:
-        raise ValueError(f"cannot read a task from {str(path)!r}: no entry {error}") from None
-    except (TypeError, ValueError, AttributeError) as error:
-        raise ValueError(f"cannot read a task from {str(path)!r}: {error}") from None
-    return task
+    with _foreign.explained(f"cannot read a task from {str(path)!r}"):
+        about = _foreign.from_json(text["lrft"]) if "lrft" in text else {}
+        return task_from_parts(arrays, about)
 
 
 def task_from_parts(arrays: dict[str, NDArray[Any]], about: Any) -> Task:
@@ -234,51 +226,48 @@ def read(path: str | PathLike[str]) -> tuple[dict[str, NDArray[Any]], dict[str, 
     """Arrays and texts of a file, or ValueError naming the path and the reason."""
     path, suffix = _suffix(path)
     try:
-        return _read_npz(path) if suffix == ".npz" else _read_safetensors(path)
+        if suffix == ".safetensors":
+            return _read_safetensors(path)
+        with path.open("rb") as file:
+            return _archive.read(file)
     except FileNotFoundError:
         raise ValueError(f"cannot read {str(path)!r}: no such file") from None
-    except _UNREADABLE as error:
-        reason = str(error) or type(error).__name__
+    except Exception as error:  # many kinds, on files that are truncated, edited, of another kind
+        reason = _foreign.shortened(str(error)) or type(error).__name__
         raise ValueError(f"cannot read {str(path)!r} as a {suffix} file: {reason}") from None
 
 
-#: What the readers raise on files that are truncated, edited, of another kind, or claim too much.
-_UNREADABLE = (
-    OSError, ValueError, TypeError, KeyError, EOFError, SyntaxError, MemoryError,
-    NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error,
-)  # fmt: skip
-
-
-def _read_npz(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
-    arrays: dict[str, NDArray[Any]] = {}
-    text: dict[str, str] = {}
-    with path.open("rb") as file:
-        if not zipfile.is_zipfile(file):
-            raise ValueError("not a zip archive, or truncated")
-        file.seek(0)
-        with np.load(file, allow_pickle=False) as stored:
-            for name in stored.files:
-                value = stored[name]
-                if not isinstance(value, np.ndarray):
-                    raise ValueError(f"entry {name!r} is not an array")
-                if value.ndim == 0:
-                    text[name] = str(value[()])
-                else:
-                    arrays[name] = value
-    return arrays, text
+#: Types of a safetensors file that NumPy has; BF16 is the upper half of a float32.
+_TYPES = {
+    "F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2", "I64": "<i8", "I32": "<i4",
+    "I16": "<i2", "I8": "i1", "U64": "<u8", "U32": "<u4", "U16": "<u2", "U8": "u1", "BOOL": "?",
+}  # fmt: skip
 
 
 def _read_safetensors(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
-    from safetensors import SafetensorError, safe_open
+    from safetensors import SafetensorError, deserialize, safe_open
 
     with path.open("rb"):  # for the usual reasons of the operating system
         pass
     try:
         with safe_open(path, framework="numpy") as stored:
-            arrays = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
-            return arrays, dict(stored.metadata() or {})
+            text = dict(stored.metadata() or {})
+        found = deserialize(path.read_bytes())  # type: ignore[no-untyped-call]
     except SafetensorError as error:
         raise ValueError(str(error)) from None
+    arrays = {}
+    for name, about in found:
+        kind = about["dtype"]
+        if kind not in _TYPES:
+            raise ValueError(
+                f"{name!r} has numbers of type {kind}, which NumPy does not have: save it as "
+                "float32, or as bfloat16"
+            )
+        value = np.frombuffer(about["data"], dtype=_TYPES[kind])
+        if kind == "BF16":  # exact
+            value = (value.astype("<u4") << 16).view("<f4")
+        arrays[name] = value.reshape(about["shape"])
+    return arrays, text
 
 
 def write(path: str | PathLike[str], arrays: dict[str, NDArray[Any]], text: dict[str, str]) -> None:

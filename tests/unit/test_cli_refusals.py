@@ -32,6 +32,11 @@ def wrong_files(folder: Path) -> None:
     (folder / "date").write_text("[task]\nd = 2020-01-01\n")
     (folder / "text.npz").write_text("hello")
     (folder / "file").touch()
+    (folder / "deep").write_text("[task]\nd = " + "[" * 100_000)
+    study = "[task]\nd = 9\nk = 2\n[training]\nlr = 0.1\n[derived]\nsteps = "
+    (folder / "round").write_text(f"{study}'round(1, -10**9)'\n")
+    (folder / "power").write_text(f"{study}'max(10**300 * 10**300, 1) // 10**290'\n")
+    (folder / "long").write_text(f"{study}'{'(' * 900}'\n")
     np.savez(folder / "nan.npz", W=np.full((2, 3), np.nan), lam=np.ones(2))
     np.savez(folder / "shape.npz", W=np.ones((2, 3)), lam=np.ones(5))
     np.savez(folder / "full.npz", W=np.eye(3), lam=np.ones(3))
@@ -142,6 +147,18 @@ run --weights file
 run --weights digits --d 100
 run --weights digits --features zero
 run --weights digits --lam 1
+run --weights digits --xi 1e150
+run --d 100 --k 3 --noise 1e200
+run --d 100 --k 3 --output-scale 1e200
+run --d 100 --k 3 --neuron-scale 1e200 --normalization none
+run --lr .
+run --lr 0.1.2
+run --config deep
+run --parallel 1.0000000000000002
+sweep deep
+sweep round
+sweep power
+sweep long
 plot
 plot missing.nc
 plot text.npz
@@ -175,6 +192,13 @@ def test_bad_input_is_one_line_and_exit_code_two(cli: Any, folder: Path, command
         ("run --weights nosuch", "neither a file nor one of digits"),
         ("run --weights full.npz", "d >= 4"),
         ("run --steps 1.5", "steps must be an integer, got 1.5"),
+        ("run --config deep", "config 'deep': not a TOML file: it nests too deeply"),
+        ("sweep deep", "study 'deep': not a TOML file: it nests too deeply"),
+        ("sweep round", "round takes at most 400 digits"),
+        ("sweep power", "too large"),
+        ("sweep long", "it is not an expression"),
+        ("run --parallel 1.0000000000000002", "at most 1, got 1.0000000000000002"),
+        ("run --weights digits --xi 1e150", "lr='auto' cannot be worked out"),
         ("run --out file", "out='file': cannot write there"),
     ],
 )
@@ -186,7 +210,9 @@ CONTROLS = [
     "", "--d 1e2", "--k 2 --c 0.6,0.8", "--features orthonormal --d 20 --k 19", "--features zero",
     "--parallel 0.5 --no-orthogonal", "--lam 0.5", "--normalization none --neuron-scale 2",
     "--noise 0", "--stop-at 1", "--stop-loss 1", "--record 3,5", "--thresholds 0.1,0.5",
-    "--thresholds 0.5", "--lr-c 0.1", "--u-init favourable", "--c-init quantized", "--steps 0",
+    "--thresholds 0.5", "--lr-c 0.1",
+    "--lr .001", "--lr 1.", "--thresholds .1,.5", "--seed 007",
+    "--u-init favourable", "--c-init quantized", "--steps 0",
     "--engine ambient", "--threads 1", "--seed 18446744073709551615",
     "--lr \"{kind='constant', lr=0.1}\"", "--activation he4", "--out new/folder", "--batch 3",
 ]  # fmt: skip
@@ -198,3 +224,26 @@ def test_good_input_beside_the_bad_runs(cli: Any, flags: str) -> None:
     given = ["run", "--d", "40", "--steps", "9", "--lr", "0.01", "--replicas", "2", *small]
     code, _, err = cli(*given, *shlex.split(flags))
     assert (code, err) == (0, "")
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "{a=" * 5000])
+def test_flag_that_nests_without_end_is_refused(cli: Any, text: str) -> None:
+    code, out, err = cli("run", "--lr", text)
+    assert (code, out, err) == (2, "", "lrft: --lr: it nests too deeply\n")
+
+
+def test_folder_does_not_shadow_the_weights_that_are_shipped(cli: Any, folder: Path) -> None:
+    (folder / "digits").mkdir()
+    small = ["--steps", "5", "--lr", "0.01", "--replicas", "1"]
+    assert cli("run", "--weights", "digits", *small)[0] == 0
+
+
+def test_ledger_is_not_merged_with_itself(cli: Any, folder: Path) -> None:
+    (folder / "s.toml").write_text("[task]\nd = 9\nk = 2\n[training]\nlr = 0.1\nsteps = 3\n")
+    assert cli("sweep", "s.toml")[0] == 0
+    (folder / "link.db").symlink_to("s.db")
+    started = time.monotonic()
+    for other in ("s.db", "link.db"):
+        code, _, err = cli("sweep", "--ledger", "s.db", "--merge", other)
+        assert (code, err) == (2, "lrft: ledger 's.db' cannot be merged with itself\n")
+    assert time.monotonic() - started < 10.0

@@ -293,3 +293,104 @@ def test_command_refuses_what_is_no_result(name, tmp_path, capsys):
     assert (code, out) == (2, "")
     assert "some.nc" in err
     assert err.count("\n") == 1
+
+
+# ---- fits -------------------------------------------------------------------------------------
+
+SAMPLES = np.random.default_rng(4).standard_normal((70, 24))
+LABELS = np.sign(SAMPLES[:, 0])
+FITS = {
+    "weights, shuffled, kept best": (
+        lrft.Weights(given().W, given().lam, "tanh"), lrft.LoRA(rank=2),
+        {"epochs": 3, "batch": 4, "validation": (SAMPLES[:9], LABELS[:9]), "keep": "best",
+         "patience": 50, "replicas": [2, 0], "seed": 2**64 - 1},
+    ),
+    "a task, in order, float32": (
+        given(activation="gelu"), lrft.RankOne(train_c=True, orthogonal=False),
+        {"shuffle": False, "batch": 7, "record": [0, 3, 10]},
+    ),
+    "a schedule, a sampled task": (
+        lrft.Task.sample(d=24, k=3), lrft.FullNetwork(train_lam=True),
+        {"lr": lrft.schedule.InverseTime(0.02, t0=9.0), "stop_loss": 0.5, "epochs": 9,
+         "validation": (SAMPLES, LABELS)},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FITS)
+def test_fit_is_made_again_from_its_file(name, tmp_path):
+    base, student, options = FITS[name]
+    X = SAMPLES.astype("f4") if "float32" in name else SAMPLES
+    ds = lrft.fit(base, student, X, LABELS, **{"lr": 0.01, "threads": 1} | options)
+    assert ds.X.dtype == X.dtype
+    lrft.save(ds, tmp_path / "fit.nc")
+    assert lrft.load(tmp_path / "fit.nc").identical(ds)
+    (compared,) = rerun(tmp_path / "fit.nc", threads=2)
+    assert (compared.differences, compared.notes) == ((), ())
+    edited(tmp_path / "fit.nc", lambda ds: ds.train_loss.values.__setitem__((0, 1), 7.0))
+    (compared,) = rerun(tmp_path / "fit.nc")
+    assert compared.differences == (f"train_loss differs in 1 of {ds.train_loss.size} entries",)
+
+
+def test_fit_without_its_samples_says_why(tmp_path, monkeypatch):
+    path = tmp_path / "fit.nc"
+    base = given()
+    stream = ((SAMPLES[i : i + 7], LABELS[i : i + 7]) for i in range(0, 70, 7))
+    lrft.save(lrft.fit(base, lrft.LoRA(rank=1), stream, lr=0.01), path)
+    with pytest.raises(ValueError, match=r"fit.nc.*its samples were a stream"):
+        list(rerun(path))
+    monkeypatch.setattr("lrft.provenance.MOST_ARRAY_BYTES", SAMPLES.nbytes)
+    lrft.save(lrft.fit(base, lrft.LoRA(rank=1), SAMPLES, LABELS, lr=0.01), path)
+    assert "X" not in lrft.load(path)
+    with pytest.raises(ValueError, match="its samples take more than 64 MiB"):
+        list(rerun(path))
+
+
+def test_changed_samples_are_noticed(tmp_path):
+    path = tmp_path / "fit.nc"
+    lrft.save(lrft.fit(given(), lrft.LoRA(rank=1), SAMPLES, LABELS, lr=0.01), path)
+    edited(path, lambda ds: ds.X.values.__setitem__((0, 0), 7.0))
+    with pytest.raises(ValueError, match="data_sha256 of the samples"):
+        list(rerun(path))
+
+
+# ---- malformed records --------------------------------------------------------------------------
+
+RECORDS = {
+    "no configuration": lambda about: None,
+    "a list": lambda about: [about],
+    "no tasks": lambda about: about | {"tasks": []},
+    "two tasks": lambda about: about | {"tasks": about["tasks"] * 2},
+    "a task that is a number": lambda about: about | {"tasks": [3]},
+    "a task without its hash": lambda about: about | {"tasks": [{"d": 60}]},
+    "no training": lambda about: about | {"training": None},
+    "an unknown student": lambda about: changed(about, student={"kind": "sgd"}),
+    "a rate that is no number": lambda about: changed(about, lr=float("nan")),
+    "more steps": lambda about: changed(about, steps=10**9),
+    "steps beyond counting": lambda about: changed(about, steps=10**30),
+    "a batch beyond memory": lambda about: changed(about, batch=10**30),
+    "no seed": lambda about: {name: about[name] for name in about if name != "seed"},
+    "a negative seed": lambda about: about | {"seed": -1},
+    "an unknown engine": lambda about: about | {"engine": "gpu"},
+}
+
+
+def changed(about, **fields):
+    return about | {"training": about["training"] | fields}
+
+
+@pytest.mark.parametrize("name", [*RECORDS, "not JSON", "nested", "arrays"])
+def test_malformed_record_is_one_sentence(name, saved, refused):
+    def change(ds):
+        text = {"not JSON": "hello", "nested": "[" * 100_000}.get(name)
+        if name == "arrays":
+            ds.attrs["task_arrays"] = ds.attrs["task_arrays"][:-100] + '"}'
+        elif text is None:
+            about = RECORDS[name](json.loads(ds.attrs["configuration"]))
+            text = None if about is None else json.dumps(about)
+            del ds.attrs["configuration"]
+        if text is not None:
+            ds.attrs["configuration"] = text
+
+    edited(saved, change)
+    refused(lambda: list(rerun(saved)), ValueError, "run.nc")

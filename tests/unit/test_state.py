@@ -135,6 +135,10 @@ def edited(entries):
     entries["chain0.loss"] = np.nextafter(entries["chain0.loss"], 0.0)
 
 
+def nested(entries):
+    entries["lrft"] = np.array("[" * 100_000)
+
+
 REFUSED = {
     "another version": (lambda p: changed(p, about(lrft="0.0.1")), "written by lrft 0.0.1"),
     "another build": (
@@ -146,6 +150,16 @@ REFUSED = {
         lambda p: changed(p, sealed(instruction_set="z80")),
         "set LRFT_ISA=z80",
     ),
+    "another instruction set, a build of its own": (
+        lambda p: changed(p, sealed(instruction_set="z80", lrft=f"{lrft.__version__}+core.0")),
+        "set LRFT_ISA=z80",
+    ),
+    "no rates": (lambda p: changed(p, sealed(rates=[])), "0 rates"),
+    "no chains": (lambda p: changed(p, sealed(chains=[])), "not one for each task and replica"),
+    "chains that are numbers": (lambda p: changed(p, sealed(chains=[1, 2])), "cannot resume"),
+    "a training that is none": (lambda p: changed(p, sealed(training=3)), "cannot resume"),
+    "replicas beyond counting": (lambda p: changed(p, sealed(replicas=10**30)), "cannot resume"),
+    "nested": (lambda p: changed(p, nested), "nests too deeply"),
     "edited instruction set": (lambda p: changed(p, about(instruction_set="z80")), "was changed"),
     "edited numbers": (lambda p: changed(p, edited), "the file was changed"),
     "edited settings": (lambda p: changed(p, about(seed=5)), "the file was changed"),

@@ -393,3 +393,30 @@ def test_a_ledger_that_is_a_pipe_is_refused_at_once(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(ValueError, match="no regular file"):
         lrft.sweep(STUDY, tmp_path / "pipe")
+@pytest.mark.parametrize("kind", ["rubbish", "of another unit", "without text"])
+def test_content_that_is_no_result_is_damage_whatever_its_digest(kind, tmp_path):
+    import hashlib
+
+    from safetensors.numpy import load, save
+
+    study = {
+        "task": {"d": 30, "k": 2}, "training": {"lr": 0.01}, "run": {"replicas": 2},
+        "list": {"steps": [10, 15]},
+    }  # fmt: skip
+    path = tmp_path / "study.db"
+    expected = lrft.sweep(study, path, threads=1)
+    with sqlite3.connect(path) as db:
+        (first, one), (_, two) = db.execute("SELECT key, result FROM unit").fetchall()
+        less = load(one)
+        del less["about"]
+        bad = {"rubbish": b"x" * 99, "of another unit": two, "without text": save(less)}[kind]
+        if kind == "of another unit":
+            arrays = load(two)
+            bad = save(arrays | {"hit_step": arrays["hit_step"][:1]})
+        digest = hashlib.sha256(bad).hexdigest()
+        db.execute("UPDATE unit SET result = ?, digest = ? WHERE key = ?", (bad, digest, first))
+    with pytest.raises(OSError, match=f"the result of unit {first[:12]} is damaged"):
+        lrft.study.collect(study, path)
+    again = lrft.sweep(study, path, threads=1)
+    assert again.hit_step.equals(expected.hit_step)
+    assert again.final_loss.equals(expected.final_loss)

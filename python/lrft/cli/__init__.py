@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from lrft import _foreign
 from lrft.cli import streams
 
 __all__ = ["main"]
@@ -42,7 +43,7 @@ def _caught(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         print("lrft: interrupted", file=sys.stderr)
         return 130
-    except (ValueError, TypeError, OSError, MemoryError) as error:
+    except (ValueError, TypeError, OSError, MemoryError, ImportError) as error:
         if "LRFT_TRACEBACK" in os.environ:
             raise
         memory = isinstance(error, MemoryError)
@@ -94,5 +95,5 @@ def _app(first: str) -> Any:
 
 
 def _refuse(message: str) -> int:
-    print(f"lrft: {' '.join(message.split())}", file=sys.stderr)
+    print(f"lrft: {_foreign.printable(' '.join(message.split()))}", file=sys.stderr)
     return 2

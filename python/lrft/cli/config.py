@@ -12,7 +12,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lrft import _checks
+from lrft import _checks, _foreign
 from lrft.cli.fields import Field, fields, student_models
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def parse(text: str, field: Field) -> Any:
     >>> from lrft.cli.config import parse
     >>> from lrft.cli.fields import Field
     >>> field = Field("training", "steps", None, "int", "")
-    >>> parse("1e6", field), parse("0.1,0.5", field), parse("relu", field)
+    >>> parse("1e6", field), parse("0.1,.5", field), parse("relu", field)
     (1000000, [0.1, 0.5], 'relu')
     """
     if field.type == "str" or field.name in ("weights", "out", "name"):
@@ -124,14 +124,30 @@ def parse(text: str, field: Field) -> Any:
         return text
     for attempt in (text, f"[{text}]") if "," in text else (text,):
         try:
-            value = tomllib.loads(f"x = {attempt}")["x"]
+            value = _foreign.from_toml(f"x = {attempt}")["x"]
         except tomllib.TOMLDecodeError:
             continue
+        except ValueError as error:
+            raise ValueError(f"--{field.flag}: {error}") from None
         if field.type.startswith("int") and re.search("[eE]", text) and isinstance(value, float):
             # Not int(value): above 2^53 that would be another number than the one typed.
             return int(Decimal(text.replace("_", ""))) if value.is_integer() else value
         return [value] if field.type.startswith("sequence") and _number(value) else value
-    return text
+    # As people write numbers where TOML does not: .001, 1., 007.
+    numbers = [_as_number(part) for part in text.split(",")]
+    if any(number is None for number in numbers):
+        return text
+    several = len(numbers) > 1 or field.type.startswith("sequence")
+    return numbers if several else numbers[0]
+
+
+def _as_number(text: str) -> int | float | None:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return None
 
 
 def _number(value: Any) -> bool:
@@ -215,7 +231,7 @@ def literal(value: Any) -> str:
 def _read(path: Path, known: dict[str, dict[str, Field]]) -> Settings:
     where = f"config {str(path)!r}"
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        document = _foreign.from_toml(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ValueError(f"{where}: {error.strerror or error}") from error
     except ValueError as error:  # not TOML, or not UTF-8

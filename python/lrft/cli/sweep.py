@@ -146,12 +146,15 @@ def _report(ds: xr.Dataset) -> bool:
     """Print how the replicas ended, and why points failed; return whether some did."""
     import numpy as np
 
+    from lrft import _foreign
+
     names, counts = np.unique(ds.status.values, return_counts=True)
     ends = ", ".join(f"{count:,} {name}" for name, count in zip(names, counts, strict=True))
     print(f"{ds.sizes['point']:,} points x {ds.sizes['replica']:,} replicas: {ends}")
     failed = np.flatnonzero(ds.failure.values != "")
     for i in failed[:_SHOWN]:
-        print(f"lrft: point {i} failed: {ds.failure.values[i]}", file=sys.stderr)
+        reason = _foreign.printable(str(ds.failure.values[i]))
+        print(f"lrft: point {i} failed: {reason}", file=sys.stderr)
     if len(failed) > _SHOWN:
         print(f"lrft: {len(failed) - _SHOWN:,} more points failed", file=sys.stderr)
     return bool(len(failed))

@@ -325,14 +325,12 @@ def fingerprint() -> str:
 
 def _saved(path: Path, quick: bool) -> xr.Dataset | None:
     """Read data of an earlier run, if they are what this run would compute."""
-    import xarray as xr
 
     if not path.is_file():
         return None
     try:
-        with xr.open_dataset(path, engine="h5netcdf") as file:
-            data: xr.Dataset = file.load()
-    except (OSError, ValueError, KeyError):
+        data = _netcdf.read(path, ours=True)
+    except (OSError, ValueError):
         return None
     same = data.attrs.get("fingerprint") == fingerprint()
     return data if same and bool(data.attrs.get("quick")) == quick else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +15,8 @@ from pydantic import BaseModel
 from lrft import _files, _netcdf, provenance
 from lrft.result import VARIABLES
 from lrft.study.design import Design, label
-from lrft.study.ledger import Ledger
-from lrft.study.points import Point
+from lrft.study.ledger import Damaged, Ledger
+from lrft.study.points import Point, Unit
 from lrft.study.work import decode, record_shapes
 from lrft.task import Task
 
@@ -38,10 +38,10 @@ def assemble(design: Design, points: list[Point], ledger: Ledger) -> xr.Dataset:
     """Put what a ledger has of a study into one dataset; see `lrft.sweep`."""
     import xarray as xr
 
-    keys = dict.fromkeys(unit.key for point in points for unit in point.units)
+    keys = {unit.key: unit for point in points for unit in point.units}
     replicas = [i for unit in points[0].units for i in unit.replicas]
     failures = ledger.failures(keys)
-    arrays = _arrays(points, ledger.results(keys), failures, len(replicas))
+    arrays = _arrays(points, _results(ledger, keys), failures, len(replicas))
 
     training = points[0].training
     data = {}
@@ -79,8 +79,23 @@ def assemble(design: Design, points: list[Point], ledger: Ledger) -> xr.Dataset:
     return ds
 
 
+def _results(ledger: Ledger, units: Mapping[str, Unit]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Read results; a digest that is right does not make content right."""
+    bad: list[str] = []
+    try:
+        for key, data in ledger.results(units):
+            try:
+                yield key, decode(data, units[key])
+            except ValueError:
+                bad.append(key)
+    except Damaged as error:
+        bad += error.keys
+    if bad:
+        raise Damaged(f"ledger {str(ledger.path)!r}", bad)
+
+
 def _arrays(
-    points: list[Point], results: Iterable[tuple[str, bytes]], failures: dict[str, str],
+    points: list[Point], results: Iterable[tuple[str, dict[str, Any]]], failures: dict[str, str],
     replicas: int,
 ) -> dict[str, NDArray[Any]]:  # fmt: skip
     """Collect arrays (point, replica, ...); what is missing is nan, -1 or empty."""
@@ -110,9 +125,8 @@ def _arrays(
             rows = slice(row, row + len(unit.replicas))
             row = rows.stop
             places.setdefault(unit.key, []).append((i, rows))
-    for key, data in results:  # a few in memory at a time
+    for key, result in results:  # a few in memory at a time
         failures.pop(key, None)  # it has been done since
-        result = decode(data)
         for i, rows in places[key]:
             _fill(found, (i, rows), result)
             rates[i] = result["learning_rate"]
@@ -337,14 +351,14 @@ def load(path: str | os.PathLike[str]) -> xr.Dataset:
     ...
     ValueError: path='no-such-file.nc': no such file
     """
-    from lrft.result import read_netcdf
-
-    ds = read_netcdf(path)
+    ds = _netcdf.read(path)
+    where = f"path={os.fspath(path)!r}"
     version = ds.attrs.get("study_schema_version")
-    if version != SCHEMA_VERSION:
-        raise ValueError(
-            f"path={os.fspath(path)!r}: not the results of a study"
-            if version is None
-            else f"path={os.fspath(path)!r}: layout version {version}, expected {SCHEMA_VERSION}"
-        )
+    if version is None:
+        raise ValueError(f"{where}: not the results of a study")
+    if version not in (1, SCHEMA_VERSION):
+        raise ValueError(f"{where}: layout version {version!r}, expected {SCHEMA_VERSION}")
+    for name in ("status", "stop_step", "hit_step", "loss_hit_step"):
+        if name not in ds.data_vars or ds[name].dims[:2] != ("point", "replica"):
+            raise ValueError(f"{where}: not the results of a study (it lacks {name})")
     return ds

@@ -20,7 +20,6 @@ import difflib
 import inspect
 import itertools
 import json
-import tomllib
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -30,7 +29,7 @@ from typing import Any
 
 import numpy as np
 
-from lrft import _checks
+from lrft import _checks, _foreign
 from lrft.students import STUDENTS, StudentModel
 from lrft.study.expression import evaluate
 from lrft.task import Task
@@ -109,7 +108,7 @@ def read(study: Mapping[str, Any] | str | PathLike[str]) -> Design:
 
 def _from_file(path: str | PathLike[str]) -> dict[str, Any]:
     try:
-        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        return _foreign.from_toml(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise ValueError(f"study {fspath(path)!r}: {error.strerror or error}") from error
     except ValueError as error:  # not TOML, or not UTF-8
@@ -157,7 +156,7 @@ def _design(tables: dict[str, Any]) -> Design:
 def _source(title: str, tables: dict[str, Any]) -> str | None:
     try:
         return json.dumps({"title": title, **tables}, allow_nan=False)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RecursionError):
         return None
 
 

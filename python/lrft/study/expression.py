@@ -5,10 +5,25 @@ from __future__ import annotations
 import ast
 import math
 import operator
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from lrft import _foreign
+
 __all__ = ["evaluate"]
+
+#: Digits that ``round`` takes: of no float are there more, and powers of ten take their time.
+_MOST_DIGITS = 400
+
+
+def _round(*given: Any) -> Any:
+    if len(given) not in (1, 2):
+        raise ValueError("round takes a number, and how many digits")
+    if len(given) == 2 and not (isinstance(given[1], int) and abs(given[1]) <= _MOST_DIGITS):
+        raise ValueError(f"round takes at most {_MOST_DIGITS} digits")
+    return round(*given)
+
 
 _BINARY: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
@@ -20,10 +35,12 @@ _BINARY: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
 }
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "sqrt": math.sqrt, "log": math.log, "exp": math.exp, "floor": math.floor, "ceil": math.ceil,
-    "round": round, "min": min, "max": max,
+    "round": _round, "min": min, "max": max,
 }  # fmt: skip
-#: Longer results of ``**`` on integers are refused: they would take for ever.
+#: Longer integers are refused, before they are worked out where that would take for ever.
 _MOST_BITS = 1024
+#: So are longer expressions.
+_MOST_TEXT = 1000
 
 
 def evaluate(text: str, names: Mapping[str, Any]) -> int | float:
@@ -52,20 +69,37 @@ def evaluate(text: str, names: Mapping[str, Any]) -> int | float:
     >>> evaluate("200 * d", {"d": 1000}), evaluate("min(sqrt(k), 3)", {"k": 4})
     (200000, 2.0)
     """
+    shown = _foreign.shortened(text, 60)
+    if len(text) > _MOST_TEXT:
+        raise ValueError(f"an expression of {len(text):,} characters, over {_MOST_TEXT:,}")
     try:
-        value = _value(ast.parse(text, mode="eval").body, names)
+        value = _value(_parsed(text), names)
         finite = math.isfinite(value)
-    except SyntaxError:
-        raise ValueError(f"{text!r} is not an expression") from None
-    except (ArithmeticError, TypeError, ValueError, RecursionError) as error:
-        raise ValueError(f"{text!r}: {error}") from None
+    except (ArithmeticError, TypeError, ValueError, RecursionError, MemoryError) as error:
+        raise ValueError(f"{shown!r}: {_foreign.shortened(str(error))}") from None
     if not finite:
-        raise ValueError(f"{text!r} is {value}")
+        raise ValueError(f"{shown!r} is {value}")
     result: int | float = value
     return result
 
 
+def _parsed(text: str) -> ast.expr:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of things like 1if
+            return ast.parse(text, mode="eval").body
+    except (SyntaxError, RecursionError, MemoryError):
+        raise ValueError("it is not an expression") from None
+
+
 def _value(node: ast.expr, names: Mapping[str, Any]) -> Any:
+    value = _worked_out(node, names)
+    if isinstance(value, int) and value.bit_length() > _MOST_BITS:
+        raise ValueError("an integer in it is too large")
+    return value
+
+
+def _worked_out(node: ast.expr, names: Mapping[str, Any]) -> Any:
     if isinstance(node, ast.Constant) and _number(node.value):
         return node.value
     if isinstance(node, ast.Name):

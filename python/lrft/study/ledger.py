@@ -14,7 +14,7 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lrft import provenance
+from lrft import _foreign, provenance
 from lrft.study.ledger_file import LedgerError, LedgerFile
 from lrft.study.points import Unit
 from lrft.study.work import Outcome
@@ -178,9 +178,11 @@ class Ledger(LedgerFile):
         Raises
         ------
         ValueError
-            If the other is no ledger, or holds another result for the same key; then nothing is
-            taken over.
+            If the other is no ledger, is this one, or holds another result for the same key; then
+            nothing is taken over.
         """
+        if Path(other).exists() and self.path.samefile(other):
+            raise ValueError(f"{self._where} cannot be merged with itself")
         with Ledger(other, write=False) as source:
             better, new = self._compared(source)
         self.forget(better)
@@ -329,7 +331,11 @@ class Ledger(LedgerFile):
             raise ValueError(f"{self._where} has no finished unit with key {key!r}")
         if _digest(found[6]) != found[7]:
             raise Damaged(self._where, [key])
-        return Row(found[0], json.loads(found[1]), _environment(found[2]), *found[3:7])
+        with _foreign.explained(f"{self._where}: unit {key[:12]}"):
+            if hashlib.sha256(found[1].encode()).hexdigest() != key:
+                raise ValueError("its definition was changed")
+            about = dict(_foreign.from_json(found[1]))
+        return Row(found[0], about, _environment(found[2]), *found[3:7])
 
     def task(self, content_hash: str) -> tuple[dict[str, Any], str | None]:
         """Look up a task, for `provenance.restore_task`.
@@ -355,7 +361,8 @@ class Ledger(LedgerFile):
             ).fetchone()
         if found is None:
             raise ValueError(f"{self._where} has no task {content_hash[:12]}")
-        return json.loads(found[0]), found[1]
+        with _foreign.explained(f"{self._where}: task {content_hash[:12]}"):
+            return dict(_foreign.from_json(found[0])), found[1]
 
     def _select(
         self, query: str, keys: Iterable[str], many: int = _MANY

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Iterator, Mapping
 from os import PathLike, fspath
@@ -12,16 +11,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lrft import _arguments, _core, provenance, result
+from lrft import _arguments, _checks, _core, _foreign, _netcdf, provenance, result
 from lrft.study import dataset
+from lrft.study.design import read
 from lrft.study.driver import sweep
 from lrft.study.ledger import Ledger
-from lrft.study.points import Unit
+from lrft.study.points import Unit, points
 from lrft.study.work import Block, decode, run_block
 from lrft.training import Training
 
 if TYPE_CHECKING:
     import xarray as xr
+
+    from lrft.task import Task
 
 __all__ = ["Compared", "rerun"]
 
@@ -45,7 +47,7 @@ def rerun(
     Parameters
     ----------
     path : path
-        A result of `lrft.simulate` or a study in NetCDF, or a ledger.
+        A result of `lrft.simulate`, `lrft.fit` or a study in NetCDF, or a ledger.
     units : int, optional
         Of a ledger: how many units, evenly spread over it. None: all.
     threads : int, optional
@@ -80,14 +82,22 @@ def rerun(
     if head == b"SQLite format 3\0":
         yield from _ledger(path, units, threads)
         return
-    ds = result.read_netcdf(path)
-    _same_set(fspath(path), str(ds.attrs.get("instruction_set")))
-    if "study_schema_version" in ds.attrs:
-        again = _study(dataset.load(path), threads)
-    else:
-        again = run_again(result.load(path), threads=threads)
-    differences = tuple(_differences(_unfinished_alike(ds, again), again))
-    yield Compared(fspath(path), differences, _notes(ds.attrs))
+    ds = _netcdf.read(path)
+    where = fspath(path)
+    _same_set(where, str(ds.attrs.get("instruction_set")))
+    try:
+        if "study_schema_version" in ds.attrs:
+            again = _study(dataset.load(path), threads)
+        elif ds.attrs.get("kind") == "fit":
+            again = fit_again(result.load(path), threads=threads)
+        else:
+            again = run_again(result.load(path), threads=threads)
+    except (TypeError, ValueError) as error:  # of a record: content, not arguments
+        text = str(error)
+        raise ValueError(text if where in text else f"{where}: {text}") from error
+    with _foreign.explained(where):
+        differences = tuple(_differences(_unfinished_alike(ds, again), again))
+    yield Compared(where, differences, _notes(ds.attrs))
 
 
 def run_again(ds: xr.Dataset, threads: int | None = None) -> xr.Dataset:
@@ -119,29 +129,117 @@ def run_again(ds: xr.Dataset, threads: int | None = None) -> xr.Dataset:
     """
     from lrft import simulate
 
-    about = json.loads(ds.attrs["configuration"])
-    stored = json.loads(ds.attrs.get("task_arrays", "{}"))
-    tasks = [
-        provenance.restore_task(one, stored.get(one["content_hash"])) for one in about["tasks"]
-    ]
+    with _foreign.explained("it cannot be computed again"):
+        about, training = _configuration(ds)
+        tasks = [_task(ds, one) for one in about["tasks"]]
+        if len(tasks) != ds.sizes.get("task", 1):
+            raise ValueError(f"its record has {len(tasks)} tasks, and its data have another number")
+        seed, engine = about["seed"], about["engine"]
     return simulate(
         tasks if "task" in ds.dims else tasks[0],
-        Training.model_validate(about["training"]),
+        training,
         replicas=ds.replica.values.tolist(),
-        seed=about["seed"],
-        engine=about["engine"],
+        seed=seed,
+        engine=engine,
         threads=threads,
     )
+
+
+def fit_again(ds: xr.Dataset, threads: int | None = None) -> xr.Dataset:
+    """Run what a result of `lrft.fit` says of itself.
+
+    Parameters
+    ----------
+    ds : xarray.Dataset
+    threads : int, optional
+
+    Returns
+    -------
+    xarray.Dataset
+        From the attributes, the samples in the dataset and the coordinate ``replica`` alone.
+
+    Raises
+    ------
+    ValueError
+        If the samples are not in the dataset, since they were a stream or over 64 MiB, or the base
+        cannot be made again.
+
+    Examples
+    --------
+    >>> import numpy as np, lrft
+    >>> from lrft.study.replay import fit_again
+    >>> base = lrft.Weights(W=np.eye(2, 3), lam=np.ones(2), activation="relu")
+    >>> X = np.ones((10, 3))
+    >>> ds = lrft.fit(base, lrft.LoRA(rank=1), X, X[:, 0], lr=0.01)
+    >>> fit_again(ds).train_loss.equals(ds.train_loss)
+    True
+    """
+    from lrft.fitting import fit
+
+    with _foreign.explained("it cannot be computed again"):
+        if "X" not in ds:
+            stream = ds.attrs.get("data") == "stream"
+            why = "were a stream" if stream else "take more than 64 MiB"
+            raise ValueError(f"its samples {why} and are not in the file")
+        held_out = None
+        if "validation_X" in ds:
+            held_out = ds["validation_X"].values, ds["validation_y"].values
+        about, training = _configuration(ds)
+        base = _task(ds, about["base"])
+        options = {name: ds.attrs[name] for name in ("seed", "epochs", "keep")}
+    again = fit(
+        base,
+        training.student,
+        ds["X"].values,
+        ds["y"].values,
+        lr=training.lr,  # type: ignore[arg-type]
+        batch=training.batch,
+        shuffle=ds.attrs.get("shuffle") == 1,
+        validation=held_out,
+        record=training.record,
+        stop_loss=training.stop_loss,
+        patience=ds.attrs.get("patience") or None,
+        replicas=ds.replica.values.tolist(),
+        threads=threads,
+        **options,
+    )
+    for name in ("data_sha256", "validation_sha256"):
+        if ds.attrs.get(name) != again.attrs.get(name):
+            raise ValueError(f"{name} of the samples in it is another: they were changed")
+    return again
+
+
+def _configuration(ds: xr.Dataset) -> tuple[dict[str, Any], Training]:
+    """Read what defines a result; its data must have the steps that it says."""
+    about = _foreign.from_json(ds.attrs["configuration"])
+    training = Training.model_validate(about["training"])
+    if training.steps != ds.step[-1] or not np.array_equal(training.record_steps, ds.step):
+        raise ValueError("its record is of other steps than its data")
+    return about, training
+
+
+def _task(ds: xr.Dataset, description: Any) -> Task:
+    stored = _foreign.from_json(ds.attrs.get("task_arrays", "{}"))
+    return provenance.restore_task(description, stored.get(description["content_hash"]))
 
 
 def _study(ds: xr.Dataset, threads: int | None) -> xr.Dataset:
     if "study" not in ds.attrs:
         raise ValueError(
             "the study was made of Python objects, which its results do not hold: its ledger "
-            f"({ds.attrs['ledger']}) does"
+            f"({ds.attrs.get('ledger')}) does"
         )
+    with _foreign.explained("it cannot be computed again"):
+        study = _foreign.from_json(ds.attrs["study"])
+        found = points(read(study))
+        for name, values in (
+            ("task_hash", [point.task.content_hash for point in found]),
+            ("steps", [point.training.steps for point in found]),
+        ):
+            if ds[name].values.tolist() != values:
+                raise ValueError(f"its record is of another {name} than its data")
     with tempfile.TemporaryDirectory() as folder:
-        return sweep(json.loads(ds.attrs["study"]), Path(folder) / "again.db", threads=threads)
+        return sweep(study, Path(folder) / "again.db", threads=threads)
 
 
 def _ledger(
@@ -153,17 +251,21 @@ def _ledger(
         if units is not None and len(keys) > units:
             keys = [keys[i] for i in np.linspace(0, len(keys) - 1, units).round().astype(int)]
         for key in keys:
-            row = ledger.row(key)
-            about = row.definition
-            _same_set(f"unit {key[:12]}", about["instruction_set"])
-            task = provenance.restore_task(*ledger.task(about["task"]))
-            unit = Unit(
-                task, Training.model_validate(about["training"]), about["seed"], about["engine"],
-                tuple(about["replicas"]),
-            )  # fmt: skip
+            with _foreign.explained(f"unit {str(key)[:12]}"):
+                row = ledger.row(key)
+                about = row.definition
+                _same_set(f"unit {key[:12]}", about["instruction_set"])
+                task = provenance.restore_task(*ledger.task(about["task"]))
+                unit = Unit(
+                    task, Training.model_validate(about["training"]),
+                    _checks.seed("seed", about["seed"]),
+                    _checks.choice("engine", about["engine"], ("reduced", "ambient")),
+                    tuple(_arguments.check_replicas(about["replicas"])),
+                )  # fmt: skip
+                before = decode(row.result, unit)
             code, isa = provenance.code_version(), _core.build_info()["isa"]
             (outcome,) = run_block(Block((unit,), hands, code, isa))
-            before, now = decode(row.result), decode(outcome.result)
+            now = decode(outcome.result, unit)
             before.pop("learning_rate")  # text
             differences = tuple(_differences(before, now))
             yield Compared(f"unit {key[:12]}", differences, _notes(row.environment))
@@ -171,6 +273,8 @@ def _ledger(
 
 def _same_set(what: str, recorded: str) -> None:
     isa = _core.build_info()["isa"]
+    if recorded == "None":
+        raise ValueError(f"{what} does not say under which instruction set it was made")
     if recorded != isa:
         raise ValueError(
             f"{what} was made under instruction set {recorded}, but {isa} is running: set "
@@ -194,10 +298,12 @@ def _unfinished_alike(ds: xr.Dataset, again: xr.Dataset) -> xr.Dataset:
         return ds
     filled = ds.copy()
     for name in ds.data_vars:
-        unset = {"f": np.nan, "i": -1, "U": ""}[ds[name].dtype.kind]
+        unset = {"f": np.nan, "i": -1, "U": ""}.get(ds[name].dtype.kind)
+        if name not in again or "replica" not in ds[name].dims or unset is None:
+            continue
         unknown = ds[name].isnull() if unset != unset else ds[name] == unset
-        # Final values of an interrupted replica are those of where it stood.
-        if name in ("status", "stop_step") or str(name).startswith("final_"):
+        # What is known of the end only is that of where it stood.
+        if not {"step", "threshold", "loss_threshold"} & set(ds[name].dims):
             unknown = cut
         # Text is as wide as the longest of both.
         kind = str if ds[name].dtype.kind == "U" else ds[name].dtype
@@ -209,6 +315,9 @@ def _differences(before: Mapping[Any, Any], now: Mapping[Any, Any]) -> Iterator[
     """Compare two results variable by variable; the coordinates of a dataset are not data."""
     names = list(getattr(before, "data_vars", before))
     for name in names:
+        if name not in now:
+            yield f"{name} is not part of what is computed"
+            continue
         old, new = np.asarray(before[name]), np.asarray(now[name])
         if old.shape != new.shape or old.dtype.kind != new.dtype.kind:
             yield f"{name} had shape {old.shape}, now it has {new.shape}"

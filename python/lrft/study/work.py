@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lrft import _arguments, _callbacks, _core, _engine, provenance
+from lrft import _arguments, _callbacks, _core, _engine, _foreign, provenance
 from lrft.simulation import SLICE
 from lrft.study.points import Unit
 
@@ -197,13 +197,27 @@ def _encode(arrays: Arrays, about: dict[str, Any]) -> bytes:
     return data
 
 
-def decode(result: bytes) -> dict[str, Any]:
-    """Read a unit's result: arrays by name, ``status`` (n,) and ``learning_rate``."""
+def decode(result: bytes, unit: Unit) -> dict[str, Any]:
+    """Read a unit's result: arrays by name, ``status`` (n,) and ``learning_rate``.
+
+    Raises
+    ------
+    ValueError
+        If it is not the result of such a unit.
+    """
+    from safetensors import SafetensorError
     from safetensors.numpy import load
 
-    found: dict[str, Any] = load(result)
-    about = json.loads(found.pop("about").tobytes())
-    return found | {
-        "status": np.array(about["status"], dtype=str),
-        "learning_rate": about["learning_rate"],
-    }
+    with _foreign.explained("it is no result of its unit"):
+        try:
+            found: dict[str, Any] = load(result)
+        except SafetensorError as error:
+            raise ValueError(str(error)) from None
+        about = _foreign.from_json(found.pop("about").tobytes())
+        for name, empty in _empty(unit).items():
+            if found[name].shape != empty.shape or found[name].dtype != empty.dtype:
+                raise ValueError(f"{name} has shape {found[name].shape}")
+        status = np.array(about["status"], dtype=str)
+        if status.shape != (len(unit.replicas),) or not isinstance(about["learning_rate"], str):
+            raise ValueError(f"status has shape {status.shape}")
+    return found | {"status": status, "learning_rate": about["learning_rate"]}

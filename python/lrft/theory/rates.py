@@ -14,6 +14,7 @@ Both are estimated on one fixed Gaussian sample, so that any activation and any 
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -73,7 +74,8 @@ def stability_limit(task: Task, student: Any, *, batch: int = 1) -> float:
     ------
     ValueError
         If u lies in span(W) and is projected away, or the gradient vanishes (a linearised
-        student whose base has no slope), and for another student.
+        student whose base has no slope), or the numbers leave the range of float64, and for
+        another student.
 
     Examples
     --------
@@ -135,6 +137,20 @@ def auto_lr(task: Task, student: Any, *, batch: int = 1) -> tuple[float, str]:
 
 
 def _tightest(task: Task, student: Any, batch: int) -> Limit:
+    try:
+        with np.errstate(all="ignore"):
+            limit = _worked_out(task, student, batch)
+    except ArithmeticError:  # squares of Python's floats
+        limit = None
+    if limit is None or not 0.0 < limit.lr < math.inf:
+        raise ValueError(
+            "lr='auto' cannot be worked out, its numbers leave the range of float64: give a rate, "
+            "or a task in other units"
+        )
+    return limit
+
+
+def _worked_out(task: Task, student: Any, batch: int) -> Limit:
     check_task(task)
     batch = _checks.integer("batch", batch, 1)
     if not getattr(student, "spherical", False):
