@@ -333,8 +333,8 @@ class Group {
     if constexpr (labelled) {
       if (recorded(chain) && !note_errors(chain, status)) return set_next_event(lane);
     } else {
-      // The start and the end are looked at whether or not a record is due: what a record sees stops
-      // nothing, but a loss that is not finite there is no start and no result.
+      // The start and the end are looked at whether or not a record is due: what a record sees
+      // stops nothing, but a loss that is not finite there is no start and no result.
       const bool due = next_record(chain) == chain.step;
       const bool edge = chain.step == 0 || chain.step == plan.steps;
       Chain unseen;
