@@ -290,8 +290,7 @@ class Fitting:
         seconds = _checks.real("seconds", seconds, minimum=0.0)
         begin = time.perf_counter()
         try:
-            end = begin + seconds
-            while _runs.advance(self._run, [self.task], max(0.0, end - time.perf_counter())):
+            while _runs.advance(self._run, [self.task], begin + seconds - time.perf_counter()):
                 chains = self._chains()
                 # No more is asked of a stream, which may have no end, than the replicas need.
                 if self._last or not any(chain["status"] == "running" for chain in chains):
