@@ -29,6 +29,7 @@
 #include "simd/layout.hpp"
 #include "space/shape.hpp"
 #include "space/subspace.hpp"
+#include "space/triangular.hpp"
 
 namespace lrft {
 
@@ -173,7 +174,7 @@ class ReducedSpace {
           L_[j * width() + n + i] = g;
         }
     }
-    triangular(width());
+    triangular(L_.data(), n, width());
     if (unit)
       normalise();
     else
@@ -192,7 +193,7 @@ class ReducedSpace {
         M[j * wide + n + i] = broadcast(g);
       }
     }
-    triangular(M.data(), wide);
+    triangular(M.data(), n, wide);
     for (int j = 0; j < n; ++j)
       for (int i = 0; i < n; ++i) L_[j * width() + i] = M[j * wide + i];
     if (unit) normalise();
@@ -330,63 +331,6 @@ class ReducedSpace {
           work_[j * n + i] = select(pivot > 0.0, g / pivot, broadcast(0.0));
         }
       }
-  }
-  void triangular(int wide) { triangular(L_.data(), wide); }
-  // M (n x wide) to lower-triangular form with a nonnegative diagonal by
-  // Householder reflections from the right.
-  void triangular(Pack* M, int wide) {
-    const int n = this->n();
-    for (int i = 0; i < n; ++i) {
-      Pack* row = M + i * wide;
-      const Pack head = row[i];
-      Pack tail = tail_square(row, i, wide);
-      Pack length = sqrt(fma(head, head, tail));
-      // v = (head - length, tail entries), without cancellation where head > 0.
-      Pack v0 = select(head > 0.0, -tail / (head + length), head - length);
-      // Squares that leave the range of doubles would make a reflection of nothing, or of noise.
-      const Mask safe = (tail >= 0x1p-500) & (length <= 0x1p250);
-      if (any(~safe)) rescale(row, i, wide, safe, tail, length, v0);
-      if (i + 1 < n) {
-        const Pack square = fma(v0, v0, tail);
-        const Pack factor = select(square > 0.0, 2.0 / square, broadcast(0.0));
-        for (int l = i + 1; l < n; ++l) {
-          Pack* other = M + l * wide;
-          Pack dot = v0 * other[i];
-          for (int j = i + 1; j < wide; ++j) dot = fma(row[j], other[j], dot);
-          dot = dot * factor;
-          other[i] = fma(-dot, v0, other[i]);
-          for (int j = i + 1; j < wide; ++j) other[j] = fma(-dot, row[j], other[j]);
-        }
-      }
-      row[i] = length;
-      for (int j = i + 1; j < n; ++j) row[j] = broadcast(0.0);
-    }
-  }
-  static Pack tail_square(const Pack* row, int i, int wide) {
-    Pack tail = broadcast(0.0);
-    for (int j = i + 1; j < wide; ++j) tail = fma(row[j], row[j], tail);
-    return tail;
-  }
-  // The same reflection where a lane is not safe, from numbers near 1: the length in units of the
-  // largest entry, v in units of its own.  Units are powers of two, 1 in lanes that are safe, whose
-  // bits are those they had.  Leaves v's tail in the row.
-  static void rescale(Pack* row, int i, int wide, const Mask& safe, Pack& tail, Pack& length,
-                      Pack& v0) {
-    const Pack one = broadcast(1.0), head = row[i];
-    Pack largest = broadcast(0.0);
-    for (int j = i + 1; j < wide; ++j) largest = max(abs(row[j]), largest);
-    const Pack whole = select(safe, one, size_of(max(abs(head), largest)));
-    Pack square = broadcast(0.0);
-    for (int j = i + 1; j < wide; ++j) {
-      const Pack x = row[j] / whole;
-      square = fma(x, x, square);
-    }
-    const Pack first = head / whole, scaled = sqrt(fma(first, first, square));
-    length = scaled * whole;
-    const Pack unit = select(safe | ~(head > 0.0), whole, size_of(largest));
-    for (int j = i + 1; j < wide; ++j) row[j] = row[j] / unit;
-    tail = tail_square(row, i, wide);
-    v0 = select(head > 0.0, -tail * unit / (head + length), first - scaled);
   }
   void normalise() {
     const int s = shape_.s, n = this->n();

@@ -74,7 +74,7 @@ def python_function(function: Any) -> Callable[[float], float] | None:
     >>> python_function(DOUBLE(math.sin)) is math.sin
     True
     """
-    if not isinstance(function, DOUBLE.__mro__[1]):
+    if not hasattr(function, "errcheck"):
         return None
     thunk = [r for r in gc.get_referents(function) if type(r).__name__ == "CThunkObject"]
     found = [

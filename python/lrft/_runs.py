@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from lrft import _core, _engine, result, schedule
+from lrft import _callbacks, _core, _engine, result, schedule
 from lrft.progress import Progress, ProgressCallback
 from lrft.task import Task
 from lrft.training import Training
@@ -51,6 +51,13 @@ def start(
             "keep_state": keep_students,
         }
     )
+
+
+def advance(run: _core.Run, tasks: Sequence[Task], seconds: float) -> bool:
+    """Work on a run for a while; what functions of the user raised in it comes out here."""
+    guards = [guard for task in tasks for guard in task.activation.guards]
+    with _callbacks.raising(guards):
+        return run.advance(seconds)
 
 
 class Work(Protocol):

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from lrft import _arguments, _callbacks, _checks, _core, _engine, _runs, schedule
+from lrft import _arguments, _checks, _core, _engine, _runs, schedule
 from lrft._fit_arguments import (
     base_task,
     check_memory,
@@ -293,7 +293,7 @@ class Fitting:
         seconds = _checks.real("seconds", seconds, minimum=0.0)
         begin = time.perf_counter()
         try:
-            while self._work(max(0.0, seconds - (time.perf_counter() - begin))):
+            while _runs.advance(self._run, [self.task], begin + seconds - time.perf_counter()):
                 chains = self._chains()
                 # No more is asked of a stream, which may have no end, than the replicas need.
                 if self._last or not any(chain["status"] == "running" for chain in chains):
@@ -302,10 +302,6 @@ class Fitting:
             return False
         finally:
             self.seconds += time.perf_counter() - begin
-
-    def _work(self, seconds: float) -> bool:
-        with _callbacks.raising(self.task.activation.guards):
-            return self._run.advance(seconds)
 
     def run(self, progress: ProgressCallback | None = None) -> None:
         """Work until every replica has ended, or until Ctrl-C.

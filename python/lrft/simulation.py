@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lrft import _arguments, _callbacks, _checks, _engine, _foreign, _runs, schedule
+from lrft import _arguments, _checks, _engine, _foreign, _runs, schedule
 from lrft.progress import Progress, ProgressCallback
 from lrft.task import Task
 from lrft.training import Training, check_compatible
@@ -256,14 +256,12 @@ class Simulation:
         """
         seconds = _checks.real("seconds", seconds, minimum=0.0)
         begin = time.perf_counter()
-        guards = [guard for task in self.tasks for guard in task.activation.guards]
         try:
             for run in self._runs:
                 # Every call moves on, however short its slice.
                 left = max(0.0, seconds - (time.perf_counter() - begin))
-                with _callbacks.raising(guards):
-                    if not run.advance(left):
-                        return False
+                if not _runs.advance(run, self.tasks, left):
+                    return False
             return True
         finally:
             self.seconds += time.perf_counter() - begin

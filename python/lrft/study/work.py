@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lrft import _arguments, _callbacks, _core, _engine, _foreign, provenance
+from lrft import _arguments, _core, _engine, _foreign, _runs, provenance
 from lrft.simulation import SLICE
 from lrft.study.points import Unit
 
@@ -72,8 +72,8 @@ def run_block(block: Block, stop: Callable[[], bool] | None = None) -> list[Outc
     begin = time.perf_counter()
     try:
         run, notes = _start(block.units, block.threads)
-        guards = [guard for unit in block.units for guard in unit.task.activation.guards]
-        while not _advance(run, guards):
+        tasks = [unit.task for unit in block.units]
+        while not _runs.advance(run, tasks, SLICE):
             if stop is not None and stop():
                 raise Stopped
         results = _results(block.units, run, notes)
@@ -135,11 +135,6 @@ def _start(units: Sequence[Unit], threads: int) -> tuple[_core.Run, list[str]]:
         }
     )
     return run, notes
-
-
-def _advance(run: _core.Run, guards: list[_callbacks.Guard]) -> bool:
-    with _callbacks.raising(guards):
-        return run.advance(SLICE)
 
 
 def _results(
