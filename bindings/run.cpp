@@ -37,6 +37,10 @@ class BoundRun {
     check_idle();
     run_->save();
   }
+  void observe() {
+    check_idle();
+    run_->observe();
+  }
   py::tuple progress() const {
     check_idle();
     int counts[5] = {};
@@ -83,6 +87,9 @@ py::dict write_chain(const Chain& c, bool fits) {
   d["hits"] = c.hits;
   d["loss_hits"] = c.loss_hits;
   d["last_overlap"] = c.last_overlap;
+  d["final_overlap_u"] = to_array(c.last.overlap_u);
+  d["final_overlap_c"] = to_array(c.last.overlap_c);
+  d["final_loss"] = c.last.loss;
   d["state_step"] = c.state_step;
   d["rows"] = to_array(c.rows);
   d["own"] = to_array(c.own);
@@ -117,6 +124,8 @@ void bind_run(py::module_& m) {
       .def("advance", &BoundRun::advance, py::arg("seconds"),
            "Work for about `seconds`; True when every chain has ended.")
       .def("save", &BoundRun::save, "Bring the state of running students into their chains.")
+      .def("observe", &BoundRun::observe,
+           "Bring what is seen of running students where they stand into their chains.")
       .def("chains", &BoundRun::chains, "Every chain as a dictionary.")
       .def("progress", &BoundRun::progress,
            "(waiting, running, ended, diverged, mean |overlap_u|).")

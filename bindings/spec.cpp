@@ -133,6 +133,9 @@ Chain read_chain(const py::handle& d) {
   c.hits = get<std::vector<std::int64_t>>(d, "hits");
   c.loss_hits = get<std::vector<std::int64_t>>(d, "loss_hits");
   c.last_overlap = get<double>(d, "last_overlap");
+  c.last.overlap_u = numbers(d, "final_overlap_u");
+  c.last.overlap_c = numbers(d, "final_overlap_c");
+  c.last.loss = get<double>(d, "final_loss");
   c.state_step = get<std::int64_t>(d, "state_step");
   c.rows = numbers(d, "rows");
   c.own = numbers(d, "own");

@@ -50,6 +50,8 @@ class Group {
   bool work(const std::function<bool()>& stop, const std::function<bool()>& cancelled) {
     cancelled_ = cancelled;
     if constexpr (width == 1) space_.set_cancelled(cancelled);
+    for (Chain* chain : chain_)
+      if (chain != nullptr) chain->last = {};  // soon a step behind
     do {
       if (!fill_lanes()) return false;
       if (!run_to_event(stop)) return true;
@@ -61,6 +63,13 @@ class Group {
   void save() {
     for (int lane = 0; lane < width; ++lane)
       if (chain_[lane] != nullptr) save(lane);
+  }
+
+  // Looks at the students of the running lanes.
+  void observe() {
+    if constexpr (!labelled)
+      for (int lane = 0; lane < width; ++lane)
+        if (chain_[lane] != nullptr) chain_[lane]->last = observe(lane);
   }
 
   std::int64_t steps_done() const { return steps_done_; }
@@ -122,6 +131,7 @@ class Group {
     if (initial(chain).linearized) student_.set_start(lane, start_own(chain));
     student_.set_own(lane, chain.own);
     chain_[lane] = &chain;
+    chain.last = {};
     step_[lane] = static_cast<std::uint64_t>(chain.state_step);
     noisy_ = noisy_ || task(chain).noise > 0;
     varying_ = varying_ || training(chain).lr.kind != Schedule::Kind::constant ||
@@ -278,6 +288,12 @@ class Group {
     return overlaps_u(shape_, task(chain), initial(chain), space_.statistics(lane, task(chain)), {})
         .back();
   }
+  // The student of a lane, at the step that `followed` last saw.
+  Observation observe(int lane) {
+    const Chain& chain = *chain_[lane];
+    return lrft::observe(space_.statistics(lane, task(chain)), shape_, task(chain), initial(chain),
+                         population_, student_.own_of(lane), start_own(chain), chain.last_overlap);
+  }
   // Has a lane crossed its next threshold, or stopped being finite?
   bool event() {
     if constexpr (Student::follows)
@@ -331,12 +347,16 @@ class Group {
     Status status = size >= plan.stop_at ? Status::converged : Status::running;
     if constexpr (labelled) {
       if (recorded(chain) && !note_errors(chain, status)) return set_next_event(lane);
-    } else if (next_record(chain) == chain.step) {
-      const bool finite =
-          record(space_.statistics(lane, task(chain)), shape_, task(chain), initial(chain), plan,
-                 population_, student_.own_of(lane), start_own(chain), chain);
-      if (!finite) status = Status::diverged;
-      if (finite && chain.loss.back() <= plan.stop_loss) status = Status::converged;
+    } else if (const bool due = next_record(chain) == chain.step;
+               due || status != Status::running) {
+      // What ended is looked at whether or not a record is due, and at most once.
+      const Observation seen = observe(lane);
+      if (due) record(seen, plan, chain);
+      if (due && seen.loss <= plan.stop_loss) status = Status::converged;
+      if (!finite(seen))
+        status = Status::diverged;
+      else if (status != Status::running || chain.step == plan.steps)
+        chain.last = seen;
     }
     if (status == Status::running && chain.step == plan.steps) status = Status::finished;
     if (status != Status::running)

@@ -31,24 +31,34 @@ std::vector<double> initial_own(const Shape& shape, const StudentSpec& student, 
   return own;
 }
 
-bool record(const Statistics& statistics, const Shape& shape, const TaskData& task,
-            const StudentSpec& student, const TrainingData& plan, const Population& population,
-            const std::vector<double>& own, const std::vector<double>& start, Chain& chain) {
-  const double loss =
-      student.linearized ? linearized_loss(population, shape, task, student, statistics, own, start)
-                         : population_loss(population, shape, task, student, statistics, own);
+Observation observe(const Statistics& statistics, const Shape& shape, const TaskData& task,
+                    const StudentSpec& student, const Population& population,
+                    const std::vector<double>& own, const std::vector<double>& start,
+                    double followed) {
+  Observation seen;
+  seen.loss = student.linearized
+                  ? linearized_loss(population, shape, task, student, statistics, own, start)
+                  : population_loss(population, shape, task, student, statistics, own);
   // The value that was compared with the thresholds, so that the two always agree.
-  std::vector<double> u{chain.last_overlap};
-  if (!student.spherical) u = overlaps_u(shape, task, student, statistics, own);
-  const std::vector<double> c = overlaps_c(shape, task, student, own);
-  chain.overlap_u.insert(chain.overlap_u.end(), u.begin(), u.end());
-  chain.overlap_c.insert(chain.overlap_c.end(), c.begin(), c.end());
-  chain.loss.push_back(loss);
+  seen.overlap_u = {followed};
+  if (!student.spherical) seen.overlap_u = overlaps_u(shape, task, student, statistics, own);
+  seen.overlap_c = overlaps_c(shape, task, student, own);
+  return seen;
+}
+
+bool finite(const Observation& seen) {
   double along = 0;
-  for (double x : c) along += x;
+  for (double x : seen.overlap_c) along += x;
+  return std::isfinite(seen.loss) && std::isfinite(along);
+}
+
+void record(const Observation& seen, const TrainingData& plan, Chain& chain) {
+  chain.overlap_u.insert(chain.overlap_u.end(), seen.overlap_u.begin(), seen.overlap_u.end());
+  chain.overlap_c.insert(chain.overlap_c.end(), seen.overlap_c.begin(), seen.overlap_c.end());
+  chain.loss.push_back(seen.loss);
   for (std::size_t i = 0; i < plan.loss_thresholds.size(); ++i)
-    if (chain.loss_hits[i] < 0 && loss <= plan.loss_thresholds[i]) chain.loss_hits[i] = chain.step;
-  return std::isfinite(loss) && std::isfinite(along);
+    if (chain.loss_hits[i] < 0 && seen.loss <= plan.loss_thresholds[i])
+      chain.loss_hits[i] = chain.step;
 }
 
 }  // namespace lrft

@@ -8,10 +8,17 @@
 
 namespace lrft {
 
-// Appends one record to the chain; false if it is not finite.  start: own at step 0.
-bool record(const Statistics& statistics, const Shape& shape, const TaskData& task,
-            const StudentSpec& student, const TrainingData& plan, const Population& population,
-            const std::vector<double>& own, const std::vector<double>& start, Chain& chain);
+// Looks at a student.  followed: the overlap that is compared with the thresholds, at this step;
+// start: own at step 0.
+Observation observe(const Statistics& statistics, const Shape& shape, const TaskData& task,
+                    const StudentSpec& student, const Population& population,
+                    const std::vector<double>& own, const std::vector<double>& start,
+                    double followed);
+// Are the loss and the overlaps of own parameters finite?
+bool finite(const Observation& seen);
+
+// Appends one record to the chain, and notes the thresholds that its loss meets.
+void record(const Observation& seen, const TrainingData& plan, Chain& chain);
 
 // The student's own parameters at step 0: (k, n), or (n) of a full network.
 std::vector<double> initial_own(const Shape& shape, const StudentSpec& student, std::uint64_t seed,

@@ -78,6 +78,9 @@ class RunOn final : public Run {
   void save() override {
     for (auto& group : groups_) group->save();
   }
+  void observe() override {
+    for (auto& group : groups_) group->observe();
+  }
 
  private:
   // Asks `interrupted` now and then, on the one thread that may; sets `cancel`.

@@ -34,6 +34,7 @@ GROUPS = {
     "simulation": "Simulation",
     "progress": "Simulation",
     "result": "Results and files",
+    "endings": "Results and files",
     "weights": "Weights and exchange",
     "network": "Weights and exchange",
     "interop": "Weights and exchange",
@@ -49,7 +50,7 @@ GROUPS = {
 #: Public names that `lrft` itself does not export.
 ALSO = {
     "lrft.progress": ["Progress"],
-    "lrft.result": ["hit_quantile", "one_overlap"],
+    "lrft.endings": ["counted", "one_overlap"],
     "lrft.weights": ["save_weights"],
     "lrft.training": ["Geometric", "check_compatible"],
     "lrft.study.watch": ["StudyProgress"],

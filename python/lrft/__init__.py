@@ -19,6 +19,7 @@ _isa.load()
 if TYPE_CHECKING:
     from lrft import plot, reference, schedule, study, theory
     from lrft.activation import Activation
+    from lrft.endings import held, hit_quantile
     from lrft.experiments.runner import reproduce
     from lrft.fitting import Fitting, fit, merge_weights
     from lrft.interop import from_state_dict, to_pandas
@@ -47,6 +48,8 @@ _HOME = {
     "fit": "fitting",
     "from_state_dict": "interop",
     "geometric": "training",
+    "held": "endings",
+    "hit_quantile": "endings",
     "load": "result",
     "load_weights": "weights",
     "merge_weights": "fitting",
@@ -79,6 +82,8 @@ __all__ = [
     "fit",
     "from_state_dict",
     "geometric",
+    "held",
+    "hit_quantile",
     "load",
     "load_weights",
     "merge_weights",

@@ -10,6 +10,7 @@ from types import FrameType
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lrft import _core, _engine, result, schedule
 from lrft.progress import Progress, ProgressCallback
@@ -119,20 +120,27 @@ def gather(
         # Tasks with fewer overlaps leave the rest NaN.
         most = tuple(np.max(np.array(list(_aligned(shapes))), axis=0).tolist())
         raw[name] = np.full((*shape, len(steps), *most), np.nan)
+        raw[f"final_{name}"] = np.full((*shape, *most), np.nan)
     place = {replica: i for i, replica in enumerate(replicas)}
     for chain in chains:
         at = (chain["task"], place[chain["replica"]])
         for name, shapes in extra.items():
-            fill = raw[name][at]
             records = chain[name].reshape(-1, *shapes[chain["task"]])
-            used = tuple(slice(n) for n in records.shape)
-            fill[used + (0,) * (fill.ndim - records.ndim)] = records
+            _put(raw[name][at], records)
+            if np.size(final := chain[f"final_{name}"]):
+                _put(raw[f"final_{name}"][at + (...,)], np.reshape(final, shapes[chain["task"]]))
         raw["hit_step"][at] = chain["hits"]
         raw["loss_hit_step"][at] = chain["loss_hits"]
         raw["stop_step"][at] = chain["step"]
         if chain["status"] not in ("waiting", "running"):
             raw["status"][at] = chain["status"]
     return raw
+
+
+def _put(target: NDArray[np.float64], values: NDArray[np.float64]) -> None:
+    """Copy into the first entries of each axis."""
+    used = tuple(slice(n) for n in values.shape)
+    target[used + (0,) * (target.ndim - values.ndim)] = values
 
 
 def _aligned(shapes: Sequence[tuple[int, ...]]) -> list[tuple[int, ...]]:

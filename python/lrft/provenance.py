@@ -35,7 +35,7 @@ __all__ = [
     "store_task",
 ]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Version of the layout of result files; raised when a reader of the old layout would misread."""
 
 #: Given arrays of more bytes stay out of results: their file is the record.

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lrft import _files, provenance
+from lrft.endings import hit_quantile, one_overlap
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from lrft.task import Task
     from lrft.training import Training
 
-__all__ = ["assemble", "hit_quantile", "load", "save"]
+__all__ = ["assemble", "hit_quantile", "load", "one_overlap", "save"]
 
 
 class _Variable(NamedTuple):
@@ -38,15 +38,14 @@ _RUN = ("task", "replica")
 _OVERLAP_U = (
     "<û,u> for a rank-one student; for LoRA the singular values, from the largest, between the row "
     "spaces of A and u, the cosine if there is one of each; for a full network the cosines of its "
-    "neurons with the teacher's; NaN after the replica stopped"
+    "neurons with the teacher's"
 )
 _OVERLAP_C = (
     "<ĉ,c> for a rank-one student; for LoRA that of overlap_u for the columns of B and c; NaN for "
-    "a full network, and after the replica stopped"
+    "a full network"
 )
 _LOSS = (
-    "E[(f̂(x) - f*(x))^2] over x ~ N(0, I_d), exact, without label noise and without a factor 1/2; "
-    "NaN after the replica stopped"
+    "E[(f̂(x) - f*(x))^2] over x ~ N(0, I_d), exact, without label noise and without a factor 1/2"
 )
 _HIT = (
     "first step, 0 included, with |overlap_u| (LoRA: the smallest singular value; full network: "
@@ -57,19 +56,24 @@ _LOSS_HIT = (
     "first recorded step with loss <= loss_threshold, checked at recorded steps only; "
     "-1: censored, not reached in the steps done, which are in stop_step"
 )
+_PAST = "; NaN past stop_step"
+_FINAL = "at stop_step, recorded or not; NaN where diverged or not begun: "
 _STATUS = (
     "converged: stop_at or stop_loss was met; finished: all steps done; "
     "diverged: state or loss no longer finite; interrupted: stopped by the user"
 )
 
 VARIABLES: dict[str, _Variable] = {
-    "overlap_u": _Variable((*_RUN, "step"), "overlap of û with u", _OVERLAP_U),
-    "overlap_c": _Variable((*_RUN, "step"), "overlap of ĉ with c", _OVERLAP_C),
-    "loss": _Variable((*_RUN, "step"), "population loss", _LOSS),
+    "overlap_u": _Variable((*_RUN, "step"), "overlap of û with u", _OVERLAP_U + _PAST),
+    "overlap_c": _Variable((*_RUN, "step"), "overlap of ĉ with c", _OVERLAP_C + _PAST),
+    "loss": _Variable((*_RUN, "step"), "population loss", _LOSS + _PAST),
     "hit_step": _Variable((*_RUN, "threshold"), "first step at the overlap threshold", _HIT),
     "loss_hit_step": _Variable(
         (*_RUN, "loss_threshold"), "first recorded step at the loss threshold", _LOSS_HIT
     ),
+    "final_overlap_u": _Variable(_RUN, "final overlap of û with u", _FINAL + _OVERLAP_U),
+    "final_overlap_c": _Variable(_RUN, "final overlap of ĉ with c", _FINAL + _OVERLAP_C),
+    "final_loss": _Variable(_RUN, "final population loss", _FINAL + _LOSS),
     "status": _Variable(_RUN, "how the replica ended", _STATUS),
     "stop_step": _Variable(_RUN, "steps done", "updates after which the replica stopped"),
 }
@@ -124,8 +128,9 @@ def assemble(
         One task not in a list drops the ``task`` dimension.
     training : Training
     raw : mapping
-        ``step`` int64 (n,); ``overlap_u``, ``overlap_c``, ``loss`` float64 (T, R, n), overlaps
-        optionally with one or two further axes; ``thresholds`` float64 (m,), ``hit_step`` int64
+        ``step`` int64 (n,); ``overlap_u``, ``overlap_c``, ``loss`` float64 (T, R, n), and
+        ``final_overlap_u``, ``final_overlap_c``, ``final_loss`` (T, R), overlaps optionally with
+        one or two further axes; ``thresholds`` float64 (m,), ``hit_step`` int64
         (T, R, m); ``loss_thresholds`` float64 (q,), ``loss_hit_step`` int64 (T, R, q); ``status``
         str (T, R); ``stop_step`` int64 (T, R); optionally ``replica`` int64 (R,), else 0…R−1.
     attrs : mapping
@@ -223,101 +228,6 @@ def assemble(
         **attrs,
     }
     return ds.squeeze("task") if single else ds
-
-
-def hit_quantile(ds: xr.Dataset, p: float, name: str = "hit_step") -> xr.DataArray:
-    """Quantile over replicas of a hitting step, with censored replicas counted properly.
-
-    The Kaplan–Meier estimate: a replica that finished or was interrupted before hitting counts as
-    "later than its ``stop_step``", neither dropped nor taken as a hit. A diverged one counts as
-    never hitting.
-
-    Parameters
-    ----------
-    ds : xarray.Dataset
-        As `lrft.simulate` returns it.
-    p : float
-        In (0, 1); 0.5 is the median (the lower one for an even number of hits).
-    name : {"hit_step", "loss_hit_step"}
-
-    Returns
-    -------
-    xarray.DataArray
-        Over ``threshold`` (or ``loss_threshold``), and ``task`` if there is one. Infinite where the
-        estimate does not reach p: too few replicas hit.
-
-    Raises
-    ------
-    ValueError
-        If p or name is not one of these.
-
-    Examples
-    --------
-    >>> import lrft
-    >>> from lrft.result import hit_quantile
-    >>> task = lrft.Task.sample(d=50, k=2, seed=0)
-    >>> ds = lrft.simulate(task, lrft.Training(lr=0.001, steps=10), replicas=3, seed=0)
-    >>> hit_quantile(ds, 0.5).sel(threshold=0.95).item()
-    inf
-    """
-    import xarray as xr
-
-    if not 0.0 < p < 1.0:
-        raise ValueError(f"p={p!r}, expected a number between 0 and 1")
-    if name not in ("hit_step", "loss_hit_step"):
-        raise ValueError(f"name={name!r}, expected 'hit_step' or 'loss_hit_step'")
-    never = np.iinfo(np.int64).max
-    censored_at = ds.stop_step.where(ds.status != "diverged", never)
-    quantile: xr.DataArray = xr.apply_ufunc(
-        lambda hit, end: _kaplan_meier(hit, end, p),
-        ds[name],
-        censored_at,
-        input_core_dims=[["replica"], ["replica"]],
-        vectorize=True,
-        output_dtypes=[np.float64],
-    )
-    return quantile
-
-
-def _kaplan_meier(hit: NDArray[np.int64], censored_at: NDArray[np.int64], p: float) -> float:
-    """First time at which the estimated share of hits reaches p; both arrays (replicas,)."""
-    end = np.where(hit >= 0, hit, censored_at)
-    surviving = 1.0
-    for time in np.unique(hit[hit >= 0]):
-        at_risk = int(np.sum(end >= time))
-        surviving *= 1.0 - int(np.sum(hit == time)) / at_risk
-        if surviving <= 1.0 - p + 1e-12:
-            return float(time)
-    return float("inf")
-
-
-def one_overlap(ds: xr.Dataset) -> xr.Dataset:
-    """Make overlaps one number a record: of several the smallest singular value, of a matrix none.
-
-    Parameters
-    ----------
-    ds : xarray.Dataset
-        As `lrft.simulate` returns it.
-
-    Returns
-    -------
-    xarray.Dataset
-        ``overlap_u`` and ``overlap_c`` with dimensions ``([task,] replica, step)``; NaN for a full
-        network.
-
-    Examples
-    --------
-    >>> import lrft
-    >>> from lrft.result import one_overlap
-    >>> task = lrft.Task.sample(d=50, k=3, rank=2, seed=0)
-    >>> training = lrft.Training(student=lrft.LoRA(rank=2), lr=0.001, steps=10)
-    >>> one_overlap(lrft.simulate(task, training, replicas=3)).overlap_u.dims
-    ('replica', 'step')
-    """
-    if "student_row" in ds.dims:
-        missing = ds.loss.copy(data=np.full(ds.loss.shape, np.nan))
-        return ds.drop_vars(["overlap_u", "overlap_c"]).assign(overlap_u=missing, overlap_c=missing)
-    return ds.isel(component=-1) if "component" in ds.dims else ds
 
 
 def save(ds: xr.Dataset, path: str | os.PathLike[str]) -> None:
@@ -422,7 +332,9 @@ def read_netcdf(path: str | os.PathLike[str]) -> xr.Dataset:
 
 def _check_layout(ds: xr.Dataset, where: str) -> None:
     version = ds.attrs.get("schema_version")
-    expected = FIT_VARIABLES if ds.attrs.get("kind") == "fit" else VARIABLES
+    expected = FIT_VARIABLES if ds.attrs.get("kind") == "fit" else tuple(VARIABLES)
+    if version == 1:  # had no final values; `held` makes do with the last records
+        expected = tuple(name for name in expected if not name.startswith("final_"))
     missing = [name for name in expected if name not in ds.variables]
     if version is None or missing:
         lacks = ", ".join(missing) or "the attribute schema_version"

@@ -59,7 +59,8 @@ def simulate(
     -------
     xarray.Dataset
         ``overlap_u``, ``overlap_c``, ``loss``, ``hit_step``, ``status`` and more with dimensions
-        ``(task, replica, step)``, or ``(replica, step)`` for one task. Ctrl-C returns what was
+        ``(task, replica, step)``, or ``(replica, step)`` for one task; ``final_overlap_u`` and
+        the like are the values at the stop. Ctrl-C returns what was
         recorded so far, with status ``"interrupted"``.
 
     Raises
@@ -297,9 +298,13 @@ class Simulation:
         Returns
         -------
         xarray.Dataset
-            NaN at records not yet reached; replicas that have not ended are ``"interrupted"``.
+            NaN at records not yet reached; replicas that have not ended are ``"interrupted"``,
+            with the final values of where they stand.
         """
         from lrft import result
+
+        for run in self._runs:
+            run.observe()
 
         records = _runs.gather(self.tasks, self.training, self.replicas, self.chains())
         attrs: dict[str, Any] = {
@@ -398,6 +403,7 @@ class Simulation:
 
         for run in self._runs:
             run.save()
+            run.observe()
         save_state(self, path)
 
     def _groups(self) -> list[list[int]]:
@@ -412,8 +418,9 @@ class Simulation:
         -------
         list of dict
             With ``task``, ``replica``, ``status``, ``step``, the records ``overlap_u``,
-            ``overlap_c`` and ``loss`` so far, ``hits``, ``loss_hits``, and the student's ``rows``
-            and ``own`` at ``state_step``, empty where they are not kept.
+            ``overlap_c`` and ``loss`` so far, ``hits``, ``loss_hits``, the final values of those
+            that have ended (``final_overlap_u``, …), and the student's ``rows`` and ``own`` at
+            ``state_step``, empty where they are not kept.
         """
         return [
             chain | {"task": group[chain["training"]], "training": group[chain["training"]]}

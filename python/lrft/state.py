@@ -24,8 +24,10 @@ if TYPE_CHECKING:
 __all__ = ["load_state", "save_state"]
 
 #: Version of the file; others are refused.
-STATE_VERSION = 2
-_SERIES = ("overlap_u", "overlap_c", "loss", "rows", "own")
+STATE_VERSION = 3
+_SERIES = (
+    "overlap_u", "overlap_c", "loss", "final_overlap_u", "final_overlap_c", "rows", "own",
+)  # fmt: skip
 
 Arrays = dict[str, NDArray[Any]]
 

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <string>
 #include <vector>
@@ -97,6 +98,12 @@ struct DataSet {
   bool given() const { return train.y != nullptr; }
 };
 
+// What is seen of a student at one step; before anybody looked, no overlaps and NaN.
+struct Observation {
+  std::vector<double> overlap_u, overlap_c;
+  double loss = std::numeric_limits<double>::quiet_NaN();
+};
+
 // What becomes of one replica of one task.  It is also the whole saved state:
 // a run restored from its chains goes on bit for bit.
 enum class Status : int { waiting = 0, running, converged, finished, diverged };
@@ -109,6 +116,8 @@ struct Chain {
   std::vector<std::int64_t> hits;                  // per threshold, -1 never
   std::vector<std::int64_t> loss_hits;             // per loss threshold
   double last_overlap = 0;
+  // At `step`: of a chain that ended and did not diverge, and of one that `observe` looked at.
+  Observation last;
   // State of the student: at step `state_step`, from which replay starts.
   std::int64_t state_step = 0;
   std::vector<double> rows;  // reduced: P (n,s) then L (n,n); ambient: A (n,d)
@@ -149,6 +158,8 @@ class Run {
   virtual std::int64_t steps_done() const = 0;
   // Brings the state of running students into their chains.
   virtual void save() = 0;
+  // Looks at running students where they stand, into `last` of their chains; costs a record each.
+  virtual void observe() = 0;
 };
 
 std::unique_ptr<Run> make_run(const RunSpec& spec);

@@ -52,6 +52,10 @@ class Run:
         """
         Every chain as a dictionary.
         """
+    def observe(self) -> None:
+        """
+        Bring what is seen of running students where they stand into their chains.
+        """
     def progress(self) -> tuple:
         """
         (waiting, running, ended, diverged, mean |overlap_u|).

@@ -27,12 +27,11 @@ if TYPE_CHECKING:
 __all__ = ["SCHEMA_VERSION", "assemble", "load", "save", "to_dataframe"]
 
 #: Version of the layout of a study's file.
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _SERIES = ("overlap_u", "overlap_c", "loss")
 #: Full records are left out where they would need more bytes.
 MOST_RECORD_BYTES = 2**30
 _EXTRA = ((), ("component",), ("student_row", "teacher_row"))
-_FINAL = "at the last record before the replica stopped: "
 
 
 def assemble(design: Design, points: list[Point], ledger: Ledger) -> xr.Dataset:
@@ -47,9 +46,8 @@ def assemble(design: Design, points: list[Point], ledger: Ledger) -> xr.Dataset:
     training = points[0].training
     data = {}
     for name, values in arrays.items():
-        source = VARIABLES.get(name.removeprefix("final_"))
-        dims = ("point", "replica", *(source.dims[2:] if source and name in VARIABLES else ()))
-        extra = () if source is None else _EXTRA[values.ndim - len(dims)]
+        dims = ("point", "replica", *(VARIABLES[name].dims[2:] if name in VARIABLES else ()))
+        extra = _EXTRA[values.ndim - len(dims)]
         data[name] = ((*dims, *extra), values)
     ds = xr.Dataset(
         data,
@@ -64,10 +62,9 @@ def assemble(design: Design, points: list[Point], ledger: Ledger) -> xr.Dataset:
     if "loss" in arrays:
         ds = ds.assign_coords(step=training.record_steps)
     for name in map(str, ds.data_vars):
-        source = VARIABLES.get(name.removeprefix("final_"))
-        if source is not None:
-            definition = source.definition if name in VARIABLES else _FINAL + source.definition
-            ds[name].attrs = {"long_name": source.long_name, "definition": definition}
+        if name in VARIABLES:
+            about = VARIABLES[name]
+            ds[name].attrs = {"long_name": about.long_name, "definition": about.definition}
     ds.status.attrs["definition"] += "; failed: see failure; missing: not yet in the ledger"
     ds.attrs = {
         "title": design.title or "Low-rank fine-tuning: a study",
@@ -132,15 +129,10 @@ def _arrays(
 def _fill(found: dict[str, NDArray[Any]], at: tuple[int, slice], result: Mapping[str, Any]) -> None:
     for name in ("hit_step", "loss_hit_step", "stop_step", "status"):
         found[name][at] = result[name]
-    # The loss is recorded whenever the overlaps are.
-    recorded = np.isfinite(result["loss"])
-    last = np.maximum(0, recorded.shape[1] - 1 - np.argmax(recorded[:, ::-1], axis=1))
     for name in _SERIES:
-        values = result[name]
-        final = values[np.arange(len(values)), last]
-        _put(found[f"final_{name}"][at], final)
+        _put(found[f"final_{name}"][at], result[f"final_{name}"])
         if name in found:
-            _put(found[name][at], values)
+            _put(found[name][at], result[name])
 
 
 def _put(target: NDArray[Any], values: NDArray[Any]) -> None:

@@ -26,7 +26,7 @@ __all__ = ["LedgerError", "LedgerFile"]
 #: "lrft" in ASCII.
 APPLICATION_ID = 0x6C726674
 #: Version of the tables; others are refused.
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _BUSY = 60.0  # seconds to wait for another process that commits
 
 _SCHEMA = (

@@ -196,7 +196,8 @@ def _unfinished_alike(ds: xr.Dataset, again: xr.Dataset) -> xr.Dataset:
     for name in ds.data_vars:
         unset = {"f": np.nan, "i": -1, "U": ""}[ds[name].dtype.kind]
         unknown = ds[name].isnull() if unset != unset else ds[name] == unset
-        if name in ("status", "stop_step"):
+        # Final values of an interrupted replica are those of where it stood.
+        if name in ("status", "stop_step") or str(name).startswith("final_"):
             unknown = cut
         # Text is as wide as the longest of both.
         kind = str if ds[name].dtype.kind == "U" else ds[name].dtype

@@ -148,6 +148,8 @@ def _results(
             fill = found[i][name][row]
             records = chain[name].reshape(-1, *fill.shape[1:])
             fill[: len(records)] = records
+            if np.size(final := chain[f"final_{name}"]):
+                found[i][f"final_{name}"][row] = np.reshape(final, fill.shape[1:])
         found[i]["hit_step"][row] = chain["hits"]
         found[i]["loss_hit_step"][row] = chain["loss_hits"]
         found[i]["stop_step"][row] = chain["step"]
@@ -168,11 +170,10 @@ def record_shapes(unit: Unit) -> dict[str, tuple[int, ...]]:
 def _empty(unit: Unit) -> Arrays:
     training, n = unit.training, len(unit.replicas)
     records = len(training.record_steps)
+    shapes = record_shapes(unit)
     return {
-        **{
-            name: np.full((n, records, *shape), np.nan)
-            for name, shape in record_shapes(unit).items()
-        },
+        **{name: np.full((n, records, *shape), np.nan) for name, shape in shapes.items()},
+        **{f"final_{name}": np.full((n, *shape), np.nan) for name, shape in shapes.items()},
         "hit_step": np.full((n, len(training.thresholds)), -1, dtype=np.int64),
         "loss_hit_step": np.full((n, len(training.loss_thresholds)), -1, dtype=np.int64),
         "stop_step": np.zeros(n, dtype=np.int64),
