@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from lrft.endings import counted, held
+
 if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.axes import Axes
@@ -23,6 +25,7 @@ __all__ = ["loss", "overlap", "summary"]
 # Okabe and Ito's colour-blind-safe palette, without its yellow, which is too faint on white.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 THIN_LINES = 16  # with more replicas than this the band alone is readable
+MOST_STOPS = 512  # places between records at which medians are taken
 
 _STYLE = {
     "font.size": 10.5,
@@ -44,8 +47,9 @@ def overlap(ds: xr.Dataset, which: str = "u", axes: Axes | None = None) -> Figur
 
     Thin lines are replicas (drawn when there are at most 16), the thick line is their median and
     the band reaches from the 10th to the 90th percentile. A replica that stopped because it had
-    converged is held at its last recorded value, otherwise the median would forget the fastest; a
-    diverged or interrupted one ends where it ended and leaves the statistics there.
+    converged is held at its final value (`lrft.held`), otherwise the median would forget the
+    fastest; a diverged or interrupted one ends where it ended and leaves the statistics there.
+    The title says how many there are and how many are counted to the end.
 
     Parameters
     ----------
@@ -81,6 +85,7 @@ def overlap(ds: xr.Dataset, which: str = "u", axes: Axes | None = None) -> Figur
     with _style():
         figure, axes = _axes(axes)
         _overlap(axes, ds, which, labelled=True)
+        axes.set_title(_band(ds), loc="left", fontsize=9)
     return figure
 
 
@@ -114,6 +119,7 @@ def loss(ds: xr.Dataset, axes: Axes | None = None) -> Figure:
     with _style():
         figure, axes = _axes(axes)
         _loss(axes, ds, labelled=True)
+        axes.set_title(_band(ds), loc="left", fontsize=9)
     return figure
 
 
@@ -143,7 +149,7 @@ def summary(ds: xr.Dataset) -> Figure:
     >>> len(lrft.plot.summary(ds).axes)
     2
     """
-    from lrft.result import one_overlap
+    from lrft.endings import one_overlap
 
     figure_type = _figure_type()
     figure: Figure
@@ -154,7 +160,7 @@ def summary(ds: xr.Dataset) -> Figure:
             _loss(figure.subplots(), ds, labelled=True)
             figure.suptitle(_title(ds), x=0.01, ha="left", fontsize=11)
         return figure
-    c_paths = _paths(ds, "overlap_c")
+    c_paths = _paths(ds, "overlap_c")[1]
     c_trained = bool(np.any(np.abs(c_paths - c_paths[..., :1]) > 1e-12))
     panels = 3 if c_trained else 2
     with _style():
@@ -169,14 +175,15 @@ def summary(ds: xr.Dataset) -> Figure:
 
 
 def _overlap(axes: Axes, ds: xr.Dataset, which: str, labelled: bool) -> None:
-    values = _paths(ds, f"overlap_{which}")
+    step, values = _paths(ds, f"overlap_{which}")
     if which == "u":
         values = np.abs(values)
         label = r"overlap  $|\langle\hat u, u\rangle|$"
     else:
-        values = values * np.where(_last(_paths(ds, "overlap_u")) < 0.0, -1.0, 1.0)[..., None]
+        u = _paths(ds, "overlap_u")[1]
+        values = values * np.where(_last(u) < 0.0, -1.0, 1.0)[..., None]
         label = r"overlap  $\langle\hat c, c\rangle$"
-    ends = _draw(axes, ds, values)
+    ends = _draw(axes, ds, step, values)
     lowest = np.min(values, initial=0.0, where=np.isfinite(values))
     axes.set_ylim(1.05 * lowest - 0.02, 1.02)
     axes.set_ylabel(label)
@@ -185,8 +192,8 @@ def _overlap(axes: Axes, ds: xr.Dataset, which: str, labelled: bool) -> None:
 
 
 def _loss(axes: Axes, ds: xr.Dataset, labelled: bool) -> None:
-    values = _paths(ds, "loss")
-    ends = _draw(axes, ds, values)
+    step, values = _paths(ds, "loss")
+    ends = _draw(axes, ds, step, values)
     positive = values[np.isfinite(values) & (values > 0.0)]
     if positive.size and positive.min() < 0.1 * positive.max():
         axes.set_yscale("log")
@@ -207,16 +214,16 @@ class _End(NamedTuple):
     colour: Any
 
 
-def _draw(axes: Axes, ds: xr.Dataset, values: NDArray[np.float64]) -> list[_End]:
+def _draw(
+    axes: Axes, ds: xr.Dataset, step: NDArray[np.int64], values: NDArray[np.float64]
+) -> list[_End]:
     """Lines, medians and bands for values of shape (tasks, replicas, steps)."""
     from matplotlib.ticker import EngFormatter
 
-    step = ds.step.values
-    held = _hold(ds, values)
-    tasks, replicas, _ = held.shape
+    tasks, replicas, _ = values.shape
     labels = _labels(ds) if tasks > 1 else [""]
     ends = []
-    for paths, colour, label in zip(held, _colours(tasks), labels, strict=True):
+    for paths, colour, label in zip(values, _colours(tasks), labels, strict=True):
         alive = np.isfinite(paths).any(axis=0)
         bounds = np.full((3, len(step)), np.nan)
         if alive.any():
@@ -233,8 +240,9 @@ def _draw(axes: Axes, ds: xr.Dataset, values: NDArray[np.float64]) -> list[_End]
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     # Nothing moves after the last replica has stopped: do not spend the width on it.
     last = max(1, min(int(step[-1]), int(1.08 * ds.stop_step.max().item())))
-    if len(step) > 2 and step[len(step) // 2] < 0.1 * step[-1]:  # recorded at growing distances
-        axes.set_xscale("symlog", linthresh=max(1, int(step[1])))
+    recorded = ds.step.values
+    if len(recorded) > 2 and recorded[len(recorded) // 2] < 0.1 * recorded[-1]:  # ever farther apart
+        axes.set_xscale("symlog", linthresh=max(1, int(recorded[1])))
     axes.set_xlim(0, last)
     return ends
 
@@ -258,25 +266,42 @@ def _label(axes: Axes, ends: Sequence[_End]) -> None:
         axes.text(1.02, height - overflow, label, color=colour, **place)
 
 
-def _paths(ds: xr.Dataset, name: str) -> NDArray[np.float64]:
-    """Return a variable as (tasks, replicas, steps), with missing dimensions of length one."""
-    variable = ds[name]
-    extra = [str(dim) for dim in variable.dims if dim not in ("task", "replica", "step")]
-    if extra:
+def _paths(ds: xr.Dataset, name: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return steps (n,) and a variable held on them (tasks, replicas, n).
+
+    The steps are those of records and of stops: between two records that are far apart a replica
+    may have stopped, and a line from one to the other would show it as slower than it was.
+    """
+    values = _shaped(held(ds)[name], "step")
+    step, stop = ds.step.values, _shaped(ds.stop_step)
+    final = _shaped(ds[f"final_{name}"]) if f"final_{name}" in ds else np.full(stop.shape, np.nan)
+    stops = np.unique(stop[np.isfinite(final)])
+    if len(stops) > MOST_STOPS:
+        stops = stops[np.linspace(0, len(stops) - 1, MOST_STOPS).astype(int)]
+    grid = np.union1d(step, stops)
+    found = np.full((*stop.shape, len(grid)), np.nan)
+    for at in np.ndindex(stop.shape):
+        known = np.isfinite(values[at]) & (step <= stop[at])
+        x, y = step[known], values[at][known]
+        if np.isfinite(final[at]) and stop[at] not in x:
+            x, y = np.append(x, stop[at]), np.append(y, final[at])
+        if len(x):
+            found[at] = np.interp(grid, x, y, left=np.nan, right=values[at][-1])
+    return grid, found
+
+
+def _shaped(variable: xr.DataArray, *further: str) -> NDArray[Any]:
+    """Return values as (tasks, replicas, *further), with missing dimensions of length one."""
+    dims = ("task", "replica", *further)
+    if extra := [str(dim) for dim in variable.dims if dim not in dims]:
         raise ValueError(
-            f"{name} has the dimension {extra[0]!r}; choose one with ds.isel({extra[0]}=0)"
+            f"{variable.name} has the dimension {extra[0]!r}; choose one with "
+            f"ds.isel({extra[0]}=0)"
         )
     for dim in ("task", "replica"):
         if dim not in variable.dims:
             variable = variable.expand_dims(dim)
-    return np.asarray(variable.transpose("task", "replica", "step").values, dtype=np.float64)
-
-
-def _hold(ds: xr.Dataset, values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Converged replicas held at their last value; not finite means not drawn."""
-    held = np.where(np.isfinite(values), values, np.nan)
-    converged = np.asarray(ds.status.values).reshape(values.shape[:2]) == "converged"
-    return np.where(np.isnan(held) & converged[..., None], _last(held)[..., None], held)
+    return np.asarray(variable.transpose(*dims).values)
 
 
 def _last(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -325,8 +350,17 @@ def _title(ds: xr.Dataset) -> str:
         parts = list(_describe(ds).values())
     names, counts = np.unique(np.asarray(ds.status.values), return_counts=True)
     ended = ", ".join(f"{count} {name}" for name, count in zip(names, counts, strict=True))
-    band = "line: median, band: 10–90 % of replicas" if ds.replica.size > 1 else "one replica"
-    return f"{', '.join(parts)}   |   {ended}   |   {band}"
+    return f"{', '.join(parts)}   |   {ended}   |   {_band(ds)}"
+
+
+def _band(ds: xr.Dataset) -> str:
+    """Say what line and band are, and of how many replicas."""
+    replicas, all_of_them, to_the_end = ds.replica.size, ds.status.size, int(counted(ds).sum())
+    if all_of_them == 1:
+        return "one replica"
+    each = " a task" if all_of_them > replicas else ""
+    left = "" if to_the_end == all_of_them else f", {to_the_end} of {all_of_them} to the end"
+    return f"line: median, band: 10–90 % of {replicas} replica{'s' * (replicas > 1)}{each}{left}"
 
 
 def _axes(axes: Axes | None) -> tuple[Figure, Axes]:

@@ -43,6 +43,8 @@ def dataset(
         "status": np.full((count, replicas), "finished"),
         "stop_step": np.full((count, replicas), 5000),
     } | changes
+    for name in ("overlap_u", "overlap_c", "loss"):
+        raw.setdefault(f"final_{name}", raw[name][:, :, -1])
     training = lrft.Training(lr=0.1, steps=5000)
     attrs = {"seed": 0, "engine": "reduced", "threads": 1}
     return assemble(given if tasks else given[0], training, raw, attrs)
@@ -104,12 +106,35 @@ def test_each_task_has_its_colour_and_its_label() -> None:
 
 def test_converged_replicas_are_held_and_diverged_ones_are_not() -> None:
     u = np.broadcast_to(np.array([0.0, 0.5, 0.9, np.nan, np.nan, np.nan]), (1, 2, STEPS)).copy()
-    u[0, 1] = [0.0, 0.1, np.inf, np.nan, np.nan, np.nan]
-    status = np.array([["converged", "diverged"]])
-    axes = lrft.plot.overlap(
-        dataset(replicas=2, overlap_u=u, overlap_c=u, loss=np.abs(u), status=status)
-    ).axes[0]
+    u[0, 1] = [0.0, 0.1, 1e300, np.nan, np.nan, np.nan]
+    ds = dataset(
+        replicas=2, overlap_u=u, overlap_c=u, loss=np.abs(u), stop_step=np.array([[2000, 2000]]),
+        status=np.array([["converged", "diverged"]]), final_overlap_u=np.array([[0.9, np.nan]]),
+    )  # fmt: skip
+    axes = lrft.plot.overlap(ds).axes[0]
     np.testing.assert_allclose(median_line(axes).get_ydata(), [0.0, 0.3, 0.9, 0.9, 0.9, 0.9])
+    assert axes.get_title("left").endswith("of 2 replicas, 1 of 2 to the end")
+    assert lrft.plot.summary(ds).get_suptitle().endswith("of 2 replicas, 1 of 2 to the end")
+
+
+def test_stops_between_records_are_drawn_where_they_were() -> None:
+    u = np.full((1, 3, STEPS), np.nan)
+    u[..., :2] = [0.0, 0.1]
+    ds = dataset(
+        replicas=3, overlap_u=u, overlap_c=u, loss=1 - u, stop_step=np.array([[1100, 1200, 1300]]),
+        status=np.array([["converged", "converged", "interrupted"]]),
+        final_overlap_u=np.array([[0.9, 0.5, 0.4]]), final_overlap_c=np.array([[0.9, 0.5, 0.4]]),
+        final_loss=np.array([[0.1, 0.5, 0.6]]),
+    )  # fmt: skip
+    figure = lrft.plot.summary(ds)
+    assert len(figure.axes) == 3  # c moved after the last record
+    for axes in figure.axes[:2]:
+        line = median_line(axes)
+        assert line.get_xdata().tolist() == [0, 1000, 1100, 1200, 1300, 2000, 3000, 4000, 5000]
+        # The interrupted one is at 0.2, 0.3, 0.4, and then no longer counted.
+        expected = [0.0, 0.1, 0.3, 0.5, 0.5, 0.7, 0.7, 0.7, 0.7]
+        np.testing.assert_allclose(line.get_ydata(), expected)
+        assert axes.get_xlim()[1] == 1404
 
 
 def test_nothing_finite_still_draws() -> None:

@@ -47,13 +47,20 @@ def raw(tasks: int = 1, replicas: int = 3, losses: int = 2) -> dict[str, Any]:
         "hit_step": rng.integers(-1, 100, (*shape, 2)),
         "loss_thresholds": np.linspace(0.1, 0.5, losses),
         "loss_hit_step": rng.integers(-1, 100, (*shape, losses)),
+        "final_overlap_u": overlap[..., 0],
+        "final_overlap_c": overlap[..., 0] ** 2,
+        "final_loss": np.abs(overlap[..., 0]) * 1e-300,
         "status": status,
         "stop_step": rng.integers(50, 101, shape),
     }
 
 
 def dataset(**changes: Any) -> xr.Dataset:
-    return assemble(task(), training(), raw() | changes, ATTRS)
+    given = raw() | changes
+    for name in ("overlap_u", "overlap_c", "loss"):
+        if given[name].ndim > 2 and f"final_{name}" not in changes:
+            given[f"final_{name}"] = given[name][:, :, 0]
+    return assemble(task(), training(), given, ATTRS)
 
 
 def test_one_task_drops_the_task_dimension_and_a_list_keeps_it() -> None:
@@ -106,6 +113,8 @@ def test_provenance_is_complete_and_flat() -> None:
     [
         ("overlap_u", np.zeros((1, 3, 4))),
         ("loss", np.zeros((1, 2, 5))),
+        ("final_loss", np.zeros((1, 2))),
+        ("final_overlap_u", np.zeros((1, 3, 1, 1, 1))),
         ("hit_step", np.zeros((1, 3, 3), dtype=np.int64)),
         ("stop_step", np.zeros((3,), dtype=np.int64)),
         ("status", np.full((2, 3), "finished")),
@@ -119,7 +128,9 @@ def test_shapes_that_do_not_fit_are_named(name: str, value: Any) -> None:
 
 
 def test_overlaps_may_have_more_than_one_number_a_step() -> None:
-    assert dataset(overlap_u=np.zeros((1, 3, 5, 2))).overlap_u.dims[2:] == ("component",)
+    ds = dataset(overlap_u=np.zeros((1, 3, 5, 2)))
+    assert ds.overlap_u.dims == ("replica", "step", "component")
+    assert ds.final_overlap_u.dims == ("replica", "component")
 
 
 @pytest.mark.parametrize("losses", [0, 2])

@@ -163,8 +163,8 @@ def sweep(
     xarray.Dataset
         With dimension ``point``, coordinates for the fields of the design, and for each replica
         ``hit_step`` (point, replica, threshold) and ``loss_hit_step`` int64, ``stop_step`` int64,
-        ``status`` str, and float64 ``final_overlap_u``, ``final_overlap_c``, ``final_loss`` from
-        the last record before it stopped; full records (point, replica, step) where all points
+        ``status`` str, and float64 ``final_overlap_u``, ``final_overlap_c``, ``final_loss`` at
+        its stop; full records (point, replica, step) where all points
         have the same. ``failure`` (point) says why a point failed, if it did.
 
     Raises
