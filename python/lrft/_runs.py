@@ -128,7 +128,7 @@ def gather(
             records = chain[name].reshape(-1, *shapes[chain["task"]])
             _put(raw[name][at], records)
             if np.size(final := chain[f"final_{name}"]):
-                _put(raw[f"final_{name}"][at + (...,)], np.reshape(final, shapes[chain["task"]]))
+                _put(raw[f"final_{name}"][(*at, ...)], np.reshape(final, shapes[chain["task"]]))
         raw["hit_step"][at] = chain["hits"]
         raw["loss_hit_step"][at] = chain["loss_hits"]
         raw["stop_step"][at] = chain["step"]

@@ -206,7 +206,9 @@ def one_overlap(ds: xr.Dataset) -> xr.Dataset:
 
     if "student_row" in ds.dims:
         overlaps = [name for name in ("overlap_u", "overlap_c") if name in ds]
-        overlaps += [f"final_{name}" for name in ("overlap_u", "overlap_c") if f"final_{name}" in ds]
+        overlaps += [
+            f"final_{name}" for name in ("overlap_u", "overlap_c") if f"final_{name}" in ds
+        ]
         missing = {
             name: xr.full_like(ds["final_loss" if name.startswith("final_") else "loss"], np.nan)
             for name in overlaps

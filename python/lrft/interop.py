@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from lrft import _checks, _files
 from lrft.activation import Activation
+from lrft.endings import one_overlap
 from lrft.network import Weights
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["from_state_dict", "to_pandas"]
 
+_FINAL = ("final_overlap_u", "final_overlap_c", "final_loss")
 #: Names of the two layers of Sequential(Linear, activation, Linear).
 LAYERS = ("0", "2")
 _TORCH_SUFFIXES = (".pt", ".pth")
@@ -192,7 +194,8 @@ def to_pandas(ds: xr.Dataset, what: str = "paths") -> pd.DataFrame:
     what : {"paths", "hits", "ends"}
         ``"paths"``: overlaps and loss, a row for each task, replica and step (and component).
         ``"hits"``: first steps, a row for each task, replica and threshold.
-        ``"ends"``: status and last step, a row for each task and replica.
+        ``"ends"``: status, last step and final values (of several overlaps the smallest), a row
+        for each task and replica.
 
     Returns
     -------
@@ -223,6 +226,9 @@ def to_pandas(ds: xr.Dataset, what: str = "paths") -> pd.DataFrame:
     names = tables[_checks.choice("what", what, tuple(tables))]
     if missing := [name for name in names if name not in ds]:
         raise ValueError(f"ds lacks {', '.join(missing)}: it is not a result of lrft.simulate")
+    if what == "ends":  # files of layout 1 have no final values
+        names += [name for name in _FINAL if name in ds]
+        ds = one_overlap(ds)
     part = ds[names].drop_vars(
         [name for name in ("loss_threshold", "threshold", "step") if name not in ds[names].dims],
         errors="ignore",

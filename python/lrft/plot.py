@@ -241,7 +241,9 @@ def _draw(
     # Nothing moves after the last replica has stopped: do not spend the width on it.
     last = max(1, min(int(step[-1]), int(1.08 * ds.stop_step.max().item())))
     recorded = ds.step.values
-    if len(recorded) > 2 and recorded[len(recorded) // 2] < 0.1 * recorded[-1]:  # ever farther apart
+    if (
+        len(recorded) > 2 and recorded[len(recorded) // 2] < 0.1 * recorded[-1]
+    ):  # ever farther apart
         axes.set_xscale("symlog", linthresh=max(1, int(recorded[1])))
     axes.set_xlim(0, last)
     return ends
@@ -295,8 +297,7 @@ def _shaped(variable: xr.DataArray, *further: str) -> NDArray[Any]:
     dims = ("task", "replica", *further)
     if extra := [str(dim) for dim in variable.dims if dim not in dims]:
         raise ValueError(
-            f"{variable.name} has the dimension {extra[0]!r}; choose one with "
-            f"ds.isel({extra[0]}=0)"
+            f"{variable.name} has the dimension {extra[0]!r}; choose one with ds.isel({extra[0]}=0)"
         )
     for dim in ("task", "replica"):
         if dim not in variable.dims:

@@ -17,7 +17,17 @@ import lrft
 from lrft import _core, _engine, theory
 from lrft.students import is_named
 
-SERIES = ("overlap_u", "overlap_c", "loss", "hit_step", "loss_hit_step", "status", "stop_step")
+FINAL = ("final_overlap_u", "final_overlap_c", "final_loss")
+SERIES = (
+    "overlap_u",
+    "overlap_c",
+    "loss",
+    "hit_step",
+    "loss_hit_step",
+    "status",
+    "stop_step",
+    *FINAL,
+)
 STEPS, RATE = 12, 1e-7
 TOLERANCE = 1e-8  # of rounding after these steps, relative to the size of what is compared
 
@@ -204,6 +214,5 @@ def test_the_sign_of_c_and_u_together_is_no_part_of_the_task(run):
     # Singular values, of LoRA above rank one, and the cosines of whole neurons have no sign.
     signed = isinstance(student, lrft.RankOne) or getattr(student, "rank", 0) == 1
     for name in SERIES:
-        sign = -1 if signed and name.startswith("overlap") else 1
-        value = sign * b[name].values if name.startswith("overlap") else b[name].values
+        value = -b[name].values if signed and "overlap_" in name else b[name].values
         np.testing.assert_array_equal(a[name].values, value, err_msg=name)

@@ -16,7 +16,17 @@ from lrft.weights import load_weights, save_weights
 
 SUFFIXES = st.sampled_from([".npz", ".safetensors"])
 ARRAYS = ("R", "a", "lam", "c", "W", "u")
-SERIES = ("overlap_u", "overlap_c", "loss", "hit_step", "loss_hit_step", "status", "stop_step")
+FINAL = ("final_overlap_u", "final_overlap_c", "final_loss")
+SERIES = (
+    "overlap_u",
+    "overlap_c",
+    "loss",
+    "hit_step",
+    "loss_hit_step",
+    "status",
+    "stop_step",
+    *FINAL,
+)
 
 
 def assert_equal_tasks(a: lrft.Task, b: lrft.Task) -> None:

@@ -10,7 +10,17 @@ from strategies import examples, runs, tasks, trainings
 
 import lrft
 
-SERIES = ("overlap_u", "overlap_c", "loss", "hit_step", "loss_hit_step", "status", "stop_step")
+FINAL = ("final_overlap_u", "final_overlap_c", "final_loss")
+SERIES = (
+    "overlap_u",
+    "overlap_c",
+    "loss",
+    "hit_step",
+    "loss_hit_step",
+    "status",
+    "stop_step",
+    *FINAL,
+)
 
 
 def same(a, b, *, names=SERIES) -> None:
@@ -49,11 +59,24 @@ def test_every_run_ends_and_says_how(run, replicas):
         assert (np.diff(hits[hits >= 0]) >= 0).all()
         assert not (np.diff((hits >= 0).astype(int)) > 0).any()
         assert np.isin(ds.loss_hit_step.values[i], [-1, *steps[steps <= stop]]).all()
+        end_u, end_c = (
+            np.ravel(ds.final_overlap_u.values[i]),
+            np.ravel(ds.final_overlap_c.values[i]),
+        )
+        end_loss = float(ds.final_loss.values[i])
+        if status == "diverged":
+            assert np.isnan([*end_u, *end_c, end_loss]).all()
+            continue
+        assert np.isfinite([*end_u, end_loss]).all()
+        assert np.isfinite(end_c).all() != full
+        if stop in steps:
+            at = steps.tolist().index(stop)
+            assert loss[i][at] == end_loss
+            np.testing.assert_array_equal([*u[at], *c[at]], [*end_u, *end_c])
         if status == "converged":
-            met = training.stop_loss is not None and kept[-1] <= training.stop_loss
-            if training.stop_at is not None and not met and stop in steps:
-                size = np.abs(u[reached][-1]).min()
-                assert size >= training.stop_at * (1 - 1e-9)
+            met = training.stop_loss is not None and end_loss <= training.stop_loss
+            if not met:
+                assert np.abs(end_u).min() >= training.stop_at
 
 
 @examples(25, 50, run=runs(), more=st.integers(1, 40), record=st.integers(2, 9))

@@ -23,7 +23,8 @@ STUDENTS: dict[str, Any] = {
     "full": lrft.FullNetwork(train_lam=True),
     "linearised": lrft.LoRA(rank=2, b_init="gaussian", linearized=True),
 }
-SERIES = ("overlap_u", "overlap_c", "loss", "hit_step", "status", "stop_step")
+FINAL = ("final_overlap_u", "final_overlap_c", "final_loss")
+SERIES = ("overlap_u", "overlap_c", "loss", "hit_step", "status", "stop_step", *FINAL)
 
 
 def run(name: str, engine: str, threads: int, tasks: Any = None) -> dict[str, np.ndarray]:

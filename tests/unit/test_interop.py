@@ -366,6 +366,7 @@ def test_tables() -> None:
     assert hits.hit_step.tolist() == ds.hit_step.values.ravel().tolist()
     ends = lrft.to_pandas(ds, "ends")
     assert ends.stop_step.tolist() == [20] * 4
+    assert ends.final_overlap_u.tolist() == ds.final_overlap_u.values.ravel().tolist()
     single = lrft.to_pandas(ds.isel(task=0))
     assert single.overlap_u.tolist() == ds.overlap_u[0].values.ravel().tolist()
     with pytest.raises(ValueError, match="what must be one of"):

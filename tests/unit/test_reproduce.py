@@ -343,7 +343,8 @@ def test_instance_i_is_replica_i_of_its_own_task() -> None:
         np.testing.assert_array_equal(
             data.overlap_u.sel(curve="relu", instance=i), alone.overlap_u[0]
         )
-        assert data.stop_step.sel(curve="relu", instance=i) == alone.stop_step[0]
+        for name in ("stop_step", "final_overlap_u", "final_loss"):
+            assert data[name].sel(curve="relu", instance=i) == alone[name][0]
 
 
 def test_a_stopped_instance_is_flat_and_its_sign_is_that_of_the_end() -> None:
@@ -354,12 +355,16 @@ def test_a_stopped_instance_is_flat_and_its_sign_is_that_of_the_end() -> None:
             "loss": (("curve", "instance", "step"), [[[3.0, 1.0, np.nan]]]),
             "hit_step": (("curve", "instance", "threshold"), [[[7, -1]]]),
             "status": (("curve", "instance"), [["converged"]]),
+            "stop_step": (("curve", "instance"), [[17]]),
+            "final_overlap_u": (("curve", "instance"), [[-0.995]]),
+            "final_overlap_c": (("curve", "instance"), [[-0.6]]),
+            "final_loss": (("curve", "instance"), [[0.5]]),
         },
-        coords={"curve": ["x"], "threshold": [0.5, 0.9]},
+        coords={"curve": ["x"], "threshold": [0.5, 0.9], "step": [0, 10, 20]},
     )
-    assert paths(data, "overlap_u", "x").tolist() == [[0.1, 0.99, 0.99]]
-    assert paths(data, "overlap_c", 0).tolist() == [[-0.2, 0.5, 0.5]]
-    assert paths(data, "loss", 0).tolist() == [[3.0, 1.0, 1.0]]
+    assert paths(data, "overlap_u", "x").tolist() == [[0.1, 0.99, 0.995]]
+    assert paths(data, "overlap_c", 0).tolist() == [[-0.2, 0.5, 0.6]]
+    assert paths(data, "loss", 0).tolist() == [[3.0, 1.0, 0.5]]
     assert hits(data, 0, 0.5).tolist() == [7.0]
     assert hits(data, 0, 0.9).tolist() == [np.inf]
     running = data.assign(status=(("curve", "instance"), [["interrupted"]]))

@@ -24,7 +24,8 @@ TRAININGS = {
     "lora": lrft.Training(student=lrft.LoRA(rank=2), lr=0.002, steps=20_000),
     "full network": lrft.Training(student=lrft.FullNetwork(), lr=0.001, steps=10_000),
 }
-SERIES = ("overlap_u", "overlap_c", "loss", "hit_step", "status", "stop_step")
+FINAL = ("final_overlap_u", "final_overlap_c", "final_loss")
+SERIES = ("overlap_u", "overlap_c", "loss", "hit_step", "status", "stop_step", *FINAL)
 
 
 @pytest.mark.parametrize("engine", ["reduced", "ambient"])

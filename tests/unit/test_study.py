@@ -22,7 +22,17 @@ from lrft.study.watch import StudyProgress
 from lrft.study.workers import Cluster, Local
 
 BASE = {"task": {"d": 60, "k": 3, "features": "orthonormal"}, "training": {"lr": 0.01, "steps": 50}}
-SERIES = ("overlap_u", "overlap_c", "loss", "hit_step", "loss_hit_step", "stop_step", "status")
+FINAL = ("final_overlap_u", "final_overlap_c", "final_loss")
+SERIES = (
+    "overlap_u",
+    "overlap_c",
+    "loss",
+    "hit_step",
+    "loss_hit_step",
+    "stop_step",
+    "status",
+    *FINAL,
+)
 
 
 def study(**changes):
@@ -283,16 +293,22 @@ def test_point_of_a_study_is_the_run_that_simulate_makes(name, tmp_path):
             np.testing.assert_array_equal(ours, theirs, err_msg=series)
 
 
-def test_final_values_are_those_of_the_last_record(tmp_path):
-    tables = study(grid={"stop_at": [0.2, 0.99]}, training={"record": 51, "lr": 0.05})
+def test_final_values_are_those_at_the_stop(tmp_path):
+    tables = study(grid={"stop_at": [0.2, 0.99]}, training={"record": 2, "lr": 0.05})
     ds = lrft.sweep(tables, tmp_path / "study.db", threads=1)
     stopped = ds.stop_step.values
     assert len(set(stopped.ravel())) > 2
-    for name in ("overlap_u", "loss"):
+    early = stopped < ds.step.values[-1]
+    assert (np.abs(ds.final_overlap_u.values[0][early[0]]) >= 0.2).all()
+    every = study(grid={"stop_at": [0.2, 0.99]}, training={"record": 51, "lr": 0.05})
+    all_steps = lrft.sweep(every, tmp_path / "every.db", threads=1)
+    for name in ("overlap_u", "overlap_c", "loss"):
         for i, j in np.ndindex(stopped.shape):
-            expected = ds[name].values[i, j, : stopped[i, j] + 1]
-            expected = expected[np.isfinite(expected)][-1]
+            expected = all_steps[name].sel(step=stopped[i, j]).values[i, j]
             assert ds[f"final_{name}"].values[i, j] == expected
+    held = lrft.held(ds)
+    assert (held.loss.values[..., -1] == ds.final_loss.values).all()
+    assert lrft.hit_quantile(ds, 0.5).dims == ("point", "threshold")
 
 
 def test_given_weights_and_python_objects(tmp_path):

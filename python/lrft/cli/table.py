@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -25,7 +24,7 @@ def show(ds: xr.Dataset) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from lrft.result import hit_quantile, one_overlap
+    from lrft.endings import counted, hit_quantile, one_overlap
 
     ds = one_overlap(ds)
 
@@ -55,16 +54,22 @@ def show(ds: xr.Dataset) -> None:
         console.print(hits)
 
     final = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("last record", "median", "lowest", "highest"):
+    # What diverged has no final state, what was interrupted only a passing one.
+    ended = counted(ds).values
+    for name in ("at the end", "replicas", "median", "lowest", "highest"):
         final.add_column(name, justify="right")
-    u, c, loss = (_last(ds[name].values) for name in ("overlap_u", "overlap_c", "loss"))
+    u, c, loss = (ds[f"final_{name}"].values[ended] for name in ("overlap_u", "overlap_c", "loss"))
     # (c, u) and (-c, -u) are the same teacher: the sign that counts is that of the product.
     rows = (("|<û,u>|", np.abs(u)), ("sign<û,u> <ĉ,c>", np.sign(u) * c), ("loss", loss))
     for symbol, values in rows:
         if np.isfinite(values).any():
             spread = np.nanmedian(values), np.nanmin(values), np.nanmax(values)
-            final.add_row(symbol, *(f"{value:.4g}" for value in spread))
-    console.print(final)
+            count = f"{int(np.isfinite(values).sum())}/{replicas}"
+            final.add_row(symbol, count, *(f"{value:.4g}" for value in spread))
+    if final.row_count:
+        console.print(final)
+    else:
+        console.print("no replica has come to its end: no final values")
 
 
 def _ends(ds: xr.Dataset) -> str:
@@ -79,8 +84,3 @@ def _ends(ds: xr.Dataset) -> str:
 def _step(value: float) -> str:
     """Write a hitting step; infinite means that too few replicas hit for this quantile."""
     return f"{value:,.0f}" if np.isfinite(value) else "–"
-
-
-def _last(paths: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the last finite value of each replica, nan where there is none."""
-    return np.array([[np.nan, *path[np.isfinite(path)]][-1] for path in paths])

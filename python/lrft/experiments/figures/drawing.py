@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lrft.endings import counted
 from lrft.experiments import style
 from lrft.experiments.figures.instances import paths
 
@@ -23,7 +24,9 @@ def describe_band(data: xr.Dataset, shown: int | None = None) -> str:
     """Say what lines and bands are."""
     line = "median" if shown is None else "the first instance"
     each = "; thin: each" if shown is None else ""
-    return f"thick: {line}; band: 10–90 % of {data.sizes['instance']} instances{each}"
+    ended = int(counted(data).sum())
+    left = "" if ended == data.status.size else f", {ended} of {data.status.size} to the end"
+    return f"thick: {line}; band: 10–90 % of {data.sizes['instance']} instances{left}{each}"
 
 
 def draw_overlaps(

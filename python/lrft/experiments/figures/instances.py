@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrft import _arguments, _engine, provenance
+from lrft.endings import held
 from lrft.experiments.experiment import Context
 from lrft.simulation import Simulation
 from lrft.task import Task
@@ -59,8 +60,9 @@ def simulate_curves(context: Context, curves: Sequence[Curve], seed: int) -> xr.
     Returns
     -------
     xarray.Dataset
-        `overlap_u`, `overlap_c`, `loss`, `hit_step`, `stop_step`, `status` with dimensions
-        ``(curve, instance, ...)``; the attribute ``replica_steps`` counts the steps done.
+        `overlap_u`, `overlap_c`, `loss`, their final values, `hit_step`, `stop_step`, `status`
+        with dimensions ``(curve, instance, ...)``; the attribute ``replica_steps`` counts the
+        steps done.
 
     Raises
     ------
@@ -178,7 +180,7 @@ def _run(context: Context, simulations: Sequence[Simulation], workers: int) -> N
 
 
 def paths(data: xr.Dataset, name: str, curve: int | str) -> NDArray[np.float64]:
-    """Return one variable of a curve as (instances, steps), held flat after `stop_at`.
+    """Return one variable of a curve as (instances, steps), held at its final value (`lrft.held`).
 
     Overlaps come with the sign that makes the last <û,u> positive, since (c, u) and (-c, -u) are
     the same teacher.
@@ -196,19 +198,11 @@ def paths(data: xr.Dataset, name: str, curve: int | str) -> NDArray[np.float64]:
     ndarray of shape (instances, steps)
     """
     one = data.isel(curve=curve) if isinstance(curve, int) else data.sel(curve=curve)
-    values = _held(one, name)
+    carried = held(one).transpose("instance", "step", ...)
+    values = np.asarray(carried[name].values, dtype=np.float64)
     if name != "loss":
-        values = values * np.where(_held(one, "overlap_u")[:, -1:] < 0, -1.0, 1.0)
+        values = values * np.where(carried.overlap_u.values[:, -1:] < 0, -1.0, 1.0)
     return values
-
-
-def _held(one: xr.Dataset, name: str) -> NDArray[np.float64]:
-    values = np.asarray(one[name].transpose("instance", "step").values, dtype=np.float64)
-    finite = np.isfinite(values)
-    last = values.shape[1] - 1 - np.argmax(finite[:, ::-1], axis=1)
-    held = np.where(finite, values, np.take_along_axis(values, last[:, None], axis=1))
-    ended = np.asarray(one.status.values) == "converged"
-    return np.where(finite | ended[:, None], held, np.nan)
 
 
 def hits(data: xr.Dataset, curve: int | str, threshold: float) -> NDArray[np.float64]:

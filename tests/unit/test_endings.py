@@ -1,0 +1,197 @@
+"""The state at the stop: final values of every ending, and what summaries make of them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import lrft
+from lrft.endings import counted, one_overlap
+
+TASK = lrft.Task.sample(d=60, k=4, xi=2.0, c="sphere", seed=0)
+PLANE = lrft.Task.sample(d=60, k=4, xi=3.0, c="sphere", rank=2, activation="relu", seed=1)
+FINALS = ("final_overlap_u", "final_overlap_c", "final_loss")
+#: Student, rate and where it stops: well inside 20,000 steps, at steps that differ.
+ENDINGS = {
+    "rank one": (TASK, lrft.RankOne(train_c=True, orthogonal=False), 0.01, {"stop_at": 0.6}),
+    "rank one, frozen": (TASK, lrft.RankOne(c_init=TASK.c), 0.01, {"stop_at": 0.6}),
+    "rank one, linearised": (
+        TASK, lrft.RankOne(c_init=TASK.c, linearized=True), 0.01, {"stop_at": 0.4},
+    ),
+    "lora, a cosine": (TASK, lrft.LoRA(rank=1), 0.01, {"stop_at": 0.6}),
+    "lora": (PLANE, lrft.LoRA(rank=2), 0.003, {"stop_at": 0.5}),
+    "lora, linearised": (PLANE, lrft.LoRA(rank=2, linearized=True), 0.01, {"stop_loss": 11.7}),
+    "lora, wide": (PLANE, lrft.LoRA(rank=3), 0.003, {"stop_at": 0.5}),
+    "full network": (TASK, lrft.FullNetwork(train_lam=True), 0.01, {"stop_loss": 0.2}),
+}  # fmt: skip
+REPLICAS = 9  # more than one group of lanes
+
+
+@pytest.mark.parametrize("engine", ["reduced", "ambient"])
+@pytest.mark.parametrize("name", ENDINGS)
+def test_final_values_are_a_record_at_the_stop(name, engine):
+    task, student, lr, stop = ENDINGS[name]
+    coarse = [10_000] if "stop_at" in stop else 401
+    training = lrft.Training(student=student, lr=lr, steps=20_000, record=coarse, **stop)
+    options = {"replicas": REPLICAS, "seed": 2, "engine": engine}
+    ds = lrft.simulate(task, training, **options)
+    stops = ds.stop_step.values
+    assert (ds.status.values == "converged").sum() > 2
+    assert len(np.unique(stops)) > 2
+    if "stop_at" in stop:
+        assert not np.isin(stops[stops < 20_000], ds.step.values).any()
+        reached = np.abs(one_overlap(ds).final_overlap_u) >= stop["stop_at"]
+        assert reached.values.tolist() == (ds.status == "converged").values.tolist()
+        # Another plan of records changes neither where a run stops nor what it ends with.
+        training = training.replace(record=sorted({10_000, *stops.tolist()}))
+    recorded = lrft.simulate(task, training, **options)
+    for series in ("stop_step", "status", *FINALS):
+        np.testing.assert_array_equal(ds[series], recorded[series], err_msg=series)
+    for i, step in enumerate(stops):
+        for series in ("overlap_u", "overlap_c", "loss"):
+            expected = recorded[series].isel(replica=i).sel(step=step).values
+            np.testing.assert_array_equal(ds[f"final_{series}"][i], expected)
+            assert np.isnan(ds[series].values[i][ds.step.values > step]).all()
+
+
+@pytest.mark.parametrize("engine", ["reduced", "ambient"])
+@pytest.mark.parametrize("name", ["rank one", "lora"])
+def test_interrupted_replicas_end_where_they_stand_and_go_on_unchanged(name, engine, tmp_path):
+    task, student, lr, _ = ENDINGS[name]
+    steps = 40_000 if engine == "reduced" else 20_000
+    training = lrft.Training(student=student, lr=lr / 10, steps=steps, record=2)
+    options = {"replicas": 17, "seed": 2, "engine": engine}
+    simulation = lrft.Simulation(task, training, threads=1, **options)
+    simulation.advance(0.003)
+    ds = simulation.dataset()
+    stops = ds.stop_step.values
+    running = (ds.status == "interrupted").values & (stops > 0)
+    waiting = stops == 0
+    assert running.any()
+    assert waiting.any()
+    full = lrft.simulate(
+        task, training.replace(record=np.unique([1, *stops[running]]).tolist()), **options
+    )
+    for series in ("overlap_u", "overlap_c", "loss"):
+        for i in np.flatnonzero(running):
+            expected = full[series].isel(replica=i).sel(step=stops[i]).values
+            np.testing.assert_array_equal(ds[f"final_{series}"][i], expected)
+        assert np.isnan(ds[f"final_{series}"].values[waiting]).all()
+    simulation.save_state(tmp_path / "state.npz")
+    again = lrft.Simulation.resume(tmp_path / "state.npz", threads=2)
+    assert again.dataset()[list(FINALS)].equals(ds[list(FINALS)])
+    simulation.run()
+    again.run()
+    for one in (simulation.dataset(), again.dataset()):
+        assert one[list(FINALS)].equals(full[list(FINALS)])
+
+
+@pytest.mark.parametrize("engine", ["reduced", "ambient"])
+def test_diverged_replicas_have_no_final_state(engine):
+    rates = lrft.schedule.Array(np.where(np.arange(40) < 20, 1e-181, 0.01))
+    training = lrft.Training(lr=rates, steps=40, record=41)
+    ds = lrft.simulate(TASK.replace(output_scale=1e90), training, replicas=3, engine=engine)
+    assert (ds.status == "diverged").all()
+    assert (ds.stop_step > 20).all()
+    for name in FINALS:
+        assert np.isnan(ds[name]).all()
+    held = lrft.held(ds)
+    assert (np.isfinite(held.loss) == (held.step < held.stop_step)).all()
+
+
+def result(**changes) -> xr.Dataset:
+    """Four replicas, one for each way to end, at different steps between records."""
+    nan = np.nan
+    u = np.array(
+        [[0.1, 0.2, nan, nan], [0.1, 0.2, 0.3, 0.4], [0.1, 9e9, nan, nan], [0.1, 0.2, nan, nan]]
+    )
+    return xr.Dataset(
+        {
+            "overlap_u": (("replica", "step"), u, {"long_name": "overlap"}),
+            "loss": (("replica", "step"), 2 * u),
+            "status": ("replica", ["converged", "finished", "diverged", "interrupted"]),
+            "stop_step": ("replica", [15, 30, 10, 12]),
+            "final_overlap_u": ("replica", [0.9, 0.4, nan, 0.25]),
+            "final_loss": ("replica", [1.8, 0.8, nan, 0.5]),
+        },
+        coords={"step": [0, 10, 20, 30]},
+    ).assign(changes)
+
+
+def test_held_carries_converged_replicas_on_and_no_others():
+    ds = result()
+    held = lrft.held(ds)
+    nan = np.nan
+    expected = [
+        [0.1, 0.2, 0.9, 0.9], [0.1, 0.2, 0.3, 0.4], [0.1, nan, nan, nan], [0.1, 0.2, nan, nan],
+    ]  # fmt: skip
+    np.testing.assert_array_equal(held.overlap_u, expected)
+    np.testing.assert_array_equal(held.loss, 2 * np.array(expected))
+    assert held.overlap_u.attrs == {"long_name": "overlap"}
+    assert held.final_loss.equals(ds.final_loss)
+    assert lrft.held(held).equals(held)
+    assert counted(ds).values.tolist() == [True, True, False, False]
+    assert ds.equals(result())  # as it was
+
+
+def test_held_knows_dimensions_of_any_order_and_several_overlaps():
+    one = result()
+    two = one.expand_dims(task=2)
+    several = two.assign(
+        overlap_u=two.overlap_u * xr.DataArray([1.0, 0.5], dims="component"),
+        final_overlap_u=two.final_overlap_u * xr.DataArray([1.0, 0.5], dims="component"),
+    ).transpose("component", "step", ...)
+    held = lrft.held(several)
+    assert held.overlap_u.dims == several.overlap_u.dims
+    for task in (0, 1):
+        for component, factor in ((0, 1.0), (1, 0.5)):
+            part = held.overlap_u.isel(task=task, component=component).transpose("replica", "step")
+            np.testing.assert_array_equal(part, factor * lrft.held(one).overlap_u)
+
+
+def test_without_final_values_the_last_record_stands_in():
+    old = result().drop_vars(["final_overlap_u", "final_loss"])
+    np.testing.assert_array_equal(lrft.held(old).overlap_u[0], [0.1, 0.2, 0.2, 0.2])
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((400, 3))
+    base = lrft.Weights(W=np.eye(2, 3), lam=np.ones(2), activation="relu")
+    y = np.maximum(X[:, :2], 0).sum(axis=1) + 0.5 * X[:, 2]
+    fit = lrft.fit(
+        base, lrft.LoRA(rank=1), X, y, validation=(X, y), lr=0.02, batch=8, epochs=20, record=41,
+        stop_loss=0.2,
+    )  # fmt: skip
+    assert (fit.status == "converged").all()
+    stop = int(fit.stop_step[0])
+    assert stop < fit.step[-1]
+    held = lrft.held(fit).validation_loss[0]
+    assert (held.sel(step=slice(stop, None)) == fit.validation_loss[0].sel(step=stop)).all()
+
+
+def test_held_says_what_it_lacks():
+    with pytest.raises(ValueError, match="ds has no stop_step"):
+        lrft.held(result().drop_vars("stop_step"))
+    with pytest.raises(ValueError, match="ds has no step:"):
+        lrft.held(result().drop_dims("step"))
+
+
+def test_a_full_network_has_no_single_final_overlap():
+    ds = lrft.simulate(
+        TASK, lrft.Training(student=lrft.FullNetwork(), lr=1e-4, steps=5), replicas=2
+    )
+    assert ds.final_overlap_u.dims == ("replica", "student_row", "teacher_row")
+    assert one_overlap(ds).final_overlap_u.dims == ("replica",)
+    assert np.isnan(one_overlap(ds).final_overlap_u).all()
+
+
+def test_quantiles_leave_out_what_is_not_there():
+    ds = xr.Dataset(
+        {
+            "hit_step": (("replica", "threshold"), [[0], [5], [-1], [-1]]),
+            "stop_step": ("replica", [9, 9, 0, 0]),
+            "status": ("replica", ["finished", "finished", "missing", "failed"]),
+        },
+        coords={"threshold": [0.5]},
+    )
+    assert lrft.hit_quantile(ds, 0.5).item() == 0.0
+    assert lrft.hit_quantile(ds, 0.9).item() == 5.0
