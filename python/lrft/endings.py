@@ -62,8 +62,6 @@ def held(ds: xr.Dataset) -> xr.Dataset:
     >>> (abs(lrft.held(ds).overlap_u[:, -1]) >= 0.9).values.tolist()
     [True, True, True]
     """
-    import xarray as xr
-
     if missing := [name for name in ("step", "status", "stop_step") if name not in ds.variables]:
         raise ValueError(f"ds has no {', '.join(missing)}: nothing can be carried on")
     past = ds.step > ds.stop_step
@@ -75,7 +73,7 @@ def held(ds: xr.Dataset) -> xr.Dataset:
             continue
         known = ds[name].where(np.isfinite(ds[name]) & ~broken)
         final = ds[f"final_{name}"] if f"final_{name}" in ds else _last_record(known)
-        values = xr.where(carried, final, known).transpose(*ds[name].dims)
+        values = known.where(~carried, final).transpose(*ds[name].dims)
         values.attrs = dict(ds[name].attrs)
         found[name] = values
     return ds.assign(found)
@@ -103,13 +101,14 @@ def counted(ds: xr.Dataset) -> xr.DataArray:
     >>> counted(ds).values.tolist()
     [True, True, True]
     """
-    return ds.status.isin(["converged", "finished"])
+    found: xr.DataArray = ds.status.isin(["converged", "finished"])
+    return found
 
 
 def _last_record(values: xr.DataArray) -> xr.DataArray:
     """Last finite value along ``step``, NaN where there is none."""
-    place = np.isfinite(values).cumsum("step").argmax("step")  # the first of the largest counts
-    return values.isel(step=place)
+    counts = values.notnull().cumsum("step")
+    return values.isel(step=counts.argmax("step"))  # the first of the largest
 
 
 def hit_quantile(ds: xr.Dataset, p: float, name: str = "hit_step") -> xr.DataArray:

@@ -64,8 +64,8 @@ def show(ds: xr.Dataset) -> None:
     for symbol, values in rows:
         if np.isfinite(values).any():
             spread = np.nanmedian(values), np.nanmin(values), np.nanmax(values)
-            count = f"{int(np.isfinite(values).sum())}/{replicas}"
-            final.add_row(symbol, count, *(f"{value:.4g}" for value in spread))
+            of = f"{int(np.isfinite(values).sum())}/{replicas}"
+            final.add_row(symbol, of, *(f"{value:.4g}" for value in spread))
     if final.row_count:
         console.print(final)
     else:
