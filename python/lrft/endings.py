@@ -55,7 +55,7 @@ def held(ds: xr.Dataset) -> xr.Dataset:
     --------
     >>> import numpy as np, lrft
     >>> task = lrft.Task.sample(d=50, k=2, seed=0)
-    >>> training = lrft.Training(lr=0.02, steps=20_000, stop_at=0.9, record=3)
+    >>> training = lrft.Training(lr=0.002, steps=20_000, stop_at=0.9, record=3)
     >>> ds = lrft.simulate(task, training, replicas=3, seed=0)
     >>> ds.status.values.tolist(), np.isfinite(ds.overlap_u[:, -1]).values.tolist()
     (['converged', 'converged', 'converged'], [False, False, False])
