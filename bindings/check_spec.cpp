@@ -120,13 +120,17 @@ void check_chain(const Chain& chain, const RunSpec& spec) {
   require(chain.step >= 0 && chain.step <= plan.steps, "step must be in [0, steps]");
   require(chain.state_step >= 0 && chain.state_step <= chain.step,
           "state_step must be in [0, step]");
+  const Size n = spec.student.rows, pairs = std::min(n, Size{task.rank});
+  if (!chain.last.overlap_u.empty())
+    sized(chain.last.overlap_u, spec.student.full ? n * task.neurons : pairs, "final_overlap_u");
+  if (!chain.last.overlap_c.empty())
+    sized(chain.last.overlap_c, spec.student.full ? 0 : pairs, "final_overlap_c");
   if (chain.status != Status::running) return;
   const auto due = std::upper_bound(plan.record.begin(), plan.record.end(), chain.step);
   sized(chain.loss, due - plan.record.begin(), "loss");
   require(spec.ambient || chain.state_step == chain.step,
           "state_step must be step in the reduced space");
   require(chain.step < plan.steps, "step of a running chain must be below steps");
-  const Size n = spec.student.rows;
   sized(chain.rows, spec.ambient ? n * static_cast<Size>(task.d) : n * (task.s + n), "rows");
   sized(chain.own, own_size(spec.student, task), "own");
 }

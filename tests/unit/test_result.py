@@ -248,6 +248,18 @@ def test_file_that_cannot_grow_leaves_the_old_one(tmp_path: Path) -> None:
     assert [file.name for file in tmp_path.iterdir()] == ["run.nc"]
 
 
+def test_files_of_layout_1_load_without_final_values(tmp_path: Path) -> None:
+    old = dataset().drop_vars(["final_overlap_u", "final_overlap_c", "final_loss"])
+    with pytest.raises(ValueError, match="lacks final_overlap_u, final_overlap_c, final_loss"):
+        lrft.save(old, tmp_path / "old.nc")
+    old.attrs["schema_version"] = 1
+    lrft.save(old, tmp_path / "old.nc")
+    back = lrft.load(tmp_path / "old.nc")
+    assert back.identical(old)
+    assert lrft.held(back).overlap_u.dims == old.overlap_u.dims
+    assert "final_loss" not in lrft.to_pandas(back, "ends")
+
+
 def test_saving_refuses_what_is_no_result_and_places_that_do_not_exist(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="not a result of lrft"):
         lrft.save(xr.Dataset({"x": ("i", [1.0])}), tmp_path / "x.nc")

@@ -94,6 +94,7 @@ NUMBERS = [
     *[("chains", "state_step", bad) for bad in (-1, 3)],
     ("chains", "status", "gone"),
     *[("chains", "loss", [0.0] * count) for count in (0, 2, 3)],
+    *[("chains", f"final_overlap_{name}", [0.0] * 13) for name in "uc"],
     ("students", "start", -1),
     ("students", "full", "other"),
 ]
@@ -103,7 +104,7 @@ NUMBERS = [
 def test_numbers_out_of_range_are_refused(student, space):
     whole = valid(student, space)
     for part, name, bad in NUMBERS:
-        if name == "loss":
+        if name in ("loss", "final_overlap_u", "final_overlap_c"):
             bad = np.array(bad)
         elif bad == "other":
             bad = not whole[part][0][name]

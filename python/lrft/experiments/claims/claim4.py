@@ -204,6 +204,8 @@ def _draw_all(data: xr.Dataset) -> Figure:
         flat = paths.values.reshape(-1, data.sizes["record"])
         line = style.band(axes[1], steps, flat, colour, thin=False)
         ends.append((float(line[-1]), name, colour))
+    last = data.loss.isel(strength=one, record=-1)
+    runs, left = last.size, int(np.isfinite(last).sum())  # what diverged has no loss
     axes[1].set_yscale("log")
     axes[1].set_title(f"ξ = {strengths[one]:g} √k")
     axes[1].set_ylabel("loss / loss of the base")
@@ -212,7 +214,7 @@ def _draw_all(data: xr.Dataset) -> Figure:
     style.note(
         figure,
         "left: medians over instances with 95 % intervals (▼: below 10⁻⁵); right: median and "
-        "10–90 % of all runs",
+        f"10–90 % of all {runs} runs" + (f", {left} to the end" if left < runs else ""),
     )
     return figure
 
