@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from lrft import _arguments, _checks, _core, _engine, _foreign, provenance, weights
 from lrft.schedule import Schedule
-from lrft.students import FullNetwork
 from lrft.training import Training
 
 if TYPE_CHECKING:
@@ -146,16 +145,15 @@ def _check_chains(
                 raise ValueError(f"{name} of chain {i} has {len(found)} entries")
         step = _checks.integer(f"step of chain {i}", chain["step"], 0, training.steps)
         _checks.integer(f"state_step of chain {i}", chain["state_step"], 0, step)
-        overlap = _engine.overlap_shape(tasks[chain["task"]], training.student)
-        full = isinstance(training.student, FullNetwork)
+        shape_u, shape_c = training.student.overlap_shapes(tasks[chain["task"]])
         records = len(chain["loss"])
         plan = training.record_steps
         # The last record of a replica that stopped between two may be in the place of the next.
         if records > len(plan) or (records > 1 and plan[records - 2] > step):
             raise ValueError(f"chain {i} has {records} records at step {step}")
-        shapes = {"overlap_u": overlap, "overlap_c": () if full else overlap, "loss": ()}
+        shapes = {"overlap_u": shape_u, "overlap_c": shape_c, "loss": ()}
         for name, shape in shapes.items():
-            none = full and name == "overlap_c" and not chain[name].size
+            none = name == "overlap_c" and not chain[name].size  # of a full network
             if not none and chain[name].size != records * math.prod(shape):
                 raise ValueError(f"{name} of chain {i} has {chain[name].size} numbers")
 
