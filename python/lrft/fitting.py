@@ -388,8 +388,8 @@ class Fitting:
         }
         if self.validation is not None:
             attrs["validation_sha256"] = self.validation.digest
-        samples = kept_samples(source, self.validation)
-        return assemble(self.task, self.training, self._chains(), samples, attrs)
+        given = kept_samples(source, self.validation)
+        return assemble(self.task, self.training, self._chains(), given, attrs)
 
     def _chains(self) -> list[dict[str, Any]]:
         """Every replica; one that ended with a window of a stream has only come to its end."""
