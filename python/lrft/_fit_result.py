@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 from lrft import _checks, provenance
 from lrft._fit_arguments import base_task
+from lrft._samples import Samples, Stream
 from lrft.network import Weights, merged
 from lrft.task import Task
 
 if TYPE_CHECKING:
     import xarray as xr
 
-    from lrft._samples import Samples
     from lrft.training import Training
 
 Floats = NDArray[np.float64]
@@ -53,15 +53,16 @@ _TEXT = {
 }
 
 
-def kept_samples(**parts: Samples | None) -> dict[str, NDArray[Any]]:
-    """Copy samples, by the prefix of their names, for `assemble`; none of over 64 MiB."""
-    found = {prefix: part for prefix, part in parts.items() if part is not None}
-    if sum(part.X.nbytes + part.y.nbytes for part in found.values()) > provenance.MOST_ARRAY_BYTES:
+def kept_samples(train: Samples | Stream, held_out: Samples | None) -> dict[str, NDArray[Any]]:
+    """Copy samples for `assemble`; nothing of a stream, or of over 64 MiB."""
+    if isinstance(train, Stream):
+        return {}
+    parts = {"": train} | ({} if held_out is None else {"validation_": held_out})
+    if sum(part.X.nbytes + part.y.nbytes for part in parts.values()) > provenance.MOST_ARRAY_BYTES:
         return {}
     arrays: dict[str, NDArray[Any]] = {}
-    for prefix, part in found.items():
-        start = "" if prefix == "train" else f"{prefix}_"
-        arrays |= {f"{start}X": np.array(part.X), f"{start}y": np.array(part.y)}
+    for prefix, part in parts.items():
+        arrays |= {f"{prefix}X": np.array(part.X), f"{prefix}y": np.array(part.y)}
     return arrays
 
 

@@ -110,8 +110,7 @@ def fit(
         dimensions ``(replica, step)`` and NaN after a replica stopped. ``status`` and
         ``stop_step``; the student handed back, ``u_hat`` and ``c_hat``, ``A`` and ``B``, or ``W``
         and ``lam``, and ``kept_step``, the step it is from. `merge_weights` makes a network of it.
-        ``X`` and ``y``, and ``validation_X`` and ``validation_y``, where they take at most 64 MiB:
-        ``lrft rerun`` computes the saved result again from them.
+        ``X``, ``y``, ``validation_X`` and ``validation_y`` up to 64 MiB, for ``lrft rerun``.
         Ctrl-C returns what was recorded so far, with status ``"interrupted"``.
 
     Raises
@@ -242,7 +241,6 @@ class Fitting:
                     f"validation must be a pair (X, y), got {_checks.describe(validation)}"
                 )
             self.validation = Samples(("validation[0]", "validation[1]"), *validation, self.task.d)
-        self._samples: dict[str, Any] | None = None  # copied when a dataset is first asked for
         self.shuffle, self.epochs = shuffle, epochs
         self.seconds, self.interrupted, self._done_before = 0.0, False, 0
         chains = [_engine.new_chain(0, replica, self.training) for replica in self.indices]
@@ -390,11 +388,8 @@ class Fitting:
         }
         if self.validation is not None:
             attrs["validation_sha256"] = self.validation.digest
-        if self._samples is None:
-            stored = self._stream is None
-            given = {"train": self.samples, "validation": self.validation} if stored else {}
-            self._samples = kept_samples(**given)
-        return assemble(self.task, self.training, self._chains(), self._samples, attrs)
+        given = kept_samples(source, self.validation)
+        return assemble(self.task, self.training, self._chains(), given, attrs)
 
     def _chains(self) -> list[dict[str, Any]]:
         """Every replica; one that ended with a window of a stream has only come to its end."""

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from lrft import _arguments, _checks, _core, _engine, _foreign, provenance, weights
 from lrft.schedule import Schedule
-from lrft.students import FullNetwork
 from lrft.training import Training
 
 if TYPE_CHECKING:
