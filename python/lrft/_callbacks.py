@@ -74,13 +74,14 @@ def python_function(function: Any) -> Callable[[float], float] | None:
     >>> python_function(DOUBLE(math.sin)) is math.sin
     True
     """
-    if not hasattr(function, "errcheck"):
+    check = getattr(function, "errcheck", function)
+    if check is function:
         return None
     thunk = [r for r in gc.get_referents(function) if type(r).__name__ == "CThunkObject"]
     found = [
         r
         for r in gc.get_referents(function)
-        if callable(r) and not isinstance(r, type) and r is not function.errcheck
+        if callable(r) and not isinstance(r, type) and r is not check
     ]
     return found[0] if thunk and len(found) == 1 else None
 

@@ -393,6 +393,8 @@ def test_a_ledger_that_is_a_pipe_is_refused_at_once(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(ValueError, match="no regular file"):
         lrft.sweep(STUDY, tmp_path / "pipe")
+
+
 @pytest.mark.parametrize("kind", ["rubbish", "of another unit", "without text"])
 def test_content_that_is_no_result_is_damage_whatever_its_digest(kind, tmp_path):
     import hashlib

@@ -325,7 +325,6 @@ def fingerprint() -> str:
 
 def _saved(path: Path, quick: bool) -> xr.Dataset | None:
     """Read data of an earlier run, if they are what this run would compute."""
-
     if not path.is_file():
         return None
     try:
