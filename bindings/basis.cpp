@@ -1,7 +1,7 @@
 // Coordinates of given weights.
 #include "space/basis.hpp"
 
-#include "bind.hpp"
+#include "work.hpp"
 
 namespace lrft::bindings {
 namespace {
@@ -18,10 +18,7 @@ py::tuple basis_of(const Array& W, const Array& u) {
   const double* w = W.data();
   const double* v = u.data();
   Basis b;
-  {
-    const py::gil_scoped_release release;
-    b = span_basis(w, k, v, r, W.shape(1));
-  }
+  long_call([&] { b = span_basis(w, k, v, r, W.shape(1)); });
   return py::make_tuple(matrix(b.R, k, b.s), matrix(b.a, r, b.s), matrix(b.Q, b.s, W.shape(1)),
                         b.features_rank);
 }
@@ -34,10 +31,7 @@ py::tuple coordinates_of(const Array& A, const Array& Q) {
   const double* a = A.data();
   const double* q = Q.data();
   Coordinates c;
-  {
-    const py::gil_scoped_release release;
-    c = coordinates(a, n, q, s, A.shape(1));
-  }
+  long_call([&] { c = coordinates(a, n, q, s, A.shape(1)); });
   return py::make_tuple(matrix(c.P, n, s), matrix(c.L, n, n));
 }
 

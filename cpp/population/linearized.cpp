@@ -6,6 +6,8 @@
 #include <map>
 #include <memory>
 
+#include "lrft/poll.hpp"
+
 namespace lrft {
 namespace {
 
@@ -76,6 +78,7 @@ class Pairs {
       auto& one = known_[s_.back()];
       if (!relu_ && one == nullptr)
         one = std::make_unique<Series>(series_of(spec, s_.back(), terms));
+      Poll::spend(10 * terms);
       series_.push_back(one.get());
     }
     rho_.resize(Z.size());
@@ -140,6 +143,7 @@ double expected_square_with_tangents(const Population& population, const std::ve
       sum += w[static_cast<std::size_t>(a)] * w[static_cast<std::size_t>(b)] * f.sigma(a, b);
   for (int i = 0; i < t; ++i) {
     const int zi = neuron(i);
+    Poll::spend(500 * std::int64_t{t});
     for (int a = 0; a < m; ++a) {
       double both = rest(i, a) * f.s(a) * f.slope(a, zi);
       if (A(i) != 0) both += A(i) * f.sigma_tau(a, zi);
@@ -175,6 +179,7 @@ double linearized_loss(const Population& population, const Shape& shape, const T
   };
   for (int i = 0; i < fields; ++i)
     for (int j = 0; j <= i; ++j) {
+      Poll::spend(s);
       double x = 0;
       const int row = i - k - r;
       if (row < 0)
@@ -223,14 +228,18 @@ double linearized_loss(const Population& population, const Shape& shape, const T
   }
   std::vector<double> MG(M.size()), C(index(all, 0, all));
   const double scale = task.neuron_scale * task.neuron_scale;
-  for (int i = 0; i < all; ++i)
+  for (int i = 0; i < all; ++i) {
+    Poll::spend(fields);
     for (int p = 0; p < fields; ++p)
       if (const double x = M[index(i, p, fields)]; x != 0)
         for (int q = 0; q < fields; ++q) MG[index(i, q, fields)] += x * gram[index(p, q, fields)];
+  }
   for (int i = 0; i < all; ++i)
-    for (int j = 0; j < all; ++j)
+    for (int j = 0; j < all; ++j) {
+      Poll::spend(fields);
       for (int q = 0; q < fields; ++q)
         C[index(i, j, all)] += scale * MG[index(i, q, fields)] * M[index(j, q, fields)];
+    }
   return expected_square_with_tangents(population, w, v, at, C);
 }
 

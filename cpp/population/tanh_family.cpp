@@ -6,6 +6,7 @@
 #include <limits>
 #include <vector>
 
+#include "lrft/poll.hpp"
 #include "population/mehler.hpp"
 
 namespace lrft {
@@ -53,6 +54,7 @@ void family_moments(const FamilyForm& form, int m, const double* C, double* K, d
       table.copy(k, i);
       continue;
     }
+    Poll::spend(20'000);
     mixture_coefficients(form.member, norm[i], terms, mu.data());
     double sum = 0.0;
     for (std::size_t t = mu.size(); t-- > 0;) sum += mu[t] * mu[t];
@@ -75,6 +77,7 @@ void family_moments(const FamilyForm& form, int m, const double* C, double* K, d
       const double r = scale > 0.0 ? shrink * C[i * n + j] / scale : 0.0;
       rho[j] = i == j ? 1.0 : std::clamp(r, -1.0, 1.0);
     }
+    Poll::spend(static_cast<std::int64_t>(20 * i));
     mehler_row(table, i, rho.data(), tolerance, value.data(), remainder.data());
     double last_b = -1.0, last_c = 0.0, last = 0.0;
     for (std::size_t j = 0; j <= i; ++j) {
@@ -86,6 +89,7 @@ void family_moments(const FamilyForm& form, int m, const double* C, double* K, d
       } else if (!(remainder[j] <= tolerance * size)) {
         const double a = shrink * C[i * n + i], b = shrink * C[j * n + j];
         if (b != last_b || c != last_c) {  // parallel features repeat a pair many times
+          Poll::spend(5'000);
           last = mixture_moment(form.member, a, b, c);
           last_b = b;
           last_c = c;

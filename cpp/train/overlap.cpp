@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "lrft/poll.hpp"
 #include "train/subspace.hpp"
 
 namespace lrft {
@@ -16,6 +17,7 @@ std::vector<double> singular_values(int n, int r, std::vector<double> Y) {
     double off = 0;
     for (int p = 0; p < r; ++p)
       for (int q = p + 1; q < r; ++q) {
+        Poll::spend(6 * std::int64_t{n});
         double pp = 0, qq = 0, pq = 0;
         for (int j = 0; j < n; ++j) {
           const double x = Y[index(j, p, r)], y = Y[index(j, q, r)];
@@ -95,6 +97,7 @@ std::vector<double> overlaps_c(const Shape& shape, const TaskData& task, const S
   for (int i = 0; i < k; ++i) {
     const double* B = own.data() + i * n;
     const double* c = task.c.data() + i * r;
+    Poll::spend(std::int64_t{n} * (n + r) + std::int64_t{r} * r);
     for (int p = 0; p < n; ++p) {
       for (int q = 0; q < n; ++q) BB[index(p, q, n)] += B[p] * B[q];
       for (int q = 0; q < r; ++q) Bc[index(p, q, r)] += B[p] * c[q];
