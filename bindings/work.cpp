@@ -81,12 +81,19 @@ void bind_work(py::module_& m) {
       .def(py::init<>())
       .def(
           "set", [](Stop& stop) { stop.set = true; }, "From any thread.")
-      .def("__enter__",
-           [](const py::object& self) {
-             stops_here.push_back(self.cast<const Stop*>());
-             return self;
-           })
-      .def("__exit__", [](const Stop&, const py::args&) { stops_here.pop_back(); });
+      .def(
+          "__enter__",
+          [](Stop& self) -> Stop& {
+            stops_here.push_back(&self);
+            return self;
+          },
+          py::return_value_policy::reference)
+      .def(
+          "__exit__",
+          [](const Stop&, const py::object&, const py::object&, const py::object&) {
+            stops_here.pop_back();
+          },
+          py::arg("kind"), py::arg("error"), py::arg("trace"));
   settle_main_thread();
   py::module_::import("atexit").attr("register")(py::cpp_function(&end));
   const auto in_child = [] {  // where only the thread that forked is left

@@ -1,7 +1,7 @@
 """The command line: `lrft run`, `sweep`, `reproduce`, `rerun`, `plot`, `bench`, `info`.
 
 Results go to stdout, progress and messages to stderr. Exit codes: 0 done, 1 the run failed,
-2 the input was wrong (one line says why), 130 interrupted.
+2 the input was wrong (one line says why), 130 interrupted (129 by SIGHUP, 143 by SIGTERM).
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import os
 import sys
 from collections.abc import Sequence
 from typing import Any
+
+from lrft.cli import signals
 
 __all__ = ["main"]
 
@@ -28,7 +30,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     SystemExit
         Always, with the exit code.
     """
-    arguments = list(sys.argv[1:] if argv is None else argv)
+    with signals.listening() as came:
+        code = _code(list(sys.argv[1:] if argv is None else argv))
+    sys.exit(came.code(code))
+
+
+def _code(arguments: list[str]) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal without Greek letters is no error
             stream.reconfigure(errors="replace")
@@ -47,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             raise
         memory = isinstance(error, MemoryError)
         code = _refuse("not enough memory" if memory else str(error) or type(error).__name__)
-    sys.exit(code)
+    return code
 
 
 def _run(arguments: list[str]) -> int:
@@ -59,6 +66,8 @@ def _run(arguments: list[str]) -> int:
             arguments, prog_name="lrft", standalone_mode=False
         )
     except Exception as error:
+        if isinstance(error.__cause__, KeyboardInterrupt):  # typer makes an error of its own
+            raise error.__cause__ from None
         # The class of typer's own usage errors has moved between its versions; its method has not.
         if not hasattr(error, "format_message"):
             raise

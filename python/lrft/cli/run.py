@@ -14,7 +14,7 @@ import typer
 from rich.markup import escape
 
 from lrft import _checks, _files
-from lrft.cli import config
+from lrft.cli import config, signals
 from lrft.cli.fields import Field, fields
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def execute(
         keeper = _Keeper(simulation, state, checkpoint, bar) if checkpoint else None
         if keeper is not None and resume is not None:
             keeper.some = resume.absolute() == state.absolute()
-        simulation.run(keeper or bar)
+        signals.act(simulation.run, keeper or bar)
     ds = simulation.dataset()
     ds.attrs["command"] = shlex.join(["lrft", *sys.argv[1:]])
     if resume is None:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lrft.cli import signals
+
 if TYPE_CHECKING:
     import xarray as xr
 
@@ -103,6 +105,7 @@ def _sweep(
             except OSError as error:  # a full disk, a scheduler that has gone
                 print(f"lrft: {error}; what is finished is kept", file=sys.stderr)
                 return 1
+    signals.hold()
     return _finish(ds, targets)
 
 
