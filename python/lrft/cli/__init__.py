@@ -58,21 +58,22 @@ def _code(arguments: list[str]) -> int:
 
 
 def _run(arguments: list[str]) -> int:
+    import typer
     from typer.main import get_command
 
+    app = get_command(_app(arguments[0]))
     try:
-        # Not standalone: errors come here instead of being printed over several lines.
-        result: Any = get_command(_app(arguments[0])).main(
-            arguments, prog_name="lrft", standalone_mode=False
-        )
+        # Not its main(), which has its own way with errors and with Ctrl-C.
+        with app.make_context("lrft", list(arguments)) as context:
+            app.invoke(context)
+    except typer.Exit as done:
+        return done.exit_code
     except Exception as error:
-        if isinstance(error.__cause__, KeyboardInterrupt):  # typer makes an error of its own
-            raise error.__cause__ from None
         # The class of typer's own usage errors has moved between its versions; its method has not.
         if not hasattr(error, "format_message"):
             raise
         return _refuse(error.format_message())
-    return result if isinstance(result, int) else 0
+    return 0
 
 
 def _app(first: str) -> Any:

@@ -73,7 +73,8 @@ def listening() -> Iterator[Signals]:
     finally:
         here.raising = False
         for number, handler in before.items():
-            signal.signal(number, handler)
+            # A process that was asked to end is not killed by the next signal on its way out.
+            signal.signal(number, signal.SIG_IGN if here.came else handler)
         _signals = outer
 
 
