@@ -33,6 +33,7 @@ GROUPS = {
     "schedule": "Learning-rate schedules",
     "simulation": "Simulation",
     "progress": "Simulation",
+    "interrupts": "Simulation",
     "result": "Results and files",
     "weights": "Weights and exchange",
     "network": "Weights and exchange",
