@@ -3,7 +3,14 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
+#include <exception>
 #include <functional>
+#include <memory>
+#include <system_error>
+#include <thread>
+#include <utility>
+#include <vector>
 
 #include "bind.hpp"
 #include "lrft/poll.hpp"
@@ -44,6 +51,46 @@ void long_call(const Body& body) {
     }
   }
   working.raise_if_left();
+}
+
+// The result of body() where it is a library's and cannot poll: in a thread of its own, which is
+// left behind when the call is.  It reads `used`, which then stays for good.
+template <class Body>
+auto call_aside(const Body& body, const std::vector<py::object>& used) {
+  struct Shared {
+    decltype(body()) result;
+    std::exception_ptr error;
+    std::atomic<bool> done{false};
+  };
+  const auto shared = std::make_shared<Shared>();
+  const auto work = [shared, body] {
+    try {
+      shared->result = body();
+    } catch (...) {
+      shared->error = std::current_exception();
+    }
+    shared->done = true;
+  };
+  const Working working;
+  {
+    const py::gil_scoped_release release;
+    try {
+      std::thread(work).detach();
+    } catch (const std::system_error&) {  // no more threads: here, then
+      work();
+    }
+    std::atomic<bool> cancel{false};
+    Poll poll(cancel, &working.ask());
+    for (int i = 0; !shared->done && !poll.cancelled(); ++i) {
+      std::this_thread::sleep_for(std::chrono::microseconds(i < 100 ? 20 : 1000));
+      poll.look();
+    }
+  }
+  if (!shared->done)
+    for (const py::object& one : used) one.inc_ref();
+  working.raise_if_left();
+  if (shared->error) std::rethrow_exception(shared->error);
+  return std::move(shared->result);
 }
 
 }  // namespace lrft::bindings

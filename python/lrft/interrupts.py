@@ -68,6 +68,29 @@ def check(on_interrupt: object) -> str:
     return _checks.choice("on_interrupt", on_interrupt, ON_INTERRUPT)
 
 
+def aside(function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+    """Call a library that hears no signal in a thread of its own, which Ctrl-C leaves behind."""
+    answer: list[Any] = []
+    failure: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            answer.append(function(*arguments, **named))
+        except BaseException as error:
+            failure.append(error)
+
+    thread = threading.Thread(target=work, daemon=True)
+    try:
+        thread.start()
+    except RuntimeError:  # no more threads: here, then
+        work()
+    while thread.is_alive():
+        thread.join(0.05)
+    if failure:
+        raise failure[0]
+    return answer[0]
+
+
 class Held:
     """Signals that wait; see `held_back`."""
 

@@ -171,9 +171,9 @@ try:
         if ds.attrs["interrupted"]:
             break
 except KeyboardInterrupt as error:
-    print(n, type(error).__name__, set(error.result.status.values))
+    print(n, type(error).__name__, set(error.result.status.values.tolist()))
 else:
-    print(n, "returned", set(ds.status.values))
+    print(n, "returned", set(ds.status.values.tolist()))
 """
     for how, said in (("raise", "Interrupted"), ("return", "returned")):
         _, out = interrupt(loop.format(how=how), 0.3)
