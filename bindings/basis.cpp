@@ -1,7 +1,7 @@
 // Coordinates of given weights.
 #include "space/basis.hpp"
 
-#include "bind.hpp"
+#include "work.hpp"
 
 namespace lrft::bindings {
 namespace {
@@ -17,11 +17,8 @@ py::tuple basis_of(const Array& W, const Array& u) {
   const int k = static_cast<int>(W.shape(0)), r = static_cast<int>(u.shape(0));
   const double* w = W.data();
   const double* v = u.data();
-  Basis b;
-  {
-    const py::gil_scoped_release release;
-    b = span_basis(w, k, v, r, W.shape(1));
-  }
+  const std::int64_t d = W.shape(1);
+  const Basis b = call_aside([=] { return span_basis(w, k, v, r, d); }, {W, u});
   return py::make_tuple(matrix(b.R, k, b.s), matrix(b.a, r, b.s), matrix(b.Q, b.s, W.shape(1)),
                         b.features_rank);
 }
@@ -33,11 +30,8 @@ py::tuple coordinates_of(const Array& A, const Array& Q) {
   const int n = static_cast<int>(A.shape(0)), s = static_cast<int>(Q.shape(0));
   const double* a = A.data();
   const double* q = Q.data();
-  Coordinates c;
-  {
-    const py::gil_scoped_release release;
-    c = coordinates(a, n, q, s, A.shape(1));
-  }
+  const std::int64_t d = A.shape(1);
+  const Coordinates c = call_aside([=] { return coordinates(a, n, q, s, d); }, {A, Q});
   return py::make_tuple(matrix(c.P, n, s), matrix(c.L, n, n));
 }
 

@@ -14,7 +14,6 @@ void bind_build(py::module_& m) {
         d["flags"] = info.flags;
         d["compiler"] = info.compiler;
         d["eigen"] = info.eigen;
-        d["openmp"] = info.openmp;
         return d;
       },
       "How this copy of the engine was compiled.");

@@ -6,6 +6,7 @@ PYBIND11_MODULE(_core, m) {
   m.doc() = "The compiled engine of lrft.";
   m.attr("__version__") = LRFT_VERSION;
   bind_build(m);
+  bind_work(m);
   bind_random(m);
   bind_activation(m);
   bind_population(m);

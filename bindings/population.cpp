@@ -1,7 +1,7 @@
 // Exact expectations over Gaussian fields.
 #include "lrft/population.hpp"
 
-#include "bind.hpp"
+#include "work.hpp"
 
 namespace lrft::bindings {
 namespace {
@@ -21,9 +21,12 @@ void bind_population(py::module_& m) {
         check_square(covariance);
         if (weights.ndim() != 1 || weights.shape(0) != covariance.shape(0))
           throw py::value_error("weights must have one entry a row of covariance");
-        const Moment moment = Population(activation)
-                                  .expected_square(static_cast<int>(weights.size()), weights.data(),
-                                                   covariance.data(), derivative);
+        Moment moment{};
+        long_call([&] {
+          moment = Population(activation)
+                       .expected_square(static_cast<int>(weights.size()), weights.data(),
+                                        covariance.data(), derivative);
+        });
         return py::make_tuple(moment.value, moment.bound);
       },
       Door(), py::arg("activation"), py::arg("weights").noconvert(),
@@ -34,9 +37,12 @@ void bind_population(py::module_& m) {
       [](const ActivationSpec& activation, const Array& covariance, bool derivative) {
         check_square(covariance);
         Array K({covariance.shape(0), covariance.shape(0)});
-        Population(activation)
-            .moments(static_cast<int>(covariance.shape(0)), covariance.data(), derivative,
-                     K.mutable_data(), nullptr);
+        double* to = K.mutable_data();
+        long_call([&] {
+          Population(activation)
+              .moments(static_cast<int>(covariance.shape(0)), covariance.data(), derivative, to,
+                       nullptr);
+        });
         return K;
       },
       Door(), py::arg("activation"), py::arg("covariance").noconvert(),
@@ -45,7 +51,8 @@ void bind_population(py::module_& m) {
   m.def(
       "hermite_coefficients",
       [](const ActivationSpec& activation, double scale, int count) {
-        const HermiteCoefficients c = hermite_coefficients(activation, scale, count);
+        HermiteCoefficients c;
+        long_call([&] { c = hermite_coefficients(activation, scale, count); });
         return py::make_tuple(to_array(c.values), c.bound);
       },
       Door(), py::arg("activation"), py::arg("scale"), py::arg("count"),

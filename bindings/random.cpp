@@ -3,7 +3,7 @@
 
 #include <array>
 
-#include "bind.hpp"
+#include "work.hpp"
 
 namespace lrft::bindings {
 
@@ -32,8 +32,8 @@ void bind_random(py::module_& m) {
          std::size_t size) {
         Array out(static_cast<py::ssize_t>(size));
         double* data = out.mutable_data();
-        const py::gil_scoped_release release;
-        fill_normals(seed, replica, static_cast<Purpose>(purpose), step, size, data);
+        long_call(
+            [&] { fill_normals(seed, replica, static_cast<Purpose>(purpose), step, size, data); });
         return out;
       },
       Door(), py::arg("seed"), py::arg("replica"), py::arg("purpose"), py::arg("step"),
@@ -48,8 +48,11 @@ void bind_random(py::module_& m) {
                                   std::to_string(dof.data()[i]));
         if (dof.size() > (1 << 24)) throw py::value_error("dof must have at most 2^24 entries");
         Array out(dof.size());
-        fill_chi(seed, replica, static_cast<Purpose>(purpose), step,
-                 static_cast<std::size_t>(dof.size()), dof.data(), out.mutable_data());
+        double* data = out.mutable_data();
+        long_call([&] {
+          fill_chi(seed, replica, static_cast<Purpose>(purpose), step,
+                   static_cast<std::size_t>(dof.size()), dof.data(), data);
+        });
         return out;
       },
       Door(), py::arg("seed"), py::arg("replica"), py::arg("purpose"), py::arg("step"),
@@ -59,7 +62,8 @@ void bind_random(py::module_& m) {
       "permutation",
       [](std::uint64_t seed, std::uint32_t replica, std::uint64_t pass, std::uint32_t size) {
         py::array_t<std::uint32_t> out(static_cast<py::ssize_t>(size));
-        fill_permutation(seed, replica, pass, size, out.mutable_data());
+        std::uint32_t* data = out.mutable_data();
+        long_call([&] { fill_permutation(seed, replica, pass, size, data); });
         return out;
       },
       Door(), py::arg("seed"), py::arg("replica"), py::arg("pass_"), py::arg("size"),

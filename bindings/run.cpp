@@ -4,6 +4,7 @@
 
 #include "space/shape.hpp"
 #include "spec.hpp"
+#include "work.hpp"
 
 namespace lrft::bindings {
 namespace {
@@ -16,16 +17,13 @@ class BoundRun {
   bool advance(double seconds) {
     check_idle();
     const Busy busy(busy_);
-    const auto interrupted = [] {
-      const py::gil_scoped_acquire acquire;
-      return PyErr_CheckSignals() != 0;
-    };
+    const Working working;
     bool done = false;
     {
       const py::gil_scoped_release release;
-      done = run_->advance(seconds, interrupted);
+      done = run_->advance(seconds, working.ask());
     }
-    if (PyErr_Occurred() != nullptr) throw py::error_already_set();
+    working.raise_if_left();
     return done;
   }
   py::list chains() const;

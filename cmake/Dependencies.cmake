@@ -1,4 +1,4 @@
-# Python, pybind11, Eigen and OpenMP.  None of them needs a system package:
+# Python, pybind11, Eigen and threads.  None of them needs a system package:
 # pybind11 and Eigen come as build requirements from PyPI when not found here.
 
 find_package(Python 3.11 REQUIRED COMPONENTS Interpreter Development.Module)
@@ -30,12 +30,5 @@ if(NOT TARGET Eigen3::Eigen)
 endif()
 message(STATUS "Eigen ${Eigen3_VERSION} in ${Eigen3_DIR}")
 
-# --- OpenMP is optional: without it the standard library's threads do the same work.
-# The thread sanitizer does not see the barriers of GCC's OpenMP (cpp/train/threads.hpp).
+# --- Threads are the standard library's (cpp/train/threads.hpp).
 find_package(Threads REQUIRED)
-if(LRFT_OPENMP AND NOT LRFT_SANITIZE MATCHES "thread")
-  find_package(OpenMP COMPONENTS CXX)
-endif()
-if(NOT TARGET OpenMP::OpenMP_CXX)
-  message(STATUS "lrft is built without OpenMP: std::thread instead.")
-endif()

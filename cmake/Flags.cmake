@@ -21,7 +21,6 @@ target_compile_options(
             # GCC 12 warns about its own AVX-512 headers (GCC bug 105593).
             $<$<AND:$<CXX_COMPILER_ID:GNU>,$<VERSION_LESS:$<CXX_COMPILER_VERSION>,13>>:-Wno-uninitialized>
             $<$<AND:$<CXX_COMPILER_ID:GNU>,$<VERSION_LESS:$<CXX_COMPILER_VERSION>,13>>:-Wno-maybe-uninitialized>
-            $<$<NOT:$<TARGET_EXISTS:OpenMP::OpenMP_CXX>>:-Wno-unknown-pragmas>
             $<$<BOOL:${LRFT_WERROR}>:-Werror>)
 
 if(LRFT_SANITIZE)

@@ -95,13 +95,11 @@ function(lrft_add_core isa)
     lrft_engine_${id}
     PRIVATE LRFT_ISA_NAME="${isa}" LRFT_ISA_FLAGS="-O3 -ffp-contract=off ${shown_flags}"
             EIGEN_DONT_PARALLELIZE)
-  target_link_libraries(lrft_engine_${id} PRIVATE lrft_flags Eigen3::Eigen
-                                                  $<TARGET_NAME_IF_EXISTS:OpenMP::OpenMP_CXX>)
+  target_link_libraries(lrft_engine_${id} PRIVATE lrft_flags Eigen3::Eigen)
 
   pybind11_add_module(lrft_core_${id} MODULE NO_EXTRAS $<TARGET_OBJECTS:lrft_bindings>
                       $<TARGET_OBJECTS:lrft_engine_${id}>)
-  target_link_libraries(lrft_core_${id} PRIVATE lrft_flags Threads::Threads
-                                                $<TARGET_NAME_IF_EXISTS:OpenMP::OpenMP_CXX>)
+  target_link_libraries(lrft_core_${id} PRIVATE lrft_flags Threads::Threads)
   set_target_properties(
     lrft_core_${id} PROPERTIES OUTPUT_NAME _core LIBRARY_OUTPUT_DIRECTORY
                                                  "${PROJECT_BINARY_DIR}/lrft/isa_${id}")

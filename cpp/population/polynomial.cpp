@@ -5,6 +5,8 @@
 #include <cstddef>
 #include <limits>
 
+#include "lrft/poll.hpp"
+
 namespace lrft {
 
 std::vector<double> series_derivative(const std::vector<double>& a) {
@@ -48,6 +50,7 @@ void polynomial_moments(const std::vector<double>& a, int m, const double* C, do
         size[i * n + q] = size[(i - 1) * n + q];
       }
     } else {
+      Poll::spend(static_cast<std::int64_t>(n * n));
       rescaled_series(a, v, &alpha[i * n], &size[i * n]);
     }
     double total = 0.0;
@@ -55,6 +58,7 @@ void polynomial_moments(const std::vector<double>& a, int m, const double* C, do
     root[i] = std::sqrt(total);
   }
   for (std::size_t i = 0; i < rows; ++i) {
+    Poll::spend(static_cast<std::int64_t>(n * i));
     for (std::size_t j = 0; j <= i; ++j) {
       const double c = C[i * rows + j];
       double value = 0.0;

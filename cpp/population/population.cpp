@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "activation/list.hpp"
+#include "lrft/poll.hpp"
 #include "population/routes.hpp"
 
 namespace lrft {

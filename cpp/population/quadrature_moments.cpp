@@ -6,6 +6,7 @@
 #include <limits>
 #include <vector>
 
+#include "lrft/poll.hpp"
 #include "math/closed_form.hpp"
 #include "population/mehler.hpp"
 
@@ -33,6 +34,7 @@ void quadrature_moments(Function f, int m, const double* C, double* K, double* b
       table.copy(k, i);
       continue;
     }
+    Poll::spend(300'000);
     const Projection p = project(f, norm[i], terms);
     moment[i] = p.moment;
     error[i] = p.error;
@@ -48,6 +50,7 @@ void quadrature_moments(Function f, int m, const double* C, double* K, double* b
       const double scale = norm[i] * norm[j];
       rho[j] = scale > 0.0 ? std::clamp(C[i * n + j] / scale, -1.0, 1.0) : 0.0;
     }
+    Poll::spend(static_cast<std::int64_t>(20 * i));
     mehler_row(table, i, rho.data(), tolerance, value.data(), remainder.data());
     Estimate plane{0.0, 0.0};
     double last_b = -1.0, last_c = 0.0;
@@ -62,6 +65,7 @@ void quadrature_moments(Function f, int m, const double* C, double* K, double* b
         left = 2.0 * error[i] * table.root_moment[i] + 32.0 * epsilon * size;
       } else if (!(remainder[j] <= tolerance * size)) {
         if (b != last_b || c != last_c) {  // parallel features repeat a pair many times
+          Poll::spend(2'000'000);
           const double sine = std::sqrt(closed_form::determinant(a, b, c));
           plane = plane_moment(f, norm[i], norm[j], c, sine);
           last_b = b;

@@ -14,6 +14,7 @@
 #include <limits>
 #include <vector>
 
+#include "lrft/poll.hpp"
 #include "activation/record.hpp"
 #include "math/closed_form.hpp"
 #include "population/polynomial.hpp"
@@ -45,6 +46,7 @@ void closed_moments(int m, const double* C, double* K, double* bound) {
   const std::size_t padded = (n + lanes - 1) / lanes * lanes;
   std::vector<double> b(padded, 0.0), c(padded, 0.0), det(padded, 0.0), value(padded);
   for (std::size_t i = 0; i < n; ++i) {
+    Poll::spend(static_cast<std::int64_t>(8 * i));
     const double a = b[i] = C[i * n + i];
     for (std::size_t j = 0; j <= i; ++j) {
       c[j] = C[i * n + j];

@@ -1,5 +1,7 @@
 #include "population/statistics.hpp"
 
+#include "lrft/poll.hpp"
+
 namespace lrft {
 namespace {
 
@@ -20,6 +22,7 @@ Statistics reduced_statistics(const Shape& shape, const TaskData& task,
   const double* L = P + n * s;
   Statistics out;
   for (int j = 0; j < n; ++j) {
+    Poll::spend(std::int64_t{s} * (shape.k + shape.rank) + (std::int64_t{s} + n) * n);
     for (int i = 0; i < shape.k; ++i)
       out.features.push_back(dot(P + j * s, task.R.data() + i * s, s));
     for (int i = 0; i < shape.rank; ++i)
@@ -41,6 +44,7 @@ std::vector<double> covariance(const Shape& shape, const TaskData& task, const S
   const double* R = task.R.data();
   const double* a = task.a.data();
   for (int i = 0; i < k; ++i) {
+    Poll::spend(std::int64_t{s} * (i + r));
     for (int j = 0; j <= i; ++j)
       WW[index(i, j, k)] = WW[index(j, i, k)] = dot(R + i * s, R + j * s, s);
     for (int j = 0; j < r; ++j) Wu[index(i, j, r)] = dot(R + i * s, a + j * s, s);
@@ -52,8 +56,10 @@ std::vector<double> covariance(const Shape& shape, const TaskData& task, const S
   // directions: inner products of two such sums.
   const double* c = task.c.data();
   std::vector<double> C(static_cast<std::size_t>(m * m));
-  for (int i = 0; i < k; ++i)
+  for (int i = 0; i < k; ++i) {
+    Poll::spend(3 * std::int64_t{k});
     for (int j = 0; j < k; ++j) {
+      if (r > 16) Poll::spend(r * std::int64_t{r});
       double teacher = WW[index(i, j, k)];
       for (int p = 0; p < r; ++p) {
         teacher += xi * (c[i * r + p] * Wu[index(j, p, r)] + c[j * r + p] * Wu[index(i, p, r)]);
@@ -62,17 +68,21 @@ std::vector<double> covariance(const Shape& shape, const TaskData& task, const S
       }
       C[index(i, j, m)] = scale * teacher;
     }
+  }
   // Inner products (k, n) of the teacher's neurons with the student's rows.
   std::vector<double> along(static_cast<std::size_t>(k * n));
-  for (int i = 0; i < k; ++i)
+  for (int i = 0; i < k; ++i) {
+    Poll::spend(std::int64_t{n} * r);
     for (int p = 0; p < n; ++p) {
       double sum = statistics.features[index(p, i, k)];
       for (int q = 0; q < r; ++q) sum += xi * c[i * r + q] * statistics.teacher[index(p, q, r)];
       along[index(i, p, n)] = sum;
     }
+  }
   const double* B = own.data();
   const double xi_hat = student.scale;
   for (int j = 0; j < neurons; ++j) {
+    Poll::spend(std::int64_t{k} * (r + n + 4));
     for (int i = 0; i < k; ++i) {
       double cross = 0;
       if (student.full) {
@@ -85,6 +95,7 @@ std::vector<double> covariance(const Shape& shape, const TaskData& task, const S
       C[index(i, k + j, m)] = C[index(k + j, i, m)] = scale * cross;
     }
     for (int i = 0; i < neurons; ++i) {
+      if (n > 16 && !student.full) Poll::spend(n * std::int64_t{n});
       double both = 0;
       if (student.full) {
         both = statistics.gram[index(i, j, n)];

@@ -7,6 +7,7 @@
 #include <stdexcept>
 #include <vector>
 
+#include "lrft/poll.hpp"
 #include "population/mehler.hpp"
 
 namespace lrft {
@@ -37,6 +38,7 @@ void family_moments(const MixtureForm& form, int m, const double* C, double* K, 
       table.copy(k, i);
       continue;
     }
+    Poll::spend(20'000);
     mixture_coefficients(form.member, norm[i], terms, mu.data());
     double sum = 0.0;
     for (std::size_t t = mu.size(); t-- > 0;) sum += mu[t] * mu[t];
@@ -59,6 +61,7 @@ void family_moments(const MixtureForm& form, int m, const double* C, double* K, 
       const double r = scale > 0.0 ? shrink * C[i * n + j] / scale : 0.0;
       rho[j] = i == j ? 1.0 : std::clamp(r, -1.0, 1.0);
     }
+    Poll::spend(static_cast<std::int64_t>(20 * i));
     mehler_row(table, i, rho.data(), tolerance, value.data(), remainder.data());
     double last_b = -1.0, last_c = 0.0, last = 0.0;
     for (std::size_t j = 0; j <= i; ++j) {
@@ -70,6 +73,7 @@ void family_moments(const MixtureForm& form, int m, const double* C, double* K, 
       } else if (!(remainder[j] <= tolerance * size)) {
         const double a = shrink * C[i * n + i], b = shrink * C[j * n + j];
         if (b != last_b || c != last_c) {  // parallel features repeat a pair many times
+          Poll::spend(5'000);
           last = mixture_moment(form.member, a, b, c);
           last_b = b;
           last_c = c;

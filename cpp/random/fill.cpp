@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "lrft/poll.hpp"
 #include "random/chi.hpp"
 
 namespace lrft {
@@ -27,6 +28,7 @@ void fill_normals(std::uint64_t seed, std::uint32_t replica, Purpose purpose, st
   // Four counters at a time, eight slots each: lane l of pack j is slot 8 j + l.
   Pack z[8];
   for (std::size_t i = 0; i < size; i += 8 * lanes) {
+    Poll::spend(8 * lanes);
     for (std::uint64_t j = 0; j < 4; ++j) slots[j].slot = counting_from(i / 2 + j * lanes);
     normals_at(slots, random, z);
     double pairs[8 * lanes];
@@ -49,6 +51,7 @@ void fill_chi(std::uint64_t seed, std::uint32_t replica, Purpose purpose, std::u
   Address at = address(replica, purpose, step);
   double nu[lanes], chi[lanes];
   for (std::size_t i = 0; i < size; i += lanes) {
+    Poll::spend(40 * lanes);
     const std::size_t n = std::min(size - i, std::size_t{lanes});
     for (std::size_t j = 0; j < lanes; ++j) nu[j] = dof[i + std::min(j, n - 1)];
     at.slot = counting_from(i);
@@ -65,6 +68,7 @@ void fill_permutation(std::uint64_t seed, std::uint32_t replica, std::uint64_t s
   const std::uint64_t low_half = 0xFFFFFFFFu;
   for (std::size_t first = (size + lanes - 1) / lanes * lanes; first > 0;) {
     first -= lanes;
+    Poll::spend(4 * lanes);
     at.slot = counting_from(first);
     std::uint64_t word[lanes];
     store_bits(word, random(at.counter()).a);

@@ -1,6 +1,7 @@
 // An array of packs on a cache-line boundary, zero to begin with.
 #pragma once
 
+#include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <new>
@@ -12,20 +13,23 @@ namespace lrft {
 
 class AlignedPacks {
  public:
-  explicit AlignedPacks(int size = 0) : size_(size), data_(allocate(size)) {}
+  explicit AlignedPacks(int size = 0) : size_(size), base_(allocate(size)), data_(aligned(base_)) {}
   AlignedPacks(const AlignedPacks& other) : AlignedPacks(other.size_) {
-    std::memcpy(static_cast<void*>(data_), other.data_, bytes(size_));
+    if (size_ > 0) std::memcpy(static_cast<void*>(data_), other.data_, bytes(size_));
   }
-  AlignedPacks(AlignedPacks&& other) noexcept : size_(other.size_), data_(other.data_) {
+  AlignedPacks(AlignedPacks&& other) noexcept
+      : size_(other.size_), base_(other.base_), data_(other.data_) {
     other.size_ = 0;
+    other.base_ = nullptr;
     other.data_ = nullptr;
   }
   AlignedPacks& operator=(AlignedPacks other) noexcept {
     std::swap(size_, other.size_);
+    std::swap(base_, other.base_);
     std::swap(data_, other.data_);
     return *this;
   }
-  ~AlignedPacks() { std::free(data_); }
+  ~AlignedPacks() { std::free(base_); }
 
   int size() const { return size_; }
   Pack* data() { return data_; }
@@ -37,14 +41,19 @@ class AlignedPacks {
 
  private:
   static std::size_t bytes(int size) { return static_cast<std::size_t>(size) * sizeof(Pack); }
-  static Pack* allocate(int size) {
+  // Zeros that the system gives need not be written: a large array costs nothing until it is used.
+  static void* allocate(int size) {
     if (size == 0) return nullptr;
-    void* p = std::aligned_alloc(sizeof(Pack), bytes(size));
+    void* p = std::calloc(bytes(size) + sizeof(Pack), 1);
     if (p == nullptr) throw std::bad_alloc();
-    std::memset(p, 0, bytes(size));
-    return static_cast<Pack*>(p);
+    return p;
+  }
+  static Pack* aligned(void* base) {
+    const auto at = reinterpret_cast<std::uintptr_t>(base);
+    return reinterpret_cast<Pack*>((at + sizeof(Pack) - 1) / sizeof(Pack) * sizeof(Pack));
   }
   int size_;
+  void* base_;
   Pack* data_;
 };
 

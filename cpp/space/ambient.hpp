@@ -20,6 +20,7 @@ class GaussianInputs {
   int count(int) const { return batch_; }
   void tile(Index begin, Index depth, double* X) const {
     for (int column = 0; column < N_; column += lanes) {
+      Poll::spend(2 * depth * lanes);
       std::uint64_t step[lanes], offset[lanes];
       for (int q = 0; q < lanes; ++q) {
         const auto input = static_cast<std::uint64_t>(std::min(column + q, used_ - 1));

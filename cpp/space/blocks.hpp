@@ -24,9 +24,9 @@
 #pragma once
 
 #include <algorithm>
-#include <functional>
 #include <vector>
 
+#include "lrft/poll.hpp"
 #include "population/statistics.hpp"
 #include "random/address.hpp"
 #include "random/fill.hpp"
@@ -66,8 +66,6 @@ class Blocks {
 
   // Steps between two states from which the path can be replayed.
   int block_steps() const { return steps_; }
-  // Asked between tiles; when it says yes, `draw` gives up.
-  void set_cancelled(std::function<bool()> cancelled) { cancelled_ = std::move(cancelled); }
 
   // ---- one replica in and out ----------------------------------------------------
   void set_task(int, const TaskData& task, std::uint32_t replica) {
@@ -85,7 +83,10 @@ class Blocks {
   }
   void set_rows(int, const std::vector<double>& rows) {
     A_ = Eigen::Map<const Matrix>(rows.data(), shape_.n, d_);
-    refresh();
+    slow_ = static_cast<double>(shape_.n) *
+                (shape_.d * (N_ + fields_rows_) / 8 + shape_.n * shape_.batch) >
+            5e6;
+    refresh(A_);
     position_ = 0;
   }
   // The rows at the start of the block: what a replay needs.
@@ -124,6 +125,7 @@ class Blocks {
       for (int i = 0; i < r; ++i)
         out.teacher[static_cast<std::size_t>(j * r + i)] = alpha(j) * teacher_now_(j, i);
       for (int i = 0; i < n; ++i) {
+        Poll::spend(std::int64_t{position_} * position_);
         double sum = gram_start_(j, i);
         for (int q = 0; q < position_; ++q) {
           sum -= gamma_(j, q) * Y_(k + r + i, q) + gamma_(i, q) * Y_(k + r + j, q);
@@ -144,20 +146,21 @@ class Blocks {
   }
 
   // ---- the step --------------------------------------------------------------------
-  // Makes the fields of step t available; false if cancelled, with the state unchanged.
-  bool draw(std::int64_t t) {
+  // Makes the fields of step t available.
+  void draw(std::int64_t t) {
     const auto at = static_cast<int>(t % steps_);
     if (at == 0) {
       inputs_.begin(t);
-      if (!draw_block()) return false;
+      draw_block();
     }
     current_ = at * shape_.batch;
     count_ = inputs_.count(at);
     for (int b = 0; b < count_; ++b)
       for (int j = 0; j < shape_.n; ++j)
         rows_[static_cast<std::size_t>(b * shape_.n + j)] = alpha(j) * rows_now_(j, current_ + b);
-    return true;
   }
+  // A step that was left has changed nothing.
+  void undo_draw() {}
   // What is given, where inputs are; see dataset.hpp.
   void set_data(const DataSet& data, std::int64_t end)
     requires Inputs::labelled
@@ -177,11 +180,48 @@ class Blocks {
 
   // rows <- (scale rows - G^T X), made unit when `unit`; G (b, n), scale (n).
   void move(const Scalar* G, const Scalar* scale, bool unit) {
+    if (!slow_) return move_rows(G, scale, unit);
+    const std::vector<double> alpha = alpha_;
+    const Matrix gram = gram_now_;
+    const int position = position_;
+    try {
+      move_rows(G, scale, unit);
+    } catch (const Cancelled&) {
+      alpha_ = alpha;
+      gram_now_ = gram;
+      position_ = position;
+      throw;
+    }
+  }
+  Scalar overlap() const { return alpha(0) * teacher_now_(0, 0); }
+  // The rows' inner products with each other, (n, n) lower triangle, and with u, (n, r).
+  void products(Scalar* gram, Scalar* teacher) const {
+    for (int j = 0; j < shape_.n; ++j) {
+      for (int i = 0; i <= j; ++i) gram[j * shape_.n + i] = gram_now_(j, i);
+      for (int i = 0; i < shape_.rank; ++i)
+        teacher[j * shape_.rank + i] = alpha(j) * teacher_now_(j, i);
+    }
+  }
+  // The squared lengths of the rows together, before they were made unit.
+  Scalar health() const { return health_; }
+
+ private:
+  static constexpr Index tile_depth = 128;
+  static constexpr std::size_t kept_inputs = std::size_t{4} << 20;
+
+  double alpha(int j) const { return alpha_[static_cast<std::size_t>(j)]; }
+  // Of work in `depth` coordinates of all inputs.
+  std::int64_t tile_units(Index depth) const { return depth * N_ * (fields_rows_ + 8) / 8; }
+
+  void move_rows(const Scalar* G, const Scalar* scale, bool unit) {
     const int n = shape_.n, batch = count_;
     health_ = 0;
     for (int j = 0; j < n; ++j) {
       double& factor = alpha_[static_cast<std::size_t>(j)];
-      for (int i = shape_.follow ? 0 : j; i <= j; ++i) move_product(i, j, G, scale);
+      for (int i = shape_.follow ? 0 : j; i <= j; ++i) {
+        if (slow_) Poll::spend(std::int64_t{batch} * (steps_ > 1 ? batch : 1));
+        move_product(i, j, G, scale);
+      }
       factor *= scale[j];
       for (int b = 0; b < shape_.batch; ++b)
         gamma_(j, current_ + b) = b < batch ? G[b * n + j] / factor : 0;
@@ -206,23 +246,6 @@ class Blocks {
         }
     }
   }
-  Scalar overlap() const { return alpha(0) * teacher_now_(0, 0); }
-  // The rows' inner products with each other, (n, n) lower triangle, and with u, (n, r).
-  void products(Scalar* gram, Scalar* teacher) const {
-    for (int j = 0; j < shape_.n; ++j) {
-      for (int i = 0; i <= j; ++i) gram[j * shape_.n + i] = gram_now_(j, i);
-      for (int i = 0; i < shape_.rank; ++i)
-        teacher[j * shape_.rank + i] = alpha(j) * teacher_now_(j, i);
-    }
-  }
-  // The squared lengths of the rows together, before they were made unit.
-  Scalar health() const { return health_; }
-
- private:
-  static constexpr Index tile_depth = 128;
-  static constexpr std::size_t kept_inputs = std::size_t{4} << 20;
-
-  double alpha(int j) const { return alpha_[static_cast<std::size_t>(j)]; }
 
   // <A_i, A_j> after the rows have become scale rows - G^T X.
   void move_product(int i, int j, const Scalar* G, const Scalar* scale) {
@@ -240,13 +263,13 @@ class Blocks {
   }
 
   // ---- fields ------------------------------------------------------------------------
-  bool draw_block() {
+  void draw_block() {
     const int k = shape_.k, r = shape_.rank, n = shape_.n;
     Y_.setZero();
     gram_.setZero();
     for (Index begin = 0; begin < d_; begin += tile_depth) {
-      if (cancelled_ && cancelled_()) return false;
       const Index depth = std::min(tile_depth, d_ - begin);
+      Poll::spend(tile_units(depth));
       double* x = X_.data() + (keep_ ? begin * N_ : 0);
       inputs_.tile(begin, depth, x);
       const Eigen::Map<const Matrix> X(x, depth, N_);
@@ -269,7 +292,6 @@ class Blocks {
       for (int i = 0; i < r; ++i) teacher_[static_cast<std::size_t>(q * r + i)] = Y_(k + i, q);
     }
     rows_now_ = Y_.bottomRows(n);
-    return true;
   }
   // Coordinates [begin, begin + depth) of `count` rows in R^d.
   using Columns = Eigen::Map<const Matrix, 0, Eigen::OuterStride<>>;
@@ -294,6 +316,7 @@ class Blocks {
     for (Index begin = 0; begin < d_; begin += tile_depth) {
       const Index depth = std::min(tile_depth, d_ - begin);
       double* x = X_.data() + (keep_ ? begin * N_ : 0);
+      if (slow_) Poll::spend(depth * N_ * shape_.n / 8);
       if (!keep_) inputs_.tile(begin, depth, x);
       const Eigen::Map<const Matrix> X(x, depth, N_);
       auto tile = rows.middleCols(begin, depth);
@@ -303,30 +326,37 @@ class Blocks {
     for (int j = 0; j < shape_.n; ++j) rows.row(j) *= alpha(j);
   }
   void end_block(bool unit) {
-    form(A_);
-    position_ = 0;
+    if (slow_) next_ = A_;  // which stay as they are until all is done
+    Matrix& rows = slow_ ? next_ : A_;
+    form(rows);
     if (unit)
-      for (Index j = 0; j < A_.rows(); ++j) {
-        const double length = A_.row(j).norm();
+      for (Index j = 0; j < rows.rows(); ++j) {
+        const double length = rows.row(j).norm();
         health_ += length * length;
-        A_.row(j) /= length;
+        rows.row(j) /= length;
       }
-    refresh();
+    refresh(rows);
     // In a block of one step the products followed so far are not lengths.
     if (!unit) health_ = gram_start_.trace();
+    if (slow_) A_.swap(next_);
+    position_ = 0;
   }
-  // The inner products of A with everything, afresh.
-  void refresh() {
-    features_start_ = Matrix::Zero(shape_.n, shape_.k);
-    teacher_now_ = Matrix::Zero(shape_.n, shape_.rank);
-    gram_start_ = Matrix::Zero(shape_.n, shape_.n);
+  // The inner products of the rows with everything, afresh.
+  void refresh(const Matrix& rows) {
+    Matrix features = Matrix::Zero(shape_.n, shape_.k);
+    Matrix teacher = Matrix::Zero(shape_.n, shape_.rank);
+    Matrix gram = Matrix::Zero(shape_.n, shape_.n);
     for (Index begin = 0; begin < d_; begin += tile_depth) {
       const Index depth = std::min(tile_depth, d_ - begin);
-      const auto tile = A_.middleCols(begin, depth);
-      features_start_.noalias() += tile * columns(task_->W, shape_.k, begin, depth).transpose();
-      teacher_now_.noalias() += tile * columns(task_->u, shape_.rank, begin, depth).transpose();
-      gram_start_.noalias() += tile * tile.transpose();
+      if (slow_) Poll::spend(depth * shape_.n * (shape_.k + shape_.rank + shape_.n) / 8);
+      const auto tile = rows.middleCols(begin, depth);
+      features.noalias() += tile * columns(task_->W, shape_.k, begin, depth).transpose();
+      teacher.noalias() += tile * columns(task_->u, shape_.rank, begin, depth).transpose();
+      gram.noalias() += tile * tile.transpose();
     }
+    features_start_.swap(features);
+    teacher_now_.swap(teacher);
+    gram_start_.swap(gram);
     std::fill(alpha_.begin(), alpha_.end(), 1.0);
     gram_now_ = gram_start_;
   }
@@ -347,13 +377,14 @@ class Blocks {
   Inputs inputs_;
   int fields_rows_, packs_;
   const TaskData* task_ = nullptr;
-  std::function<bool()> cancelled_;
   Index d_ = 0;
   bool keep_ = true;
   int count_ = 0;         // inputs of the current step
   int current_ = 0;       // the first of them
   int position_ = 0;      // inputs of this block already used
+  bool slow_ = false;     // the end of a block takes long: it polls, and can be undone
   Matrix A_;              // (n, d)  rows at the block's start
+  Matrix next_;           // (n, d)  where its end is slow: the rows to come
   Matrix X_;              // (d or tile, N)
   Matrix Y_;              // (k + r + n, N)
   Matrix pinv_;           // (features_rank, k)  coordinates in span(W) are pinv W x

@@ -82,6 +82,7 @@ class GivenInputs {
  private:
   std::int64_t shuffled(std::int64_t pass, std::int64_t sample) {
     if (pass != shuffled_) {
+      shuffled_ = -1;  // should this be left half done
       order_.resize(static_cast<std::size_t>(data_->pass));
       fill_permutation(seed_, replica_, static_cast<std::uint64_t>(pass), order_.size(),
                        order_.data());

@@ -21,6 +21,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "lrft/poll.hpp"
 #include "population/statistics.hpp"
 #include "random/chi.hpp"
 #include "random/fill.hpp"
@@ -137,6 +138,8 @@ class ReducedSpace {
     }
     fields();
   }
+  // After a step that was left: its numbers are drawn again.
+  void undo_draw() { at_ = ahead() - 1; }
   // The same with coordinates from outside: X_S (b, s), Z (b, n) and T (b, b),
   // in one lane; for tests, which drive the space along an ambient path.
   void set_coordinates(int lane, const double* X_S, const double* Z) {
@@ -156,29 +159,16 @@ class ReducedSpace {
   // rows <- (scale rows - G^T X), made unit when `unit`; G (b, n), scale (n).
   LRFT_INLINE void move(const Scalar* G, const Scalar* scale, bool unit) {
     if constexpr (Rows == 1 && Batch == 1) return move_row(G[0], scale[0]);
-    move_seen(G, scale);
-    const int n = this->n();
-    if (batch() <= n) {
-      for (int j = 0; j < n; ++j)
-        for (int i = 0; i < m(); ++i) {
-          Pack g = broadcast(0.0);
-          for (int b = i; b < m(); ++b) g = fma(G[b * n + j], T()[b * m() + i], g);
-          L_[j * width() + n + i] = g;
-        }
-    } else {
-      factor_of_gram(G);
-      for (int j = 0; j < n; ++j)
-        for (int i = 0; i < n; ++i) {
-          Pack g = broadcast(0.0);
-          for (int l = i; l <= j; ++l) g = fma(work_[j * n + l], T()[l * m() + i], g);
-          L_[j * width() + n + i] = g;
-        }
+    if (!shape_.slow()) return move_rows(G, scale, unit);
+    before_.assign(P_.data(), P_.data() + P_.size());
+    before_.insert(before_.end(), L_.data(), L_.data() + n() * width());
+    try {
+      move_rows(G, scale, unit);
+    } catch (const Cancelled&) {
+      std::copy_n(before_.data(), P_.size(), P_.data());
+      std::copy_n(before_.data() + P_.size(), n() * width(), L_.data());
+      throw;
     }
-    triangular(L_.data(), n, width());
-    if (unit)
-      normalise();
-    else
-      sum_up();
   }
   // The same with the T (b, b) of `lane` given, whatever b; for tests.
   void move_given(const Scalar* G, const Scalar* scale, bool unit, int lane, const double* T) {
@@ -193,7 +183,7 @@ class ReducedSpace {
         M[j * wide + n + i] = broadcast(g);
       }
     }
-    triangular(M.data(), n, wide);
+    triangular(M.data(), n, wide, [](std::int64_t) {});
     for (int j = 0; j < n; ++j)
       for (int i = 0; i < n; ++i) L_[j * width() + i] = M[j * wide + i];
     if (unit) normalise();
@@ -204,6 +194,7 @@ class ReducedSpace {
   void products(Scalar* gram, Scalar* teacher) const {
     const int n = this->n(), s = shape_.s, first = shape_.first();
     for (int j = 0; j < n; ++j) {
+      spend(std::int64_t{s} * (j + shape_.rank));
       for (int i = 0; i <= j; ++i) {
         Pack g = broadcast(0.0);
         for (int q = first; q < s; ++q) g = fma(P_[j * s + q], P_[i * s + q], g);
@@ -259,11 +250,18 @@ class ReducedSpace {
     const auto at = [&](int slot, Purpose purpose) {
       return Address(broadcast_bits(static_cast<std::uint64_t>(slot)), t, replica, purpose);
     };
-    normals_from(at(0, Purpose::coordinates), random_, slots, X_.data());
+    const int most = shape_.slow() ? 4096 : slots;  // between polls
+    for (int slot = 0; slot < slots; slot += most) {
+      spend(10 * most);
+      normals_from(at(slot, Purpose::coordinates), random_, std::min(most, slots - slot),
+                   X_.data() + 2 * slot);
+    }
     int slot = slots;
-    for (int i = 0; i < m(); ++i)
+    for (int i = 0; i < m(); ++i) {
+      spend(20 * i);
       for (int j = 0; j < i; ++j)
         T_[i * m() + j] = normals_at(at(slot++, Purpose::coordinates), random_).first;
+    }
     for (int i = 0; i < m(); ++i)
       T_[i * m() + i] =
           chi_at(at(i, Purpose::chi), random_, ChiSampler(dof_ - static_cast<double>(i)));
@@ -276,6 +274,7 @@ class ReducedSpace {
   LRFT_INLINE void fields() {
     const int k = shape_.k, s = shape_.s, n = this->n(), first = shape_.first();
     for (int b = 0; b < batch(); ++b) {
+      if constexpr (Batch == 0) spend(shape_.units / shape_.batch / 4);
       const Pack* x = x_S(b);
       if (!identity_)
         for (int i = 0; i < k; ++i) {
@@ -304,11 +303,13 @@ class ReducedSpace {
     const int s = shape_.s, n = this->n();
     for (int j = 0; j < n; ++j) {
       for (int q = shape_.first(); q < s; ++q) {
+        spend(batch());
         Pack p = G[j] * x_S(0)[q];
         for (int b = 1; b < batch(); ++b) p = fma(G[b * n + j], x_S(b)[q], p);
         P_[j * s + q] = fma(scale[j], P_[j * s + q], -p);
       }
       for (int i = 0; i < n; ++i) {
+        spend(batch());
         Pack l = G[j] * z(0)[i];
         for (int b = 1; b < batch(); ++b) l = fma(G[b * n + j], z(b)[i], l);
         L_[j * width() + i] = fma(scale[j], L_[j * width() + i], -l);
@@ -321,6 +322,7 @@ class ReducedSpace {
     const int n = this->n();
     for (int j = 0; j < n; ++j)
       for (int i = 0; i <= j; ++i) {
+        spend(batch());
         Pack g = broadcast(0.0);
         for (int b = 0; b < batch(); ++b) g = fma(G[b * n + j], G[b * n + i], g);
         for (int l = 0; l < i; ++l) g = g - work_[j * n + l] * work_[i * n + l];
@@ -331,6 +333,38 @@ class ReducedSpace {
           work_[j * n + i] = select(pivot > 0.0, g / pivot, broadcast(0.0));
         }
       }
+  }
+  void move_rows(const Scalar* G, const Scalar* scale, bool unit) {
+    move_seen(G, scale);
+    const int n = this->n();
+    if (batch() <= n) {
+      for (int j = 0; j < n; ++j) {
+        spend(std::int64_t{m()} * m() / 2);
+        for (int i = 0; i < m(); ++i) {
+          Pack g = broadcast(0.0);
+          for (int b = i; b < m(); ++b) g = fma(G[b * n + j], T()[b * m() + i], g);
+          L_[j * width() + n + i] = g;
+        }
+      }
+    } else {
+      factor_of_gram(G);
+      for (int j = 0; j < n; ++j)
+        for (int i = 0; i < n; ++i) {
+          Pack g = broadcast(0.0);
+          for (int l = i; l <= j; ++l) g = fma(work_[j * n + l], T()[l * m() + i], g);
+          L_[j * width() + n + i] = g;
+        }
+    }
+    triangular(L_.data(), n, width(), [this](std::int64_t units) { spend(units); });
+    if (unit)
+      normalise();
+    else
+      sum_up();
+  }
+  // In long steps only.
+  void spend(std::int64_t units) const {
+    if (shape_.slow()) [[unlikely]]
+      Poll::spend(units);
   }
   void normalise() {
     const int s = shape_.s, n = this->n();
@@ -415,7 +449,8 @@ class ReducedSpace {
   Pack dof_;
   ChiSampler chi_;  // of dof_
   Pack health_ = broadcast(0.0);
-  AlignedPacks work_;  // (n, n)
+  AlignedPacks work_;         // (n, n)
+  std::vector<Pack> before_;  // P and L before a long move
   std::uint64_t replica_[lanes] = {};
   std::vector<int> begin_, end_;
   int first_a_ = 0;

@@ -3,25 +3,45 @@
 
 #include <algorithm>
 
+#include "lrft/poll.hpp"
 #include "lrft/run.hpp"
 
 namespace lrft {
 
 struct Shape {
-  double d;           // input dimension; the same for all in the ambient space
-  int k;              // features
-  int neurons;        // of the teacher, the first features
-  int s;              // dimension of S = span(rows of W, rows of u)
-  int features_rank;  // dimension of span(rows of W): the first coordinates of S
-  int rank;           // rank r of the teacher
-  int n;              // rows of the student
-  int batch;          // samples a step
-  bool project;       // rows move orthogonally to span(W)
-  bool follow;        // the rows' Gram matrix is asked for at every step
-  bool labelled;      // labels are given: there is no teacher
+  double d;            // input dimension; the same for all in the ambient space
+  int k;               // features
+  int neurons;         // of the teacher, the first features
+  int s;               // dimension of S = span(rows of W, rows of u)
+  int features_rank;   // dimension of span(rows of W): the first coordinates of S
+  int rank;            // rank r of the teacher
+  int n;               // rows of the student
+  int batch;           // samples a step
+  bool project;        // rows move orthogonally to span(W)
+  bool follow;         // the rows' Gram matrix is asked for at every step
+  bool labelled;       // labels are given: there is no teacher
+  std::int64_t units;  // of work in a step, about (lrft/poll.hpp)
   // The first coordinate of S that the student's rows can have.
   int first() const { return project ? features_rank : 0; }
+  // A step that polls inside, and then keeps what it takes to be undone.  Others would lose
+  // speed to it, and end soon enough.
+  bool slow() const { return units > 5'000'000; }
 };
+
+// Work of a step of one group: eight replicas in the reduced space, else one.
+inline std::int64_t step_units(const RunSpec& spec) {
+  const TaskData& t = spec.tasks.front();
+  const double n = spec.student.rows, b = spec.trainings.front().batch, k = t.k, s = t.s,
+               r = t.rank;
+  const double forward = k * (4 * r + 20) + 6 * n * (spec.student.full ? 4 : k);
+  if (spec.ambient)
+    return static_cast<std::int64_t>(b * (t.d * (k + r + 2 * n + 20) + forward) / 8);
+  const auto nonzero =
+      static_cast<double>(std::count_if(t.R.begin(), t.R.end(), [](double x) { return x != 0; }));
+  const double fields = nonzero + (r + 2 * n) * s + 4 * (s + n) + n * n;
+  return static_cast<std::int64_t>(b * (fields + forward + (b > n ? n * n / 2 : n)) +
+                                   n * n * (n + std::min(b, n)));
+}
 
 inline Shape shape_of(const RunSpec& spec) {
   const TaskData& t = spec.tasks.front();
@@ -35,7 +55,8 @@ inline Shape shape_of(const RunSpec& spec) {
           spec.trainings.front().batch,
           spec.student.project,
           !spec.student.spherical && !spec.student.full && !spec.data.given(),
-          spec.data.given()};
+          spec.data.given(),
+          step_units(spec)};
 }
 
 // Steps of a block of inputs in R^d (blocks.hpp).  It has fewer inputs at large d, where it must

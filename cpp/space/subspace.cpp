@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "lrft/poll.hpp"
+
 namespace lrft {
 namespace {
 
@@ -13,6 +15,7 @@ std::vector<double> singular_values(int n, int r, std::vector<double> Y) {
     double off = 0;
     for (int p = 0; p < r; ++p)
       for (int q = p + 1; q < r; ++q) {
+        Poll::spend(6 * std::int64_t{n});
         double pp = 0, qq = 0, pq = 0;
         for (int j = 0; j < n; ++j) {
           const double x = Y[index(j, p, r)], y = Y[index(j, q, r)];

@@ -1,6 +1,8 @@
 // Rows back to lower-triangular form, whatever the size of their entries.
 #pragma once
 
+#include <cstdint>
+
 #include "simd/pack.hpp"
 
 namespace lrft {
@@ -34,7 +36,9 @@ inline void rescale(Pack* row, int i, int wide, const Mask& safe, Pack& tail, Pa
 
 // M (n x wide) to lower-triangular form with a nonnegative diagonal by
 // Householder reflections from the right.
-inline void triangular(Pack* M, int n, int wide) {
+// spend(units) is told of the work before it is done, and may throw.
+template <class Spend>
+void triangular(Pack* M, int n, int wide, const Spend& spend) {
   for (int i = 0; i < n; ++i) {
     Pack* row = M + i * wide;
     const Pack head = row[i];
@@ -49,6 +53,7 @@ inline void triangular(Pack* M, int n, int wide) {
       const Pack square = fma(v0, v0, tail);
       const Pack factor = select(square > 0.0, 2.0 / square, broadcast(0.0));
       for (int l = i + 1; l < n; ++l) {
+        spend(2 * wide);
         Pack* other = M + l * wide;
         Pack dot = v0 * other[i];
         for (int j = i + 1; j < wide; ++j) dot = fma(row[j], other[j], dot);

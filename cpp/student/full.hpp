@@ -85,6 +85,7 @@ class Full {
     Scalar worst = Layout::constant(0);
     const int inputs = inputs_of(space, shape_.batch);
     for (int b = 0; b < inputs; ++b) {
+      if (shape_.slow()) Poll::spend(shape_.units / shape_.batch);
       const Scalar error = forward(space.features(b), space.teacher(b), space.rows(b)) - noise[b];
       worst = worst + error * error;
       // 2 (f - y) / b times the slopes of f in the output weights and in the fields.

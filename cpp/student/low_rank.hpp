@@ -102,6 +102,8 @@ class LowRank {
     Scalar worst = Layout::constant(0);
     const int inputs = Batch > 0 ? Batch : inputs_of(space, batch());
     for (int b = 0; b < inputs; ++b) {
+      if constexpr (Batch == 0)
+        if (shape_.slow()) Poll::spend(shape_.units / shape_.batch);
       const Scalar* rows = space.rows(b);
       const Scalar error = forward(space.features(b), space.teacher(b), rows) - noise[b];
       worst = worst + error * error;

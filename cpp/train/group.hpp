@@ -6,6 +6,7 @@
 // sees d.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <functional>
 #include <limits>
@@ -45,18 +46,18 @@ class Group {
     if constexpr (labelled) space_.set_data(spec.data, spec.trainings.front().steps);
   }
 
-  // Works until `stop` says so, asked between steps, or `cancelled`, asked also inside
-  // long ones; false when there is nothing left to do.
-  bool work(const std::function<bool()>& stop, const std::function<bool()>& cancelled) {
-    cancelled_ = cancelled;
-    if constexpr (width == 1) space_.set_cancelled(cancelled);
+  // Works until `poll` says stop; false when there is nothing left to do.  Throws Cancelled out
+  // of what takes long, which is then as if it had not begun.
+  bool work(Poll& poll) {
     for (Chain* chain : chain_)
       if (chain != nullptr) chain->last = {};  // soon a step behind
-    do {
+    for (;;) {
+      report();  // what was cut short
       if (!fill_lanes()) return false;
-      if (!run_to_event(stop)) return true;
-    } while (!stop());
-    return true;
+      if (std::find(due_, due_ + width, true) != due_ + width) continue;
+      run_to_event(poll);
+      if (poll.look()) return true;
+    }
   }
 
   // Brings the students of the running lanes into their chains.
@@ -80,9 +81,10 @@ class Group {
     bool some = false;
     for (int lane = 0; lane < width; ++lane) {
       while (chain_[lane] == nullptr) {
-        Chain* chain = next_();
-        if (chain == nullptr) break;
-        start(lane, *chain);
+        if (handed_ == nullptr) handed_ = next_();
+        if (handed_ == nullptr) break;
+        begin(lane, *handed_);
+        handed_ = nullptr;
       }
       some = some || chain_[lane] != nullptr;
     }
@@ -102,6 +104,17 @@ class Group {
   // The own parameters at step 0.
   std::vector<double> start_own(const Chain& chain) const {
     return initial_own(shape_, initial(chain), spec_.seed, chain.replica);
+  }
+  // Starts the chain in the lane.  One whose start is left waits again.
+  void begin(int lane, Chain& chain) {
+    const Status status = chain.status;
+    try {
+      start(lane, chain);
+    } catch (const Cancelled&) {
+      chain.status = status;
+      chain_[lane] = nullptr;
+      throw;
+    }
   }
   void start(int lane, Chain& chain) {
     const bool fresh = chain.status == Status::waiting;
@@ -139,17 +152,22 @@ class Group {
                training(chain).lr_own.kind != Schedule::Kind::constant;
     set_rates(lane);
     // Replay to where the chain was saved: same bits, nothing observed twice.
-    if constexpr (width == 1) {
-      space_.set_cancelled({});
-      while (static_cast<std::int64_t>(step_[lane]) < chain.step) one_step();
-      space_.set_cancelled(cancelled_);
-    }
+    if constexpr (width == 1)
+      while (static_cast<std::int64_t>(step_[lane]) < chain.step) {
+        one_step();
+        Poll::spend(shape_.units);
+      }
     if (fresh) {
       overlap_ = space_.overlap();
       chain.last_overlap = followed(lane);
       arrived(lane);
     } else {
+      // It may have been left before all was said of its last step; nothing is said twice.
       set_next_event(lane);
+      overlap_ = space_.overlap();
+      put(error_, lane, 0);
+      due_[lane] = true;
+      looked_ = false;
     }
   }
   // A lane without a chain stays at a finite state where nothing happens, so that it
@@ -205,32 +223,48 @@ class Group {
   }
 
   // ---- stepping -----------------------------------------------------------------------
-  // Steps until a lane has something to say, at most `chunk`; false if cancelled.
-  bool run_to_event(const std::function<bool()>& stop) {
-    std::int64_t run = 1024;
+  // Steps until a lane has something to say, or until `poll` says stop.
+  void run_to_event(Poll& poll) {
+    std::int64_t run = std::int64_t{1} << 20;
     for (int lane = 0; lane < width; ++lane)
       if (chain_[lane] != nullptr)
         run = std::min(run, next_record(*chain_[lane]) - chain_[lane]->step);
     std::int64_t done = 0;
-    bool drawn = true;
-    while (done < run && (drawn = one_step())) {
-      ++done;
-      if constexpr (labelled) {
-        chain_[0]->squared += student_.squared_error();
-        chain_[0]->seen += space_.inputs();
+    try {
+      while (done < run) {
+        one_step();
+        ++done;
+        if constexpr (labelled) {
+          chain_[0]->squared += student_.squared_error();
+          chain_[0]->seen += space_.inputs();
+        }
+        looked_ = false;
+        const bool some = event();
+        looked_ = true;
+        if (some || poll.stop(shape_.units)) break;
       }
-      if (event() || (done % 64 == 0 && stop())) break;
+    } catch (const Cancelled&) {
+      space_.undo_draw();
+      arrive(done);
+      throw;
     }
+    arrive(done);
+    report();
+  }
+  // The clocks of all lanes go on; what is to be said of them is due.
+  void arrive(std::int64_t done) {
     for (int lane = 0; lane < width; ++lane)
       if (chain_[lane] != nullptr) {
         chain_[lane]->step += done;
         steps_done_ += done;
+        if (done > 0 && diverged(lane))
+          finish(lane, Status::diverged);
+        else
+          due_[lane] = done > 0 || next_record(*chain_[lane]) == chain_[lane]->step;
       }
-    if (done > 0 || run == 0) report();
-    return drawn;
   }
   // One update of every lane.
-  bool one_step() {
+  void one_step() {
     if (varying_)
       for (int lane = 0; lane < width; ++lane) set_rates(lane);
     if constexpr (!labelled)
@@ -238,7 +272,7 @@ class Group {
     if constexpr (width == 1) {
       const auto t = static_cast<std::int64_t>(step_[0]);
       if (t % space_.block_steps() == 0) block_own_ = student_.own_of(0);
-      if (!space_.draw(t)) return false;
+      space_.draw(t);
     } else {
       space_.draw(load_bits(step_));
     }
@@ -252,7 +286,6 @@ class Group {
     }
     overlap_ = space_.overlap();
     for (int lane = 0; lane < width; ++lane) ++step_[lane];
-    return true;
   }
   void set_rates(int lane) {
     if (chain_[lane] == nullptr) return;
@@ -327,15 +360,16 @@ class Group {
   // A lane is asked only where it has an event or a record of its own: where the clock
   // or a neighbour ended the stretch is no part of its path.
   void report() {
+    if (!looked_) {
+      (void)event();
+      looked_ = true;
+    }
     for (int lane = 0; lane < width; ++lane)
-      if (chain_[lane] != nullptr) {
+      if (due_[lane]) {
         Chain& chain = *chain_[lane];
-        if (diverged(lane)) {
-          finish(lane, Status::diverged);
-          continue;
-        }
         chain.last_overlap = followed(lane);
         if (event(lane) || next_record(chain) == chain.step) arrived(lane);
+        due_[lane] = false;
       }
   }
   // The lane is at a new step: note hits, record, stop.
@@ -347,7 +381,7 @@ class Group {
       if (chain.hits[i] < 0 && size >= plan.thresholds[i]) chain.hits[i] = chain.step;
     Status status = size >= plan.stop_at ? Status::converged : Status::running;
     if constexpr (labelled) {
-      if (recorded(chain) && !note_errors(chain, status)) return set_next_event(lane);
+      if (recorded(chain)) note_errors(chain, status);
     } else {
       // The start and what ends are looked at whether or not a record is due, at most once: a loss
       // that is not finite is no start and no result, and what a record sees stops nothing else.
@@ -370,20 +404,16 @@ class Group {
     else
       set_next_event(lane);
   }
-  // Records the errors; false if cancelled, and then the lane will arrive here again.
-  bool note_errors(Chain& chain, Status& status) {
+  void note_errors(Chain& chain, Status& status) {
     if constexpr (labelled) {
       const std::vector<double> rows = space_.rows_now();
-      double error = 0;
-      if (!mean_squared_error(
-              student_,
-              Eigen::Map<const Matrix>(rows.data(), shape_.n, static_cast<Index>(task(chain).d)),
-              task(chain), spec_.data.held_out, cancelled_, error))
-        return false;
+      const double error = mean_squared_error(
+          student_,
+          Eigen::Map<const Matrix>(rows.data(), shape_.n, static_cast<Index>(task(chain).d)),
+          task(chain), spec_.data.held_out);
       if (record_errors(error, chain) && spec_.keep_best) keep(chain);
       status = after_record(training(chain), spec_.data.held_out, chain);
     }
-    return true;
   }
   // Is the state at this step recorded?
   bool recorded(const Chain& chain) const {
@@ -425,7 +455,10 @@ class Group {
   Space space_;
   Student student_;
   Chain* chain_[width] = {};
+  Chain* handed_ = nullptr;  // from the queue, and not yet started
   bool used_[width] = {};
+  bool due_[width] = {};  // the chain has come to a step of which nothing is said yet
+  bool looked_ = true;    // event() has seen the last step
   alignas(64) std::uint64_t step_[lanes] = {};
   alignas(64) double limit_[lanes] = {};  // the |overlap| at which something happens
   Scalar lr_ = Layout::constant(0), lr_own_ = Layout::constant(0);
@@ -435,7 +468,6 @@ class Group {
   bool noisy_ = false, varying_ = false;
   std::vector<double> idle_rows_, idle_own_;  // of lanes without a chain
   std::vector<double> block_own_;             // ambient: own parameters at the block's start
-  std::function<bool()> cancelled_;
   std::int64_t steps_done_ = 0;
   Subspace<Layout> subspace_;
 };

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <functional>
 #include <limits>
 
 #include "simd/aligned.hpp"
@@ -12,12 +11,11 @@
 
 namespace lrft {
 
-// Mean of (f(x) - y)^2 over `samples`, NaN without any, f the student with rows A (n, d);
-// false if cancelled.  Its own blocks, so that it does not depend on how the student is trained.
+// Mean of (f(x) - y)^2 over `samples`, NaN without any, f the student with rows A (n, d).  Its own
+// blocks, so that it does not depend on how the student is trained.
 template <class Student>
-bool mean_squared_error(Student& student, const Matrix& A, const TaskData& task,
-                        const Samples& samples, const std::function<bool()>& cancelled,
-                        double& error) {
+double mean_squared_error(Student& student, const Matrix& A, const TaskData& task,
+                          const Samples& samples) {
   constexpr int width = 32;
   constexpr Index tile = 128;
   const int k = task.k, n = static_cast<int>(A.rows()), packs = NeuronLanes::packs(k);
@@ -34,8 +32,8 @@ bool mean_squared_error(Student& student, const Matrix& A, const TaskData& task,
     for (int q = 0; q < width; ++q) which[q] = q < count ? first + q : -1;
     Y.setZero();
     for (Index begin = 0; begin < d; begin += tile) {
-      if (cancelled && cancelled()) return false;
       const Index depth = std::min(tile, d - begin);
+      Poll::spend(depth * width * (k + n + 8) / 8);
       gather(samples, which, width, begin, depth, X.data());
       Y.topRows(k).noalias() += W.middleCols(begin, depth) * X.topRows(depth);
       Y.bottomRows(n).noalias() += A.middleCols(begin, depth) * X.topRows(depth);
@@ -48,9 +46,8 @@ bool mean_squared_error(Student& student, const Matrix& A, const TaskData& task,
       sum += miss * miss;
     }
   }
-  error = samples.rows > 0 ? sum / static_cast<double>(samples.rows)
-                           : std::numeric_limits<double>::quiet_NaN();
-  return true;
+  return samples.rows > 0 ? sum / static_cast<double>(samples.rows)
+                          : std::numeric_limits<double>::quiet_NaN();
 }
 
 // Appends a record: the error of the samples since the last one, and the held-out error.

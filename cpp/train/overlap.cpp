@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "lrft/poll.hpp"
 #include "space/subspace.hpp"
 
 namespace lrft {
@@ -44,6 +45,7 @@ std::vector<double> overlaps_c(const Shape& shape, const TaskData& task, const S
   for (int i = 0; i < k; ++i) {
     const double* B = own.data() + i * n;
     const double* c = task.c.data() + i * r;
+    Poll::spend(std::int64_t{n} * (n + r) + std::int64_t{r} * r);
     for (int p = 0; p < n; ++p) {
       for (int q = 0; q < n; ++q) BB[index(p, q, n)] += B[p] * B[q];
       for (int q = 0; q < r; ++q) Bc[index(p, q, r)] += B[p] * c[q];

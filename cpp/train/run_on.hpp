@@ -2,7 +2,6 @@
 #pragma once
 
 #include <atomic>
-#include <chrono>
 #include <exception>
 #include <mutex>
 
@@ -13,8 +12,6 @@
 #include "train/threads.hpp"
 
 namespace lrft {
-
-using Clock = std::chrono::steady_clock;
 
 template <class Space, class Student>
 class RunOn final : public Run {
@@ -38,7 +35,9 @@ class RunOn final : public Run {
   }
 
   bool advance(double seconds, const std::function<bool()>& interrupted) override {
-    const auto deadline = Clock::now() + std::chrono::duration<double>(seconds);
+    // No clock goes further than this many seconds.
+    const auto deadline = Clock::now() + std::chrono::duration_cast<Clock::duration>(
+                                             std::chrono::duration<double>(std::min(seconds, 1e9)));
     std::atomic<bool> cancel{false};
     std::atomic<int> working{static_cast<int>(groups_.size())}, unfinished{0};
     std::exception_ptr failure;
@@ -50,12 +49,12 @@ class RunOn final : public Run {
     on_threads(static_cast<int>(groups_.size()), [&] {
       const PlainFloats plain;  // each thread has its own
       const bool asks = std::this_thread::get_id() == calling;
-      Poll poll(asks ? &interrupted : nullptr, cancel);
+      Poll poll(cancel, asks ? &interrupted : nullptr, deadline);
       for (std::size_t i = taken++; i < groups_.size(); i = taken++) {
         try {
-          const auto cancelled = [&poll] { return poll(); };
-          const auto stop = [&] { return poll() || Clock::now() >= deadline; };
-          if (groups_[i]->work(stop, cancelled)) ++unfinished;
+          if (groups_[i]->work(poll)) ++unfinished;
+        } catch (const Cancelled&) {
+          ++unfinished;
         } catch (...) {
           const std::lock_guard<std::mutex> lock(failure_mutex);
           failure = std::current_exception();
@@ -64,8 +63,10 @@ class RunOn final : public Run {
         --working;
       }
       // The calling thread keeps asking while others are still at it.
-      while (asks && working > 0 && !poll())
+      while (asks && working > 0 && !poll.cancelled()) {
         std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        poll.look();
+      }
     });
     if (failure) std::rethrow_exception(failure);
     return !cancel && unfinished == 0;
@@ -85,26 +86,6 @@ class RunOn final : public Run {
   }
 
  private:
-  // Asks `interrupted` now and then, on the one thread that may; sets `cancel`.
-  class Poll {
-   public:
-    Poll(const std::function<bool()>* interrupted, std::atomic<bool>& cancel)
-        : interrupted_(interrupted), cancel_(cancel), next_(Clock::now() + interval) {}
-    bool operator()() {
-      if (interrupted_ != nullptr && Clock::now() >= next_) {
-        if ((*interrupted_)()) cancel_ = true;
-        next_ = Clock::now() + interval;
-      }
-      return cancel_.load(std::memory_order_relaxed);
-    }
-
-   private:
-    static constexpr auto interval = std::chrono::milliseconds(50);
-    const std::function<bool()>* interrupted_;
-    std::atomic<bool>& cancel_;
-    Clock::time_point next_;
-  };
-
   const RunSpec spec_;
   const Shape shape_;
   const Population population_;

@@ -35,6 +35,7 @@ GROUPS = {
     "schedule": "Learning-rate schedules",
     "simulation": "Simulation",
     "progress": "Simulation",
+    "interrupts": "Simulation",
     "result": "Results and files",
     "endings": "Results and files",
     "weights": "Weights and exchange",

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from lrft.experiments.runner import reproduce
     from lrft.fitting import Fitting, fit, merge_weights
     from lrft.interop import from_state_dict, to_pandas
+    from lrft.interrupts import Interrupted
     from lrft.random import normals
     from lrft.recovery import recover_c
     from lrft.result import load, save
@@ -48,6 +49,7 @@ _HOME = {
     "Activation": "activation",
     "Fitting": "fitting",
     "FullNetwork": "training",
+    "Interrupted": "interrupts",
     "LoRA": "training",
     "RankOne": "training",
     "Simulation": "simulation",
@@ -81,6 +83,7 @@ __all__ = [
     "Activation",
     "Fitting",
     "FullNetwork",
+    "Interrupted",
     "LoRA",
     "RankOne",
     "Simulation",

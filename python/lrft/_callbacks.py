@@ -113,11 +113,11 @@ def raising(guards: Sequence[Guard]) -> Iterator[None]:
     if not guards:
         yield
         return
-    from lrft._runs import signals_held_back
+    from lrft.interrupts import held_back
 
     for guard in guards:
         guard.raised = None
-    with signals_held_back():  # a signal that acts inside a function would be its exception
+    with held_back():  # a signal that acts inside a function would be its exception
         yield
     for guard in guards:
         if guard.raised is not None:

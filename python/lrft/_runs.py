@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import signal
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from types import FrameType
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lrft import _callbacks, _core, _engine, result, schedule
+from lrft import _callbacks, _core, _engine, interrupts, result, schedule
 from lrft.progress import Progress, ProgressCallback
 from lrft.task import Task
 from lrft.training import Training
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 
 def groups(tasks: list[Task], ambient: bool) -> list[list[int]]:
@@ -71,12 +70,18 @@ class Work(Protocol):
     def progress(self) -> Progress:
         """Say where it stands."""
 
+    def run(self, progress: ProgressCallback | None = None) -> None:
+        """Work until everything has ended."""
+
+    def dataset(self) -> xr.Dataset:
+        """Return what there is."""
+
 
 def to_the_end(work: Work, progress: ProgressCallback | None) -> None:
-    """Work until everything has ended or until Ctrl-C, which marks the work as interrupted."""
+    """Work until everything has ended. Ctrl-C marks the work as interrupted and goes on up."""
     work.interrupted = False
     try:
-        with signals_held_back():  # an import that is cut short cannot be repeated
+        with interrupts.held_back():  # an import that is cut short cannot be repeated
             result.get_ready()
         while not work.advance():
             if progress is not None:
@@ -85,23 +90,23 @@ def to_the_end(work: Work, progress: ProgressCallback | None) -> None:
             progress(work.progress())
     except KeyboardInterrupt:
         work.interrupted = True
+        raise
 
 
-@contextmanager
-def signals_held_back() -> Iterator[None]:
-    """Let Ctrl-C act at the end of the block; outside the main thread it does not come."""
-    before = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or not callable(before):
-        yield
-        return
-    came: list[tuple[int, FrameType | None]] = []
-    signal.signal(signal.SIGINT, lambda *one: came.append(one))
+def finished(work: Work, progress: ProgressCallback | None, on_interrupt: str) -> xr.Dataset:
+    """Work until everything has ended and return the result, which no Ctrl-C can take away."""
+    interrupted, ds = False, None
     try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-    if came:
-        before(*came[0])
+        with interrupts.held_back() as held:
+            interrupted = held.act(work.run, progress)
+            ds = work.dataset()
+    except KeyboardInterrupt:
+        if ds is None:
+            raise
+        interrupted = True
+    if interrupted and on_interrupt == "raise":
+        raise interrupts.Interrupted(lambda: ds)
+    return ds
 
 
 def gather(

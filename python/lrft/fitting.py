@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from lrft import _arguments, _checks, _core, _engine, _runs, schedule
+from lrft import _arguments, _checks, _core, _engine, _runs, interrupts, schedule
 from lrft._fit_arguments import (
     base_task,
     check_memory,
@@ -53,6 +53,7 @@ def fit(
     seed: int = 0,
     threads: int | None = None,
     progress: ProgressCallback | None = None,
+    on_interrupt: str = "raise",
 ) -> xr.Dataset:
     """Fit a student to given inputs and labels by SGD on the squared error.
 
@@ -99,7 +100,7 @@ def fit(
         norm of W.
     replicas : int or sequence of int
         As for `simulate`; they differ in what is random: start and order.
-    seed, threads, progress
+    seed, threads, progress, on_interrupt
         As for `simulate`.
 
     Returns
@@ -111,12 +112,13 @@ def fit(
         ``stop_step``; the student handed back, ``u_hat`` and ``c_hat``, ``A`` and ``B``, or ``W``
         and ``lam``, and ``kept_step``, the step it is from. `merge_weights` makes a network of it.
         ``X``, ``y``, ``validation_X`` and ``validation_y`` up to 64 MiB, for ``lrft rerun``.
-        Ctrl-C returns what was recorded so far, with status ``"interrupted"``.
 
     Raises
     ------
     TypeError, ValueError
         Naming the argument, before anything runs; for an iterable, as its batches come.
+    Interrupted
+        On Ctrl-C, within half a second.
 
     Examples
     --------
@@ -133,13 +135,13 @@ def fit(
     >>> bool(np.isclose(np.mean((tuned.predict(X) - y) ** 2), error[-1]))
     True
     """
+    on_interrupt = interrupts.check(on_interrupt)
     fitting = Fitting(
         base, student, X, y, lr=lr, epochs=epochs, batch=batch, shuffle=shuffle,
         validation=validation, record=record, stop_loss=stop_loss, patience=patience, keep=keep,
         xi=xi, replicas=replicas, seed=seed, threads=threads,
     )  # fmt: skip
-    fitting.run(progress)
-    return fitting.dataset()
+    return _runs.finished(fitting, progress, on_interrupt)
 
 
 class Fitting:
@@ -302,7 +304,7 @@ class Fitting:
             self.seconds += time.perf_counter() - begin
 
     def run(self, progress: ProgressCallback | None = None) -> None:
-        """Work until every replica has ended, or until Ctrl-C.
+        """Work until every replica has ended.
 
         Parameters
         ----------
@@ -311,8 +313,8 @@ class Fitting:
 
         Raises
         ------
-        TypeError, ValueError
-            For batches of an iterable, as they come.
+        TypeError, ValueError, KeyboardInterrupt
+            As `advance`; what was done stays and can go on.
 
         Examples
         --------
@@ -321,8 +323,6 @@ class Fitting:
         >>> X = np.ones((10, 3))
         >>> fitting = lrft.Fitting(base, lrft.LoRA(rank=1), X, X[:, 0], lr=0.01)
         >>> fitting.run()
-        >>> fitting.progress().finished
-        1
         """
         _runs.to_the_end(self, progress)
 

@@ -58,5 +58,11 @@ def normals(seed: int, replica: int, step: int, size: int | tuple[int, int]) -> 
     if batch * stride > 2**33:
         raise ValueError(f"size must be at most 2^33 numbers a step, got {size!r}")
     drawn = _core.normals(seed, replica, _core.purposes["inputs"], step, batch * stride)
-    x = drawn.reshape(batch, stride)[:, :d].copy()
+    x = drawn.reshape(batch, stride)[:, :d]
+    if d % 2 and batch > 1:  # in parts, so that Ctrl-C acts
+        whole = np.empty((batch, d))
+        rows_at_once = max(1, 2**22 // stride)
+        for i in range(0, batch, rows_at_once):
+            whole[i : i + rows_at_once] = x[i : i + rows_at_once]
+        x = whole
     return x if isinstance(size, tuple) else x[0]

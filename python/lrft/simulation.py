@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lrft import _arguments, _checks, _engine, _foreign, _runs, schedule
+from lrft import _arguments, _checks, _engine, _foreign, _runs, interrupts, schedule
 from lrft.progress import Progress, ProgressCallback
 from lrft.task import Task
 from lrft.training import Training, check_compatible
@@ -33,6 +33,7 @@ def simulate(
     engine: str = "auto",
     threads: int | None = None,
     progress: ProgressCallback | None = None,
+    on_interrupt: str = "raise",
 ) -> xr.Dataset:
     """Train replicas of a student by online SGD (Eq. 4) and return what was recorded.
 
@@ -54,19 +55,23 @@ def simulate(
         By default as many as this process may use. Results do not depend on it.
     progress : callable, optional
         Called about ten times a second with a `lrft.progress.Progress`.
+    on_interrupt : {"raise", "return"}
+        Ctrl-C raises `Interrupted`, which holds what was recorded so far as ``result``, with
+        status ``"interrupted"``; or returns that.
 
     Returns
     -------
     xarray.Dataset
         ``overlap_u``, ``overlap_c``, ``loss``, ``hit_step``, ``status`` and more with dimensions
         ``(task, replica, step)``, or ``(replica, step)`` for one task; ``final_overlap_u`` and
-        the like are the values at the stop. Ctrl-C returns what was
-        recorded so far, with status ``"interrupted"``.
+        the like are the values at the stop.
 
     Raises
     ------
     TypeError, ValueError
         For arguments that are wrong or do not fit each other, before anything runs.
+    Interrupted
+        On Ctrl-C, within half a second.
 
     Examples
     --------
@@ -77,11 +82,11 @@ def simulate(
     >>> ds.overlap_u.dims
     ('replica', 'step')
     """
+    on_interrupt = interrupts.check(on_interrupt)
     simulation = Simulation(
         task, training, replicas=replicas, seed=seed, engine=engine, threads=threads
     )
-    simulation.run(progress)
-    return simulation.dataset()
+    return _runs.finished(simulation, progress, on_interrupt)
 
 
 class Simulation:
@@ -267,12 +272,17 @@ class Simulation:
             self.seconds += time.perf_counter() - begin
 
     def run(self, progress: ProgressCallback | None = None) -> None:
-        """Work until every replica has ended, or until Ctrl-C.
+        """Work until every replica has ended.
 
         Parameters
         ----------
         progress : callable, optional
             Called about ten times a second with a `lrft.progress.Progress`.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            On Ctrl-C, as `advance`; what was done stays and can go on.
         """
         _runs.to_the_end(self, progress)
 

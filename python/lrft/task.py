@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from lrft import _checks, sampling
+from lrft import _checks, interrupts, sampling
 from lrft._task_base import TaskBase, check_c, check_nonzero
 from lrft.activation import Activation
 
@@ -308,7 +308,7 @@ class Task(TaskBase):
         if len(directions) == 1:
             _checks.unit("a", directions[0])
         check_nonzero("a", directions, "row")
-        rho = int(np.linalg.matrix_rank(rows))
+        rho = int(interrupts.aside(np.linalg.matrix_rank, rows))
         if rows[:, rho:].any():
             raise ValueError(f"R has rank {rho}, so its columns from {rho} on must be zero")
         _check_options(options)

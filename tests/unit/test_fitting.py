@@ -474,7 +474,8 @@ def stream():
         yield X, X[:, 0]
 small(1)  # imports what the end of a run does
 print("ready", flush=True)
-ds = fit({given}, threads={threads}, replicas=3, epochs={epochs}, **{more})
+ds = fit({given}, threads={threads}, replicas=3, epochs={epochs}, on_interrupt="return",
+         **{more})
 json.dump(
     dict(at=time.monotonic(), status=ds.status.values.tolist(), steps=ds.stop_step.values.tolist(),
          shape=list(ds.B.shape), finite=bool(np.isfinite(ds.B.values[0]).all())), sys.stdout)

@@ -198,7 +198,9 @@ def test_interruption_keeps_what_is_finished(
         raise KeyboardInterrupt
 
     _give(monkeypatch, _tiny("fig9a"), replace(_tiny("fig9b"), run=stop))
-    done = lrft.reproduce("all", out=tmp_path)
+    with pytest.raises(lrft.Interrupted) as caught:
+        lrft.reproduce("all", out=tmp_path)
+    done = caught.value.result
     assert done.interrupted
     assert [one.experiment.name for one in done.finished] == ["fig9a"]
     assert (tmp_path / "fig9a.nc").is_file()

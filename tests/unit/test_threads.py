@@ -14,6 +14,7 @@ import lrft
 from lrft import _core
 
 PROGRAM = """
+import os, sys, threading
 import numpy as np, lrft
 
 task = lrft.Task.sample(d=100, k=4, seed=0)
@@ -23,7 +24,31 @@ def run(threads):
     return lrft.simulate(task, training, replicas=20, threads=threads).overlap_u.values
 
 """
-LIMITED = "assert np.array_equal(run(2), run(1))"
+LIMITED = """
+import resource
+expected = run(1)
+huge = 2**36  # a stack that no thread can have
+resource.setrlimit(resource.RLIMIT_STACK, (huge, resource.RLIM_INFINITY))
+resource.setrlimit(resource.RLIMIT_AS, (2**34, 2**34))
+if os.environ.get("AGAIN") is None:  # the size of stacks is read when a process begins
+    os.environ["AGAIN"] = "1"
+    os.execv(sys.executable, [sys.executable, "-c", sys.orig_argv[-1]])
+try:
+    threading.Thread(target=print).start()
+except RuntimeError:
+    pass
+else:
+    raise AssertionError("there are threads")
+assert np.array_equal(run(2), expected)
+"""
+LEFT_BEHIND = """
+import time
+def forever():
+    lrft.simulate(task, lrft.Training(lr=1e-9, steps=10**10), replicas=20, threads=2)
+for _ in range(2):
+    threading.Thread(target=forever, daemon=True).start()
+time.sleep(0.5)
+"""
 FORKED = """
 import os
 first = run(2)
@@ -43,7 +68,11 @@ def finishes(program, **environment):
 
 
 def test_fewer_threads_than_asked_for():
-    finishes(LIMITED, OMP_THREAD_LIMIT="1")
+    finishes(LIMITED, OPENBLAS_NUM_THREADS="1")
+
+
+def test_daemon_threads_do_not_take_the_process_down_at_its_end():
+    finishes(LEFT_BEHIND)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")

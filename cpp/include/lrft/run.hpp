@@ -155,8 +155,9 @@ class Run {
  public:
   virtual ~Run() = default;
   // Works for about `seconds` on all threads; true when every chain has ended.
-  // The calling thread asks `interrupted` every few hundredths of a second; when it
-  // says yes, all work stops at a step's end and advance returns false.
+  // The calling thread asks `interrupted` every few hundredths of a second; when it says yes,
+  // all work stops within milliseconds, a step that is not done leaves no trace, and advance
+  // returns false.
   virtual bool advance(double seconds, const std::function<bool()>& interrupted) = 0;
   virtual const std::vector<Chain>& chains() const = 0;
   // Updates done so far, over all chains.

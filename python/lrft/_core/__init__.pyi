@@ -15,6 +15,7 @@ __all__: list[str] = [
     "ActivationFacts",
     "Drive",
     "Run",
+    "Stop",
     "activation",
     "activations",
     "block_steps",

@@ -1,8 +1,9 @@
 """The command line: `lrft run`, `sweep`, `reproduce`, `rerun`, `plot`, `bench`, `info`.
 
 Results go to stdout, progress and messages to stderr. Exit codes: 0 done, 1 the run failed,
-2 the input was wrong (one line says why), 130 interrupted. Where stdout is closed or full, a
-command that saved its results is done; one whose product is what it prints has failed.
+2 the input was wrong (one line says why), 130 interrupted (129 by SIGHUP, 143 by SIGTERM). Where
+stdout is closed or full, a command that saved its results is done; one whose product is what it
+prints has failed.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from lrft import _foreign
-from lrft.cli import streams
+from lrft.cli import signals, streams
 
 __all__ = ["main"]
 
@@ -32,9 +33,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         Always, with the exit code.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
-    with streams.guarded() as output:
+    with signals.listening() as came, streams.guarded() as output:
         code = output.settle(_caught(arguments or ["--help"]))
-    sys.exit(code)
+    sys.exit(came.code(code))
 
 
 def _caught(arguments: list[str]) -> int:
@@ -51,19 +52,22 @@ def _caught(arguments: list[str]) -> int:
 
 
 def _run(arguments: list[str]) -> int:
+    import typer
     from typer.main import get_command
 
+    app = get_command(_app(arguments[0]))
     try:
-        # Not standalone: errors come here instead of being printed over several lines.
-        result: Any = get_command(_app(arguments[0])).main(
-            arguments, prog_name="lrft", standalone_mode=False, obj=arguments
-        )
+        # Not its main(), which has its own way with errors and with Ctrl-C.
+        with app.make_context("lrft", list(arguments), obj=arguments) as context:
+            app.invoke(context)
+    except typer.Exit as done:
+        return done.exit_code
     except Exception as error:
         # The class of typer's own usage errors has moved between its versions; its method has not.
         if not hasattr(error, "format_message"):
             raise
         return _refuse(error.format_message())
-    return result if isinstance(result, int) else 0
+    return 0
 
 
 def _app(first: str) -> Any:

@@ -68,7 +68,7 @@ def fields() -> dict[str, dict[str, Field]]:
         *_of_function("task", lrft.Task.sample, (), lrft.Task.__doc__),
         *_of_model("training", lrft.Training, ("student",)),
         *_students(),
-        *_of_function("run", lrft.simulate, ("task", "training", "progress")),
+        *_of_function("run", lrft.simulate, ("task", "training", "progress", "on_interrupt")),
         *(Field(*own) for own in _OWN),
     ]
     sections: dict[str, dict[str, Field]] = {}

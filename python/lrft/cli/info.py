@@ -52,7 +52,6 @@ def collect() -> dict[str, Any]:
         "compiler": build["compiler"],
         "flags": build["flags"],
         "eigen": build["eigen"],
-        "openmp": build["openmp"],
         "python": platform.python_version(),
         "platform": platform.platform(terse=True),
         "packages": provenance.package_versions(),

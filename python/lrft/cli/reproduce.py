@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lrft.cli import streams
+from lrft.cli import signals, streams
 
 if TYPE_CHECKING:
     from lrft.experiments.runner import Reproduction
@@ -43,8 +43,9 @@ def reproduce(
     with _Line() as line:
         done = lrft.reproduce(
             names or ["figures"], out=out, quick=quick, threads=threads, resume=resume,
-            progress=line,
+            progress=line, on_interrupt="return",
         )  # fmt: skip
+    signals.hold()
     _show(done)
     if done.interrupted:
         print("lrft: interrupted; what was finished is kept", file=sys.stderr)

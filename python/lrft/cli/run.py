@@ -17,7 +17,7 @@ import typer
 from rich.markup import escape
 
 from lrft import _checks, _files
-from lrft.cli import config, streams
+from lrft.cli import config, signals, streams
 from lrft.cli.fields import Field, fields
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ def execute(
         keeper = _Keeper(simulation, state, checkpoint, bar) if checkpoint else None
         if keeper is not None and resume is not None and _files.same(resume, state):
             keeper.mine = _identity(state)
-        simulation.run(keeper or bar)
+        signals.act(simulation.run, keeper or bar)
     ds = simulation.dataset()
     ds.attrs |= about
     interrupted = bool(ds.attrs.get("interrupted"))

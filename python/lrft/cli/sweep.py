@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lrft import _files
-from lrft.cli import streams
+from lrft.cli import signals, streams
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -109,6 +109,7 @@ def _sweep(
             except OSError as error:  # a full disk, a scheduler that has gone
                 print(f"lrft: {error}; what is finished is kept", file=sys.stderr)
                 return 1
+    signals.hold()
     return _finish(ds, targets)
 
 

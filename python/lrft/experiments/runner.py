@@ -17,7 +17,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lrft import _arguments, _files, _netcdf, _pictures
+from lrft import _arguments, _files, _netcdf, _pictures, interrupts
 from lrft.experiments.experiment import Context, Experiment, Verdict
 
 if TYPE_CHECKING:
@@ -98,6 +98,7 @@ def reproduce(
     threads: int | None = None,
     resume: bool = False,
     progress: Callable[[str, float], object] | None = None,
+    on_interrupt: str = "raise",
 ) -> Reproduction:
     """Redraw figures of the paper, test its claims, and write a report.
 
@@ -118,11 +119,12 @@ def reproduce(
         Take data that are already in `out` if they come from this very code and instruction set.
     progress : callable, optional
         Called with the name of the running experiment and a fraction from 0 to 1.
+    on_interrupt : {"raise", "return"}
+        As for `lrft.simulate`: the result is what was finished, marked `interrupted`.
 
     Returns
     -------
     Reproduction
-        Ctrl-C returns what was finished, marked `interrupted`.
 
     Raises
     ------
@@ -130,6 +132,8 @@ def reproduce(
         For a name that does not exist, or a folder that cannot be written.
     ImportError
         If matplotlib is not installed.
+    Interrupted
+        On Ctrl-C, within half a second, files that are being drawn or written excepted.
 
     Examples
     --------
@@ -141,6 +145,7 @@ def reproduce(
     """
     from lrft.experiments import registry
 
+    on_interrupt = interrupts.check(on_interrupt)
     chosen = registry.experiments(names)
     _ask_for_matplotlib()
     threads = None if threads is None else _arguments.settle_threads(threads)
@@ -149,26 +154,34 @@ def reproduce(
     begin = time.perf_counter()
     known: dict[Callable[..., Any], xr.Dataset] = {}
     try:
-        for experiment in chosen:
+        # What is computed is also judged, drawn and written, whatever comes meanwhile.
+        with interrupts.held_back() as held:
+            for experiment in chosen:
 
-            def tell(fraction: float, name: str = experiment.name, share: float = 0.97) -> None:
-                if progress is not None:  # the rest is for the picture and the files
-                    progress(name, share * fraction)
+                def tell(fraction: float, name: str = experiment.name, share: float = 0.97) -> None:
+                    if progress is not None:  # the rest is for the picture and the files
+                        progress(name, share * fraction)
 
-            tell(0.0)
-            context = Context(quick=done.quick, threads=threads, progress=tell)
-            done.finished.append(_one(experiment, context, folder, known, resume))
-            done.seconds = time.perf_counter() - begin
-            _write_verdicts(done)
-            tell(1.0, share=1.0)
+                tell(0.0)
+                context = Context(quick=done.quick, threads=threads, progress=tell)
+                one = _one(experiment, context, folder, known, resume, held)
+                done.seconds = time.perf_counter() - begin
+                done.interrupted = one is None or bool(held.came)
+                if one is not None:
+                    done.finished.append(one)
+                    _write_verdicts(done)
+                    tell(1.0, share=1.0)
+                if done.interrupted:
+                    break
+            _write_report(done)
     except KeyboardInterrupt:
         done.interrupted = True
     except (MemoryError, OSError):
         with suppress(MemoryError, OSError, ValueError):
             _write_report(done)  # of what was finished, if that can be
         raise
-    done.seconds = time.perf_counter() - begin
-    _write_report(done)
+    if done.interrupted and on_interrupt == "raise":
+        raise interrupts.Interrupted(lambda: done)
     return done
 
 
@@ -178,7 +191,9 @@ def _one(
     folder: Path,
     known: dict[Callable[..., Any], xr.Dataset],
     resume: bool,
-) -> Finished:
+    held: interrupts.Held,
+) -> Finished | None:
+    """Compute, write, judge and draw one experiment; None if it was interrupted."""
     begin = time.perf_counter()
     seconds = 0.0
     files: list[Path] = []
@@ -190,7 +205,10 @@ def _one(
         if data is None and resume:
             data = _saved(folder / f"{experiment.name}.nc", context.quick)
         if data is None:
-            data = experiment.run(context)
+            made: list[xr.Dataset] = []
+            if held.act(lambda: made.append(experiment.run(context))):
+                return None
+            (data,) = made
             seconds = time.perf_counter() - begin
             data.attrs |= {
                 "fingerprint": fingerprint(),

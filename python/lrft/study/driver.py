@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
-from lrft import _core, provenance
+from lrft import _core, interrupts, provenance
 from lrft.study import dataset
 from lrft.study.design import Design, read
 from lrft.study.ledger import Damaged, Ledger
 from lrft.study.points import Point, Unit, points
 from lrft.study.watch import StudyProgress
-from lrft.study.work import Block, Outcome, Stopped, speed
+from lrft.study.work import Block, Outcome, speed
 from lrft.study.workers import Cluster, Local, workers
 
 if TYPE_CHECKING:
@@ -135,6 +135,7 @@ def sweep(
     threads: int | None = None,
     progress: StudyCallback | None = None,
     announce: Callable[[str], object] | None = None,
+    on_interrupt: str = "raise",
 ) -> xr.Dataset:
     """Run a study, or what is missing of it, and return all its results.
 
@@ -157,6 +158,8 @@ def sweep(
         Called a few times a second with a `lrft.study.watch.StudyProgress`.
     announce : callable, optional
         Called once, before anything runs, with a line on what there is to do and what it costs.
+    on_interrupt : {"raise", "return"}
+        As for `lrft.simulate`: the result is what `collect` finds in the ledger.
 
     Returns
     -------
@@ -173,6 +176,8 @@ def sweep(
         For a study that is wrong, before anything runs; for a file that is not a ledger.
     OSError
         If the ledger cannot be written. What is in it stays.
+    Interrupted
+        On Ctrl-C, within half a second, once the ledger has been begun.
 
     Notes
     -----
@@ -195,21 +200,31 @@ def sweep(
     >>> ds.final_loss.dims, ds.d.values.tolist()
     (('point', 'replica'), [100, 100, 1000, 1000])
     """
-    design = read(study)
-    found = points(design)
-    # The ledger last: a study or a scheduler that is wrong leaves no empty file behind.
-    with workers(scheduler, threads) as hands, Ledger(ledger) as file:
-        planned = _plan(design, found, file)
-        if announce is not None:
-            announce(planned.describe())
-        while True:
-            if planned.missing:
-                _Run(planned, file, hands, progress).run()
-            try:
-                return dataset.assemble(design, found, file)
-            except Damaged as error:
-                file.forget(error.keys)
-                planned = _plan(design, found, file)
+    on_interrupt = interrupts.check(on_interrupt)
+    begun = False
+    try:
+        design = read(study)
+        found = points(design)
+        # The ledger last: a study or a scheduler that is wrong leaves no empty file behind.
+        with workers(scheduler, threads) as hands, Ledger(ledger) as file:
+            begun = True
+            planned = _plan(design, found, file)
+            if announce is not None:
+                announce(planned.describe())
+            while True:
+                if planned.missing:
+                    _Run(planned, file, hands, progress).run()
+                try:
+                    return dataset.assemble(design, found, file)
+                except Damaged as error:
+                    file.forget(error.keys)
+                    planned = _plan(design, found, file)
+    except KeyboardInterrupt:
+        if not begun:
+            raise
+    if on_interrupt == "return":
+        return collect(study, ledger)
+    raise interrupts.Interrupted(lambda: collect(study, ledger))
 
 
 def collect(
@@ -315,10 +330,12 @@ class _Run:
             while self.waiting or self.in_hand:
                 self._send()
                 finished, _ = wait(self.in_hand, timeout=_LOOK, return_when=FIRST_COMPLETED)
-                self._store(finished)
+                with interrupts.held_back():  # from the hand to the ledger
+                    self._store(finished)
                 self._report()
         except KeyboardInterrupt:
-            self._store({future for future in self.in_hand if future.done()})
+            with interrupts.held_back():
+                self._store({future for future in self.in_hand if future.done()})
             raise
 
     def _blocks(self, missing: list[Unit]) -> list[Block]:
@@ -367,7 +384,7 @@ class _Run:
             block = self.in_hand.pop(future)
             try:
                 outcomes = future.result()
-            except Stopped:
+            except _core.Cancelled:
                 continue
             except (Exception, CancelledError) as error:
                 if isinstance(error, CancelledError) and isinstance(self.hands, Cluster):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -15,13 +16,9 @@ from lrft import _arguments, _core, _engine, _foreign, _runs, provenance
 from lrft.simulation import SLICE
 from lrft.study.points import Unit
 
-__all__ = ["Block", "Outcome", "Stopped", "decode", "record_shapes", "run_block", "speed"]
+__all__ = ["Block", "Outcome", "decode", "record_shapes", "run_block", "speed"]
 
 Arrays = dict[str, NDArray[Any]]
-
-
-class Stopped(Exception):
-    """The block was told to stop; nothing of it is kept."""
 
 
 class Outcome(NamedTuple):
@@ -52,15 +49,15 @@ class Block:
     instruction_set: str
 
 
-def run_block(block: Block, stop: Callable[[], bool] | None = None) -> list[Outcome]:
+def run_block(block: Block, stop: _core.Stop | None = None) -> list[Outcome]:
     """Run a block, here or on another machine; one outcome a unit, in order.
 
     Raises
     ------
     RuntimeError
         If this process runs another version or instruction set than the block asks for.
-    Stopped
-        When ``stop()`` is true, asked ten times a second.
+    _core.Cancelled
+        Once `stop` is set; nothing of the block is kept.
     """
     here = provenance.code_version(), _core.build_info()["isa"]
     if here != (block.code, block.instruction_set):
@@ -71,11 +68,11 @@ def run_block(block: Block, stop: Callable[[], bool] | None = None) -> list[Outc
         )
     begin = time.perf_counter()
     try:
-        run, notes = _start(block.units, block.threads)
-        tasks = [unit.task for unit in block.units]
-        while not _runs.advance(run, tasks, SLICE):
-            if stop is not None and stop():
-                raise Stopped
+        with stop or nullcontext():
+            run, notes = _start(block.units, block.threads)
+            tasks = [unit.task for unit in block.units]
+            while not _runs.advance(run, tasks, SLICE):
+                pass
         results = _results(block.units, run, notes)
     finally:
         # Features that can be made again: of all tasks of a study, they would fill the memory.

@@ -9,13 +9,12 @@ worker had in hand. Nothing is ever forked: Dask spawns its processes.
 
 from __future__ import annotations
 
-import threading
 import time
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from lrft import _arguments, _checks
+from lrft import _arguments, _checks, _core
 from lrft.study.work import Block, Outcome, run_block
 
 if TYPE_CHECKING:
@@ -35,7 +34,7 @@ class Local:
     def __init__(self, threads: int) -> None:
         self.block_threads = 1
         self._threads = threads
-        self._stop = threading.Event()
+        self._stop = _core.Stop()
         self._pool: Executor = ThreadPoolExecutor(threads, thread_name_prefix="lrft-study")
 
     def slots(self) -> int:
@@ -44,7 +43,7 @@ class Local:
 
     def submit(self, block: Block) -> Future[list[Outcome]]:
         """Start a block, or queue it."""
-        return self._pool.submit(run_block, block, self._stop.is_set)
+        return self._pool.submit(run_block, block, self._stop)
 
     def __enter__(self) -> Local:
         return self

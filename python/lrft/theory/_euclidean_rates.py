@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lrft import _engine
+from lrft import _engine, interrupts
 from lrft.students import FullNetwork, LoRA, StudentModel, is_named
 from lrft.theory.population import perturbation
 from lrft.theory.sampled import SEED
@@ -141,7 +141,8 @@ def _lora(student: LoRA, task: Task, batch: int, samples: int) -> list[Limit]:
     ]
     if student.linearized or not (student.train_a and student.train_b):
         return found
-    left, size, right = np.linalg.svd(perturbation(task) / student.scale, full_matrices=False)
+    change = perturbation(task) / student.scale
+    left, size, right = interrupts.aside(np.linalg.svd, change, full_matrices=False)
     count = min(n, task.rank, len(size))
     conserved = float(
         np.mean((rows**2).sum(axis=1)) - np.mean([(B**2).sum(axis=0) for B in starts])

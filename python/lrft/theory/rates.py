@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lrft import _checks
+from lrft import _checks, interrupts
 from lrft._task_base import check_task
 from lrft.theory._euclidean_rates import Limit, euclidean_limits
 from lrft.theory.drift import drift
@@ -255,7 +255,7 @@ def _target(task: Task, orthogonal: bool) -> tuple[Floats, Floats]:
     change = perturbation(task)
     if orthogonal:
         change[:, : task.features_rank] = 0.0
-    left, singular, right = np.linalg.svd(change, full_matrices=False)
+    left, singular, right = interrupts.aside(np.linalg.svd, change, full_matrices=False)
     if not singular[0] > 1e-12 * task.xi:
         raise ValueError("u lies in span(W), where an orthogonal student cannot go: give a rate")
     return left[:, 0], right[0]

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lrft import _arguments
+from lrft import _arguments, _core
 from lrft.simulation import Simulation
 from lrft.task import Task
 from lrft.training import Training
@@ -51,15 +50,16 @@ def run_all(context: Context, jobs: Sequence[Job]) -> list[xr.Dataset]:
     KeyboardInterrupt
         On Ctrl-C, when the jobs in progress have been left.
     """
-    stop = threading.Event()
+    stop = _core.Stop()
     simulations = [
         Simulation(job.task, job.training, replicas=job.replicas, seed=job.seed, threads=1)
         for job in jobs
     ]
 
     def work(index: int) -> None:
-        while not stop.is_set() and not simulations[index].advance(0.2):
-            pass
+        with stop:
+            while not simulations[index].advance(0.2):
+                pass
 
     total = sum(job.weight for job in jobs)
     order = sorted(range(len(jobs)), key=lambda i: -jobs[i].weight)

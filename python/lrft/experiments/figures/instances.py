@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lrft import _arguments, _engine, provenance
+from lrft import _arguments, _core, _engine, provenance
 from lrft.endings import held
 from lrft.experiments.experiment import Context
 from lrft.simulation import Simulation
@@ -155,13 +154,14 @@ def _taken(simulation: Simulation) -> list[xr.Dataset]:
 
 def _run(context: Context, simulations: Sequence[Simulation], workers: int) -> None:
     """Run them in order, several at a time."""
-    stop = threading.Event()
+    stop = _core.Stop()
     shares = np.zeros(len(simulations))
 
     def work(index: int) -> None:
         simulation = simulations[index]
-        while not stop.is_set() and not simulation.advance(0.1):
-            shares[index] = simulation.progress().done_steps / simulation.training.steps
+        with stop:
+            while not simulation.advance(0.1):
+                shares[index] = simulation.progress().done_steps / simulation.training.steps
         shares[index] = 1.0
 
     with ThreadPoolExecutor(workers) as pool:
