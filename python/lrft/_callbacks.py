@@ -11,8 +11,10 @@ import ctypes
 import gc
 import math
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
+
+from lrft import interrupts
 
 DOUBLE = ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_double)
 
@@ -110,16 +112,25 @@ def raising(guards: Sequence[Guard]) -> Iterator[None]:
     ValueError: math domain error
     raised by the value of a custom activation at z = -1.0
     """
-    if not guards:
+    with holding(guards):
         yield
-        return
-    from lrft.interrupts import held_back
+    if (error := taken(guards)) is not None:
+        raise error
 
+
+@contextmanager
+def holding(guards: Sequence[Guard]) -> Iterator[None]:
+    """Let signals wait for the end of the block: inside a function they would be its exception."""
     for guard in guards:
         guard.raised = None
-    with held_back():  # a signal that acts inside a function would be its exception
+    with interrupts.held_back() if guards else nullcontext():
         yield
+
+
+def taken(guards: Sequence[Guard]) -> BaseException | None:
+    """Take away what the first of the functions raised since `holding`; None if none did."""
     for guard in guards:
         if guard.raised is not None:
             error, guard.raised = guard.raised, None
-            raise error
+            return error
+    return None

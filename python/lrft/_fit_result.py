@@ -36,7 +36,8 @@ _TEXT = {
         "how the replica ended",
         "converged: stop_loss was met, or patience was at its end; finished: all steps done; "
         "diverged: squared errors, rows and own parameters of a step above 1e300 or no numbers, "
-        "or a validation error that is not finite; interrupted: stopped by the user",
+        "or a validation error that is not finite; interrupted: stopped by the user; failed: a "
+        "Python function that is its activation raised, as the attribute failure says",
     ),
     "stop_step": ("steps done", "updates after which the replica stopped"),
     "kept_step": ("step of the student", "updates after which the student is as handed back"),

@@ -59,6 +59,48 @@ def advance(run: _core.Run, tasks: Sequence[Task], seconds: float) -> bool:
         return run.advance(seconds)
 
 
+class Failures:
+    """Replicas of a run that a function of the user ended by what it raised; the others go on."""
+
+    def __init__(self) -> None:
+        self.reasons: dict[tuple[int, int], str] = {}  # of task and replica, as the run has them
+        self._diverged: set[tuple[int, int]] = set()
+
+    def advance(self, run: _core.Run, tasks: Sequence[Task], seconds: float) -> bool:
+        """Work on the run for a while; what ended no replica, Ctrl-C too, is raised."""
+        guards = [guard for task in tasks for guard in task.activation.guards]
+        if not guards:
+            return run.advance(seconds)
+        with _callbacks.holding(guards):
+            done = run.advance(seconds)
+        ended = {
+            (chain["training"], chain["replica"])
+            for chain in run.chains()
+            if chain["status"] == "diverged"
+        } - self._diverged
+        self._diverged |= ended
+        if (error := _callbacks.taken(guards)) is not None:
+            if not ended or not isinstance(error, Exception):
+                raise error
+            lines = [str(error) or type(error).__name__, *getattr(error, "__notes__", ())]
+            self.reasons |= dict.fromkeys(ended, f"{type(error).__name__}: {'; '.join(lines)}")
+        return done
+
+    def marked(self, chains: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Give the chains that failed this status."""
+        return [
+            chain | {"status": "failed"}
+            if (chain["training"], chain["replica"]) in self.reasons
+            else chain
+            for chain in chains
+        ]
+
+    def attrs(self) -> dict[str, str]:
+        """Say why, for a result."""
+        reasons = " | ".join(dict.fromkeys(self.reasons.values()))
+        return {"failure": reasons} if reasons else {}
+
+
 class Work(Protocol):
     """What goes on in slices: a `lrft.Simulation` or a `lrft.Fitting`."""
 

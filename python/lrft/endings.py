@@ -65,7 +65,7 @@ def held(ds: xr.Dataset) -> xr.Dataset:
     if missing := [name for name in ("step", "status", "stop_step") if name not in ds.variables]:
         raise ValueError(f"ds has no {', '.join(missing)}: nothing can be carried on")
     past = ds.step > ds.stop_step
-    broken = (ds.status == "diverged") & (ds.step >= ds.stop_step)
+    broken = ds.status.isin(["diverged", "failed"]) & (ds.step >= ds.stop_step)
     carried = past & (ds.status == "converged")
     found = {}
     for name in _SERIES:

@@ -245,6 +245,7 @@ class Fitting:
             self.validation = Samples(("validation[0]", "validation[1]"), *validation, self.task.d)
         self.shuffle, self.epochs = shuffle, epochs
         self.seconds, self.interrupted, self._done_before = 0.0, False, 0
+        self._failures = _runs.Failures()
         chains = [_engine.new_chain(0, replica, self.training) for replica in self.indices]
         if y is None:
             rows = batch * window_steps(self.task.d, batch)
@@ -293,7 +294,9 @@ class Fitting:
         seconds = _checks.real("seconds", seconds, minimum=0.0)
         begin = time.perf_counter()
         try:
-            while _runs.advance(self._run, [self.task], begin + seconds - time.perf_counter()):
+            while self._failures.advance(
+                self._run, [self.task], begin + seconds - time.perf_counter()
+            ):
                 chains = self._chains()
                 # No more is asked of a stream, which may have no end, than the replicas need.
                 if self._last or not any(chain["status"] == "running" for chain in chains):
@@ -389,7 +392,9 @@ class Fitting:
         if self.validation is not None:
             attrs["validation_sha256"] = self.validation.digest
         given = kept_samples(source, self.validation)
-        return assemble(self.task, self.training, self._chains(), given, attrs)
+        attrs |= self._failures.attrs()
+        chains = self._failures.marked(self._chains())
+        return assemble(self.task, self.training, chains, given, attrs)
 
     def _chains(self) -> list[dict[str, Any]]:
         """Every replica; one that ended with a window of a stream has only come to its end."""

@@ -58,7 +58,8 @@ _FINAL = "at stop_step, recorded or not; NaN where diverged or not begun: "
 _STATUS = (
     "converged: stop_at or stop_loss was met; finished: all steps done; "
     "diverged: squared errors, rows and own parameters of a step above 1e300 or no numbers, or a "
-    "start or end with a loss that is not finite; interrupted: stopped by the user"
+    "start or end with a loss that is not finite; interrupted: stopped by the user; failed: a "
+    "Python function that is its activation raised, as the attribute failure says"
 )
 
 VARIABLES: dict[str, _Variable] = {

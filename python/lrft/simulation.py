@@ -234,6 +234,7 @@ class Simulation:
             )
             for group in self._groups()
         ]  # fmt: skip
+        self._failures = [_runs.Failures() for _ in self._runs]
 
     # ---- running ----------------------------------------------------------------------
 
@@ -257,15 +258,16 @@ class Simulation:
         KeyboardInterrupt
             On Ctrl-C, within half a second; what was done stays and can go on.
         Exception
-            Whatever a Python function of a custom activation raised; replicas that met it ended.
+            Whatever a Python function of a custom activation raised without ending a replica;
+            one that it ends has status ``"failed"``.
         """
         seconds = _checks.real("seconds", seconds, minimum=0.0)
         begin = time.perf_counter()
         try:
-            for run in self._runs:
+            for run, failures in zip(self._runs, self._failures, strict=True):
                 # Every call moves on, however short its slice.
                 left = max(0.0, seconds - (time.perf_counter() - begin))
-                if not _runs.advance(run, self.tasks, left):
+                if not failures.advance(run, self.tasks, left):
                     return False
             return True
         finally:
@@ -328,6 +330,8 @@ class Simulation:
             "interrupted": int(self.interrupted),
             "learning_rate": "; ".join(self.rate_notes),
         }
+        for failures in self._failures:
+            attrs |= failures.attrs()
         tasks = self.tasks[0] if self.single else self.tasks
         return result.assemble(tasks, self.training, records, attrs)
 
@@ -438,6 +442,6 @@ class Simulation:
         """
         return [
             chain | {"task": group[chain["training"]], "training": group[chain["training"]]}
-            for group, run in zip(self._groups(), self._runs, strict=True)
-            for chain in run.chains()
+            for group, run, failures in zip(self._groups(), self._runs, self._failures, strict=True)
+            for chain in failures.marked(run.chains())
         ]

@@ -168,12 +168,35 @@ class TestPythonFunctions:
 
     @pytest.mark.parametrize("engine", ["reduced", "ambient"])
     @pytest.mark.parametrize("threads", [1, 2])
-    def test_what_one_raises_comes_out(self, engine, threads):
-        training = lrft.Training(lr=0.01, steps=2000)
-        for task in (self.task(self.picky), self.task(math.sin, self.picky)):
-            with pytest.raises(RuntimeError, match="too large") as caught:
-                lrft.simulate(task, training, replicas=20, engine=engine, threads=threads)
-            assert "of a custom activation at z = " in caught.value.__notes__[0]
+    def test_what_one_raises_ends_its_replica_and_no_other(self, engine, threads):
+        training = lrft.Training(lr=0.01, steps=2000, record=[2000])
+        armed = []
+
+        def once(z):
+            if armed and armed.pop():
+                raise RuntimeError("out of paper")
+            return math.sin(z)
+
+        simulation = lrft.Simulation(
+            self.task(once), training, replicas=16, seed=3, engine=engine, threads=threads
+        )
+        simulation.advance(0.0)  # past the start
+        armed.append(True)
+        simulation.run()
+        ds = simulation.dataset()
+        sound = lrft.simulate(self.task(math.sin), training, replicas=16, seed=3, engine=engine)
+        assert sorted(ds.status.values.tolist()) == ["failed"] + 15 * ["finished"]
+        assert ds.attrs["failure"].startswith("RuntimeError: out of paper; raised by the value of")
+        failed = ds.status == "failed"
+        assert ds.final_loss[failed].isnull().all()
+        assert ds.final_overlap_u[~failed].equals(sound.final_overlap_u[~failed])
+
+    def test_a_function_that_always_raises_fails_at_the_start(self):
+        simulation = lrft.Simulation(self.task(self.picky), lrft.Training(lr=0.01, steps=9))
+        simulation.run()
+        ds = simulation.dataset()
+        assert set(ds.status.values.tolist()) == {"failed"}
+        assert set(ds.stop_step.values.tolist()) == {0}
 
     def test_values_and_theory(self):
         activation = self.task(self.picky).activation
@@ -194,8 +217,9 @@ class TestPythonFunctions:
             W=np.eye(3), lam=np.ones(3), activation=self.task(self.picky).activation
         )
         X = 3 * np.random.default_rng(0).standard_normal((60, 3))
-        with pytest.raises(RuntimeError, match="too large"):
-            lrft.fit(base, lrft.LoRA(rank=1), X, X[:, 0], lr=0.01)
+        ds = lrft.fit(base, lrft.LoRA(rank=1), X, X[:, 0], lr=0.01)
+        assert set(ds.status.values.tolist()) == {"failed"}
+        assert "too large" in ds.attrs["failure"]
 
     def test_an_interrupt_is_no_value(self):
         calls = []

@@ -13,6 +13,7 @@ from . import limits
 __all__: list[str] = [
     "Activation",
     "ActivationFacts",
+    "Cancelled",
     "Drive",
     "Run",
     "Stop",
@@ -32,6 +33,23 @@ __all__: list[str] = [
     "purposes",
     "span_basis",
 ]
+
+class Cancelled(KeyboardInterrupt):
+    """
+    Raised in a thread whose `Stop` was set.
+    """
+
+class Stop:
+    """
+    Stops the engine in threads that work for another: inside `with stop:`, long calls raise Cancelled within milliseconds after set().
+    """
+    def __enter__(self) -> Stop: ...
+    def __exit__(self, kind: typing.Any, error: typing.Any, trace: typing.Any) -> None: ...
+    def __init__(self) -> None: ...
+    def set(self) -> None:
+        """
+        From any thread.
+        """
 
 class ActivationFacts:
     """
