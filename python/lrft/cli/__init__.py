@@ -30,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     SystemExit
         Always, with the exit code.
     """
-    with signals.listening() as came:
+    with signals.listening(last=argv is None) as came:
         code = _code(list(sys.argv[1:] if argv is None else argv))
     sys.exit(came.code(code))
 
