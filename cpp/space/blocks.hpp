@@ -13,11 +13,10 @@
 // A is formed once a block, a tile of coordinates at a time: where the next block is drawn,
 // so that W passes once for both, or when somebody asks for the rows before.
 //
-// Blocks are fixed in absolute steps and of full width, so that no bit depends on
-// where a run starts, records or ends.  A batch wider than a block's inputs is a
-// block of its own and needs no G.  Inputs are kept for the update where they fit
-// in `kept_inputs` bytes and asked for again where they do not: memory is that of W
-// plus a few MiB at any d.
+// Blocks are fixed in absolute steps and of full width, so that no bit depends on where a run
+// starts, records or ends.  A batch wider than a block's inputs is a block of its own and needs
+// no G.  Inputs are kept for the update where they fit in `kept_inputs` bytes and asked for
+// again where they do not: memory is that of W plus a few MiB at any d.
 //
 // Inputs has `labelled`, `set_task`, `begin(first step)`, `count(step in the block)` inputs
 // of a step, and `tile(begin, depth, X)`: X (depth, N) = coordinates [begin, begin + depth)
@@ -99,6 +98,7 @@ class Blocks {
             (shape_.d * (N_ + shape_.k + shape_.rank + shape_.n) / 8 + shape_.n * shape_.batch) >
         5e6;
     sum(A_);
+    if (slow_) look_at_start(A_);
     settled();
   }
   // The rows at the start of the block: what a replay needs.
@@ -120,7 +120,7 @@ class Blocks {
     Matrix A(shape_.n, static_cast<Index>(task.d));
     fill_normals(seed_, replica, Purpose::init_rows, 0, static_cast<std::size_t>(A.size()),
                  A.data());
-    if (shape_.project && shape_.features_rank > 0) project_out(task, A);
+    if (shape_.project && shape_.features_rank > 0) project_out(task.W, pinv_, A);
     if (unit)
       for (Index j = 0; j < A.rows(); ++j) A.row(j) /= A.row(j).norm();
     return {A.data(), A.data() + A.size()};
@@ -130,8 +130,7 @@ class Blocks {
   }
   Statistics statistics(int, const TaskData& task) {
     settle();
-    if (!start_known_) A_.look(task.W, shape_.k, features_start_, gram_start_);
-    start_known_ = true;
+    if (!start_known_) look_at_start(A_);
     const int n = shape_.n, k = shape_.k, r = shape_.rank;
     Statistics out;
     out.features.resize(static_cast<std::size_t>(n * k));
@@ -375,7 +374,10 @@ class Blocks {
           rows.scale(j, 1 / std::sqrt(sums_(j, shape_.rank + j)), c);
       sum(rows);
     }
-    if (slow_) A_.swap(next_);
+    if (slow_) {
+      look_at_start(rows);  // a record would often be cut short by it
+      A_.swap(next_);
+    }
     settled();
   }
   // The inner products that steps need, afresh: a tile of them, and all.
@@ -393,15 +395,16 @@ class Blocks {
     gram_now_ = sums_.rightCols(shape_.n);
     std::fill(alpha_.begin(), alpha_.end(), 1.0);
     position_ = 0;
-    waiting_ = start_known_ = false;
+    waiting_ = false;
+    start_known_ = slow_;
   }
-  // A <- A Pi, twice for orthogonality to rounding.
-  void project_out(const TaskData& task, Matrix& rows) const {
-    const auto W = columns(task.W, shape_.k, 0, rows.cols(), rows.cols());
-    for (int pass = 0; pass < 2; ++pass) {
-      const Matrix along = rows * W.transpose() * pinv_.transpose() * pinv_;
-      rows.noalias() -= along * W;
-    }
+  // What only records need of the block's start.
+  void look_at_start(const Rows& rows) {
+    Matrix features, gram;
+    rows.look(task_->W, shape_.k, features, gram);
+    features_start_.swap(features);
+    gram_start_.swap(gram);
+    start_known_ = true;
   }
 
   Shape shape_;

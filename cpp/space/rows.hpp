@@ -21,6 +21,15 @@ inline Columns columns(const double* rows, int count, Index begin, Index depth, 
   return Columns(rows + begin, count, depth, Eigen::OuterStride<>(d));
 }
 
+// A <- A Pi for W (k, d) with the pseudo-inverse (rho, k), twice for orthogonality to rounding.
+inline void project_out(const double* W, const Matrix& pinv, Matrix& A) {
+  const auto all = columns(W, static_cast<int>(pinv.cols()), 0, A.cols(), A.cols());
+  for (int pass = 0; pass < 2; ++pass) {
+    const Matrix along = A * all.transpose() * pinv.transpose() * pinv;
+    A.noalias() -= along * all;
+  }
+}
+
 class Rows {
  public:
   Rows(int rank, int n) : r_(rank), n_(n) {}
