@@ -19,12 +19,18 @@ double normals(int count, int repeats) {
   return time_normals(count, repeats);
 }
 
-double block(int d, int k, int steps, int repeats) {
+double multiply_adds(int count, int repeats) {
+  within("count", count, 1 << 30);
+  within("repeats", repeats, 1 << 20);
+  return time_multiply_adds(count, repeats);
+}
+
+double ambient(const ActivationSpec& activation, int d, int k, int steps, int repeats) {
   within("k", k, 1 << 16);
   within("d", d, (1 << 28) / (k + 2));
   within("steps", steps, 1 << 30);
   within("repeats", repeats, 1 << 20);
-  return time_ambient_parts(d, k, steps, repeats);
+  return time_ambient_parts(activation, d, k, steps, repeats);
 }
 
 double reduced(const ActivationSpec& activation, int k, int steps, int repeats) {
@@ -40,9 +46,12 @@ void bind_limits(py::module_& m) {
   py::module_ limits = m.def_submodule("limits", "Timings of the unavoidable parts, in seconds.");
   limits.def("normals", &normals, Door(), py::arg("count"), py::arg("repeats") = 5,
              "`count` normals.");
-  limits.def("block", &block, Door(), py::arg("d"), py::arg("k"), py::arg("steps"),
-             py::arg("repeats") = 5,
-             "One ambient step: d normals, the product with [W; u; A] and the Gram matrix.");
+  limits.def("multiply_adds", &multiply_adds, Door(), py::arg("count"), py::arg("repeats") = 5,
+             "`count` multiply-adds at the peak of this core and instruction set.");
+  limits.def(
+      "ambient", &ambient, Door(), py::arg("activation"), py::arg("d"), py::arg("k"),
+      py::arg("steps"), py::arg("repeats") = 5,
+      "One step in R^d: d normals, (k + 3) d multiply-adds at the peak and the activations.");
   limits.def("reduced", &reduced, Door(), py::arg("activation"), py::arg("k"), py::arg("steps"),
              py::arg("repeats") = 5,
              "One replica-step: k + 2 normals, a chi variate and the activations.");

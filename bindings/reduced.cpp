@@ -1,4 +1,4 @@
-// The reduced space driven from outside, for the tests of its exactness.
+// The reduced space driven from outside, and products alone, for tests.
 #include "space/drive.hpp"
 #include "spec.hpp"
 
@@ -39,9 +39,46 @@ class BoundDrive {
   std::unique_ptr<Drive> drive_;
 };
 
+// Sizes of a (m, .) and x (depth, columns), few enough for an int.
+int size_of(const Array& a, int axis) {
+  if (a.ndim() != 2 || a.size() > (1 << 24)) throw py::value_error("a small matrix is wanted");
+  return static_cast<int>(a.shape(axis));
+}
+void whole_packs(int size, const char* name) {
+  if (size % 8 != 0)
+    throw py::value_error(std::string(name) + " must be a multiple of 8, got " +
+                          std::to_string(size));
+}
+Array shaped(const std::vector<double>& y, int rows, int columns) {
+  return Array({rows, columns}, y.data());
+}
+Array product(const Array& a, const Array& x) {
+  const int rows = size_of(a, 0), depth = size_of(x, 0), columns = size_of(x, 1);
+  if (size_of(a, 1) != depth) throw py::value_error("a has as many columns as x has rows");
+  return shaped(Products::product(a.data(), x.data(), rows, depth, columns), rows, columns);
+}
+Array gram(const Array& x) {
+  const int depth = size_of(x, 0), columns = size_of(x, 1);
+  whole_packs(columns, "the number of columns");
+  return shaped(Products::gram(x.data(), depth, columns), columns, columns);
+}
+Array product_transposed(const Array& a, const Array& x) {
+  const int rows = size_of(a, 0), depth = size_of(x, 0), columns = size_of(x, 1);
+  if (size_of(a, 1) != columns) throw py::value_error("a has as many columns as x");
+  whole_packs(depth, "the number of rows");
+  whole_packs(columns, "the number of columns");
+  return shaped(Products::transposed(a.data(), x.data(), rows, depth, columns), rows, depth);
+}
+
 }  // namespace
 
 void bind_reduced(py::module_& m) {
+  py::module_ products = m.def_submodule("products", "Products of blocks of inputs; for tests.");
+  products.def("product", &product, Door(), py::arg("a"), py::arg("x"), "a x.");
+  products.def("gram", &gram, Door(), py::arg("x"),
+               "x^T x, the blocks of 8 x 8 on and below the diagonal.");
+  products.def("product_transposed", &product_transposed, Door(), py::arg("a"), py::arg("x"),
+               "a x^T.");
   py::class_<BoundDrive>(m, "Drive", "The reduced space driven by given coordinates; for tests.")
       .def(py::init<const py::dict&, const Array&, const Array&, int>(), Door(), py::arg("spec"),
            py::arg("rows"), py::arg("own"), py::arg("lane") = 0)

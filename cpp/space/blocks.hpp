@@ -6,15 +6,17 @@
 //   Y = [W; u; A] X   and   G = X^T X
 // are all that the steps inside need: after some of them
 //   A_t = diag(alpha) (A - Gamma X^T),   A_t x = alpha (A x - Gamma (X^T x)),
-// with a coefficient Gamma (n x N) an input.  At the end A is formed once.  The result
-// is that of the step-by-step loop up to rounding.  With Pi, inputs are replaced by
-// their part x~ outside span(W), whose Gram matrix is G - F^T F, F = pinv W X.
+// with a coefficient Gamma (n x N) an input.  The result is that of the step-by-step loop up
+// to rounding.  With Pi, inputs are replaced by their part x~ outside span(W), whose Gram
+// matrix is G - F^T F, F = pinv W X.
 //
-// Blocks are fixed in absolute steps and of full width, so that no bit depends on
-// where a run starts, records or ends.  A batch wider than a block's inputs is a
-// block of its own and needs no G.  Inputs are kept for the update where they fit
-// in `kept_inputs` bytes and asked for again where they do not: memory is that of W
-// plus a few MiB at any d.
+// A is formed once a block, a tile of coordinates at a time: where the next block is drawn,
+// so that W passes once for both, or when somebody asks for the rows before.
+//
+// Blocks are fixed in absolute steps and of full width, so that no bit depends on where a run
+// starts, records or ends.  A batch wider than a block's inputs is a block of its own and needs
+// no G.  Inputs are kept for the update where they fit in `kept_inputs` bytes and asked for
+// again where they do not: memory is that of W plus a few MiB at any d.
 //
 // Inputs has `labelled`, `set_task`, `begin(first step)`, `count(step in the block)` inputs
 // of a step, and `tile(begin, depth, X)`: X (depth, N) = coordinates [begin, begin + depth)
@@ -33,7 +35,8 @@
 #include "simd/aligned.hpp"
 #include "simd/layout.hpp"
 #include "space/basis.hpp"
-#include "space/matrix.hpp"
+#include "space/product.hpp"
+#include "space/rows.hpp"
 #include "space/shape.hpp"
 #include "space/subspace.hpp"
 
@@ -52,13 +55,19 @@ class Blocks {
         used_(steps_ * shape.batch),
         N_((used_ + lanes - 1) / lanes * lanes),
         inputs_(shape, seed, used_, N_),
-        fields_rows_(shape.k + shape.rank + shape.n),
         packs_(NeuronLanes::packs(shape.k)),
-        Y_(fields_rows_, N_),
+        A_(shape.rank, shape.n),
+        next_(A_),
+        Y_(packs_ * lanes + shape.rank + shape.n, N_),
         F_(shape.features_rank, N_),
         gram_(steps_ > 1 ? N_ : 0, steps_ > 1 ? N_ : 0),
+        within_(gram_.rows(), gram_.cols()),
         gamma_(shape.n, N_),
+        turned_(N_, tile_depth),
+        sums_(shape.n, shape.rank + shape.n),
         rows_now_(shape.n, N_),
+        gram_now_(shape.n, shape.n),
+        teacher_now_(shape.n, shape.rank),
         features_(N_ * packs_),
         teacher_(static_cast<std::size_t>(N_ * shape.rank)),
         rows_(static_cast<std::size_t>(shape.batch * shape.n)),
@@ -79,29 +88,39 @@ class Blocks {
     inputs_.set_task(task, replica);
     keep_ =
         static_cast<std::size_t>(d_) * static_cast<std::size_t>(N_) * sizeof(double) <= kept_inputs;
-    X_.resize(keep_ ? (d_ + 1) / 2 * 2 : tile_depth, N_);
+    X_.setZero(keep_ ? whole_packs(d_) : tile_depth, N_);
+    A_.set_u(task.u, d_);
   }
   void set_rows(int, const std::vector<double>& rows) {
-    A_ = Eigen::Map<const Matrix>(rows.data(), shape_.n, d_);
-    slow_ = static_cast<double>(shape_.n) *
-                (shape_.d * (N_ + fields_rows_) / 8 + shape_.n * shape_.batch) >
-            5e6;
-    refresh(A_);
-    position_ = 0;
+    A_.set(rows);
+    slow_ =
+        static_cast<double>(shape_.n) *
+            (shape_.d * (N_ + shape_.k + shape_.rank + shape_.n) / 8 + shape_.n * shape_.batch) >
+        5e6;
+    sum(A_);
+    if (slow_) look_at_start(A_);
+    settled();
   }
   // The rows at the start of the block: what a replay needs.
-  std::vector<double> rows_of(int) const { return {A_.data(), A_.data() + A_.size()}; }
+  std::vector<double> rows_of(int) {
+    settle();
+    return A_.get();
+  }
   // The rows now.
   std::vector<double> rows_now() {
-    Matrix rows = A_;
-    if (position_ > 0) form(rows);
-    return {rows.data(), rows.data() + rows.size()};
+    settle();
+    Rows rows = A_;
+    if (position_ > 0) {
+      prepare();
+      for (Index begin = 0; begin < d_; begin += tile_depth) form(rows, begin);
+    }
+    return rows.get();
   }
   std::vector<double> draw_rows(const TaskData& task, std::uint32_t replica, bool unit) const {
     Matrix A(shape_.n, static_cast<Index>(task.d));
     fill_normals(seed_, replica, Purpose::init_rows, 0, static_cast<std::size_t>(A.size()),
                  A.data());
-    if (shape_.project && shape_.features_rank > 0) project_out(task, A);
+    if (shape_.project && shape_.features_rank > 0) project_out(task.W, pinv_, A);
     if (unit)
       for (Index j = 0; j < A.rows(); ++j) A.row(j) /= A.row(j).norm();
     return {A.data(), A.data() + A.size()};
@@ -110,6 +129,8 @@ class Blocks {
     return {student.rows_x, student.rows_x + shape_.n * d_};
   }
   Statistics statistics(int, const TaskData& task) {
+    settle();
+    if (!start_known_) look_at_start(A_);
     const int n = shape_.n, k = shape_.k, r = shape_.rank;
     Statistics out;
     out.features.resize(static_cast<std::size_t>(n * k));
@@ -128,7 +149,7 @@ class Blocks {
         Poll::spend(std::int64_t{position_} * position_);
         double sum = gram_start_(j, i);
         for (int q = 0; q < position_; ++q) {
-          sum -= gamma_(j, q) * Y_(k + r + i, q) + gamma_(i, q) * Y_(k + r + j, q);
+          sum -= gamma_(j, q) * rows_start_(i, q) + gamma_(i, q) * rows_start_(j, q);
           for (int p = 0; p < position_; ++p) sum += gamma_(j, q) * gamma_(i, p) * gram_(q, p);
         }
         out.gram[static_cast<std::size_t>(j * n + i)] = alpha(j) * alpha(i) * sum;
@@ -190,6 +211,7 @@ class Blocks {
       alpha_ = alpha;
       gram_now_ = gram;
       position_ = position;
+      waiting_ = false;
       throw;
     }
   }
@@ -206,12 +228,9 @@ class Blocks {
   Scalar health() const { return health_; }
 
  private:
-  static constexpr Index tile_depth = 128;
   static constexpr std::size_t kept_inputs = std::size_t{4} << 20;
 
   double alpha(int j) const { return alpha_[static_cast<std::size_t>(j)]; }
-  // Of work in `depth` coordinates of all inputs.
-  std::int64_t tile_units(Index depth) const { return depth * N_ * (fields_rows_ + 8) / 8; }
 
   void move_rows(const Scalar* G, const Scalar* scale, bool unit) {
     const int n = shape_.n, batch = count_;
@@ -235,16 +254,15 @@ class Blocks {
       }
     }
     position_ = current_ + shape_.batch;
-    if (position_ == used_) {
-      end_block(unit);
-    } else {
-      for (int j = 0; j < n; ++j)
-        for (int b = 0; b < batch; ++b) {
-          const int q = current_ + b;
-          rows_now_.row(j) -= gamma_(j, q) * gram_.row(q);
-          teacher_now_.row(j) -= gamma_(j, q) * teacher_moved_.col(q).transpose();
-        }
-    }
+    waiting_ = position_ == used_;
+    // Without their inputs at hand, or slowly enough to be left, rows are formed at once.
+    if (waiting_ && (steps_ == 1 || !keep_ || slow_)) return settle(0, unit && steps_ == 1);
+    for (int j = 0; j < n; ++j)
+      for (int b = 0; b < batch; ++b) {
+        const int q = current_ + b;
+        if (!waiting_) rows_now_.row(j) -= gamma_(j, q) * gram_.row(q);
+        teacher_now_.row(j) -= gamma_(j, q) * teacher_moved_.col(q).transpose();
+      }
   }
 
   // <A_i, A_j> after the rows have become scale rows - G^T X.
@@ -264,109 +282,129 @@ class Blocks {
 
   // ---- fields ------------------------------------------------------------------------
   void draw_block() {
-    const int k = shape_.k, r = shape_.rank, n = shape_.n;
+    const int k = shape_.k, r = shape_.rank, padded = packs_ * lanes;
     Y_.setZero();
     gram_.setZero();
-    for (Index begin = 0; begin < d_; begin += tile_depth) {
-      const Index depth = std::min(tile_depth, d_ - begin);
-      Poll::spend(tile_units(depth));
-      double* x = X_.data() + (keep_ ? begin * N_ : 0);
-      inputs_.tile(begin, depth, x);
-      const Eigen::Map<const Matrix> X(x, depth, N_);
-      Y_.topRows(k).noalias() += columns(task_->W, k, begin, depth) * X;
-      Y_.middleRows(k, r).noalias() += columns(task_->u, r, begin, depth) * X;
-      Y_.bottomRows(n).noalias() += A_.middleCols(begin, depth) * X;
-      if (steps_ > 1) gram_.selfadjointView<Eigen::Lower>().rankUpdate(X.transpose());
+    if (waiting_) prepare();
+    Index begin = 0;
+    try {
+      for (; begin < d_; begin += tile_depth) draw_tile(begin);
+    } catch (const Cancelled&) {
+      settle(begin);  // as if the step had not begun
+      throw;
+    }
+    if (waiting_) settled();
+    teacher_moved_ = Y_.middleRows(padded, r);
+    if (shape_.project && shape_.features_rank > 0) {
+      const int rho = shape_.features_rank;
+      F_.setZero();
+      product({pinv_.data(), k, 1}, rho, {Y_.data(), N_}, k, N_, F_.data(), N_);
+      const Eigen::Map<const Matrix> a(task_->a.data(), r, shape_.s);
+      teacher_moved_.noalias() -= a.leftCols(rho) * F_;
+      if (steps_ > 1) {
+        within_.setZero();
+        gram({F_.data(), N_}, rho, N_, within_.data());
+        gram_ -= within_;
+      }
     }
     gram_.triangularView<Eigen::StrictlyUpper>() = gram_.transpose();
-    teacher_moved_ = Y_.middleRows(k, r);
-    if (shape_.project && shape_.features_rank > 0) {
-      F_.noalias() = pinv_ * Y_.topRows(k);
-      const Eigen::Map<const Matrix> a(task_->a.data(), r, shape_.s);
-      teacher_moved_.noalias() -= a.leftCols(shape_.features_rank) * F_;
-      if (steps_ > 1) gram_.noalias() -= F_.transpose() * F_;
-    }
-    for (int q = 0; q < N_; ++q) {
-      double* to = features_.doubles() + q * packs_ * lanes;
-      for (int i = 0; i < k; ++i) to[i] = Y_(i, q);
-      for (int i = 0; i < r; ++i) teacher_[static_cast<std::size_t>(q * r + i)] = Y_(k + i, q);
-    }
-    rows_now_ = Y_.bottomRows(n);
+    transpose({Y_.data(), N_}, padded, N_, features_.doubles(), padded);
+    for (int q = 0; q < N_; ++q)
+      for (int i = 0; i < r; ++i) teacher_[static_cast<std::size_t>(q * r + i)] = Y_(padded + i, q);
+    rows_start_ = Y_.bottomRows(shape_.n);
+    rows_now_ = rows_start_;
   }
-  // Coordinates [begin, begin + depth) of `count` rows in R^d.
-  using Columns = Eigen::Map<const Matrix, 0, Eigen::OuterStride<>>;
-  static Columns columns(const double* rows, int count, Index begin, Index depth, Index d) {
-    return Columns(rows + begin, count, depth, Eigen::OuterStride<>(d));
-  }
-  Columns columns(const double* rows, int count, Index begin, Index depth) const {
-    return columns(rows, count, begin, depth, d_);
+  void draw_tile(Index begin) {
+    const int padded = packs_ * lanes;
+    const Index depth = std::min(tile_depth, d_ - begin);
+    Poll::spend(depth * N_ * (shape_.k + shape_.rank + shape_.n + 8) / 8);
+    if (waiting_) {
+      form(A_, begin);
+      sum(A_, begin);
+    }
+    double* x = X_.data() + (keep_ ? begin * N_ : 0);
+    inputs_.tile(begin, depth, x);
+    const Panel X = {x, N_};
+    product({task_->W + begin, d_, 1}, shape_.k, X, depth, N_, Y_.data(), N_);
+    product({A_.at(0, begin), A_.stride(), 1}, shape_.rank + shape_.n, X, depth, N_,
+            Y_.data() + padded * N_, N_);
+    if (steps_ > 1) gram(X, depth, N_, gram_.data());
   }
 
   // ---- the end of a block ---------------------------------------------------------------
-  // rows <- alpha (rows - Gamma X~^T)
-  void form(Matrix& rows) {
-    Matrix gamma = gamma_;
-    gamma.rightCols(N_ - position_).setZero();
-    Matrix along;  // what Pi takes back: Gamma F^T pinv, (n, k)
-    const bool project = shape_.project && shape_.features_rank > 0;
-    if (project) {
-      const Matrix in_features = gamma * F_.transpose();
-      along.noalias() = in_features * pinv_;
+  // What `form` needs of the block.
+  void prepare() {
+    back_ = -gamma_;
+    back_.rightCols(N_ - position_).setZero();
+    if (shape_.project) {
+      const Matrix in_features = -back_ * F_.transpose();
+      along_.noalias() = in_features * pinv_;
     }
-    for (Index begin = 0; begin < d_; begin += tile_depth) {
-      const Index depth = std::min(tile_depth, d_ - begin);
-      double* x = X_.data() + (keep_ ? begin * N_ : 0);
-      if (slow_) Poll::spend(depth * N_ * shape_.n / 8);
-      if (!keep_) inputs_.tile(begin, depth, x);
-      const Eigen::Map<const Matrix> X(x, depth, N_);
-      auto tile = rows.middleCols(begin, depth);
-      tile.noalias() -= gamma * X.transpose();
-      if (project) tile.noalias() += along * columns(task_->W, shape_.k, begin, depth);
-    }
-    for (int j = 0; j < shape_.n; ++j) rows.row(j) *= alpha(j);
+    sums_.setZero();
   }
-  void end_block(bool unit) {
-    if (slow_) next_ = A_;  // which stay as they are until all is done
-    Matrix& rows = slow_ ? next_ : A_;
-    form(rows);
-    if (unit)
-      for (Index j = 0; j < rows.rows(); ++j) {
-        const double length = rows.row(j).norm();
-        health_ += length * length;
-        rows.row(j) /= length;
-      }
-    refresh(rows);
-    // In a block of one step the products followed so far are not lengths.
-    if (!unit) health_ = gram_start_.trace();
-    if (slow_) A_.swap(next_);
-    position_ = 0;
+  // A tile of the rows <- alpha (rows - Gamma X~^T).
+  void form(Rows& rows, Index begin) {
+    const int n = shape_.n, k = shape_.k;
+    const Index depth = std::min(tile_depth, d_ - begin);
+    if (slow_) Poll::spend(depth * n * (N_ + k) / 8);
+    double* x = X_.data() + (keep_ ? begin * N_ : 0);
+    if (!keep_) inputs_.tile(begin, depth, x);
+    double* A = rows.at(shape_.rank, begin);
+    product_transposed(back_.data(), n, {x, N_}, whole_packs(depth), N_, A, rows.stride(),
+                       turned_.data());
+    if (shape_.project)
+      product({along_.data(), k, 1}, n, {task_->W + begin, d_}, k, depth, A, rows.stride());
+    for (int j = 0; j < n; ++j) rows.scale(j, alpha(j), begin);
   }
-  // The inner products of the rows with everything, afresh.
-  void refresh(const Matrix& rows) {
-    Matrix features = Matrix::Zero(shape_.n, shape_.k);
-    Matrix teacher = Matrix::Zero(shape_.n, shape_.rank);
-    Matrix gram = Matrix::Zero(shape_.n, shape_.n);
-    for (Index begin = 0; begin < d_; begin += tile_depth) {
-      const Index depth = std::min(tile_depth, d_ - begin);
-      if (slow_) Poll::spend(depth * shape_.n * (shape_.k + shape_.rank + shape_.n) / 8);
-      const auto tile = rows.middleCols(begin, depth);
-      features.noalias() += tile * columns(task_->W, shape_.k, begin, depth).transpose();
-      teacher.noalias() += tile * columns(task_->u, shape_.rank, begin, depth).transpose();
-      gram.noalias() += tile * tile.transpose();
+  // Forms what is not formed yet, of the tiles from `begin` on; where that can be left, in a
+  // copy.  `unit`: makes the rows unit, which no step before has done.
+  void settle(Index begin = 0, bool unit = false) {
+    if (!waiting_) return;
+    if (begin == 0) prepare();
+    if (slow_) next_ = A_;
+    Rows& rows = slow_ ? next_ : A_;
+    for (; begin < d_; begin += tile_depth) {
+      form(rows, begin);
+      sum(rows, begin);
     }
-    features_start_.swap(features);
-    teacher_now_.swap(teacher);
-    gram_start_.swap(gram);
+    if (steps_ == 1) health_ = sums_.rightCols(shape_.n).trace();
+    if (unit) {
+      for (int j = 0; j < shape_.n; ++j)
+        for (Index c = 0; c < d_; c += tile_depth)
+          rows.scale(j, 1 / std::sqrt(sums_(j, shape_.rank + j)), c);
+      sum(rows);
+    }
+    if (slow_) {
+      look_at_start(rows);  // a record would often be cut short by it
+      A_.swap(next_);
+    }
+    settled();
+  }
+  // The inner products that steps need, afresh: a tile of them, and all.
+  void sum(const Rows& rows, Index begin) {
+    if (slow_)
+      Poll::spend(tile_depth * shape_.n * (shape_.rank + (shape_.follow ? shape_.n : 1)) / 8);
+    rows.add_products(begin, shape_.follow, sums_);
+  }
+  void sum(const Rows& rows) {
+    sums_.setZero();
+    for (Index begin = 0; begin < d_; begin += tile_depth) sum(rows, begin);
+  }
+  void settled() {
+    teacher_now_ = sums_.leftCols(shape_.rank);
+    gram_now_ = sums_.rightCols(shape_.n);
     std::fill(alpha_.begin(), alpha_.end(), 1.0);
-    gram_now_ = gram_start_;
+    position_ = 0;
+    waiting_ = false;
+    start_known_ = slow_;
   }
-  // A <- A Pi, twice for orthogonality to rounding.
-  void project_out(const TaskData& task, Matrix& A) const {
-    const auto W = columns(task.W, shape_.k, 0, A.cols(), A.cols());
-    for (int pass = 0; pass < 2; ++pass) {
-      const Matrix along = A * W.transpose() * pinv_.transpose() * pinv_;
-      A.noalias() -= along * W;
-    }
+  // What only records need of the block's start.
+  void look_at_start(const Rows& rows) {
+    Matrix features, gram;
+    rows.look(task_->W, shape_.k, features, gram);
+    features_start_.swap(features);
+    gram_start_.swap(gram);
+    start_known_ = true;
   }
 
   Shape shape_;
@@ -375,25 +413,32 @@ class Blocks {
   int used_;   // inputs of a block
   int N_;      // the same, rounded up to packs
   Inputs inputs_;
-  int fields_rows_, packs_;
+  int packs_;
   const TaskData* task_ = nullptr;
   Index d_ = 0;
   bool keep_ = true;
+  bool waiting_ = false;  // the block is used up, its rows are not formed yet
+  bool slow_ = false;     // to form rows takes long: it polls, and can be left
+  bool start_known_ = false;
   int count_ = 0;         // inputs of the current step
   int current_ = 0;       // the first of them
   int position_ = 0;      // inputs of this block already used
-  bool slow_ = false;     // the end of a block takes long: it polls, and can be undone
-  Matrix A_;              // (n, d)  rows at the block's start
-  Matrix next_;           // (n, d)  where its end is slow: the rows to come
+  Rows A_;                // at the block's start, or where `waiting_` at the one before
+  Rows next_;             // the same to come, where slow
   Matrix X_;              // (d or tile, N)
-  Matrix Y_;              // (k + r + n, N)
+  Matrix Y_;              // (k in packs + r + n, N)
   Matrix pinv_;           // (features_rank, k)  coordinates in span(W) are pinv W x
   Matrix F_;              // (features_rank, N)
   Matrix gram_;           // (N, N)  of x~
   Matrix teacher_moved_;  // (r, N)  <u, x~>
+  Matrix within_;         // (N, N)  F^T F
   Matrix gamma_;          // (n, N)
+  Matrix turned_;         // (N, tile)  X^T
+  Matrix back_, along_;   // (n, N) -Gamma, (n, k) what Pi takes back: Gamma F^T pinv
+  Matrix sums_;           // (n, r + n)  A u^T, A A^T, being added up
+  Matrix rows_start_;     // (n, N)  A x
   Matrix rows_now_;       // (n, N)  A x - Gamma (X^T x), without alpha
-  Matrix features_start_, gram_start_;
+  Matrix features_start_, gram_start_;  // A W^T, A A^T; where asked for
   Matrix gram_now_;              // (n, n)  A A^T: its diagonal, or with `follow` its lower triangle
   Matrix teacher_now_;           // (n, r)  A u^T - Gamma <u, x~>, without alpha
   AlignedPacks features_;        // (N, k)

@@ -59,9 +59,20 @@ inline Shape shape_of(const RunSpec& spec) {
           step_units(spec)};
 }
 
-// Steps of a block of inputs in R^d (blocks.hpp).  It has fewer inputs at large d, where it must
-// stay short enough to interrupt.
-inline int block_steps(double d, int batch) { return std::max(1, (d > 1 << 20 ? 8 : 32) / batch); }
+// Steps of a block of inputs in R^d (blocks.hpp): so many that inputs come in packs of eight
+// with as few left over as can be.  It has more inputs where W is so large that it is read
+// from afar for each block, and few at large d, where it must stay short enough to interrupt.
+inline int block_steps(double d, int batch) {
+  const int most = d > 1 << 20 ? 8 : 32;
+  const int more_than = d > 1 << 20 ? 0 : d > 1 << 14 ? 24 : 8;
+  int steps = std::max(1, most / batch), best = most;
+  for (int s = 1; s * batch <= most; ++s) {
+    const int inputs = s * batch, padding = (8 - inputs % 8) % 8;
+    // padding / inputs is less than that of the best so far
+    if (inputs > more_than && padding * steps < best * s) steps = s, best = padding;
+  }
+  return steps;
+}
 
 // Inputs of the current step: a batch, or fewer where a pass over given samples ends.
 template <class Space>

@@ -7,7 +7,6 @@
 #include "activation/activation.hpp"
 #include "random/chi.hpp"
 #include "simd/aligned.hpp"
-#include "space/matrix.hpp"
 
 namespace lrft {
 namespace {
@@ -39,6 +38,25 @@ void draw(const Philox& random, std::uint64_t step, int count, double* out) {
   }
 }
 
+// Multiply-adds that wait for nothing: as many at a time as hide their own latency, all in
+// registers.  A round is `chains` vectors.
+constexpr int chains = 12;
+volatile double factor = 0.5, last_sum = 0;
+
+void multiply_add(int rounds) {
+  const NativeDouble a = factor - NativeDouble{}, b = factor - NativeDouble{};
+  NativeDouble s[chains];
+#pragma GCC unroll 12
+  for (NativeDouble& x : s) x = NativeDouble{};
+  for (int i = 0; i < rounds; ++i)
+#pragma GCC unroll 12
+    for (int j = 0; j < chains; ++j) s[j] = native_fma(s[j], a, b);
+  NativeDouble all = NativeDouble{};
+#pragma GCC unroll 12
+  for (int j = 0; j < chains; ++j) all += s[j];
+  last_sum = all[0];
+}
+
 }  // namespace
 
 double time_normals(int count, int repeats) {
@@ -53,28 +71,31 @@ double time_normals(int count, int repeats) {
          rounds / 4096 * count;
 }
 
-double time_ambient_parts(int d, int k, int steps, int repeats) {
-  fix_cache_sizes();
+double time_multiply_adds(int count, int repeats) {
+  const int rounds = std::max(1, count / (chains * native_width));
+  return best_of(repeats, [&] { multiply_add(rounds); }) / rounds / (chains * native_width) * count;
+}
+
+double time_ambient_parts(const ActivationSpec& spec, int d, int k, int steps, int repeats) {
+  const Activation activation = make_activation(spec);
   const Philox random(1);
-  constexpr Index depth = 128, N = 32;
-  const Matrix fixed = Matrix::Random(k + 2, d);
-  Matrix X(depth, N), Y(k + 2, N), gram(N, N);
-  const int blocks = std::max(1, steps / static_cast<int>(N));
+  constexpr int most = 4096;
+  AlignedPacks z(most / lanes);
+  const int packs = (k + lanes - 1) / lanes;
+  AlignedPacks fields(packs), sigma(packs), slope(packs);
   return best_of(repeats,
                  [&] {
-                   for (int b = 0; b < blocks; ++b) {
-                     Y.setZero();
-                     gram.setZero();
-                     for (Index begin = 0; begin < d; begin += depth) {
-                       const Index rows = std::min(depth, static_cast<Index>(d) - begin);
-                       draw(random, static_cast<std::uint64_t>(b), static_cast<int>(rows * N),
-                            X.data());
-                       Y.noalias() += fixed.middleCols(begin, rows) * X.topRows(rows);
-                       gram.selfadjointView<Eigen::Lower>().rankUpdate(X.topRows(rows).transpose());
-                     }
+                   for (int t = 0; t < steps; ++t) {
+                     for (int begin = 0; begin < d; begin += most)
+                       draw(random, static_cast<std::uint64_t>(t), std::min(most, d - begin),
+                            z.doubles());
+                     multiply_add(d / (chains * native_width) * (k + 3));
+                     activation.value(activation.data, fields.doubles(), sigma.doubles(), packs);
+                     activation.both(activation.data, fields.doubles(), sigma.doubles(),
+                                     slope.doubles(), packs);
                    }
                  }) /
-         (blocks * N);
+         steps;
 }
 
 double time_reduced_parts(const ActivationSpec& spec, int k, int steps, int repeats) {

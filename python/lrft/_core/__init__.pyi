@@ -8,6 +8,7 @@ import collections.abc
 import numpy
 import numpy.typing
 import typing
+from . import products
 from . import limits
 
 __all__: list[str] = [
@@ -30,6 +31,7 @@ __all__: list[str] = [
     "normals",
     "permutation",
     "philox",
+    "products",
     "purposes",
     "span_basis",
 ]

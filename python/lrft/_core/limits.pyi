@@ -7,16 +7,25 @@ from __future__ import annotations
 import lrft._core
 import typing
 
-__all__: list[str] = ["block", "normals", "reduced"]
+__all__: list[str] = ["ambient", "multiply_adds", "normals", "reduced"]
 
-def block(
+def ambient(
+    activation: lrft._core.Activation,
     d: typing.SupportsInt | typing.SupportsIndex,
     k: typing.SupportsInt | typing.SupportsIndex,
     steps: typing.SupportsInt | typing.SupportsIndex,
     repeats: typing.SupportsInt | typing.SupportsIndex = 5,
 ) -> float:
     """
-    One ambient step: d normals, the product with [W; u; A] and the Gram matrix.
+    One step in R^d: d normals, (k + 3) d multiply-adds at the peak and the activations.
+    """
+
+def multiply_adds(
+    count: typing.SupportsInt | typing.SupportsIndex,
+    repeats: typing.SupportsInt | typing.SupportsIndex = 5,
+) -> float:
+    """
+    `count` multiply-adds at the peak of this core and instruction set.
     """
 
 def normals(

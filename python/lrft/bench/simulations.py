@@ -165,9 +165,10 @@ def _ambient(d: int, k: int, activation: str, joint: bool, thorough: bool) -> Co
     from lrft import _core
 
     problem = problem_of(d, k, activation, joint)
+    sigma = _core.activation(activation, [])
 
     def parts_alone(steps: int) -> None:
-        _core.limits.block(d, k, steps, 1)
+        _core.limits.ambient(sigma, d, k, steps, 1)
 
     return Contest(
         simulator("lrft", problem, "ambient", 1),
@@ -304,7 +305,8 @@ def _ambient_case(d: int, k: int, activation: str, joint: bool, goal: float | No
         goal=goal,
         goal_share=None if goal is None else 0.7,
         quick=quick,
-        note="One chain. The limit is the same normals, matrix product and Gram matrix alone.",
+        note="One chain. The limit is d normals, (k + 3) d multiply-adds at the core's peak and "
+        "the activations.",
     )
 
 

@@ -1,0 +1,93 @@
+// Rows in R^d, a tile of coordinates at a time: the teacher's directions u (r x d) and under
+// them the student's A (n x d), in one matrix, so that both meet inputs in one product.
+#pragma once
+
+#include <algorithm>
+#include <vector>
+
+#include "lrft/poll.hpp"
+#include "space/matrix.hpp"
+#include "space/product.hpp"
+
+namespace lrft {
+
+// Coordinates of a tile.
+inline constexpr Index tile_depth = 128;
+inline Index whole_packs(Index depth) { return (depth + lanes - 1) / lanes * lanes; }
+
+// Coordinates [begin, begin + depth) of `count` rows in R^d.
+using Columns = Eigen::Map<const Matrix, 0, Eigen::OuterStride<>>;
+inline Columns columns(const double* rows, int count, Index begin, Index depth, Index d) {
+  return Columns(rows + begin, count, depth, Eigen::OuterStride<>(d));
+}
+
+// A <- A Pi for W (k, d) with the pseudo-inverse (rho, k), twice for orthogonality to rounding.
+inline void project_out(const double* W, const Matrix& pinv, Matrix& A) {
+  const auto all = columns(W, static_cast<int>(pinv.cols()), 0, A.cols(), A.cols());
+  for (int pass = 0; pass < 2; ++pass) {
+    const Matrix along = A * all.transpose() * pinv.transpose() * pinv;
+    A.noalias() -= along * all;
+  }
+}
+
+class Rows {
+ public:
+  Rows(int rank, int n) : r_(rank), n_(n) {}
+
+  void set_u(const double* u, Index d) {
+    d_ = d;
+    all_.setZero(r_ + n_, whole_packs(d));
+    all_.topLeftCorner(r_, d) = columns(u, r_, 0, d, d);
+  }
+  void set(const std::vector<double>& A) {
+    all_.bottomLeftCorner(n_, d_) = Eigen::Map<const Matrix>(A.data(), n_, d_);
+  }
+  // A (n, d).
+  std::vector<double> get() const {
+    std::vector<double> A(static_cast<std::size_t>(n_ * d_));
+    Eigen::Map<Matrix>(A.data(), n_, d_) = all_.bottomLeftCorner(n_, d_);
+    return A;
+  }
+  void swap(Rows& other) { all_.swap(other.all_); }
+
+  // Row i of u and A together from coordinate `begin` on; rows are `stride` apart, with zeros
+  // after coordinate d up to whole packs.
+  double* at(int i, Index begin) { return all_.data() + i * stride() + begin; }
+  const double* at(int i, Index begin) const { return all_.data() + i * stride() + begin; }
+  Index stride() const { return all_.cols(); }
+
+  // Row j of A <- factor times it, in a tile.
+  void scale(int j, double factor, Index begin) {
+    double* row = at(r_ + j, begin);
+    for (Index c = 0; c < whole_packs(depth(begin)); c += lanes)
+      store(row + c, factor * load(row + c));
+  }
+  // A tile of [A u^T, A A^T] (n, r + n), of A A^T the lower triangle, or the diagonal, is added.
+  void add_products(Index begin, bool triangle, Matrix& to) const {
+    const Index size = whole_packs(depth(begin));
+    for (int j = 0; j < n_; ++j)
+      for (int i = 0; i <= r_ + j; ++i)
+        if (i < r_ || i == r_ + j || triangle)
+          to(j, i) += inner_product(at(r_ + j, begin), at(i, begin), size);
+  }
+  // A W^T (n, k) and A A^T (n, n).
+  void look(const double* W, int k, Matrix& features, Matrix& gram) const {
+    features = Matrix::Zero(n_, k);
+    gram = Matrix::Zero(n_, n_);
+    for (Index begin = 0; begin < d_; begin += tile_depth) {
+      Poll::spend(depth(begin) * n_ * (k + n_) / 8);
+      const auto tile = columns(at(r_, 0), n_, begin, depth(begin), stride());
+      gram.noalias() += tile * tile.transpose();
+      features.noalias() += tile * columns(W, k, begin, depth(begin), d_).transpose();
+    }
+  }
+
+ private:
+  Index depth(Index begin) const { return std::min(tile_depth, d_ - begin); }
+
+  int r_, n_;
+  Index d_ = 0;
+  Matrix all_;  // (r + n, d in packs)
+};
+
+}  // namespace lrft
