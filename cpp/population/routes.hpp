@@ -14,8 +14,8 @@
 #include <limits>
 #include <vector>
 
-#include "lrft/poll.hpp"
 #include "activation/record.hpp"
+#include "lrft/poll.hpp"
 #include "math/closed_form.hpp"
 #include "population/polynomial.hpp"
 #include "population/quadrature_moments.hpp"

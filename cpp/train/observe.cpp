@@ -39,6 +39,8 @@ Observation observe(const Statistics& statistics, const Shape& shape, const Task
   seen.loss = student.linearized
                   ? linearized_loss(population, shape, task, student, statistics, own, start)
                   : population_loss(population, shape, task, student, statistics, own);
+  // NaN means "not reached": what overflows on the way to a number is larger than any.
+  if (std::isnan(seen.loss)) seen.loss = std::numeric_limits<double>::infinity();
   // The value that was compared with the thresholds, so that the two always agree.
   seen.overlap_u = {followed};
   if (!student.spherical) seen.overlap_u = overlaps_u(shape, task, student, statistics, own);

@@ -119,12 +119,12 @@ def raising(guards: Sequence[Guard]) -> Iterator[None]:
 
 
 @contextmanager
-def holding(guards: Sequence[Guard]) -> Iterator[None]:
+def holding(guards: Sequence[Guard]) -> Iterator[interrupts.Held]:
     """Let signals wait for the end of the block: inside a function they would be its exception."""
     for guard in guards:
         guard.raised = None
-    with interrupts.held_back() if guards else nullcontext():
-        yield
+    with interrupts.held_back() if guards else nullcontext(interrupts.Held()) as held:
+        yield held
 
 
 def taken(guards: Sequence[Guard]) -> BaseException | None:

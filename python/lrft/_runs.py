@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -52,11 +53,33 @@ def start(
     )
 
 
+SLICE = 0.1  # seconds between looks at progress, and at signals that wait
+
+
 def advance(run: _core.Run, tasks: Sequence[Task], seconds: float) -> bool:
     """Work on a run for a while; what functions of the user raised in it comes out here."""
-    guards = [guard for task in tasks for guard in task.activation.guards]
-    with _callbacks.raising(guards):
+    guards = _guards(tasks)
+    done = _guarded(run, guards, seconds)
+    if (error := _callbacks.taken(guards)) is not None:
+        raise error
+    return done
+
+
+def _guards(tasks: Sequence[Task]) -> list[_callbacks.Guard]:
+    return [guard for task in tasks for guard in task.activation.guards]
+
+
+def _guarded(run: _core.Run, guards: Sequence[_callbacks.Guard], seconds: float) -> bool:
+    """Work in slices after which signals act, which wait while functions of the user may run."""
+    if not guards:
         return run.advance(seconds)
+    end = time.perf_counter() + seconds
+    with _callbacks.holding(guards) as held:
+        while not (done := run.advance(min(SLICE, max(0.0, end - time.perf_counter())))):
+            heard = held.came or any(guard.raised is not None for guard in guards)
+            if heard or time.perf_counter() >= end:
+                break
+    return done
 
 
 class Failures:
@@ -68,11 +91,10 @@ class Failures:
 
     def advance(self, run: _core.Run, tasks: Sequence[Task], seconds: float) -> bool:
         """Work on the run for a while; what ended no replica, Ctrl-C too, is raised."""
-        guards = [guard for task in tasks for guard in task.activation.guards]
+        guards = _guards(tasks)
+        done = _guarded(run, guards, seconds)
         if not guards:
-            return run.advance(seconds)
-        with _callbacks.holding(guards):
-            done = run.advance(seconds)
+            return done
         ended = {
             (chain["training"], chain["replica"])
             for chain in run.chains()

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Fitting", "fit", "merge_weights"]
 
-SLICE = 0.1  # seconds between looks at progress
 MOST_RECORDS = 201  # by default
 
 
@@ -262,7 +261,7 @@ class Fitting:
 
     # ---- running ----------------------------------------------------------------------
 
-    def advance(self, seconds: float = SLICE) -> bool:
+    def advance(self, seconds: float = _runs.SLICE) -> bool:
         """Work for about `seconds`.
 
         Parameters

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Simulation", "simulate"]
 
-SLICE = 0.1  # seconds between looks at progress
-
 
 def simulate(
     task: Task | Sequence[Task],
@@ -238,7 +236,7 @@ class Simulation:
 
     # ---- running ----------------------------------------------------------------------
 
-    def advance(self, seconds: float = SLICE) -> bool:
+    def advance(self, seconds: float = _runs.SLICE) -> bool:
         """Work for a while, and come back to be looked at.
 
         Parameters

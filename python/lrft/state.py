@@ -111,7 +111,7 @@ def _state_of(arrays: Arrays, text: dict[str, str]) -> dict[str, Any]:
     ]
     chains = [chain | _under(arrays, f"chain{i}.") for i, chain in enumerate(about["chains"])]
     _check_chains(chains, tasks, training, replicas)
-    if len(about["rates"]) != len(tasks) or len(about["rate_notes"]) != len(tasks):
+    if len(about["rates"]) != len(tasks):
         raise ValueError(f"it has {len(about['rates'])} rates for {len(tasks)} tasks")
     return {
         "tasks": tasks,

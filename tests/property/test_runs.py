@@ -46,7 +46,8 @@ def test_every_run_ends_and_says_how(run, replicas):
         if status == "diverged":
             reached = steps < stop
         kept = loss[i][reached]
-        assert np.isfinite(kept).all()
+        # What blows up may first be seen by a loss that overflows, and is stopped by the next step.
+        assert np.isfinite(kept[:-1] if status == "diverged" else kept).all()
         assert (kept >= 0).all()
         assert np.isfinite(u[reached]).all()
         assert np.abs(u[reached]).max(initial=0.0) <= 1 + 1e-9

@@ -191,12 +191,10 @@ class TestPythonFunctions:
         assert ds.final_loss[failed].isnull().all()
         assert ds.final_overlap_u[~failed].equals(sound.final_overlap_u[~failed])
 
-    def test_a_function_that_always_raises_fails_at_the_start(self):
-        simulation = lrft.Simulation(self.task(self.picky), lrft.Training(lr=0.01, steps=9))
-        simulation.run()
-        ds = simulation.dataset()
-        assert set(ds.status.values.tolist()) == {"failed"}
-        assert set(ds.stop_step.values.tolist()) == {0}
+    def test_what_raises_where_it_is_first_looked_at_is_refused(self):
+        with pytest.raises(RuntimeError, match="too large") as caught:
+            lrft.simulate(self.task(self.picky), lrft.Training(lr=0.01, steps=9))
+        assert "of a custom activation at z = " in caught.value.__notes__[0]
 
     def test_values_and_theory(self):
         activation = self.task(self.picky).activation
@@ -217,9 +215,28 @@ class TestPythonFunctions:
             W=np.eye(3), lam=np.ones(3), activation=self.task(self.picky).activation
         )
         X = 3 * np.random.default_rng(0).standard_normal((60, 3))
-        ds = lrft.fit(base, lrft.LoRA(rank=1), X, X[:, 0], lr=0.01)
-        assert set(ds.status.values.tolist()) == {"failed"}
-        assert "too large" in ds.attrs["failure"]
+        with pytest.raises(RuntimeError, match="too large"):
+            lrft.fit(base, lrft.LoRA(rank=1), X, X[:, 0], lr=0.01)
+
+    def test_a_fit_goes_on_without_the_replica_that_met_it(self):
+        armed = []
+
+        def once(z):
+            if armed and armed.pop():
+                raise RuntimeError("out of paper")
+            return math.sin(z)
+
+        base = lrft.Weights(W=np.eye(3), lam=np.ones(3), activation=self.task(once).activation)
+        X = np.random.default_rng(0).standard_normal((60, 3))
+        fitting = lrft.Fitting(
+            base, lrft.LoRA(rank=1), X, X[:, 0], lr=0.01, epochs=50, replicas=3, threads=1
+        )
+        fitting.advance(0.0)
+        armed.append(True)
+        fitting.run()
+        ds = fitting.dataset()
+        assert sorted(ds.status.values.tolist()) == ["failed", "finished", "finished"]
+        assert "out of paper" in ds.attrs["failure"]
 
     def test_an_interrupt_is_no_value(self):
         calls = []

@@ -188,8 +188,8 @@ import lrft
 task = lrft.Task.sample(d=1500, k=60, seed=1)
 students = [lrft.LoRA(rank=40, b_init="gaussian"), lrft.FullNetwork()]
 for student, engine, batch, steps in (
-    (students[0], "reduced", 2500, 4), (students[1], "reduced", 500, 4),
-    (students[0], "ambient", 2000, 4), (students[1], "ambient", 1, 150),
+    (students[0], "reduced", 2500, 5), (students[1], "reduced", 500, 8),
+    (students[0], "ambient", 2000, 5), (students[1], "ambient", 1, 100),
 ):
     if engine == "ambient":
         task = lrft.Task.sample(d=12_000, k=60, seed=1)
@@ -197,7 +197,7 @@ for student, engine, batch, steps in (
     simulation = lrft.Simulation(task, training, replicas=3, engine=engine, threads=2)
     caught = tries = 0
     while not simulation.progress().running == 0:
-        timer = threading.Timer(0.01 + 0.011 * tries, os.kill, (os.getpid(), signal.SIGINT))
+        timer = threading.Timer(0.01 + 0.004 * tries, os.kill, (os.getpid(), signal.SIGINT))
         tries += 1
         timer.start()
         try:
@@ -205,7 +205,7 @@ for student, engine, batch, steps in (
             timer.join()
         except KeyboardInterrupt:
             caught += 1
-    assert caught >= 3, caught
+    assert caught >= 2, caught
     ds, whole = simulation.dataset(), lrft.simulate(task, training, replicas=3, engine=engine)
     for name in ("overlap_u", "loss", "hit_step", "status", "stop_step"):
         np.testing.assert_array_equal(ds[name], whole[name], err_msg=f"{student} {engine} {name}")

@@ -72,21 +72,22 @@ def noted_local(self, kind, *more):
     kind is not None and left()
 signals.act, interrupts.Held.act, workers.Local.__exit__ = noted_act, noted_held, noted_local
 print("ready", file=sys.stderr, flush=True)
-main(sys.argv[1:])
+main()
 """
 LOOP = """
 import sys, time
 from pathlib import Path
 import lrft
-print("ready", file=sys.stderr, flush=True)
-task = lrft.Task.sample(d=500, k=20, seed=0)
-training = lrft.Training(student=lrft.LoRA(rank=4), lr=1e-6, steps=20_000, batch=8, record=5)
 try:
+    print("ready", file=sys.stderr, flush=True)
+    task = lrft.Task.sample(d=500, k=20, seed=0)
+    student = lrft.LoRA(rank=4)
+    training = lrft.Training(student=student, lr=1e-6, steps=20_000, batch=8, record=5)
     while True:
         lrft.simulate(task, training, replicas=8)
 except KeyboardInterrupt as error:
-    Path("left").write_text(str(time.monotonic()))
     if isinstance(error, lrft.Interrupted):
+        Path("left").write_text(str(time.monotonic()))
         assert set(error.result.status.values.tolist()) <= {"interrupted", "finished"}
     sys.exit(130)
 """

@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         Always, with the exit code.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
-    with signals.listening() as came, streams.guarded() as output:
+    with signals.listening(last=argv is None) as came, streams.guarded() as output:
         code = output.settle(_caught(arguments or ["--help"]))
     sys.exit(came.code(code))
 

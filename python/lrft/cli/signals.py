@@ -47,8 +47,8 @@ _signals = Signals()
 
 
 @contextmanager
-def listening() -> Iterator[Signals]:
-    """Take the signals of a command, in the main thread.
+def listening(*, last: bool = False) -> Iterator[Signals]:
+    """Take the signals of a command, in the main thread; the `last` thing that this process does.
 
     Examples
     --------
@@ -73,8 +73,8 @@ def listening() -> Iterator[Signals]:
     finally:
         here.raising = False
         for number, handler in before.items():
-            # A process that was asked to end is not killed by the next signal on its way out.
-            signal.signal(number, signal.SIG_IGN if here.came else handler)
+            # A process is not killed by a signal on its way out.
+            signal.signal(number, signal.SIG_IGN if last or here.came else handler)
         _signals = outer
 
 

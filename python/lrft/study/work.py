@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrft import _arguments, _core, _engine, _foreign, _runs, provenance
-from lrft.simulation import SLICE
 from lrft.study.points import Unit
 
 __all__ = ["Block", "Outcome", "decode", "record_shapes", "run_block", "speed"]
@@ -71,7 +70,7 @@ def run_block(block: Block, stop: _core.Stop | None = None) -> list[Outcome]:
         with stop or nullcontext():
             run, notes = _start(block.units, block.threads)
             tasks = [unit.task for unit in block.units]
-            while not _runs.advance(run, tasks, SLICE):
+            while not _runs.advance(run, tasks, _runs.SLICE):
                 pass
         results = _results(block.units, run, notes)
     finally:
