@@ -247,8 +247,7 @@ class Blocks {
       double& square = gram_now_(j, j);
       health_ += square;
       if (unit) {
-        // A block of one step has no gram_, so `square` is not the length there; the
-        // block's end normalises the rows themselves.
+        // In a block of one step, without gram_, this is not the length: see `settle`.
         if (steps_ > 1) factor /= std::sqrt(square);
         square = 1;
       }
@@ -374,10 +373,8 @@ class Blocks {
           rows.scale(j, 1 / std::sqrt(sums_(j, shape_.rank + j)), c);
       sum(rows);
     }
-    if (slow_) {
-      look_at_start(rows);  // a record would often be cut short by it
-      A_.swap(next_);
-    }
+    if (slow_) look_at_start(rows);  // by which records would often be cut short
+    if (slow_) A_.swap(next_);
     settled();
   }
   // The inner products that steps need, afresh: a tile of them, and all.

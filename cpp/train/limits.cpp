@@ -46,8 +46,9 @@ volatile double factor = 0.5, last_sum = 0;
 void multiply_add(int rounds) {
   const NativeDouble a = factor - NativeDouble{}, b = factor - NativeDouble{};
   NativeDouble s[chains];
+  // From different numbers, or the compiler would do the work of several at once.
 #pragma GCC unroll 12
-  for (NativeDouble& x : s) x = NativeDouble{};
+  for (int j = 0; j < chains; ++j) s[j] = (factor + j) - NativeDouble{};
   for (int i = 0; i < rounds; ++i)
 #pragma GCC unroll 12
     for (int j = 0; j < chains; ++j) s[j] = native_fma(s[j], a, b);
