@@ -44,7 +44,7 @@ void long_call(const Body& body) {
   {
     const py::gil_scoped_release release;
     std::atomic<bool> cancel{false};
-    const Poll poll(cancel, &working.ask());
+    Poll poll(cancel, &working.ask());
     try {
       body();
     } catch (const Cancelled&) {
@@ -74,8 +74,9 @@ auto call_aside(const Body& body, const std::vector<py::object>& used) {
   const Working working;
   {
     const py::gil_scoped_release release;
+    std::thread aside;
     try {
-      std::thread(work).detach();
+      aside = std::thread(work);
     } catch (const std::system_error&) {  // no more threads: here, then
       work();
     }
@@ -85,6 +86,8 @@ auto call_aside(const Body& body, const std::vector<py::object>& used) {
       std::this_thread::sleep_for(std::chrono::microseconds(i < 100 ? 20 : 1000));
       poll.look();
     }
+    // Whoever waits for its end sees all that it wrote; the one that is left ends by itself.
+    if (aside.joinable()) shared->done ? aside.join() : aside.detach();
   }
   if (!shared->done)
     for (const py::object& one : used) one.inc_ref();

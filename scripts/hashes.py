@@ -24,6 +24,7 @@ import numpy as np
 import lrft
 
 VARIABLES = ("overlap_u", "overlap_c", "loss", "hit_step", "loss_hit_step", "status", "stop_step")
+FINALS = ("final_overlap_u", "final_overlap_c", "final_loss")
 FIT_VARIABLES = ("train_loss", "validation_loss", "status", "stop_step", "kept_step")
 ACTIVATIONS: dict[str, Any] = {
     name: name
@@ -120,7 +121,7 @@ def results() -> Iterator[tuple[str, str]]:
     for name, tasks, plan, run in cases():
         training = lrft.Training(**({"record": 12} | plan))
         ds = lrft.simulate(tasks, training, replicas=11, seed=5, **run)
-        yield from ((f"{name}: {v}", digest(ds[v].values)) for v in VARIABLES)
+        yield from ((f"{name}: {v}", digest(ds[v].values)) for v in (*VARIABLES, *FINALS))
     for engine in ("reduced", "ambient"):
         for name in ("joint free", "lora 3", "full linearised"):
             training = lrft.Training(student=STUDENTS[name], lr=0.005, steps=4000, record=12)
@@ -131,7 +132,7 @@ def results() -> Iterator[tuple[str, str]]:
                 again = lrft.Simulation.resume(Path(folder) / "state.npz")
             again.run()
             ds = again.dataset()
-            for v in VARIABLES:
+            for v in (*VARIABLES, *FINALS):
                 yield f"resumed, {name}, {engine}: {v}", digest(ds[v].values)
     rng = np.random.default_rng(0)
     base = lrft.Weights(W=rng.standard_normal((4, 30)) / 5, lam=np.ones(4), activation="tanh")

@@ -61,7 +61,8 @@ inline Shape shape_of(const RunSpec& spec) {
 
 // Steps of a block of inputs in R^d (blocks.hpp): so many that inputs come in packs of eight
 // with as few left over as can be.  It has more inputs where W is so large that it is read
-// from afar for each block, and few at large d, where it must stay short enough to interrupt.
+// from afar for each block, and few at large d, where one takes milliseconds and a resumed run
+// replays its block.
 inline int block_steps(double d, int batch) {
   const int most = d > 1 << 20 ? 8 : 32;
   const int more_than = d > 1 << 20 ? 0 : d > 1 << 14 ? 24 : 8;

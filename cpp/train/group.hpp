@@ -70,7 +70,10 @@ class Group {
   void observe() {
     if constexpr (!labelled)
       for (int lane = 0; lane < width; ++lane)
-        if (chain_[lane] != nullptr) chain_[lane]->last = observe(lane);
+        if (chain_[lane] != nullptr) {
+          chain_[lane]->last_overlap = followed(lane);  // steps may have been done since it was
+          chain_[lane]->last = observe(lane);
+        }
   }
 
   std::int64_t steps_done() const { return steps_done_; }
@@ -194,13 +197,17 @@ class Group {
   }
   // The student now is the one that is handed back.
   void keep(Chain& chain) {
+    if constexpr (labelled) keep(chain, space_.rows_now());
+  }
+  void keep(Chain& chain, std::vector<double> rows) {
     if constexpr (labelled) {
-      chain.kept_rows = space_.rows_now();
+      chain.kept_rows = std::move(rows);
       chain.kept_own = student_.own_of(0);
       chain.kept_step = chain.step;
     }
   }
   void finish(int lane, Status status) {
+    const Poll::Pause whole;  // the rows of a long block are worked out here
     Chain& chain = *chain_[lane];
     chain.status = status;
     if (labelled && !spec_.keep_best) keep(chain);
@@ -406,12 +413,12 @@ class Group {
   }
   void note_errors(Chain& chain, Status& status) {
     if constexpr (labelled) {
-      const std::vector<double> rows = space_.rows_now();
+      std::vector<double> rows = space_.rows_now();
       const double error = mean_squared_error(
           student_,
           Eigen::Map<const Matrix>(rows.data(), shape_.n, static_cast<Index>(task(chain).d)),
           task(chain), spec_.data.held_out);
-      if (record_errors(error, chain) && spec_.keep_best) keep(chain);
+      if (record_errors(error, chain) && spec_.keep_best) keep(chain, std::move(rows));
       status = after_record(training(chain), spec_.data.held_out, chain);
     }
   }

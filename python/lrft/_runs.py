@@ -90,22 +90,31 @@ class Failures:
         self._diverged: set[tuple[int, int]] = set()
 
     def advance(self, run: _core.Run, tasks: Sequence[Task], seconds: float) -> bool:
-        """Work on the run for a while; what ended no replica, Ctrl-C too, is raised."""
+        """Work on the run for a while; what ended no replica, Ctrl-C too, is raised.
+
+        The reason is that of the slice: all replicas that diverged in it have it.
+        """
         guards = _guards(tasks)
-        done = _guarded(run, guards, seconds)
         if not guards:
-            return done
-        ended = {
-            (chain["training"], chain["replica"])
-            for chain in run.chains()
-            if chain["status"] == "diverged"
-        } - self._diverged
-        self._diverged |= ended
-        if (error := _callbacks.taken(guards)) is not None:
-            if not ended or not isinstance(error, Exception):
-                raise error
-            lines = [str(error) or type(error).__name__, *getattr(error, "__notes__", ())]
-            self.reasons |= dict.fromkeys(ended, f"{type(error).__name__}: {'; '.join(lines)}")
+            return run.advance(seconds)
+        error: BaseException | None = None
+        ended: set[tuple[int, int]] = set()
+        try:
+            done = _guarded(run, guards, seconds)
+        finally:  # a signal that waited does not take the reason away
+            ended = {
+                (chain["training"], chain["replica"])
+                for chain in run.chains()
+                if chain["status"] == "diverged"
+            } - self._diverged
+            self._diverged |= ended
+            error = _callbacks.taken(guards)
+            if isinstance(error, Exception):
+                lines = [str(error) or type(error).__name__, *getattr(error, "__notes__", ())]
+                reason = f"{type(error).__name__}: {'; '.join(lines)}"
+                self.reasons |= dict.fromkeys(ended, reason)
+        if error is not None and (not ended or not isinstance(error, Exception)):
+            raise error
         return done
 
     def marked(self, chains: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -158,8 +158,8 @@ class Activation:
         -----
         Two custom activations count as the same in a task's content hash when their values
         agree on a fixed grid.  They cannot be saved or sent to another process.  What a Python
-        function behind a ctypes callback raises comes out of the call that used it, `simulate`
-        for one; a compiled function must not raise.
+        function behind a ctypes callback raises ends its replica as ``"failed"``, and comes
+        out of other calls that used it; a compiled function must not raise.
 
         Examples
         --------

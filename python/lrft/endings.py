@@ -151,6 +151,8 @@ def hit_quantile(ds: xr.Dataset, p: float, name: str = "hit_step") -> xr.DataArr
         raise ValueError(f"p={p!r}, expected a number between 0 and 1")
     if name not in ("hit_step", "loss_hit_step"):
         raise ValueError(f"name={name!r}, expected 'hit_step' or 'loss_hit_step'")
+    if missing := [one for one in (name, "status", "stop_step") if one not in ds.variables]:
+        raise ValueError(f"ds has no {', '.join(missing)}: it has no hitting times")
     never = np.iinfo(np.int64).max
     censored_at = ds.stop_step.where(ds.status != "diverged", never)
     # Else they would be at risk at step 0.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lrft import _arguments, _checks, _engine, _foreign, _runs, interrupts, schedule
+from lrft import _arguments, _callbacks, _checks, _engine, _foreign, _runs, interrupts, schedule
 from lrft.progress import Progress, ProgressCallback
 from lrft.task import Task
 from lrft.training import Training, check_compatible
@@ -317,9 +317,7 @@ class Simulation:
         """
         from lrft import result
 
-        for run in self._runs:
-            run.observe()
-
+        self._observe()
         records = _runs.gather(self.tasks, self.training, self.replicas, self.chains())
         attrs: dict[str, Any] = {
             "seed": self.seed,
@@ -419,8 +417,18 @@ class Simulation:
 
         for run in self._runs:
             run.save()
-            run.observe()
+        self._observe()
         save_state(self, path)
+
+    def _observe(self) -> None:
+        """Bring what is seen of running students where they stand into their chains."""
+        guards = [guard for task in self.tasks for guard in task.activation.guards]
+        with _callbacks.holding(guards):
+            for run in self._runs:
+                run.observe()
+        error = _callbacks.taken(guards)
+        if error is not None and not isinstance(error, Exception):  # what one raises costs a loss
+            raise error
 
     def _groups(self) -> list[list[int]]:
         return _runs.groups(self.tasks, self.engine == "ambient")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lrft import _callbacks, _checks, _core, _engine, recovery, schedule
+from lrft import _callbacks, _checks, _core, _engine, _runs, recovery, schedule
 from lrft.training import RankOne, Training, check_compatible
 
 if TYPE_CHECKING:
@@ -381,7 +381,7 @@ class _Tuner:
                 "keep_state": True,
             }
         )
-        while not run.advance(0.1):
+        while not _runs.advance(run, [task], _runs.SLICE):
             pass
         chain = run.chains()[0]
         rows = np.ravel(chain["rows"])

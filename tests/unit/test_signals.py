@@ -133,7 +133,7 @@ def send(folder: Path, arguments: list[str], kinds: list[signal.Signals], moment
 
 def check_files(folder: Path, name: str) -> None:
     """Whatever there is can be read; nothing is half written."""
-    assert not list(folder.glob("**/*.part*")), list(folder.iterdir())
+    assert not list(folder.glob("**/.lrft-*.tmp")), list(folder.iterdir())
     for file in folder.glob("**/out.nc"):
         lrft.load(file)
     if (folder / "study.db").exists() and (folder / "study.db").stat().st_size:

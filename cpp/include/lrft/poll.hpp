@@ -68,6 +68,18 @@ class Poll {
     if (mine_->cancelled()) throw Cancelled();
   }
 
+  // While it lives, work on this thread is not left: a chain that is being changed must be whole.
+  class Pause {
+   public:
+    Pause() : held_(mine_) { mine_ = nullptr; }
+    ~Pause() { mine_ = held_; }
+    Pause(const Pause&) = delete;
+    Pause& operator=(const Pause&) = delete;
+
+   private:
+    Poll* held_;
+  };
+
  private:
   static constexpr double stretch = 1e-3;  // seconds between looks at the clock
   static constexpr double most = 1e7;      // units between them, should they be far too small
