@@ -102,7 +102,7 @@ def test_a_rotated_step_is_the_step_rotated(run, seed):
     student = training.student
     assume(not student.start_of_its_own)
     assume(task.d >= _engine.smallest_reduced_dimension(task, training))
-    # Not the stream of the task: rows equal to its features have nothing outside S to be driven along.
+    # Not the stream of the task: rows equal to its features have nothing outside S to follow.
     rng = np.random.default_rng([seed, 1])
     n, b, d = student.rows(task), training.batch, task.d
     rows = rng.standard_normal((n, d)) / np.sqrt(d)

@@ -37,7 +37,7 @@ training = lrft.Training(
     batch={batch}, record=lrft.geometric(60),
 )
 # The clock runs to the last step: exact losses where replicas stand, and saving, come after it.
-advance = lrft.Simulation.advance
+at, advance = float("nan"), lrft.Simulation.advance
 def noted(simulation, *arguments):
     global at
     try:
