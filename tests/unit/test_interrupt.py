@@ -153,7 +153,8 @@ import time, lrft, lrft.result, lrft.theory
 lrft.result.get_ready()
 print("ready", flush=True)
 try:
-    {call}
+    while True:
+        {call}
 except KeyboardInterrupt:
     print(time.monotonic())
 """
