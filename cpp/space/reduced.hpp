@@ -159,11 +159,11 @@ class ReducedSpace {
   // rows <- (scale rows - G^T X), made unit when `unit`; G (b, n), scale (n).
   LRFT_INLINE void move(const Scalar* G, const Scalar* scale, bool unit) {
     if constexpr (Rows == 1 && Batch == 1) return move_row(G[0], scale[0]);
-    if (!shape_.slow()) return move_rows(G, scale, unit);
+    if (!shape_.slow()) return move_rows<false>(G, scale, unit);
     before_.assign(P_.data(), P_.data() + P_.size());
     before_.insert(before_.end(), L_.data(), L_.data() + n() * width());
     try {
-      move_rows(G, scale, unit);
+      move_rows<true>(G, scale, unit);
     } catch (const Cancelled&) {
       std::copy_n(before_.data(), P_.size(), P_.data());
       std::copy_n(before_.data() + P_.size(), n() * width(), L_.data());
@@ -172,7 +172,7 @@ class ReducedSpace {
   }
   // The same with the T (b, b) of `lane` given, whatever b; for tests.
   void move_given(const Scalar* G, const Scalar* scale, bool unit, int lane, const double* T) {
-    move_seen(G, scale);
+    move_seen<false>(G, scale);
     const int n = this->n(), b = batch(), wide = n + b;
     AlignedPacks M(n * wide);
     for (int j = 0; j < n; ++j) {
@@ -299,17 +299,19 @@ class ReducedSpace {
     }
   }
   // The part of the move along the coordinates X_S and Z.
+  // Polls only where a step is slow: short ones would lose speed to it.
+  template <bool Polls>
   void move_seen(const Scalar* G, const Scalar* scale) {
     const int s = shape_.s, n = this->n();
     for (int j = 0; j < n; ++j) {
       for (int q = shape_.first(); q < s; ++q) {
-        spend(batch());
+        spend_in<Polls>(batch());
         Pack p = G[j] * x_S(0)[q];
         for (int b = 1; b < batch(); ++b) p = fma(G[b * n + j], x_S(b)[q], p);
         P_[j * s + q] = fma(scale[j], P_[j * s + q], -p);
       }
       for (int i = 0; i < n; ++i) {
-        spend(batch());
+        spend_in<Polls>(batch());
         Pack l = G[j] * z(0)[i];
         for (int b = 1; b < batch(); ++b) l = fma(G[b * n + j], z(b)[i], l);
         L_[j * width() + i] = fma(scale[j], L_[j * width() + i], -l);
@@ -318,11 +320,12 @@ class ReducedSpace {
   }
   // work_ = the lower Cholesky factor of G^T G (n x n); a pivot that rounding
   // leaves at or below zero belongs to a dependent column, whose factor is zero.
+  template <bool Polls>
   void factor_of_gram(const Scalar* G) {
     const int n = this->n();
     for (int j = 0; j < n; ++j)
       for (int i = 0; i <= j; ++i) {
-        spend(batch());
+        spend_in<Polls>(batch());
         Pack g = broadcast(0.0);
         for (int b = 0; b < batch(); ++b) g = fma(G[b * n + j], G[b * n + i], g);
         for (int l = 0; l < i; ++l) g = g - work_[j * n + l] * work_[i * n + l];
@@ -334,12 +337,13 @@ class ReducedSpace {
         }
       }
   }
+  template <bool Polls>
   void move_rows(const Scalar* G, const Scalar* scale, bool unit) {
-    move_seen(G, scale);
+    move_seen<Polls>(G, scale);
     const int n = this->n();
     if (batch() <= n) {
       for (int j = 0; j < n; ++j) {
-        spend(std::int64_t{m()} * m() / 2);
+        spend_in<Polls>(std::int64_t{m()} * m() / 2);
         for (int i = 0; i < m(); ++i) {
           Pack g = broadcast(0.0);
           for (int b = i; b < m(); ++b) g = fma(G[b * n + j], T()[b * m() + i], g);
@@ -347,7 +351,7 @@ class ReducedSpace {
         }
       }
     } else {
-      factor_of_gram(G);
+      factor_of_gram<Polls>(G);
       for (int j = 0; j < n; ++j)
         for (int i = 0; i < n; ++i) {
           Pack g = broadcast(0.0);
@@ -355,11 +359,15 @@ class ReducedSpace {
           L_[j * width() + n + i] = g;
         }
     }
-    triangular(L_.data(), n, width(), [this](std::int64_t units) { spend(units); });
+    triangular(L_.data(), n, width(), [](std::int64_t units) { spend_in<Polls>(units); });
     if (unit)
       normalise();
     else
       sum_up();
+  }
+  template <bool Polls>
+  static void spend_in(std::int64_t units) {
+    if constexpr (Polls) Poll::spend(units);
   }
   // In long steps only.
   void spend(std::int64_t units) const {

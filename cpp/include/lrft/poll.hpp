@@ -62,7 +62,8 @@ class Poll {
   bool cancelled() const { return cancel_.load(std::memory_order_relaxed); }
 
   // Inside long work, after `units` of it.  Nothing happens on a thread that does not poll.
-  static void spend(std::int64_t units) {
+  // Out of line: where it is rarely called, the registers are the caller's.
+  __attribute__((noinline)) static void spend(std::int64_t units) {
     if (mine_ == nullptr || (mine_->left_ -= units) > 0) return;
     mine_->look();
     if (mine_->cancelled()) throw Cancelled();
