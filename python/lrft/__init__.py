@@ -9,22 +9,12 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from lrft import _isa
+
 __version__ = "0.2.0.dev0"
 
 # First of all: from here on `from lrft import _core` is the module of the chosen set.
-try:
-    from lrft import _isa
-
-    _isa.load()
-except ImportError as _error:
-    import os
-    import sys
-
-    # In the command none of its own code has run yet that could make a sentence of this.
-    if "lrft.cli" in sys.orig_argv or [os.path.basename(each) for each in sys.argv[:1]] == ["lrft"]:
-        print(f"lrft: {_error}", file=sys.stderr)
-        raise SystemExit(2) from None
-    raise
+_isa.load()
 
 if TYPE_CHECKING:
     from lrft import plot, reference, schedule, study, theory

@@ -67,7 +67,7 @@ def test_wheel_content(wheel: Path) -> None:
         sets = ["isa_native"]
     modules = {f"lrft/{name}/_core{suffix}" for name in sets} | {f"lrft/_cpu{suffix}"}
     assert {name for name in names if name.endswith(suffix)} == modules
-    assert {name.partition("/")[0].partition("-")[0] for name in names} == {"lrft"}
+    assert {name.partition("/")[0].partition("-")[0] for name in names} == {"lrft", "lrft_command"}
     assert [name for name in names if name.endswith((".cpp", ".hpp", ".a", ".o"))] == []
     assert f"lrft-{lrft.__version__}.dist-info/licenses/LICENSE" in names
 

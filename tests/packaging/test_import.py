@@ -49,7 +49,7 @@ def test_package_data_is_installed(file: str) -> None:
 
 def test_the_command_is_installed() -> None:
     (entry,) = importlib.metadata.entry_points(group="console_scripts", name="lrft")
-    assert entry.value == "lrft.cli:main"
+    assert entry.value == "lrft_command:main"
     assert callable(entry.load())
 
 

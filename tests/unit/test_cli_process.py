@@ -89,6 +89,37 @@ def interrupted_run(folder: Path, engine: str) -> tuple[float, str]:
     return saved, out.decode()
 
 
+@pytest.mark.skipif(os.name != "posix", reason="sends signals")
+@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_while_the_package_loads_ends_the_command_with_its_code(
+    kind: signal.Signals, folder: Path
+) -> None:
+    """Moments spread over the time that a command takes to load, which ends by itself later."""
+    program = """
+import sys, time
+from lrft_command import main
+print("begins", file=sys.stderr, flush=True)
+main()
+"""
+    codes = []
+    for moment in (0.002, 0.01, 0.03, 0.06, 0.1, 0.2):
+        process = subprocess.Popen(
+            [sys.executable, "-c", program, "run", "--steps", "1e10", "--lr", "1e-12"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stderr is not None
+        assert process.stderr.readline() == "begins\n"
+        time.sleep(moment)
+        process.send_signal(kind)
+        _, err = process.communicate(timeout=60)
+        assert "Traceback" not in err, err
+        assert "lrft: interrupted" in err
+        codes.append(process.returncode)
+    assert codes == 6 * [128 + kind]
+
+
 def test_process_prints_no_traceback_and_keeps_streams_apart(folder: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "lrft.cli", "run", *SMALL],

@@ -220,7 +220,7 @@ def test_text_is_printed_without_its_control_characters(cli: Any, folder: Path) 
 )
 def test_command_says_why_it_cannot_start(variable: str, code: int, reason: str) -> None:
     command = Path(sys.executable).with_name("lrft")
-    for words in ([str(command)], [sys.executable, "-m", "lrft.cli"]):
+    for words in ([str(command)], [sys.executable, "-m", "lrft_command"]):
         done = subprocess.run(
             [*words, "info"], env=os.environ | {"LRFT_ISA": variable},
             capture_output=True, text=True,

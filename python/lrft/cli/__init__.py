@@ -13,7 +13,6 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from lrft import _foreign
 from lrft.cli import signals, streams
 
 __all__ = ["main"]
@@ -99,5 +98,5 @@ def _app(first: str) -> Any:
 
 
 def _refuse(message: str) -> int:
-    print(f"lrft: {_foreign.printable(' '.join(message.split()))}", file=sys.stderr)
+    streams.warn(message)
     return 2

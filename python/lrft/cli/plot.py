@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -36,6 +35,6 @@ def plot(
     except ImportError as error:
         raise ValueError(str(error)) from error
     except Exception as error:  # of any kind: a full disk, a broken installation
-        print(f"lrft: no picture: {_files.reason(error)}", file=sys.stderr)
+        streams.warn(f"no picture: {_files.reason(error)}")
         raise typer.Exit(1) from None
     streams.saved(target)

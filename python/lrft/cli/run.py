@@ -183,7 +183,7 @@ class _Keeper:
             try:
                 self._write(self.path)
             except _CANNOT as error:
-                _warn(f"no checkpoint: {_files.reason(error)}")
+                streams.warn(f"no checkpoint: {_files.reason(error)}")
             self.saved = time.monotonic()
 
     def end(self, *, keep: bool) -> None:
@@ -194,13 +194,13 @@ class _Keeper:
                     self.path.unlink()
             return
         try:
-            path = _files.somewhere(self.path, self._write, _warn)
+            path = _files.somewhere(self.path, self._write, streams.warn)
         except _CANNOT as error:
-            _warn(f"no checkpoint: {_files.reason(error)}")
+            streams.warn(f"no checkpoint: {_files.reason(error)}")
             if self.mine is None or self.mine != _identity(self.path):
                 return
             path = self.path  # an earlier one
-        _warn(f"lrft run --resume {_quoted(os.fspath(path))} goes on")
+        streams.warn(f"lrft run --resume {_quoted(os.fspath(path))} goes on")
 
     def _write(self, path: Path) -> None:
         if path != self.path:
@@ -246,9 +246,9 @@ def _save(ds: xr.Dataset, path: Path) -> list[Path]:
     from lrft import result
 
     try:
-        return [_files.somewhere(path, partial(result.save, ds), _warn)]
+        return [_files.somewhere(path, partial(result.save, ds), streams.warn)]
     except Exception as error:  # whatever it is, the table is still to be printed
-        _warn(f"cannot save {path}: {_files.reason(error)}")
+        streams.warn(f"cannot save {path}: {_files.reason(error)}")
     return []
 
 
@@ -257,9 +257,9 @@ def _draw(ds: xr.Dataset, path: Path) -> list[Path]:
 
     try:
         picture = _pictures.drawn(lambda: plot.summary(ds), path.suffix)
-        return [_files.somewhere(path, partial(_files.write, picture), _warn)]
+        return [_files.somewhere(path, partial(_files.write, picture), streams.warn)]
     except Exception as error:  # of any kind: fonts, a full disk, a broken installation
-        _warn(f"no picture: {_files.reason(error)}")
+        streams.warn(f"no picture: {_files.reason(error)}")
     return []
 
 
@@ -269,11 +269,7 @@ def _show(ds: xr.Dataset) -> None:
     try:
         table.show(ds)
     except Exception as error:
-        _warn(f"no table: {_files.reason(error)}")
-
-
-def _warn(text: str) -> None:
-    print(f"lrft: {' '.join(text.split())}", file=sys.stderr)
+        streams.warn(f"no table: {_files.reason(error)}")
 
 
 def _quoted(argument: str) -> str:

@@ -15,7 +15,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
 
-__all__ = ["Output", "guarded", "kept", "saved"]
+from lrft import _foreign
+
+__all__ = ["Output", "guarded", "kept", "saved", "warn"]
 
 
 class Output:
@@ -52,6 +54,11 @@ def saved(path: str | os.PathLike[str]) -> None:
     """Say on stdout that results are in a file; then it is no failure if stdout cannot take it."""
     kept()
     print(f"saved {Path(path)}")
+
+
+def warn(text: str) -> None:
+    """Say something on stderr, in one line and without control characters of others."""
+    print(f"lrft: {_foreign.printable(' '.join(text.split()))}", file=sys.stderr)
 
 
 def kept() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -101,13 +100,13 @@ def _sweep(
             try:
                 ds = lrft.sweep(
                     study, file, scheduler=scheduler, threads=threads, progress=bar,
-                    announce=lambda text: print(f"lrft: {text}", file=sys.stderr),
+                    announce=streams.warn,
                 )  # fmt: skip
             except KeyboardInterrupt:
-                print(f"lrft: interrupted; {file} keeps what is finished", file=sys.stderr)
+                streams.warn(f"interrupted; {file} keeps what is finished")
                 return 130
             except OSError as error:  # a full disk, a scheduler that has gone
-                print(f"lrft: {error}; what is finished is kept", file=sys.stderr)
+                streams.warn(f"{error}; what is finished is kept")
                 return 1
     signals.hold()
     return _finish(ds, targets)
@@ -128,9 +127,9 @@ def _finish(ds: xr.Dataset, targets: list[Path]) -> int:
     written, failed = [], 0
     for target in targets:
         try:
-            written.append(_files.somewhere(target, partial(save, ds), _warn))
+            written.append(_files.somewhere(target, partial(save, ds), streams.warn))
         except Exception as error:  # whatever it is, the other files are still to be written
-            _warn(f"cannot save {target}: {_files.reason(error)}")
+            streams.warn(f"cannot save {target}: {_files.reason(error)}")
             failed = 1
     if _report(ds):
         failed = 1
@@ -139,23 +138,16 @@ def _finish(ds: xr.Dataset, targets: list[Path]) -> int:
     return failed
 
 
-def _warn(text: str) -> None:
-    print(f"lrft: {' '.join(text.split())}", file=sys.stderr)
-
-
 def _report(ds: xr.Dataset) -> bool:
     """Print how the replicas ended, and why points failed; return whether some did."""
     import numpy as np
-
-    from lrft import _foreign
 
     names, counts = np.unique(ds.status.values, return_counts=True)
     ends = ", ".join(f"{count:,} {name}" for name, count in zip(names, counts, strict=True))
     print(f"{ds.sizes['point']:,} points x {ds.sizes['replica']:,} replicas: {ends}")
     failed = np.flatnonzero(ds.failure.values != "")
     for i in failed[:_SHOWN]:
-        reason = _foreign.printable(str(ds.failure.values[i]))
-        print(f"lrft: point {i} failed: {reason}", file=sys.stderr)
+        streams.warn(f"point {i} failed: {ds.failure.values[i]}")
     if len(failed) > _SHOWN:
-        print(f"lrft: {len(failed) - _SHOWN:,} more points failed", file=sys.stderr)
+        streams.warn(f"{len(failed) - _SHOWN:,} more points failed")
     return bool(len(failed))
