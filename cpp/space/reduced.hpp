@@ -386,12 +386,18 @@ class ReducedSpace {
       for (int i = 0; i <= j; ++i) L_[j * width() + i] *= scale;
     }
   }
+  // Only compared with a bound, so in any order: four chains, since one waits for its own sums.
   void sum_up() {
-    Pack sum = broadcast(0.0);
-    for (int i = 0; i < P_.size(); ++i) sum = fma(P_[i], P_[i], sum);
-    for (int j = 0; j < n(); ++j)
-      for (int i = 0; i <= j; ++i) sum = fma(L_[j * width() + i], L_[j * width() + i], sum);
-    health_ = sum;
+    Pack sum[4] = {broadcast(0.0), broadcast(0.0), broadcast(0.0), broadcast(0.0)};
+    const auto add = [&sum](const Pack* x, int count) {
+      int i = 0;
+      for (; i + 4 <= count; i += 4)
+        for (int l = 0; l < 4; ++l) sum[l] = fma(x[i + l], x[i + l], sum[l]);
+      for (; i < count; ++i) sum[i % 4] = fma(x[i], x[i], sum[i % 4]);
+    };
+    add(P_.data(), P_.size());
+    for (int j = 0; j < n(); ++j) add(L_.data() + j * width(), j + 1);
+    health_ = (sum[0] + sum[1]) + (sum[2] + sum[3]);
   }
   // The whole move of one row of unit length under one input, in one pass, without waiting
   // for one root before the next.

@@ -12,11 +12,16 @@ inline Pack tail_square(const Pack* row, int i, int wide) {
   for (int j = i + 1; j < wide; ++j) tail = fma(row[j], row[j], tail);
   return tail;
 }
+// A row's reflection v = (v0, the row's tail), of tail square `tail`, onto a head of `length`.
+struct Reflection {
+  Pack tail, length, v0;
+};
 // The same reflection where a lane is not safe, from numbers near 1: the length in units of the
 // largest entry, v in units of its own.  Units are powers of two, 1 in lanes that are safe, whose
 // bits are those they had.  Leaves v's tail in the row.
-inline void rescale(Pack* row, int i, int wide, const Mask& safe, Pack& tail, Pack& length,
-                    Pack& v0) {
+// By value, and never inlined: what has an address is read again after every store of the caller.
+__attribute__((noinline, cold)) inline Reflection rescale(Pack* row, int i, int wide,
+                                                          const Mask& safe) {
   const Pack one = broadcast(1.0), head = row[i];
   Pack largest = broadcast(0.0);
   for (int j = i + 1; j < wide; ++j) largest = max(abs(row[j]), largest);
@@ -27,11 +32,11 @@ inline void rescale(Pack* row, int i, int wide, const Mask& safe, Pack& tail, Pa
     square = fma(x, x, square);
   }
   const Pack first = head / whole, scaled = sqrt(fma(first, first, square));
-  length = scaled * whole;
+  const Pack length = scaled * whole;
   const Pack unit = select(safe | ~(head > 0.0), whole, size_of(largest));
   for (int j = i + 1; j < wide; ++j) row[j] = row[j] / unit;
-  tail = tail_square(row, i, wide);
-  v0 = select(head > 0.0, -tail * unit / (head + length), first - scaled);
+  const Pack tail = tail_square(row, i, wide);
+  return {tail, length, select(head > 0.0, -tail * unit / (head + length), first - scaled)};
 }
 
 // M (n x wide) to lower-triangular form with a nonnegative diagonal by
@@ -47,8 +52,15 @@ void triangular(Pack* M, int n, int wide, const Spend& spend) {
     // v = (head - length, tail entries), without cancellation where head > 0.
     Pack v0 = select(head > 0.0, -tail / (head + length), head - length);
     // Squares that leave the range of doubles would make a reflection of nothing, or of noise.
-    const Mask safe = (tail >= 0x1p-500) & (length <= 0x1p250);
-    if (any(~safe)) rescale(row, i, wide, safe, tail, length, v0);
+    // A tail of zero, that of a neuron which did not fire, is harmless beside a head of any size.
+    const Mask nothing = (tail == 0.0) & (abs(head) >= 0x1p-250);
+    const Mask safe = ((tail >= 0x1p-500) | nothing) & (length <= 0x1p250);
+    if (any(~safe)) {
+      const Reflection anew = rescale(row, i, wide, safe);
+      tail = anew.tail;
+      length = anew.length;
+      v0 = anew.v0;
+    }
     if (i + 1 < n) {
       const Pack square = fma(v0, v0, tail);
       const Pack factor = select(square > 0.0, 2.0 / square, broadcast(0.0));

@@ -257,12 +257,12 @@ class LowRank {
       const Pack* g = gradient_.data() + j * packs_;
       const Pack rate = Layout::spread(lr);
       if (!spherical_) {
-        Pack square = broadcast(0.0);
+        Pack square[2] = {broadcast(0.0), broadcast(0.0)};  // one waits for its own sums
         for (int i = 0; i < packs_; ++i) {
           B[i] = fma(-rate, g[i], B[i]);
-          square = fma(B[i], B[i], square);
+          square[i % 2] = fma(B[i], B[i], square[i % 2]);
         }
-        health = health + Layout::reduce(square);
+        health = health + Layout::reduce(square[0] + square[1]);
         continue;
       }
       Pack along = broadcast(0.0);
