@@ -135,9 +135,9 @@ def execute(
     if keeper is not None:
         keeper.end(keep=interrupted or not saved)
     drawn = [] if interrupted else _draw(ds, target.with_name(f"{target.name}.png"))
-    if saved and not saved[0].exists():  # its folder went away while the picture was drawn
-        saved = _save(ds, target.with_name(f"{target.name}.nc"))
     _show(ds)
+    if saved and not saved[0].exists():  # its folder went away while this was drawn and shown
+        saved = _save(ds, target.with_name(f"{target.name}.nc"))
     for path in saved + drawn:
         streams.saved(path)
     if interrupted:
