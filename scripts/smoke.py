@@ -33,7 +33,8 @@ def main() -> None:
     print(subprocess.run([sys.executable, "-m", "lrft.cli", "info"], check=True, text=True,
                          capture_output=True).stdout)  # fmt: skip
     task = lrft.Task.sample(d=10**6, k=8, seed=0)
-    training = lrft.Training(lr=1e-6, steps=2000, record=3)
+    # Long enough that who watches sees the second thread.
+    training = lrft.Training(lr=1e-7, steps=2_000_000, record=3)
     one = lrft.simulate(task, training, replicas=16, threads=1)
     counts: list[int] = []
     over = threading.Event()
