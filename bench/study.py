@@ -55,9 +55,12 @@ def main() -> None:
         hits = np.empty((len(points), 8, 10), dtype=np.int64)
         for members in by_rate.values():
             ds = lrft.simulate(
-                [point.task for _, point in members], members[0][1].training,
-                replicas=8, seed=1, threads=options.threads,
-            )  # fmt: skip
+                [point.task for _, point in members],
+                members[0][1].training,
+                replicas=8,
+                seed=1,
+                threads=options.threads,
+            )
             hits[[i for i, _ in members]] = ds.hit_step.values
         return hits
 
@@ -66,8 +69,10 @@ def main() -> None:
             ds = lrft.sweep(study, Path(folder) / "study.db", threads=options.threads)
         return ds.hit_step.values
 
-    lrft.sweep(study | {"training": {"steps": 1}, "grid": {"d": [300], "lr": [1e-4]}},
-               Path(tempfile.mkdtemp()) / "warm.db")  # fmt: skip
+    lrft.sweep(
+        study | {"training": {"steps": 1}, "grid": {"d": [300], "lr": [1e-4]}},
+        Path(tempfile.mkdtemp()) / "warm.db",
+    )
     ratios = []
     for _ in range(options.rounds):
         (a, wall_a, cpu_a), (b, wall_b, cpu_b) = timed(direct), timed(swept)

@@ -80,10 +80,19 @@ def tuned(
     for lr in RATES:
         for xi in xis:
             ds = lrft.fit(
-                base, student, *train, lr=lrft.schedule.InverseTime(lr, t0=STEPS / 4), batch=BATCH,
-                epochs=STEPS * BATCH // len(train[1]), validation=choose, record=51, keep="best",
-                xi=xi, replicas=REPLICAS, seed=SEED,
-            )  # fmt: skip
+                base,
+                student,
+                *train,
+                lr=lrft.schedule.InverseTime(lr, t0=STEPS / 4),
+                batch=BATCH,
+                epochs=STEPS * BATCH // len(train[1]),
+                validation=choose,
+                record=51,
+                keep="best",
+                xi=xi,
+                replicas=REPLICAS,
+                seed=SEED,
+            )
             if (ds.status == "diverged").any():
                 continue
             error = float(ds.validation_loss.min("step").mean())

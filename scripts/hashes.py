@@ -28,10 +28,8 @@ FINALS = ("final_overlap_u", "final_overlap_c", "final_loss")
 FIT_VARIABLES = ("train_loss", "validation_loss", "status", "stop_step", "kept_step")
 ACTIVATIONS: dict[str, Any] = {
     name: name
-    for name in (
-        "relu", "erf", "tanh", "sigmoid", "gelu", "silu", "softplus", "quadratic", "he3"
-    )
-} | {"series": lrft.Activation.hermite([0.2, 0.4, -0.3, 0.5])}  # fmt: skip
+    for name in ("relu", "erf", "tanh", "sigmoid", "gelu", "silu", "softplus", "quadratic", "he3")
+} | {"series": lrft.Activation.hermite([0.2, 0.4, -0.3, 0.5])}
 RATES = {"sigmoid": 3.0, "quadratic": 0.03, "he3": 0.03, "series": 0.1}
 STUDENTS: dict[str, Any] = {
     "frozen": lrft.RankOne(),
@@ -63,9 +61,14 @@ def digest(values: Any) -> str:
 def task(activation: str, **changes: Any) -> lrft.Task:
     """Sample a task with features that are not orthogonal."""
     arguments: dict[str, Any] = {
-        "d": 60, "k": 4, "xi": 1.5, "features": "sphere", "c": "quantized", "output_scale": 0.6,
+        "d": 60,
+        "k": 4,
+        "xi": 1.5,
+        "features": "sphere",
+        "c": "quantized",
+        "output_scale": 0.6,
         "seed": 13,
-    }  # fmt: skip
+    }
     return lrft.Task.sample(**(arguments | {"activation": ACTIVATIONS[activation]} | changes))
 
 

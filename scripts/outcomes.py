@@ -116,9 +116,9 @@ class Plugin:
 
     def pytest_sessionfinish(self) -> None:
         import lrft
-        from lrft import _core
+        from lrft.core.engine import compiled
 
-        build = _core.build_info()
+        build = compiled.build_info()
         about = {
             "version": lrft.__version__,
             "isa": build["isa"],

@@ -30,8 +30,11 @@ def threads() -> int:
 
 def main() -> None:
     """Run the checks; an AssertionError says what does not hold."""
-    print(subprocess.run([sys.executable, "-m", "lrft.cli", "info"], check=True, text=True,
-                         capture_output=True).stdout)  # fmt: skip
+    print(
+        subprocess.run(
+            [sys.executable, "-m", "lrft.cli", "info"], check=True, text=True, capture_output=True
+        ).stdout
+    )
     task = lrft.Task.sample(d=10**6, k=8, seed=0)
     # Long enough that who watches sees the second thread.
     training = lrft.Training(lr=1e-7, steps=2_000_000, record=3)

@@ -17,7 +17,7 @@ from types import ModuleType
 from typing import Any
 
 import lrft
-import lrft.activation
+import lrft.model.activation
 
 #: Files outside this folder that are pages of the site.
 ROOT_PAGES = {
@@ -27,38 +27,27 @@ ROOT_PAGES = {
 }
 #: Home module of a public name -> title of its page; others get a page of their own name.
 GROUPS = {
-    "task": "Tasks",
-    "activation": "Activations",
-    "training": "Training and students",
-    "students": "Training and students",
-    "recording": "Training and students",
+    "model.task": "Tasks",
+    "model.activation": "Activations",
+    "model.training": "Training and students",
+    "model.students": "Training and students",
+    "model.recording": "Training and students",
     "schedule": "Learning-rate schedules",
-    "simulation": "Simulation",
-    "progress": "Simulation",
-    "interrupts": "Simulation",
+    "run": "Simulation",
+    "base": "Simulation",
     "result": "Results and files",
-    "endings": "Results and files",
-    "weights": "Weights and exchange",
-    "network": "Weights and exchange",
-    "interop": "Weights and exchange",
+    "model.weights": "Weights and exchange",
+    "fitting": "Given data",
     "study": "Studies",
-    "random": "Random numbers",
+    "core": "Random numbers",
     "theory": "Theory",
-    "recovery": "Both stages",
-    "tuning": "Both stages",
-    "experiments": "Reproducing the paper",
+    "algorithm": "Both stages",
+    "paper": "Reproducing the paper",
     "plot": "Plots",
     "reference": "The readable twin",
 }
 #: Public names that `lrft` itself does not export.
-ALSO = {
-    "lrft.progress": ["Progress"],
-    "lrft.endings": ["counted", "one_overlap"],
-    "lrft.weights": ["save_weights"],
-    "lrft.training": ["Geometric", "check_compatible"],
-    "lrft.study.watch": ["StudyProgress"],
-    "lrft.tuning": ["FineTuned", "Stage"],
-}
+ALSO = {"lrft.result": ["counted"]}
 COMMANDS = ("run", "plot", "bench", "info", "sweep", "rerun", "reproduce")
 
 
@@ -75,11 +64,11 @@ def public_names() -> Iterator[tuple[str, str, Any]]:
             for inner in _exported(value):
                 yield name, f"lrft.{name}.{inner}", getattr(value, inner)
         else:
-            yield value.__module__.split(".")[1], f"lrft.{name}", value
+            yield value.__module__.removeprefix("lrft."), f"lrft.{name}", value
     for module, names in ALSO.items():
         for name in names:
             value = getattr(importlib.import_module(module), name)
-            yield module.split(".")[1], f"{module}.{name}", value
+            yield module.removeprefix("lrft."), f"{module}.{name}", value
 
 
 def _exported(module: ModuleType) -> list[str]:
@@ -87,13 +76,15 @@ def _exported(module: ModuleType) -> list[str]:
     names = getattr(module, "__all__", None)
     if names is None:
         names = [
-            name for name, value in vars(module).items()
+            name
+            for name, value in vars(module).items()
             if not name.startswith("_") and getattr(value, "__module__", None) == module.__name__
-        ]  # fmt: skip
+        ]
     return [
-        name for name in names
+        name
+        for name in names
         if inspect.isclass(getattr(module, name)) or inspect.isfunction(getattr(module, name))
-    ]  # fmt: skip
+    ]
 
 
 #: Bases whose methods are a contract inside lrft, described there, and not for users.
@@ -132,13 +123,18 @@ def generate(docs: Path) -> None:
         shutil.copy(docs.parent / source, out / f"{name}.md")
     groups: dict[str, list[tuple[str, Any]]] = {}
     for home, name, value in public_names():
-        groups.setdefault(GROUPS.get(home, home.capitalize()), []).append((name, value))
+        groups.setdefault(_title(home), []).append((name, value))
     order = list(dict.fromkeys(GROUPS.values()))
     titles = sorted(groups, key=lambda title: (order.index(title) if title in order else 99, title))
     for title in titles:
         (out / "api" / f"{_slug(title)}.rst").write_text(_group(title, groups[title]))
     (out / "api" / "index.rst").write_text(_index(titles, groups))
     (out / "cli.md").write_text(_command_line())
+
+
+def _title(home: str) -> str:
+    """Title of the group of a module: that of the longest beginning of its name."""
+    return next(GROUPS[home[:end]] for end in range(len(home), 0, -1) if home[:end] in GROUPS)
 
 
 def _slug(title: str) -> str:
@@ -195,12 +191,13 @@ def _activations() -> str:
             facts.name,
             facts.formula,
             f"{facts.route}: {facts.law}",
-            "not stated" if math.isnan(facts.value_error)
+            "not stated"
+            if math.isnan(facts.value_error)
             else f"{facts.value_error:g}, {facts.slope_error:g}",
             facts.torch or "none",
         )
-        for facts in lrft.activation.FACTS.values()
-    ]  # fmt: skip
+        for facts in lrft.model.activation.FACTS.values()
+    ]
     text = "What is known of each; errors of σ and σ′ are the largest found, in units of 2⁻⁵².\n\n"
     text += ".. list-table::\n   :header-rows: 1\n\n"
     for row in (("name", "σ(z)", "exact loss", "errors", "in torch.nn"), *rows):
@@ -223,8 +220,11 @@ def _help(*command: str) -> str:
     environment = os.environ | {"COLUMNS": "82", "NO_COLOR": "1", "TERM": "dumb"}
     done = subprocess.run(
         [sys.executable, "-m", "lrft.cli", *command, "--help"],
-        env=environment, capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     return "\n".join(line.rstrip() for line in done.stdout.strip().splitlines())
 
 

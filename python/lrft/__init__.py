@@ -9,78 +9,102 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from lrft import _isa
-
-__version__ = "0.2.0.dev0"
-
-# First of all: from here on `from lrft import _core` is the module of the chosen set.
-_isa.load()
+from lrft.base.version import __version__
+from lrft.core import engine as _engine  # noqa: F401  the engine of this machine's set first
 
 if TYPE_CHECKING:
-    from lrft import plot, reference, schedule, study, theory
-    from lrft.activation import Activation
-    from lrft.endings import held, hit_quantile
-    from lrft.experiments.runner import reproduce
-    from lrft.fitting import Fitting, fit, merge_weights
-    from lrft.interop import from_state_dict, to_pandas
-    from lrft.interrupts import Interrupted
-    from lrft.random import normals
-    from lrft.recovery import recover_c
-    from lrft.result import load, save
-    from lrft.simulation import Simulation, simulate
+    from lrft import plot, reference, study, theory
+    from lrft.algorithm.recovery import recover_c
+    from lrft.algorithm.tuning import FineTuned, Stage, fine_tune
+    from lrft.base.interrupts import Interrupted
+    from lrft.base.progress import Progress
+    from lrft.core.random import normals
+    from lrft.fitting.dataset import merge_weights
+    from lrft.fitting.fit import fit
+    from lrft.fitting.fitting import Fitting
+    from lrft.model import schedule
+    from lrft.model.activation import Activation
+    from lrft.model.recording import Geometric, geometric
+    from lrft.model.students import FullNetwork, LoRA, RankOne
+    from lrft.model.task import Task
+    from lrft.model.training import Training, check_compatible
+    from lrft.model.weights import Weights, from_state_dict, load_weights, save_weights
+    from lrft.paper.runner import reproduce
+    from lrft.result import held, hit_quantile, load, one_overlap, save
+    from lrft.result.tables import to_pandas
+    from lrft.run.simulate import simulate
+    from lrft.run.simulation import Simulation
     from lrft.study import sweep
-    from lrft.task import Task
-    from lrft.training import FullNetwork, LoRA, RankOne, Training, geometric
-    from lrft.tuning import fine_tune
-    from lrft.weights import Weights, load_weights
+    from lrft.study.watch import StudyProgress
 
-# Public name -> the module it lives in; None for a module itself. Loaded when first used.
+# Public name -> the module it lives in. Loaded when first used.
 _HOME = {
-    "Activation": "activation",
-    "Fitting": "fitting",
-    "FullNetwork": "training",
-    "Interrupted": "interrupts",
-    "LoRA": "training",
-    "RankOne": "training",
-    "Simulation": "simulation",
-    "Task": "task",
-    "Training": "training",
-    "Weights": "weights",
-    "fine_tune": "tuning",
-    "fit": "fitting",
-    "from_state_dict": "interop",
-    "geometric": "training",
-    "held": "endings",
-    "hit_quantile": "endings",
+    "Activation": "model.activation",
+    "FineTuned": "algorithm.tuning",
+    "Fitting": "fitting.fitting",
+    "FullNetwork": "model.students",
+    "Geometric": "model.recording",
+    "Interrupted": "base.interrupts",
+    "LoRA": "model.students",
+    "Progress": "base.progress",
+    "RankOne": "model.students",
+    "Simulation": "run.simulation",
+    "Stage": "algorithm.tuning",
+    "StudyProgress": "study.watch",
+    "Task": "model.task",
+    "Training": "model.training",
+    "Weights": "model.weights",
+    "check_compatible": "model.training",
+    "fine_tune": "algorithm.tuning",
+    "fit": "fitting.fit",
+    "from_state_dict": "model.weights",
+    "geometric": "model.recording",
+    "held": "result",
+    "hit_quantile": "result",
     "load": "result",
-    "load_weights": "weights",
-    "merge_weights": "fitting",
-    "normals": "random",
-    "plot": None,
-    "recover_c": "recovery",
-    "reference": None,
-    "reproduce": "experiments.runner",
+    "load_weights": "model.weights",
+    "merge_weights": "fitting.dataset",
+    "normals": "core.random",
+    "one_overlap": "result",
+    "recover_c": "algorithm.recovery",
+    "reproduce": "paper.runner",
     "save": "result",
-    "schedule": None,
-    "simulate": "simulation",
-    "study": None,
+    "save_weights": "model.weights",
+    "simulate": "run.simulate",
     "sweep": "study",
-    "theory": None,
-    "to_pandas": "interop",
+    "to_pandas": "result.tables",
+}
+# Public modules; the last four are where earlier versions had names that are above now.
+_MODULES = {
+    "plot": "plot",
+    "reference": "reference",
+    "schedule": "model.schedule",
+    "study": "study",
+    "theory": "theory",
+    "progress": "base.progress",
+    "training": "model.training",
+    "tuning": "algorithm.tuning",
+    "weights": "model.weights",
 }
 
 __all__ = [
     "Activation",
+    "FineTuned",
     "Fitting",
     "FullNetwork",
+    "Geometric",
     "Interrupted",
     "LoRA",
+    "Progress",
     "RankOne",
     "Simulation",
+    "Stage",
+    "StudyProgress",
     "Task",
     "Training",
     "Weights",
     "__version__",
+    "check_compatible",
     "fine_tune",
     "fit",
     "from_state_dict",
@@ -91,11 +115,13 @@ __all__ = [
     "load_weights",
     "merge_weights",
     "normals",
+    "one_overlap",
     "plot",
     "recover_c",
     "reference",
     "reproduce",
     "save",
+    "save_weights",
     "schedule",
     "simulate",
     "study",
@@ -106,12 +132,11 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f"lrft.{_MODULES[name]}")
     if name not in _HOME:
         raise AttributeError(f"module 'lrft' has no attribute {name!r}")
-    home = _HOME[name]
-    if home is None:
-        return importlib.import_module(f"lrft.{name}")
-    value = getattr(importlib.import_module(f"lrft.{home}"), name)
+    value = getattr(importlib.import_module(f"lrft.{_HOME[name]}"), name)
     # No module bears the name of a public function: importing it would hide the function.
     globals()[name] = value
     return value

@@ -77,9 +77,13 @@ DIRECTION /= np.linalg.norm(DIRECTION)
 def deficient() -> lrft.Task:
     """Given weights of rank 3 with 4 rows, u with parts inside and outside their span."""
     return lrft.Task(
-        W=DEFICIENT, lam=[1.0, -1.0, 0.5, 0.7], c=[0.1, 0.7, -0.5, 0.5], u=DIRECTION, xi=1.2,
+        W=DEFICIENT,
+        lam=[1.0, -1.0, 0.5, 0.7],
+        c=[0.1, 0.7, -0.5, 0.5],
+        u=DIRECTION,
+        xi=1.2,
         activation="gelu",
-    )  # fmt: skip
+    )
 
 
 CASES: dict[str, tuple[dict[str, Any] | lrft.Task, dict[str, Any]]] = {
@@ -111,14 +115,16 @@ CASES: dict[str, tuple[dict[str, Any] | lrft.Task, dict[str, Any]]] = {
     "given rates": ({}, {"lr": lrft.schedule.Array(np.geomspace(0.01, 1e-4, STEPS))}),
     "rate of c": ({}, {"train_c": True, "lr_c": 0.001}),
     "schedule of c": (
-        {}, {"train_c": True, "lr_c": lrft.schedule.InverseTime(0.003, t0=700.0), "batch": 4}
+        {},
+        {"train_c": True, "lr_c": lrft.schedule.InverseTime(0.003, t0=700.0), "batch": 4},
     ),
     "c on the sphere": ({"c": "sphere"}, {"c_init": "sphere"}),
     "c of the teacher": ({}, {"c_init": "teacher"}),
     "given start": (
-        {}, {"c_init": [0.6, 0.0, 0.0, -0.8], "u_init": DIRECTION, "orthogonal": False}
+        {},
+        {"c_init": [0.6, 0.0, 0.0, -0.8], "u_init": DIRECTION, "orthogonal": False},
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", CASES)

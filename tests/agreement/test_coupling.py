@@ -13,7 +13,7 @@ from cases import ACTIVATIONS, half_fraction, rate, spec, task_of
 from coupling import STEPS, follow
 
 import lrft
-from lrft import reference
+from lrft.reference import students as twin
 
 ROWS = 3
 
@@ -26,17 +26,30 @@ def rank_one(task: lrft.Task, activation: str, batch: int, train_c: bool, orthog
     rng = np.random.default_rng(4)
     lr = rate(activation, task.d)
     training = lrft.Training(
-        student=lrft.RankOne(train_c=train_c, orthogonal=orthogonal), lr=lr, steps=STEPS,
+        student=lrft.RankOne(train_c=train_c, orthogonal=orthogonal),
+        lr=lr,
+        steps=STEPS,
         batch=batch,
-    )  # fmt: skip
-    P = reference.project_out(task.W) if orthogonal else lambda v: v
+    )
+    P = twin.project_out(task.W) if orthogonal else lambda v: v
     u0, c0 = P(rng.standard_normal(task.d)), rng.standard_normal(task.k)
     inputs = batches(task, batch)
-    path = reference.rank_one_path(
-        task.W, task.lam, task.c, task.u, task.xi, task.activation,
-        u0 / np.linalg.norm(u0), c0 / np.linalg.norm(c0), inputs, lr=lr, train_c=train_c,
-        orthogonal=orthogonal, neuron_scale=task.neuron_scale, output_scale=task.output_scale,
-    )  # fmt: skip
+    path = twin.rank_one_path(
+        task.W,
+        task.lam,
+        task.c,
+        task.u,
+        task.xi,
+        task.activation,
+        u0 / np.linalg.norm(u0),
+        c0 / np.linalg.norm(c0),
+        inputs,
+        lr=lr,
+        train_c=train_c,
+        orthogonal=orthogonal,
+        neuron_scale=task.neuron_scale,
+        output_scale=task.output_scale,
+    )
     follow(task, path, inputs, spec([task], training), (lr, lr))
 
 
@@ -46,16 +59,30 @@ def three_rows(task: lrft.Task, activation: str, batch: int, train_own: bool) ->
     lr = rate(activation, task.d)
     described = spec([task], lrft.Training(lr=lr, steps=STEPS, batch=batch))
     described["students"][0] |= {
-        "rows": ROWS, "spherical": False, "train_own": train_own, "project": False,
-    }  # fmt: skip
+        "rows": ROWS,
+        "spherical": False,
+        "train_own": train_own,
+        "project": False,
+    }
     A0 = rng.standard_normal((ROWS, task.d)) / np.sqrt(task.d)
     B0 = rng.standard_normal((task.k, ROWS)) / np.sqrt(task.k * ROWS)
     inputs = batches(task, batch)
-    path = reference.lora_path(
-        task.W, task.lam, task.c, task.u, task.xi, task.activation, A0, B0, inputs, lr=lr,
-        lr_b=lr if train_own else 0.0, scale=task.xi, neuron_scale=task.neuron_scale,
+    path = twin.lora_path(
+        task.W,
+        task.lam,
+        task.c,
+        task.u,
+        task.xi,
+        task.activation,
+        A0,
+        B0,
+        inputs,
+        lr=lr,
+        lr_b=lr if train_own else 0.0,
+        scale=task.xi,
+        neuron_scale=task.neuron_scale,
         output_scale=task.output_scale,
-    )  # fmt: skip
+    )
     follow(task, path, inputs, described, (lr, lr))
 
 

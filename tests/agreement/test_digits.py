@@ -12,7 +12,7 @@ import pytest
 
 import lrft
 from lrft.cli import main
-from lrft.cli.weights import given_weights
+from lrft.model.given import given_weights
 
 SHIPPED = Path(str(resources.files("lrft.data") / "digits.safetensors"))
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "train_digits.py"

@@ -7,8 +7,8 @@ import pytest
 
 import lrft
 from lrft import theory
-from lrft.theory import _velocity
-from lrft.theory._noise_scale import NoiseScale
+from lrft.theory import velocity as velocities
+from lrft.theory.noise_scale import NoiseScale
 
 LINEAR = lrft.Activation.hermite([0.0, 1.0])
 
@@ -70,7 +70,7 @@ def test_flow_of_all_statistics_is_minus_the_projected_gradient(activation, para
     grad_c -= c_hat * (c_hat @ grad_c)
     quiet = NoiseScale(task, 0.0, 16)
     projected = task.features_rank if orthogonal else 0
-    velocity = _velocity.full_velocity(task, quiet, projected, rate_c=0.5)(P, c_hat)
+    velocity = velocities.full_velocity(task, quiet, projected, rate_c=0.5)(P, c_hat)
     expected = np.concatenate([-grad_u @ task.Q, -0.5 * grad_c])
     np.testing.assert_allclose(velocity, expected, rtol=0, atol=1e-10 * np.abs(expected).max())
 
@@ -81,13 +81,14 @@ def test_overlap_alone_is_the_full_system_restricted(activation, delta):
     task = small_task(activation)
     c_hat = random_state(task, np.random.default_rng(1))[2]
     noise = NoiseScale(task, delta, 2**10)
-    alone = _velocity.overlap_velocity(task, c_hat, noise)
-    full = _velocity.full_velocity(task, noise, task.features_rank, 0.0)
+    alone = velocities.overlap_velocity(task, c_hat, noise)
+    full = velocities.full_velocity(task, noise, task.features_rank, 0.0)
     for m in (-0.9, 0.0, 0.3, 0.99):
         whole = full(m * task.a[0], c_hat)
         scale = np.abs(whole).max() + 1
-        assert alone(np.array([m]))[0] == pytest.approx(whole[: task.k + 1] @ task.a[0],
-                                                        abs=1e-10 * scale)  # fmt: skip
+        assert alone(np.array([m]))[0] == pytest.approx(
+            whole[: task.k + 1] @ task.a[0], abs=1e-10 * scale
+        )
         np.testing.assert_allclose(whole[: task.k], 0, atol=1e-12)
 
 

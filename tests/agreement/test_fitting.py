@@ -12,7 +12,8 @@ from cases import ACTIVATIONS, initial_student, rate, reference_path, task_of
 from students import CASES, SEED, case
 
 import lrft
-from lrft import _core, reference
+from lrft.core.engine import compiled
+from lrft.reference import students as twin
 
 ROWS, EPOCHS, TOLERANCE = 101, 7, 1e-10
 MOVED = 0.02  # relative; students that stand still would agree with anything
@@ -49,7 +50,7 @@ def batches(
     for epoch in range(epochs):
         order = np.arange(rows)
         if shuffle:
-            order = _core.permutation(seed, replica, epoch, rows)
+            order = compiled.permutation(seed, replica, epoch, rows)
         for first in range(0, rows, batch):
             yield order[first : first + batch]
 
@@ -63,18 +64,31 @@ def check(
     X, y = samples(task)
     held_out = samples(task, seed=4)
     ds = lrft.fit(
-        task, student, X, y, lr=training.lr, epochs=epochs, batch=batch, shuffle=shuffle,
-        validation=held_out, replicas=REPLICAS, seed=SEED, threads=1,
-    )  # fmt: skip
+        task,
+        student,
+        X,
+        y,
+        lr=training.lr,
+        epochs=epochs,
+        batch=batch,
+        shuffle=shuffle,
+        validation=held_out,
+        replicas=REPLICAS,
+        seed=SEED,
+        threads=1,
+    )
     assert (ds.status == "finished").all()
     fields = [name for name in NAMES if name in ds]
     for replica in REPLICAS:
         one = ds.sel(replica=replica)
         taken = list(batches(SEED, replica, len(X), batch, epochs, shuffle))
         labelled = reference_path(
-            task, training, initial_student(task, student, SEED, replica),
-            (X[rows] for rows in taken), labels=(y[rows] for rows in taken),
-        )  # fmt: skip
+            task,
+            training,
+            initial_student(task, student, SEED, replica),
+            (X[rows] for rows in taken),
+            labels=(y[rows] for rows in taken),
+        )
         path = list(labelled)
         assert one.step.values[-1] == one.kept_step == len(path) - 1 == len(taken)
         change = 0.0
@@ -109,11 +123,11 @@ def predict(task: lrft.Task, student: Any, state: Any, start: Any, X: np.ndarray
             V0 = task.W + scale * B0 @ rows[1]
             shift = scale * ((B - B0) @ rows[1] + B0 @ (rows[0] - rows[1]))
     if not student.linearized:
-        return reference.network(X, V, lam, task.activation, **scales)
-    _, dsigma = reference.resolve_activation(task.activation)
+        return twin.network(X, V, lam, task.activation, **scales)
+    _, dsigma = twin.resolve_activation(task.activation)
     z = task.neuron_scale * X @ V0.T
     moved = (dsigma(z) * (task.neuron_scale * X @ shift.T)) @ lam0
-    at_start = reference.network(X, V0, lam0 + lam_shift, task.activation, **scales)
+    at_start = twin.network(X, V0, lam0 + lam_shift, task.activation, **scales)
     return at_start + task.output_scale * moved
 
 
@@ -169,13 +183,13 @@ def test_the_order_of_a_pass():
     for size, epoch in ((1, 0), (2, 1), (7, 2), (8, 3), (101, 10**6)):
         order = list(range(size))
         for i in reversed(range(size)):
-            purpose = _core.purposes["shuffle"]
-            words = _core.philox((i, epoch, 6, purpose), SEED)
+            purpose = compiled.purposes["shuffle"]
+            words = compiled.philox((i, epoch, 6, purpose), SEED)
             j = ((words[0] << 32 | words[1]) * (i + 1)) >> 64
             order[i], order[j] = order[j], order[i]
-        np.testing.assert_array_equal(_core.permutation(SEED, 6, epoch, size), order)
+        np.testing.assert_array_equal(compiled.permutation(SEED, 6, epoch, size), order)
     counts = np.zeros((4, 4))
     for epoch in range(6000):
-        counts[np.arange(4), _core.permutation(1, 0, epoch, 4)] += 1
+        counts[np.arange(4), compiled.permutation(1, 0, epoch, 4)] += 1
     # chi-square with 9 degrees of freedom: above 33.7 with probability 1e-4
     assert (((counts - 1500) ** 2) / 1500).sum() < 33.7

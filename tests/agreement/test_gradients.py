@@ -16,7 +16,7 @@ from activations import DEFINITIONS
 from autograd.scipy.special import erf as differentiable_erf
 from scipy.special import erf as complex_erf
 
-from lrft import reference
+from lrft.reference import students as twin
 
 HERMITE = (0.3, -0.5, 0.7, 0.4)
 
@@ -92,15 +92,13 @@ def path_gradient(problem, student, kind, linearized, start, lr=1e-2):
     teacher = (problem.W, problem.lam, problem.c, problem.u, XI, activation)
     options = {"lr": lr, "linearized": linearized, **SCALES}
     if student == "rank_one":
-        path = reference.rank_one_path(
+        path = twin.rank_one_path(
             *teacher, *start, problem.X[None], train_c=True, orthogonal=False, **options
         )
     elif student == "lora":
-        path = reference.lora_path(*teacher, *start, problem.X[None], scale=SCALE, **options)
+        path = twin.lora_path(*teacher, *start, problem.X[None], scale=SCALE, **options)
     else:
-        path = reference.full_network_path(
-            *teacher, *start, problem.X[None], train_lam=True, **options
-        )
+        path = twin.full_network_path(*teacher, *start, problem.X[None], train_lam=True, **options)
     before, after = path
     if student == "rank_one":  # undo the normalisation: what is left is b - lr * tangent
         after = tuple(a / (a @ b) for a, b in zip(after, before, strict=True))
@@ -172,11 +170,9 @@ def test_linearized_second_step(kind, student):
     options = {"lr": lr, "linearized": True, **SCALES}
     inputs = np.stack([problem.X, problem.X])
     if student == "lora":
-        path = reference.lora_path(
-            *teacher, *problem.start[student], inputs, scale=SCALE, **options
-        )
+        path = twin.lora_path(*teacher, *problem.start[student], inputs, scale=SCALE, **options)
     else:
-        path = reference.full_network_path(
+        path = twin.full_network_path(
             *teacher, *problem.start[student], inputs, train_lam=True, **options
         )
     _, first, second = path

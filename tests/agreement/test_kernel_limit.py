@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import lrft
-from lrft import _core, theory
+from lrft import theory
+from lrft.core.engine import compiled
 
 XIS = np.geomspace(0.02, 0.2, 6)
 
@@ -58,7 +59,7 @@ def test_gap_of_the_losses_is_of_fourth_order(m):
 def test_drift_approaches_that_of_the_kernel_at_second_order(m):
     c_hat = frozen_c(5)
     base = task_of(1.0)
-    slopes = _core.moments(base.activation.core, base.gram, True)
+    slopes = compiled.moments(base.activation.core, base.gram, True)
     limit = 2 * (base.lam * base.c) @ slopes @ (base.lam * c_hat)
     gaps = [theory.drift(task, c_hat, m) / task.xi**2 - limit for task in map(task_of, XIS)]
     assert exponent(gaps) == pytest.approx(2, abs=0.1)

@@ -18,27 +18,28 @@ import numpy.typing as npt
 import pytest
 from activations import DEFINITIONS, density
 
-from lrft import _core, reference
-from lrft.activation import FACTS
+from lrft.core.engine import compiled
+from lrft.model.activation import FACTS
+from lrft.reference import students as reference_module
 
 Array = npt.NDArray[np.float64]
 EPS = float(np.finfo(np.float64).eps)
 SERIES = (0.5, -1.0, 0.7, 0.3, 0.0, -0.2)
 
 
-def core(kind: str) -> _core.Activation:
+def core(kind: str) -> compiled.Activation:
     """The core's activation called `kind`; "hermite" has the coefficients SERIES."""
     coefficients = np.array(SERIES if kind == "hermite" else [], dtype=np.float64)
-    return _core.activation(kind, coefficients, 0, 0)
+    return compiled.activation(kind, coefficients, 0, 0)
 
 
-def libm(value: str, derivative: str) -> _core.Activation:
+def libm(value: str, derivative: str) -> compiled.Activation:
     """A custom activation made of two functions of the C mathematics library."""
     library = ctypes.CDLL(ctypes.util.find_library("m"))
     address = [ctypes.cast(getattr(library, n), ctypes.c_void_p).value for n in (value, derivative)]
     assert address[0] is not None
     assert address[1] is not None
-    return _core.activation("custom", np.zeros(0), address[0], address[1])
+    return compiled.activation("custom", np.zeros(0), address[0], address[1])
 
 
 # ---- high precision ------------------------------------------------------------------------
@@ -111,20 +112,23 @@ def factor(covariance: Array) -> list[tuple[mp.mpf, mp.mpf]]:
 
 @pytest.mark.parametrize("derivative", [False, True])
 @pytest.mark.parametrize("kind", DEFINITIONS)
-@pytest.mark.parametrize(("gap", "norms"), [(1e-3, (1.0, 1.0)), (1e-8, (0.75, 0.75)),
-                                            (1e-12, (1.0, 1.0)), (0.3, (0.25, 1.0))])  # fmt: skip
+@pytest.mark.parametrize(
+    ("gap", "norms"),
+    [(1e-3, (1.0, 1.0)), (1e-8, (0.75, 0.75)), (1e-12, (1.0, 1.0)), (0.3, (0.25, 1.0))],
+)
 def test_teacher_and_student_nearly_coincide(
     kind: str, derivative: bool, gap: float, norms: tuple[float, float]
 ) -> None:
     s, t = norms
     covariance = np.array([[s * s, (1 - gap) * s * t], [(1 - gap) * s * t, t * t]])
     weights = np.array([1.0, -1.0])
-    value, bound = _core.expected_square(core(kind), weights, covariance, derivative)
+    value, bound = compiled.expected_square(core(kind), weights, covariance, derivative)
     rows = factor(covariance)
     expected = integral(kind, derivative, [1.0, -1.0], rows)
     # Two neurons: E f*^2 + E fhat^2 by the same code, tested on its own below.
     scale = sum(
-        _core.expected_square(core(kind), np.eye(2)[i], covariance, derivative)[0] for i in (0, 1)
+        compiled.expected_square(core(kind), np.eye(2)[i], covariance, derivative)[0]
+        for i in (0, 1)
     )
     assert bound <= 1e-13 * scale
     # 2e-14: what the reference's own truncation leaves.
@@ -137,11 +141,11 @@ def test_four_neurons_of_different_norms(kind: str, derivative: bool) -> None:
     # Dyadic rows: their Gram matrix is exact in float64.
     rows = np.array([[0.25, 0.125], [-0.5, 0.75], [0.3125, 0.125], [-0.5, 0.625]])
     weights = np.array([1.0, 0.5, -1.0, -0.5])
-    value, bound = _core.expected_square(core(kind), weights, rows @ rows.T, derivative)
+    value, bound = compiled.expected_square(core(kind), weights, rows @ rows.T, derivative)
     exact = [(mp.mpf(a), mp.mpf(b)) for a, b in rows]
     expected = integral(kind, derivative, weights.tolist(), exact)
     scale = sum(
-        _core.expected_square(core(kind), weights * part, rows @ rows.T, derivative)[0]
+        compiled.expected_square(core(kind), weights * part, rows @ rows.T, derivative)[0]
         for part in ([1, 1, 0, 0], [0, 0, 1, 1])
     )
     assert abs(value - expected) <= bound + 2e-14 * scale
@@ -151,20 +155,27 @@ def test_four_neurons_of_different_norms(kind: str, derivative: bool) -> None:
 # Norm 10 is too slow for mpmath in the plane; along a line E[(f(sx) - f(tx))^2] is not.
 @pytest.mark.parametrize("derivative", [False, True])
 @pytest.mark.parametrize("kind", DEFINITIONS)
-@pytest.mark.parametrize(("s", "t"), [(10.0, 9.75), (8.0, 0.125), (0.125, -0.25), (6.0, -6.0),
-                                      (200.0, 190.0)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("s", "t"), [(10.0, 9.75), (8.0, 0.125), (0.125, -0.25), (6.0, -6.0), (200.0, 190.0)]
+)
 def test_parallel_neurons_of_any_norm(kind: str, derivative: bool, s: float, t: float) -> None:
     covariance = np.array([[s * s, s * t], [s * t, t * t]])
-    value, bound = _core.expected_square(core(kind), np.array([1.0, -1.0]), covariance, derivative)
+    value, bound = compiled.expected_square(
+        core(kind), np.array([1.0, -1.0]), covariance, derivative
+    )
     with mp.workdps(20):
         f = DEFINITIONS[kind].slope if derivative else DEFINITIONS[kind].value
         breaks = [0.0] + [2.0**k for k in range(-9, 3)] + [6.0, 9.5]
 
         def mean(g: Callable[[mp.mpf], mp.mpf]) -> float:
             return float(
-                mp.quad(lambda x: (g(x) + g(-x)) * density(x), breaks, method="gauss-legendre",
-                        maxdegree=4)
-            )  # fmt: skip
+                mp.quad(
+                    lambda x: (g(x) + g(-x)) * density(x),
+                    breaks,
+                    method="gauss-legendre",
+                    maxdegree=4,
+                )
+            )
 
         expected = mean(lambda x: (f(s * x) - f(t * x)) ** 2)
         scale = mean(lambda x: f(s * x) ** 2 + f(t * x) ** 2)
@@ -176,8 +187,8 @@ def test_parallel_neurons_of_any_norm(kind: str, derivative: bool, s: float, t: 
 # ---- Monte Carlo ---------------------------------------------------------------------------
 def twin(kind: str, z: Array, derivative: bool) -> Array:
     """The values of the readable twin."""
-    activation = reference.hermite(SERIES) if kind == "hermite" else kind
-    return np.asarray(reference.resolve_activation(activation)[derivative](z))
+    activation = reference_module.hermite(SERIES) if kind == "hermite" else kind
+    return np.asarray(reference_module.resolve_activation(activation)[derivative](z))
 
 
 @pytest.fixture(scope="module")
@@ -194,7 +205,7 @@ def sample() -> tuple[Array, Array, Array]:
 @pytest.mark.parametrize("kind", [*DEFINITIONS, "hermite"])
 def test_monte_carlo(kind: str, derivative: bool, sample: tuple[Array, Array, Array]) -> None:
     weights, covariance, draws = sample
-    value, _ = _core.expected_square(core(kind), weights, covariance, derivative)
+    value, _ = compiled.expected_square(core(kind), weights, covariance, derivative)
     total = np.zeros(draws.shape[1])
     for w, z in zip(weights, draws, strict=True):
         total += w * twin(kind, z, derivative)
@@ -217,8 +228,8 @@ def test_slope_in_the_covariance_is_the_form_of_the_derivative(kind: str) -> Non
 
     def product(shift: float, derivative: bool) -> float:
         moved = c + shift * np.array([[0, 1], [1, 0]])
-        plus = _core.expected_square(act, np.array([1.0, 1.0]), moved, derivative)[0]
-        minus = _core.expected_square(act, np.array([1.0, -1.0]), moved, derivative)[0]
+        plus = compiled.expected_square(act, np.array([1.0, 1.0]), moved, derivative)[0]
+        minus = compiled.expected_square(act, np.array([1.0, -1.0]), moved, derivative)[0]
         return (plus - minus) / 4
 
     slope = (product(h, False) - product(-h, False)) / (2 * h)
@@ -231,8 +242,8 @@ def test_a_perfect_student_has_no_loss(kind: str, derivative: bool) -> None:
     rows = np.random.default_rng(5).standard_normal((8, 5)) * np.geomspace(0.1, 5, 8)[:, None]
     lam = np.random.default_rng(6).standard_normal(8)
     c = np.block([[rows @ rows.T, rows @ rows.T], [rows @ rows.T, rows @ rows.T]])
-    value, bound = _core.expected_square(core(kind), np.r_[lam, -lam], c, derivative)
-    scale = 2 * _core.expected_square(core(kind), lam, rows @ rows.T, derivative)[0]
+    value, bound = compiled.expected_square(core(kind), np.r_[lam, -lam], c, derivative)
+    scale = 2 * compiled.expected_square(core(kind), lam, rows @ rows.T, derivative)[0]
     assert 0 <= value <= bound
     # The entries of C are rounded; of all forms only relu' feels that as its square root.
     assert value <= (1e-6 if kind == "relu" and derivative else 1e-12) * scale
@@ -241,7 +252,7 @@ def test_a_perfect_student_has_no_loss(kind: str, derivative: bool) -> None:
 def test_quadratic_by_isserlis_keeps_its_digits_at_small_norms() -> None:
     c, w = 1e-6 * _covariance(5, 12), np.random.default_rng(13).standard_normal(5)
     a = np.diag(c)
-    value, bound = _core.expected_square(core("quadratic"), w, c, False)
+    value, bound = compiled.expected_square(core("quadratic"), w, c, False)
     exact = w @ (np.outer(a, a) + 2 * c**2) @ w
     assert bound <= 1e-12 * exact
     assert abs(value - exact) <= bound
@@ -253,12 +264,14 @@ def test_neurons_of_norm_zero_are_constants(kind: str) -> None:
     c[0, 0] = 2.25
     for derivative in (False, True):
         at_0 = float(twin(kind, np.zeros(1), derivative)[0])
-        alone, bound = _core.expected_square(core(kind), np.array([0.0, 1.0, 2.0]), c, derivative)
+        alone, bound = compiled.expected_square(
+            core(kind), np.array([0.0, 1.0, 2.0]), c, derivative
+        )
         # 1e-14: a Hermite series cancels at 0, in NumPy as here.
         assert abs(alone - 9 * at_0**2) <= bound + 1e-14
         # E[(f(z) + k f(0))^2] is quadratic in k with leading coefficient f(0)^2.
         q = [
-            _core.expected_square(core(kind), np.array([1.0, k, 0.0]), c, derivative)[0]
+            compiled.expected_square(core(kind), np.array([1.0, k, 0.0]), c, derivative)[0]
             for k in (-1.0, 0.0, 1.0)
         ]
         assert q[0] + q[2] - 2 * q[1] == pytest.approx(2 * at_0**2, abs=1e-13)
@@ -268,14 +281,14 @@ def test_a_permutation_or_a_common_sign_of_odd_activations_changes_nothing() -> 
     c, w = _covariance(9, 8), np.random.default_rng(9).standard_normal(9)
     order = np.random.default_rng(10).permutation(9)
     for kind in [*DEFINITIONS, "hermite"]:
-        value, bound = _core.expected_square(core(kind), w, c, False)
-        moved, _ = _core.expected_square(core(kind), w[order], c[np.ix_(order, order)], False)
+        value, bound = compiled.expected_square(core(kind), w, c, False)
+        moved, _ = compiled.expected_square(core(kind), w[order], c[np.ix_(order, order)], False)
         assert abs(value - moved) <= 2 * bound
     flip = np.ones(9)
     flip[[1, 4]] = -1
     for kind in ("erf", "tanh"):
-        value, bound = _core.expected_square(core(kind), w, c, False)
-        moved, _ = _core.expected_square(core(kind), w * flip, c * np.outer(flip, flip), False)
+        value, bound = compiled.expected_square(core(kind), w, c, False)
+        moved, _ = compiled.expected_square(core(kind), w * flip, c * np.outer(flip, flip), False)
         assert abs(value - moved) <= 2 * bound
 
 
@@ -284,7 +297,7 @@ def test_a_covariance_that_is_not_finite_gives_nan(kind: str) -> None:
     for bad in (math.nan, math.inf):
         c = np.eye(3)
         c[1, 0] = c[0, 1] = bad
-        value, bound = _core.expected_square(core(kind), np.ones(3), c, False)
+        value, bound = compiled.expected_square(core(kind), np.ones(3), c, False)
         assert math.isnan(value)
         assert bound == math.inf
 
@@ -296,7 +309,7 @@ def test_custom_sine_has_its_closed_form() -> None:
     a = np.diag(c)
     damping = np.exp(-(a[:, None] + a[None, :]) / 2)
     for derivative, wave in ((False, np.sinh), (True, np.cosh)):
-        value, bound = _core.expected_square(libm("sin", "cos"), w, c, derivative)
+        value, bound = compiled.expected_square(libm("sin", "cos"), w, c, derivative)
         assert abs(value - w @ (damping * wave(c)) @ w) <= bound
         assert bound <= 1e-12
 
@@ -305,7 +318,7 @@ def test_custom_with_a_kink_near_coincidence() -> None:
     # |z|: E|z1 z2| = (2/pi) (sqrt(ab - c^2) + c asin(c / sqrt(ab)))
     gap = 1e-6
     c = np.array([[1.0, 2 - 2 * gap], [2 - 2 * gap, 4.0]])
-    value, bound = _core.expected_square(libm("fabs", "cos"), np.array([2.0, -1.0]), c, False)
+    value, bound = compiled.expected_square(libm("fabs", "cos"), np.array([2.0, -1.0]), c, False)
     rho = mp.mpf(c[0, 1]) / 2
     with mp.workdps(25):
         cross = 2 * 2 / mp.pi * (mp.sqrt(1 - rho**2) + rho * mp.asin(rho))
@@ -318,16 +331,22 @@ def test_custom_with_a_kink_near_coincidence() -> None:
 @pytest.mark.parametrize("s", [0.25, 4.0])
 @pytest.mark.parametrize("kind", DEFINITIONS)
 def test_hermite_coefficients_against_integrals(kind: str, s: float) -> None:
-    values, bound = _core.hermite_coefficients(core(kind), s, 24)
+    values, bound = compiled.hermite_coefficients(core(kind), s, 24)
     f = DEFINITIONS[kind].value
     with mp.workdps(20):
         for p in (0, 1, 6, 21):
             expected = mp.quad(
-                lambda x, p=p: f(s * x) * density(x) * mp.hermite(p, x / mp.sqrt(2))
-                / mp.mpf(2) ** (mp.mpf(p) / 2) / mp.sqrt(mp.factorial(p)),
-                [-14, -7, -3, -1, -0.25, 0, 0.25, 1, 3, 7, 14], method="gauss-legendre",
+                lambda x, p=p: (
+                    f(s * x)
+                    * density(x)
+                    * mp.hermite(p, x / mp.sqrt(2))
+                    / mp.mpf(2) ** (mp.mpf(p) / 2)
+                    / mp.sqrt(mp.factorial(p))
+                ),
+                [-14, -7, -3, -1, -0.25, 0, 0.25, 1, 3, 7, 14],
+                method="gauss-legendre",
                 maxdegree=4,
-            )  # fmt: skip
+            )
             assert abs(values[p] - float(expected)) <= bound + 1e-15
     assert bound <= 1e-13 * max(1.0, np.abs(values).max())
 
@@ -336,17 +355,17 @@ def test_hermite_coefficients_against_integrals(kind: str, s: float) -> None:
 def test_hermite_coefficients_satisfy_parseval(kind: str) -> None:
     s = 0.9
     count = FACTS[kind].most_coefficients or 2000
-    values, _ = _core.hermite_coefficients(core(kind), s, count)
-    moment, _ = _core.expected_square(core(kind), np.ones(1), np.array([[s * s]]), False)
+    values, _ = compiled.hermite_coefficients(core(kind), s, count)
+    moment, _ = compiled.expected_square(core(kind), np.ones(1), np.array([[s * s]]), False)
     # relu: mu_p^2 ~ p^(-5/2) / (2 pi), so 2000 terms leave 1e-6 of it.
     tail = 1e-6 if kind in ("relu",) else 1e-13
     assert float(values @ values) == pytest.approx(moment, rel=tail)
 
 
 def test_hermite_coefficients_at_unit_scale_are_the_given_ones() -> None:
-    values, _ = _core.hermite_coefficients(core("hermite"), 1.0, 8)
+    values, _ = compiled.hermite_coefficients(core("hermite"), 1.0, 8)
     np.testing.assert_array_equal(values, [*SERIES, 0.0, 0.0])
-    sine, bound = _core.hermite_coefficients(libm("sin", "cos"), 1.0, 6)
+    sine, bound = compiled.hermite_coefficients(libm("sin", "cos"), 1.0, 6)
     exact = [0, math.exp(-0.5), 0, -math.exp(-0.5) / math.sqrt(6), 0, math.exp(-0.5) / 120**0.5]
     np.testing.assert_allclose(sine, exact, rtol=0, atol=bound + 4 * EPS)
 
@@ -357,4 +376,4 @@ def test_hermite_coefficients_at_unit_scale_are_the_given_ones() -> None:
 )
 def test_hermite_coefficients_name_the_bad_argument(s: float, count: int, name: str) -> None:
     with pytest.raises(ValueError, match=name):
-        _core.hermite_coefficients(core("tanh"), s, count)
+        compiled.hermite_coefficients(core("tanh"), s, count)

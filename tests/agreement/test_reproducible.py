@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import lrft
-from lrft._isa import available
+from lrft.core.isa import available
 
 ENGINES = ("reduced", "ambient")
 D, K, STEPS = 150, 5, 700  # d over a tile of 128; 700 steps are not a whole number of blocks
@@ -40,9 +40,13 @@ def make(kind: str, **changes: Any) -> tuple[lrft.Task, lrft.Training]:
 def run(kind, engine, *, replicas=16, threads=1, task=None, **changes):
     sampled, training = make(kind, **changes)
     return lrft.simulate(
-        sampled if task is None else task, training, replicas=replicas, seed=12, engine=engine,
+        sampled if task is None else task,
+        training,
+        replicas=replicas,
+        seed=12,
+        engine=engine,
         threads=threads,
-    )  # fmt: skip
+    )
 
 
 def assert_same_bits(first, second):

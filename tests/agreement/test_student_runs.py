@@ -14,7 +14,7 @@ from coupling import MOVED, STEPS, follow
 from students import REPLICA, SEED, V5, case
 
 import lrft
-from lrft import reference
+from lrft.reference import students as twin
 
 ENGINES = ("reduced", "ambient")
 
@@ -47,9 +47,7 @@ def test_full_fine_tuning_is_lora_with_frozen_identity(engine, activation, batch
         losses.append([chain["loss"] for chain in chains])
         rows.append(np.array([chain["rows"] for chain in chains]))
     base = described["students"][0]
-    start = task.W if engine == "ambient" else np.concatenate(
-        [task.R, np.zeros((k, k))], axis=None
-    )  # fmt: skip
+    start = task.W if engine == "ambient" else np.concatenate([task.R, np.zeros((k, k))], axis=None)
     assert base["rows"] == k
     identical(rows[0], rows[1] + np.ravel(start))
     identical(losses[0], losses[1])
@@ -63,7 +61,7 @@ def test_zero_features_give_the_single_index_student(activation):
     lr = rate(activation, task.d)
     student = lrft.RankOne(c_init="teacher")
     training = lrft.Training(student=student, lr=lr, steps=STEPS, record=STEPS + 1)
-    sigma, dsigma = reference.resolve_activation(task.activation)
+    sigma, dsigma = twin.resolve_activation(task.activation)
     u_hat, _ = initial_student(task, student, SEED, REPLICA)
     expected = []
     for t in range(STEPS + 1):
@@ -119,9 +117,15 @@ def test_thresholds_are_those_of_the_smallest_singular_value(engine, rank):
     assert "converged" in stopped.status.values
 
 
-SIMULATED = ["linear, rank one, joint, free", "linear, LoRA, both factors", "linear, full, scratch",
-             "LoRA, rank 1", "LoRA, rank 3, batch 5, rates", "full, base, output weights",
-             "full, scratch, nine"]  # fmt: skip
+SIMULATED = [
+    "linear, rank one, joint, free",
+    "linear, LoRA, both factors",
+    "linear, full, scratch",
+    "LoRA, rank 1",
+    "LoRA, rank 3, batch 5, rates",
+    "full, base, output weights",
+    "full, scratch, nine",
+]
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -194,11 +198,13 @@ def test_both_spaces_have_the_same_law(name):
         (lrft.LoRA(rank=10), {"batch": 12}, "reduced", "needs d >= 25"),
         (lrft.LoRA(rank=7, linearized=True), {"batch": 9}, "reduced", "needs d >= 26"),
         (
-            lrft.FullNetwork(width=19, init="gaussian", lam_init=1.0), {}, "reduced",
+            lrft.FullNetwork(width=19, init="gaussian", lam_init=1.0),
+            {},
+            "reduced",
             "needs d >= 25",
         ),
     ],
-)  # fmt: skip
+)
 def test_refused(student, more, engine, message):
     training = lrft.Training(student=student, **({"lr": 0.01, "steps": 10} | more))
     with pytest.raises(ValueError, match=message):
@@ -248,9 +254,11 @@ def test_linearised_loss_is_that_of_the_theory(activation):
     """Two derivations: here moments of any fields, there the case u, u-hat orthogonal to W."""
     task = task_of(activation, xi=0.7)
     training = lrft.Training(
-        student=lrft.RankOne(linearized=True, train_c=True), lr=rate(activation, task.d),
-        steps=300, record=2,
-    )  # fmt: skip
+        student=lrft.RankOne(linearized=True, train_c=True),
+        lr=rate(activation, task.d),
+        steps=300,
+        record=2,
+    )
     for chain in final(spec([task], training, range(3), seed=3)):
         c_hat = chain["own"] / np.linalg.norm(chain["own"])
         expected = lrft.theory.linearized_loss(task, c_hat, chain["last_overlap"])

@@ -80,9 +80,12 @@ def test_ambient_path(name):
 
 
 EVERYWHERE = [
-    "LoRA, rank 3", "full, base, output weights", "linear, rank one, u inside",
-    "linear, LoRA, both factors", "linear, full, scratch",
-]  # fmt: skip
+    "LoRA, rank 3",
+    "full, base, output weights",
+    "linear, rank one, u inside",
+    "linear, LoRA, both factors",
+    "linear, full, scratch",
+]
 
 
 @pytest.mark.parametrize(

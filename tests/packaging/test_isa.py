@@ -11,21 +11,22 @@ import sys
 import pytest
 
 import lrft
-from lrft import _cpu, _isa
+from lrft import _cpu
+from lrft.core import isa as instruction_sets
 
-AVAILABLE = _isa.available()
+AVAILABLE = instruction_sets.available()
 
 
 def python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run `code` in a fresh interpreter, LRFT_ISA unset unless given."""
-    kept = {key: value for key, value in os.environ.items() if key != _isa.VARIABLE}
+    kept = {key: value for key, value in os.environ.items() if key != instruction_sets.VARIABLE}
     return subprocess.run(
         [sys.executable, "-c", code], env=kept | environment, capture_output=True, text=True
     )
 
 
 def test_the_set_asked_for_is_the_set_that_runs() -> None:
-    wanted = os.environ.get(_isa.VARIABLE) or AVAILABLE[0]
+    wanted = os.environ.get(instruction_sets.VARIABLE) or AVAILABLE[0]
     assert lrft._core.build_info()["isa"] == wanted
 
 
@@ -61,11 +62,11 @@ def test_a_set_that_cannot_run_is_an_error(
     wanted: str | None,
     reason: str,
 ) -> None:
-    monkeypatch.setattr(_isa, "installed", lambda: dict.fromkeys(installed, ""))
+    monkeypatch.setattr(instruction_sets, "installed", lambda: dict.fromkeys(installed, ""))
     monkeypatch.setattr(_cpu, "supported", lambda: tuple(supported))
-    monkeypatch.setenv(_isa.VARIABLE, wanted or "")
+    monkeypatch.setenv(instruction_sets.VARIABLE, wanted or "")
     with pytest.raises(ImportError, match=reason):
-        _isa.choose()
+        instruction_sets.choose()
 
 
 @pytest.mark.parametrize(
@@ -79,10 +80,10 @@ def test_a_set_that_cannot_run_is_an_error(
 def test_the_best_set_that_runs_is_chosen(
     monkeypatch: pytest.MonkeyPatch, installed: list[str], supported: list[str], best: str
 ) -> None:
-    monkeypatch.setattr(_isa, "installed", lambda: dict.fromkeys(installed, ""))
+    monkeypatch.setattr(instruction_sets, "installed", lambda: dict.fromkeys(installed, ""))
     monkeypatch.setattr(_cpu, "supported", lambda: tuple(supported))
-    monkeypatch.delenv(_isa.VARIABLE, raising=False)
-    assert _isa.choose() == best
+    monkeypatch.delenv(instruction_sets.VARIABLE, raising=False)
+    assert instruction_sets.choose() == best
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/maps"), reason="needs /proc/self/maps")
@@ -90,15 +91,15 @@ def test_the_best_set_that_runs_is_chosen(
 def test_only_one_module_is_mapped(isa: str) -> None:
     """The sets share names of templates; they cannot mix, since only one set is in a process."""
     code = """
-import lrft, lrft._core, lrft._isa
+import lrft, lrft._core, lrft.core.isa
 from lrft import _core
-assert lrft._isa.load() is _core is lrft._core
+assert lrft.core.isa.load() is _core is lrft._core
 for line in open("/proc/self/maps"):
     if "/_core." in line:
         print(line.split(maxsplit=5)[5].strip())
 """
     done = python(code, LRFT_ISA=isa)
-    assert set(done.stdout.splitlines()) == {_isa.installed()[isa]}, done.stderr
+    assert set(done.stdout.splitlines()) == {instruction_sets.installed()[isa]}, done.stderr
 
 
 def instructions(path: str) -> set[str]:
@@ -119,10 +120,12 @@ def beyond_baseline(found: set[str]) -> set[str]:
     return {name for name in found if name[0] in "%v" or name in names}
 
 
-@pytest.mark.skipif("x86-64" not in _isa.installed(), reason="no x86-64 baseline module")
+@pytest.mark.skipif(
+    "x86-64" not in instruction_sets.installed(), reason="no x86-64 baseline module"
+)
 @pytest.mark.parametrize("module", ["_core", "_cpu"])
 def test_the_baseline_needs_nothing_newer(module: str) -> None:
-    path = _isa.installed()["x86-64"] if module == "_core" else _cpu.__file__
+    path = instruction_sets.installed()["x86-64"] if module == "_core" else _cpu.__file__
     assert path is not None
     assert beyond_baseline(instructions(path)) == set()
 
@@ -130,6 +133,6 @@ def test_the_baseline_needs_nothing_newer(module: str) -> None:
 @pytest.mark.parametrize(("isa", "register"), [("x86-64-v3", "%ymm"), ("x86-64-v4", "%zmm")])
 def test_the_wider_sets_use_their_registers(isa: str, register: str) -> None:
     """The control of the test above, and the reason to ship these sets at all."""
-    if isa not in _isa.installed():
+    if isa not in instruction_sets.installed():
         pytest.skip(f"no {isa} module in this installation")
-    assert register in beyond_baseline(instructions(_isa.installed()[isa]))
+    assert register in beyond_baseline(instructions(instruction_sets.installed()[isa]))

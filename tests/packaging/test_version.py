@@ -1,4 +1,4 @@
-"""The version has one home: python/lrft/__init__.py."""
+"""The version has one home: python/lrft/base/version.py."""
 
 from __future__ import annotations
 

@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 from strategies import SEEDS, engines, examples, runs, tasks, trainings, unit
 
 import lrft
-from lrft import _core, _engine, theory
-from lrft.students import is_named
+from lrft import theory
+from lrft.core.engine import compiled
+from lrft.model.students import is_named
+from lrft.run import describe
 
 FINAL = ("final_overlap_u", "final_overlap_c", "final_loss")
 SERIES = (
@@ -101,7 +103,7 @@ def test_a_rotated_step_is_the_step_rotated(run, seed):
     training = tame(task, training)
     student = training.student
     assume(not student.start_of_its_own)
-    assume(task.d >= _engine.smallest_reduced_dimension(task, training))
+    assume(task.d >= describe.smallest_reduced_dimension(task, training))
     # Not the stream of the task: rows equal to its features have nothing outside S to follow.
     rng = np.random.default_rng([seed, 1])
     n, b, d = student.rows(task), training.batch, task.d
@@ -128,13 +130,17 @@ def driven(task: lrft.Task, training: lrft.Training, rows: Any, own: Any, inputs
     """Inner products of the rows with W, u and each other, and own parameters, after a step."""
     Q, n = task.Q, len(rows)
     s = Q.shape[1]
-    described = _engine.described([task], training.student, False, 0, [])
+    described = describe.described([task], training.student, False, 0, [])
     spec = described | {
-        "ambient": False, "activation": task.activation.core, "seed": 0, "threads": 1,
-        "keep_state": True, "trainings": [_engine.training_spec(training, training.lr)],
-    }  # fmt: skip
-    P, L = _core.coordinates(np.ascontiguousarray(rows), np.ascontiguousarray(Q.T))
-    drive = _core.Drive(spec, np.concatenate([P, L], axis=None), own, 3)
+        "ambient": False,
+        "activation": task.activation.core,
+        "seed": 0,
+        "threads": 1,
+        "keep_state": True,
+        "trainings": [describe.training_spec(training, training.lr)],
+    }
+    P, L = compiled.coordinates(np.ascontiguousarray(rows), np.ascontiguousarray(Q.T))
+    drive = compiled.Drive(spec, np.concatenate([P, L], axis=None), own, 3)
     # Directions outside S that carry the rows, and what is left of the inputs.
     rest = rows - rows @ Q @ Q.T
     U = np.linalg.lstsq(L, rest, rcond=None)[0]
@@ -162,10 +168,17 @@ def test_the_order_of_neurons_is_a_matter_of_names(run, data):
         permuted = task.replace(W=task.W[order], **parts)
     else:
         permuted = lrft.Task.from_coordinates(
-            task.d, task.R[order], task.a, xi=task.xi, activation=task.activation,
-            neuron_scale=task.neuron_scale, output_scale=task.output_scale, noise=task.noise,
-            seed=task.embedding_seed, **parts,
-        )  # fmt: skip
+            task.d,
+            task.R[order],
+            task.a,
+            xi=task.xi,
+            activation=task.activation,
+            neuron_scale=task.neuron_scale,
+            output_scale=task.output_scale,
+            noise=task.noise,
+            seed=task.embedding_seed,
+            **parts,
+        )
     student = training.student
     # A basis found from permuted weights may differ by signs, and then so do the inputs.
     if task.given:
@@ -205,10 +218,18 @@ def test_the_sign_of_c_and_u_together_is_no_part_of_the_task(run):
         options = options | {"engine": "ambient"}  # the basis may turn
     else:
         other = lrft.Task.from_coordinates(
-            task.d, task.R, -task.a, c=-task.c, lam=task.lam, xi=task.xi,
-            activation=task.activation, neuron_scale=task.neuron_scale,
-            output_scale=task.output_scale, noise=task.noise, seed=task.embedding_seed,
-        )  # fmt: skip
+            task.d,
+            task.R,
+            -task.a,
+            c=-task.c,
+            lam=task.lam,
+            xi=task.xi,
+            activation=task.activation,
+            neuron_scale=task.neuron_scale,
+            output_scale=task.output_scale,
+            noise=task.noise,
+            seed=task.embedding_seed,
+        )
     for name in ("u_init", "a_init", "init"):
         assume(isinstance(getattr(student, name, ""), str) or options["engine"] == "ambient")
     a, b = (lrft.simulate(t, training, replicas=2, threads=1, **options) for t in (task, other))

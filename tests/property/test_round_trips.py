@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from strategies import ACTIVATIONS, SCALES, SEEDS, examples, numbers, runs, tasks
 
 import lrft
-from lrft.weights import load_weights, save_weights
+from lrft.model.weights import load_weights, save_weights
 
 SUFFIXES = st.sampled_from([".npz", ".safetensors"])
 ARRAYS = ("R", "a", "lam", "c", "W", "u")

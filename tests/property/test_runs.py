@@ -114,7 +114,7 @@ def test_a_task_alone_is_the_task_in_a_list(data, seed):
     first, second = data.draw(tasks(rank=1)), data.draw(tasks(rank=1))
     training = data.draw(trainings(first))
     try:
-        lrft.training.check_compatible(second, training)
+        lrft.check_compatible(second, training)
     except ValueError:
         second = first.replace(xi=first.xi / 2, lam=2 * first.lam)
     alone = lrft.simulate(first, training, replicas=2, seed=seed, threads=1, engine="ambient")

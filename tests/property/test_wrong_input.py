@@ -31,13 +31,24 @@ def arrays(draw: Any) -> np.ndarray:
 
 
 ANYTHING = st.one_of(
-    st.none(), st.booleans(), st.integers(-3, 12), HUGE, FLOATS, st.text(max_size=5), arrays(),
+    st.none(),
+    st.booleans(),
+    st.integers(-3, 12),
+    HUGE,
+    FLOATS,
+    st.text(max_size=5),
+    arrays(),
     st.sampled_from(["relu", "he0", "he99", "hermite()", "hermite(nan)", "auto", "teacher", "inf"]),
-    st.complex_numbers(), st.binary(max_size=3), st.just(object()), st.just([]), st.just({}),
-    st.lists(FLOATS, max_size=5), st.lists(st.lists(FLOATS, max_size=3), max_size=3),
+    st.complex_numbers(),
+    st.binary(max_size=3),
+    st.just(object()),
+    st.just([]),
+    st.just({}),
+    st.lists(FLOATS, max_size=5),
+    st.lists(st.lists(FLOATS, max_size=3), max_size=3),
     st.sampled_from([np.float32(0.1), np.int8(-1), np.bool_(True), np.ma.masked_array([1.0], [1])]),
     st.sampled_from([range(3), {"kind": "lora"}, {"kind": []}, lrft.RankOne, lrft.RankOne(), len]),
-)  # fmt: skip
+)
 
 TASK = lrft.Task.sample(d=9, k=4, seed=0)
 TRAINING = lrft.Training(lr=0.01, steps=3, record=2)
@@ -46,41 +57,94 @@ W, U, C = TASK.W, TASK.u, TASK.c
 CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     "Task": (
         lrft.Task,
-        {"W": W, "lam": np.ones(4), "c": C, "u": U, "xi": 1.0, "activation": "relu",
-         "normalization": "none", "neuron_scale": 1.0, "output_scale": 1.0, "noise": 0.0},
+        {
+            "W": W,
+            "lam": np.ones(4),
+            "c": C,
+            "u": U,
+            "xi": 1.0,
+            "activation": "relu",
+            "normalization": "none",
+            "neuron_scale": 1.0,
+            "output_scale": 1.0,
+            "noise": 0.0,
+        },
     ),
     "Task.sample": (
         lrft.Task.sample,
-        {"d": 9, "k": 4, "xi": 1.0, "activation": "relu", "features": "sphere", "c": "sphere",
-         "u": "orthogonal", "parallel": 0.0, "lam": "ones", "rank": 1, "seed": 0},
+        {
+            "d": 9,
+            "k": 4,
+            "xi": 1.0,
+            "activation": "relu",
+            "features": "sphere",
+            "c": "sphere",
+            "u": "orthogonal",
+            "parallel": 0.0,
+            "lam": "ones",
+            "rank": 1,
+            "seed": 0,
+        },
     ),
     "Task.from_coordinates": (
         lrft.Task.from_coordinates,
         {"d": 9, "R": TASK.R, "a": TASK.a, "lam": np.ones(4), "c": C, "xi": 1.0, "seed": 0},
     ),
     "Task.hard_from_scratch": (
-        lrft.Task.hard_from_scratch, {"d": 9, "k": 4, "degree": 3, "seed": 0}
+        lrft.Task.hard_from_scratch,
+        {"d": 9, "k": 4, "degree": 3, "seed": 0},
     ),
     "Task.replace": (TASK.replace, {"lam": np.ones(4), "xi": 1.0, "d": 9, "noise": 0.1}),
     "RankOne": (
         lrft.RankOne,
-        {"train_c": True, "orthogonal": False, "c_init": C, "u_init": U, "lr_c": 0.1,
-         "linearized": False},
+        {
+            "train_c": True,
+            "orthogonal": False,
+            "c_init": C,
+            "u_init": U,
+            "lr_c": 0.1,
+            "linearized": False,
+        },
     ),
     "LoRA": (
         lrft.LoRA,
-        {"rank": 2, "alpha": 1.0, "a_init": "gaussian", "a_std": 0.1, "b_init": "zero",
-         "train_a": True, "train_b": True, "lr_b": 0.1, "linearized": False},
+        {
+            "rank": 2,
+            "alpha": 1.0,
+            "a_init": "gaussian",
+            "a_std": 0.1,
+            "b_init": "zero",
+            "train_a": True,
+            "train_b": True,
+            "lr_b": 0.1,
+            "linearized": False,
+        },
     ),
     "FullNetwork": (
         lrft.FullNetwork,
-        {"width": 4, "init": "gaussian", "std": 0.1, "lam_init": "ones", "train_lam": True,
-         "lr_lam": 0.1, "linearized": False},
+        {
+            "width": 4,
+            "init": "gaussian",
+            "std": 0.1,
+            "lam_init": "ones",
+            "train_lam": True,
+            "lr_lam": 0.1,
+            "linearized": False,
+        },
     ),
     "Training": (
         lrft.Training,
-        {"student": lrft.RankOne(), "lr": 0.1, "steps": 3, "batch": 1, "stop_at": 0.5,
-         "stop_loss": 0.1, "record": 2, "thresholds": (0.5,), "loss_thresholds": (0.1,)},
+        {
+            "student": lrft.RankOne(),
+            "lr": 0.1,
+            "steps": 3,
+            "batch": 1,
+            "stop_at": 0.5,
+            "stop_loss": 0.1,
+            "record": 2,
+            "thresholds": (0.5,),
+            "loss_thresholds": (0.1,),
+        },
     ),
     "InverseTime": (lrft.schedule.InverseTime, {"lr": 0.1, "t0": 1.0}),
     "Step": (lrft.schedule.Step, {"lr": 0.1, "factor": 0.5, "every": 2}),
@@ -88,13 +152,17 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     "geometric": (lrft.geometric, {"n": 3}),
     "Activation.parse": (lrft.Activation.parse, {"text": "relu"}),
     "Activation.hermite": (lrft.Activation.hermite, {"coefficients": [1.0]}),
-    "Activation.custom": (
-        lrft.Activation.custom, {"value": len, "derivative": len, "label": "x"}
-    ),
+    "Activation.custom": (lrft.Activation.custom, {"value": len, "derivative": len, "label": "x"}),
     "simulate": (
         lrft.simulate,
-        {"task": TASK, "training": TRAINING, "replicas": 2, "seed": 0, "engine": "auto",
-         "threads": 1},
+        {
+            "task": TASK,
+            "training": TRAINING,
+            "replicas": 2,
+            "seed": 0,
+            "engine": "auto",
+            "threads": 1,
+        },
     ),
     "normals": (lrft.normals, {"seed": 0, "replica": 0, "step": 0, "size": 3}),
     "load": (lrft.load, {"path": "nothing.nc"}),
@@ -105,22 +173,28 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     "population_loss": (theory.population_loss, {"task": TASK, "u_hat": U, "c_hat": C}),
     "population_gradient": (theory.population_gradient, {"task": TASK, "u_hat": U, "c_hat": C}),
     "hermite_coefficients": (
-        theory.hermite_coefficients, {"activation": "relu", "count": 5, "scale": 1.0}
+        theory.hermite_coefficients,
+        {"activation": "relu", "count": 5, "scale": 1.0},
     ),
     "linearized_loss": (theory.linearized_loss, {"task": TASK, "c_hat": C, "m": 0.5}),
     "gradient_noise": (
-        theory.gradient_noise, {"task": TASK, "c_hat": C, "m": 0.5, "samples": 9, "batch": 1}
+        theory.gradient_noise,
+        {"task": TASK, "c_hat": C, "m": 0.5, "samples": 9, "batch": 1},
     ),
     "stability_limit": (
-        theory.stability_limit, {"task": TASK, "student": lrft.RankOne(), "batch": 1}
+        theory.stability_limit,
+        {"task": TASK, "student": lrft.RankOne(), "batch": 1},
     ),
     "information_exponent": (theory.information_exponent, {"activation": "relu"}),
-}  # fmt: skip
+}
 #: Arguments whose size is the work to do: no large numbers there.
 WORK = {
-    ("normals", "size"), ("gradient_noise", "samples"), ("hermite_coefficients", "count"),
-    ("recover_c", "samples"), ("simulate", "replicas"),
-}  # fmt: skip
+    ("normals", "size"),
+    ("gradient_noise", "samples"),
+    ("hermite_coefficients", "count"),
+    ("recover_c", "samples"),
+    ("simulate", "replicas"),
+}
 
 
 @pytest.mark.parametrize("name", CALLS)

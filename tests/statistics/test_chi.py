@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import special, stats
 
-from lrft import _core
+from lrft.core.engine import compiled
 
 DRAWS, SEED = 1_000_000, 303
 DEGREES = (1.0, 1.5, 2.0, 3.0, 4.0, 10.0, 63.0, 1e4, 1e7, 1e12)
@@ -14,7 +14,7 @@ TAILS = (1e-3, 1e-4, 1e-5)
 
 
 def draw(nu: float, seed: int = SEED) -> np.ndarray:
-    return _core.chi(seed, 4, _core.purposes["chi"], 17, np.full(DRAWS, nu))
+    return compiled.chi(seed, 4, compiled.purposes["chi"], 17, np.full(DRAWS, nu))
 
 
 def cdf(chi: np.ndarray, nu: float) -> np.ndarray:
@@ -63,14 +63,14 @@ def test_draws_are_independent():
 def test_draws_are_addressed():
     """Entry i does not depend on the degrees of the others, and arguments are checked."""
     mixed = np.array([1.0, 5.0, 1e9, 2.0, 7.5] * 5)
-    chi = _core.chi(1, 0, _core.purposes["chi"], 0, mixed)
+    chi = compiled.chi(1, 0, compiled.purposes["chi"], 0, mixed)
     for size in (1, 7, 8, 24):
         np.testing.assert_array_equal(
-            _core.chi(1, 0, _core.purposes["chi"], 0, mixed[:size]), chi[:size]
+            compiled.chi(1, 0, compiled.purposes["chi"], 0, mixed[:size]), chi[:size]
         )
     other = np.full(25, 3.0)
     other[4] = mixed[4]
-    assert _core.chi(1, 0, _core.purposes["chi"], 0, other)[4] == chi[4]
+    assert compiled.chi(1, 0, compiled.purposes["chi"], 0, other)[4] == chi[4]
     for bad in (0.5, -1.0, np.nan):
         with pytest.raises(ValueError, match="dof must be at least 1"):
-            _core.chi(1, 0, 2, 0, np.array([3.0, bad]))
+            compiled.chi(1, 0, 2, 0, np.array([3.0, bad]))

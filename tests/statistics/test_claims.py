@@ -10,10 +10,10 @@ import functools
 import numpy as np
 import pytest
 
-from lrft.experiments import exponents, statistics
-from lrft.experiments.claims import claim1, claim3, claim5, claim6
-from lrft.experiments.claims._work import run_all
-from lrft.experiments.experiment import Context
+from lrft.paper.claims import claim1, claim3, claim5, claim6
+from lrft.paper.experiment import Context
+from lrft.paper.jobs import run_all
+from lrft.paper.measuring import exponents, intervals
 
 
 @functools.lru_cache
@@ -26,7 +26,7 @@ def test_sigmoid_is_linear_in_d():
     dimensions = claim1.DIMENSIONS[:4]
     delta, _ = claim1.ACTIVATIONS["sigmoid"]
     jobs = claim1.known_c_jobs("sigmoid", delta, dimensions, claim1.REPLICAS[:4])
-    steps = [statistics.hitting_steps(ds.hit_step.values[:, 0]) for ds in run_all(Context(), jobs)]
+    steps = [intervals.hitting_steps(ds.hit_step.values[:, 0]) for ds in run_all(Context(), jobs)]
     assert abs(exponents.power_law(dimensions, steps).exponent.value - 1) <= 0.03
 
 

@@ -14,7 +14,8 @@ from cases import final, spec
 from laws import LEVEL, assert_same, two_samples
 
 import lrft
-from lrft import _core, _engine
+from lrft.core.engine import compiled
+from lrft.run import describe
 
 AMBIENT_SEED, REDUCED_SEED = 101, 202
 
@@ -29,19 +30,36 @@ def ensemble(engine, activation, joint, d, replicas, steps=TIMES[-1], **options)
     task_options = {"parallel": options.pop("parallel", None)}
     student = lrft.RankOne(train_c=joint, orthogonal=options.pop("orthogonal", True))
     task = lrft.Task.sample(
-        d=d, k=K, xi=2.0, activation=activation, features="sphere", c="quantized",
-        normalization="unit", seed=21, **task_options,
-    )  # fmt: skip
+        d=d,
+        k=K,
+        xi=2.0,
+        activation=activation,
+        features="sphere",
+        c="quantized",
+        normalization="unit",
+        seed=21,
+        **task_options,
+    )
     if d != D:  # the same coordinates in another dimension
         base = lrft.Task.sample(
-            d=D, k=K, xi=2.0, activation=activation, features="sphere", c="quantized",
-            normalization="unit", seed=21,
-        )  # fmt: skip
+            d=D,
+            k=K,
+            xi=2.0,
+            activation=activation,
+            features="sphere",
+            c="quantized",
+            normalization="unit",
+            seed=21,
+        )
         task = base.replace(d=d)
     training = lrft.Training(
-        student=student, lr=DELTA[activation] / D, steps=steps, thresholds=LEVELS,
-        record=[t for t in TIMES if t <= steps], **options,
-    )  # fmt: skip
+        student=student,
+        lr=DELTA[activation] / D,
+        steps=steps,
+        thresholds=LEVELS,
+        record=[t for t in TIMES if t <= steps],
+        **options,
+    )
     seed = AMBIENT_SEED if engine == "ambient" else REDUCED_SEED
     return lrft.simulate(task, training, replicas=replicas, seed=seed, engine=engine)
 
@@ -138,11 +156,17 @@ def one_step(name):
     """Task at its smallest d and a training of one step from a fixed state."""
     changes, student, batch = ONE_STEP[name]
     make = lambda d: lrft.Task.sample(  # noqa: E731
-        d=d, k=K, xi=2.0, activation="relu", features="orthonormal", c="quantized", seed=8,
+        d=d,
+        k=K,
+        xi=2.0,
+        activation="relu",
+        features="orthonormal",
+        c="quantized",
+        seed=8,
         **changes,
-    )  # fmt: skip
+    )
     training = lrft.Training(lr=0.5, steps=1, batch=batch)
-    task = make(_engine.smallest_reduced_dimension(make(D), training))
+    task = make(describe.smallest_reduced_dimension(make(D), training))
     inside = 0.4 * task.Q[:, -1]  # the part of u outside span(W), which Pi leaves alone
     outside = np.linalg.svd(task.Q.T)[2][-1]  # orthogonal to S
     start = inside + np.sqrt(1 - inside @ inside) * outside
@@ -173,7 +197,7 @@ def driven(task, training, rest):
     b, s, lr = training.batch, task.R.shape[1], training.lr
     overlaps = np.empty(REPLICAS)
     for i in range(REPLICAS):
-        drive = _core.Drive(described, rows, student["own"].reshape(-1, 1), 0)
+        drive = compiled.Drive(described, rows, student["own"].reshape(-1, 1), 0)
         X_S, Z = rng.standard_normal((b, s)), rng.standard_normal((b, 1))
         drive.step(X_S, Z, rest(rng, b), np.zeros(b), lr, lr)
         overlaps[i] = drive.rows()[:s] @ task.a[0]
@@ -195,10 +219,12 @@ def test_one_step_at_the_smallest_dimension(name):
     task, training = one_step(name)
     first = after_one_step(task, training, "ambient", AMBIENT_SEED)
     assert first.std() > 0.1  # a large step
-    assert_same({
-        "reduced": two_samples(first, after_one_step(task, training, "reduced", REDUCED_SEED)),
-        "driven": two_samples(first, driven(task, training, exact_rest)),
-    })  # fmt: skip
+    assert_same(
+        {
+            "reduced": two_samples(first, after_one_step(task, training, "reduced", REDUCED_SEED)),
+            "driven": two_samples(first, driven(task, training, exact_rest)),
+        }
+    )
     if training.student.orthogonal:
         # The control: with chi^2 replaced by its mean the same test rejects.  (Without Pi the
         # move inside span(W) is several times larger and hides it.)

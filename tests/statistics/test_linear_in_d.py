@@ -11,10 +11,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lrft.experiments import exponents, statistics
-from lrft.experiments.claims import claim1
-from lrft.experiments.claims._work import run_all
-from lrft.experiments.experiment import Context
+from lrft.paper.claims import claim1
+from lrft.paper.experiment import Context
+from lrft.paper.jobs import run_all
+from lrft.paper.measuring import exponents, intervals
 
 REPLICAS = 16
 SEED = 3
@@ -31,7 +31,7 @@ def test_hitting_steps_grow_linearly_with_the_dimension(
     jobs = claim1.known_c_jobs(
         activation, delta, dimensions, (REPLICAS,) * len(dimensions), seed=SEED, horizon=20.0
     )
-    steps = [statistics.hitting_steps(ds.hit_step.values[:, 0]) for ds in run_all(Context(), jobs)]
+    steps = [intervals.hitting_steps(ds.hit_step.values[:, 0]) for ds in run_all(Context(), jobs)]
     assert np.isfinite(steps).all(), f"never hit: {np.isinf(steps).sum(axis=1)} of {REPLICAS}"
     fit = exponents.power_law(dimensions, steps)
     with capsys.disabled():

@@ -139,9 +139,18 @@ def test_all_statistics_with_c_trained_and_free_u(delta, noise, batch):
     )
     ds = lrft.simulate(task, training, replicas=replicas, seed=303)
     ode = theory.order_parameter_ode(
-        task, c_hat, P, delta, horizon=horizon, train_c=True, orthogonal=False, rate_c=0.5,
-        batch=batch, records=31, samples=2**12,
-    )  # fmt: skip
+        task,
+        c_hat,
+        P,
+        delta,
+        horizon=horizon,
+        train_c=True,
+        orthogonal=False,
+        rate_c=0.5,
+        batch=batch,
+        records=31,
+        samples=2**12,
+    )
     for simulated, expected in ((ds.overlap_u, ode.overlap_u), (ds.overlap_c, ode.overlap_c)):
         values = simulated.values
         error = values.std(axis=0, ddof=1) / np.sqrt(replicas)

@@ -11,7 +11,9 @@ import pytest
 from activations import DEFINITIONS
 
 import lrft
-from lrft import _core, _engine, reference
+from lrft.core.engine import compiled
+from lrft.reference import students as reference_module
+from lrft.run import describe
 
 #: Every named activation; he3 and a mixed series for Activation.hermite.
 ACTIVATIONS: dict[str, Any] = {
@@ -38,9 +40,14 @@ def task_of(activation: str, **changes: Any) -> lrft.Task:
     The weights are given, since the rates above suit their size.
     """
     arguments: dict[str, Any] = {
-        "d": 24, "k": 4, "xi": 1.5, "features": "sphere", "c": "quantized",
-        "output_scale": 0.6, "seed": 13,
-    }  # fmt: skip
+        "d": 24,
+        "k": 4,
+        "xi": 1.5,
+        "features": "sphere",
+        "c": "quantized",
+        "output_scale": 0.6,
+        "seed": 13,
+    }
     arguments["lam"] = np.resize([0.44, 0.42, 0.13, 0.30], changes.get("k", 4))
     return lrft.Task.sample(**(arguments | {"activation": ACTIVATIONS[activation]} | changes))
 
@@ -77,13 +84,13 @@ def spec(
 ) -> dict[str, Any]:
     """Describe a run to the core, with the final students kept."""
     chains = [
-        _engine.new_chain(i, replica, training) for i in range(len(tasks)) for replica in replicas
+        describe.new_chain(i, replica, training) for i in range(len(tasks)) for replica in replicas
     ]
     return {
         "ambient": ambient,
         "activation": tasks[0].activation.core,
-        **_engine.described(list(tasks), training.student, ambient, seed, chains),
-        "trainings": [_engine.training_spec(training, training.lr) for _ in tasks],
+        **describe.described(list(tasks), training.student, ambient, seed, chains),
+        "trainings": [describe.training_spec(training, training.lr) for _ in tasks],
         "seed": seed,
         "threads": threads,
         "keep_state": True,
@@ -92,7 +99,7 @@ def spec(
 
 def final(run_spec: dict[str, Any]) -> list[dict[str, Any]]:
     """Run to the end and return every chain, with its student in "rows" and "own"."""
-    run = _core.Run(run_spec)
+    run = compiled.Run(run_spec)
     while not run.advance(10.0):
         pass
     return run.chains()
@@ -113,7 +120,7 @@ def initial_student(
 
     def normals(purpose: str, *shape: int) -> np.ndarray:
         size = int(np.prod(shape))
-        return _core.normals(seed, replica, _core.purposes[purpose], 0, size).reshape(shape)
+        return compiled.normals(seed, replica, compiled.purposes[purpose], 0, size).reshape(shape)
 
     if isinstance(student, lrft.LoRA):
         rows, std, own = student.a_init, student.a_std, student.b_init
@@ -144,9 +151,9 @@ def initial_rank_one(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return u_hat (d,) and c_hat (k,) at step 0."""
     if isinstance(student.u_init, str):
-        u0 = _core.normals(seed, replica, _core.purposes["init_u"], 0, task.d)
+        u0 = compiled.normals(seed, replica, compiled.purposes["init_u"], 0, task.d)
         if student.orthogonal:
-            u0 = reference.project_out(task.W)(u0)
+            u0 = reference_module.project_out(task.W)(u0)
     else:
         u0 = student.u_init
     if not isinstance(student.c_init, str):
@@ -154,7 +161,7 @@ def initial_rank_one(
     elif student.c_init == "teacher":
         c0 = task.c
     else:
-        c0 = _core.normals(seed, replica, _core.purposes["init_c"], 0, task.k)
+        c0 = compiled.normals(seed, replica, compiled.purposes["init_c"], 0, task.k)
         if student.c_init == "quantized":
             c0 = np.where(c0 < 0, -1.0, 1.0)
     return u0 / np.linalg.norm(u0), c0 / np.linalg.norm(c0)
@@ -174,8 +181,10 @@ def twin(
     steps = range(training.steps)
     noise = None
     if task.noise > 0:  # sample b of step t has slot b of the noise stream, its first normal
-        purpose = _core.purposes["noise"]
-        noise = (task.noise * _core.normals(seed, replica, purpose, t, 2 * b)[::2] for t in steps)
+        purpose = compiled.purposes["noise"]
+        noise = (
+            task.noise * compiled.normals(seed, replica, purpose, t, 2 * b)[::2] for t in steps
+        )
     inputs = (lrft.normals(seed, replica, t, (b, task.d)) for t in steps)
     return reference_path(task, training, (u0, c0), inputs, noise)
 
@@ -192,22 +201,35 @@ def reference_path(
     student = training.student
     lr = rate_function(training.lr)
     common = {
-        "linearized": student.linearized, "neuron_scale": task.neuron_scale,
-        "output_scale": task.output_scale, "noise_values": noise, "labels": labels,
-    }  # fmt: skip
+        "linearized": student.linearized,
+        "neuron_scale": task.neuron_scale,
+        "output_scale": task.output_scale,
+        "noise_values": noise,
+        "labels": labels,
+    }
     parts = (task.W, task.lam, task.c, task.u, task.xi, task.activation, *start, inputs)
     if isinstance(student, lrft.RankOne):
-        return reference.rank_one_path(
-            *parts, lr=lr, lr_c=None if student.lr_c is None else rate_function(student.lr_c),
-            train_c=student.train_c, orthogonal=student.orthogonal, **common,
-        )  # fmt: skip
+        return reference_module.rank_one_path(
+            *parts,
+            lr=lr,
+            lr_c=None if student.lr_c is None else rate_function(student.lr_c),
+            train_c=student.train_c,
+            orthogonal=student.orthogonal,
+            **common,
+        )
     if isinstance(student, lrft.LoRA):
         lr_b = lr if student.lr_b is None else rate_function(student.lr_b)
-        return reference.lora_path(
-            *parts, lr=lr if student.train_a else 0.0, lr_b=lr_b if student.train_b else 0.0,
-            scale=student.scale, **common,
-        )  # fmt: skip
-    return reference.full_network_path(
-        *parts, lr=lr, lr_lam=None if student.lr_lam is None else rate_function(student.lr_lam),
-        train_lam=student.train_lam, **common,
-    )  # fmt: skip
+        return reference_module.lora_path(
+            *parts,
+            lr=lr if student.train_a else 0.0,
+            lr_b=lr_b if student.train_b else 0.0,
+            scale=student.scale,
+            **common,
+        )
+    return reference_module.full_network_path(
+        *parts,
+        lr=lr,
+        lr_lam=None if student.lr_lam is None else rate_function(student.lr_lam),
+        train_lam=student.train_lam,
+        **common,
+    )

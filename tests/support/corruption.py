@@ -10,9 +10,28 @@ import numpy as np
 
 #: In place of any value.
 JUNK: tuple[Any, ...] = (
-    None, True, -1, 0, 3.5, 10**30, -(2**63), math.nan, math.inf, "", "x", "\x1b[2J\x07", "\0", [],
-    [[]], {}, {"x": 1}, [None], ["a", 1], [[[[[1]]]]], "9" * 400,
-)  # fmt: skip
+    None,
+    True,
+    -1,
+    0,
+    3.5,
+    10**30,
+    -(2**63),
+    math.nan,
+    math.inf,
+    "",
+    "x",
+    "\x1b[2J\x07",
+    "\0",
+    [],
+    [[]],
+    {},
+    {"x": 1},
+    [None],
+    ["a", 1],
+    [[[[[1]]]]],
+    "9" * 400,
+)
 
 
 def damaged(content: bytes, others: list[bytes], rng: np.random.Generator) -> bytes:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 import lrft
-from lrft import _core
+from lrft.core.engine import compiled
 
 STEPS, TOLERANCE = 2_000, 1e-10
 MOVED = 0.02  # relative; a path that stands still would agree with anything
@@ -32,9 +32,14 @@ def lower_factor(M: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def follow(
-    task: lrft.Task, path: Any, inputs: np.ndarray, drive_spec: Any, rates: Any,
-    moved: float = MOVED, Q: np.ndarray | None = None,
-) -> None:  # fmt: skip
+    task: lrft.Task,
+    path: Any,
+    inputs: np.ndarray,
+    drive_spec: Any,
+    rates: Any,
+    moved: float = MOVED,
+    Q: np.ndarray | None = None,
+) -> None:
     """Drive the reduced space along `path`: rows (n, d) and own parameters after each step."""
     Q = task.Q if Q is None else Q
     s, noise = Q.shape[1], np.zeros(inputs.shape[1])
@@ -50,7 +55,7 @@ def follow(
         L, U = lower_factor(rest)
         if drive is None:
             first = A
-            drive = _core.Drive(drive_spec, np.concatenate([P, L], axis=None), B, lane)
+            drive = compiled.Drive(drive_spec, np.concatenate([P, L], axis=None), B, lane)
         rows = drive.rows()
         found_P, found_L = rows[: n * s].reshape(n, s), rows[n * s :].reshape(n, n)
         assert np.triu(found_L, 1).max(initial=0.0) == 0

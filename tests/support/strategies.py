@@ -11,7 +11,7 @@ import pytest
 from hypothesis import strategies as st
 
 import lrft
-from lrft.activation import NAMES
+from lrft.model.activation import NAMES
 
 SEEDS = st.integers(0, 2**64 - 1)
 SCALES = st.floats(0.05, 20.0)
@@ -50,9 +50,11 @@ def unit(values: np.ndarray) -> np.ndarray:
 def tasks(draw: Any, rank: int | None = None, given: bool | None = None) -> lrft.Task:
     """A task of up to 5 neurons and rank up to 3, in at most 24 dimensions."""
     common: dict[str, Any] = {
-        "activation": draw(ACTIVATIONS), "output_scale": draw(SCALES),
-        "noise": draw(st.sampled_from([0.0, 0.0, 0.3])), "xi": draw(st.floats(0.01, 5.0)),
-    }  # fmt: skip
+        "activation": draw(ACTIVATIONS),
+        "output_scale": draw(SCALES),
+        "noise": draw(st.sampled_from([0.0, 0.0, 0.3])),
+        "xi": draw(st.floats(0.01, 5.0)),
+    }
     if draw(st.booleans()):
         common["normalization"] = "unit"
     elif draw(st.booleans()):
@@ -77,9 +79,16 @@ def tasks(draw: Any, rank: int | None = None, given: bool | None = None) -> lrft
     if draw(st.booleans()):
         c = draw(st.sampled_from(["quantized", "sphere"]))
     return lrft.Task.sample(
-        d=draw(st.integers(least, 24)), k=k, rank=rank, features=features, parallel=parallel, c=c,
-        lam=lam, seed=draw(SEEDS), **common,
-    )  # fmt: skip
+        d=draw(st.integers(least, 24)),
+        k=k,
+        rank=rank,
+        features=features,
+        parallel=parallel,
+        c=c,
+        lam=lam,
+        seed=draw(SEEDS),
+        **common,
+    )
 
 
 def schedules(steps: int) -> Any:
@@ -111,14 +120,17 @@ def students(draw: Any, task: lrft.Task, rates: Any, named: bool) -> Any:
         if orthogonal and not linearized and task.u_orthogonal:
             u_inits.append("favourable")
         return lrft.RankOne(
-            train_c=train_c, orthogonal=orthogonal, linearized=linearized,
+            train_c=train_c,
+            orthogonal=orthogonal,
+            linearized=linearized,
             c_init=draw(
                 st.sampled_from(
                     ["quantized", "sphere", "teacher"] * named + [unit(numbers(draw, task.k))]
                 )
             ),
-            u_init=draw(st.sampled_from(u_inits)), lr_c=draw(own) if train_c else None,
-        )  # fmt: skip
+            u_init=draw(st.sampled_from(u_inits)),
+            lr_c=draw(own) if train_c else None,
+        )
     if kind == "lora":
         r = draw(st.integers(1, 3))
         train_a, train_b = draw(st.sampled_from([(True, True), (True, False), (False, True)]))
@@ -130,21 +142,30 @@ def students(draw: Any, task: lrft.Task, rates: Any, named: bool) -> Any:
         a_zero, b_zero = (isinstance(init, str) and init == "zero" for init in (a_init, b_init))
         hypothesis.assume(not (a_zero and (b_zero or not train_a)) and (train_b or not b_zero))
         return lrft.LoRA(
-            rank=r, alpha=draw(st.none() | st.floats(0.1, 5.0)), a_init=a_init, b_init=b_init,
-            a_std=draw(st.none() | st.floats(0.01, 1.0)) if gaussian else None, train_a=train_a,
-            train_b=train_b, lr_b=draw(own) if train_b else None, linearized=linearized,
-        )  # fmt: skip
+            rank=r,
+            alpha=draw(st.none() | st.floats(0.1, 5.0)),
+            a_init=a_init,
+            b_init=b_init,
+            a_std=draw(st.none() | st.floats(0.01, 1.0)) if gaussian else None,
+            train_a=train_a,
+            train_b=train_b,
+            lr_b=draw(own) if train_b else None,
+            linearized=linearized,
+        )
     width = draw(st.integers(1, 6))
     train_lam = draw(st.booleans())
     gaussian, base = draw(st.booleans()), width == task.k
     inits = ["gaussian"] if gaussian else [numbers(draw, width, task.d)] + ["base"] * base
     lam_inits = ["ones", "signs", "gaussian", 0.5, numbers(draw, width)] + ["base"] * base
     return lrft.FullNetwork(
-        width=width, init=draw(st.sampled_from(inits)), train_lam=train_lam,
-        lam_init=draw(st.sampled_from(lam_inits)), linearized=linearized,
+        width=width,
+        init=draw(st.sampled_from(inits)),
+        train_lam=train_lam,
+        lam_init=draw(st.sampled_from(lam_inits)),
+        linearized=linearized,
         std=draw(st.none() | st.floats(0.01, 1.0)) if gaussian else None,
         lr_lam=draw(own) if train_lam else None,
-    )  # fmt: skip
+    )
 
 
 @st.composite
@@ -159,11 +180,16 @@ def trainings(draw: Any, task: lrft.Task, named: bool = True, most: int = 40) ->
     if not isinstance(student, lrft.FullNetwork):
         stop_at = draw(st.none() | st.floats(0.05, 1.0))
     return lrft.Training(
-        student=student, lr=draw(rates), steps=steps, batch=draw(st.sampled_from([1, 1, 2, 5])),
+        student=student,
+        lr=draw(rates),
+        steps=steps,
+        batch=draw(st.sampled_from([1, 1, 2, 5])),
         record=draw(st.integers(2, 12) | explicit | st.integers(2, 9).map(lrft.geometric)),
-        thresholds=draw(levels), stop_at=stop_at, stop_loss=draw(st.none() | st.floats(1e-6, 1.0)),
+        thresholds=draw(levels),
+        stop_at=stop_at,
+        stop_loss=draw(st.none() | st.floats(1e-6, 1.0)),
         loss_thresholds=draw(st.lists(st.floats(1e-6, 10.0), max_size=3, unique=True)),
-    )  # fmt: skip
+    )
 
 
 @st.composite
@@ -176,7 +202,7 @@ def runs(draw: Any, named: bool = True, **of_task: Any) -> tuple[lrft.Task, lrft
 
 
 def engines(task: lrft.Task, training: lrft.Training) -> list[str]:
-    from lrft import _engine
+    from lrft.run import describe
 
-    small = task.d < _engine.smallest_reduced_dimension(task, training)
+    small = task.d < describe.smallest_reduced_dimension(task, training)
     return ["ambient"] if small else ["ambient", "reduced"]

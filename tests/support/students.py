@@ -9,7 +9,8 @@ from cases import rate, task_of
 from coupling import STEPS
 
 import lrft
-from lrft import _core, reference
+from lrft.core.engine import compiled
+from lrft.reference import students as twin
 
 SEED, REPLICA = 77, 3
 RNG = np.random.default_rng(8)
@@ -43,45 +44,62 @@ FULL: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
     "scratch": ({}, {"width": 6, "init": "gaussian", "lam_init": "signs"}, {}),
     "scratch, one neuron": ({}, {"width": 1, "init": "gaussian", "lam_init": "ones"}, {}),
     "scratch, nine": (
-        {}, {"width": 9, "init": "gaussian", "lam_init": "gaussian", "train_lam": True, "std": 0.1},
+        {},
+        {"width": 9, "init": "gaussian", "lam_init": "gaussian", "train_lam": True, "std": 0.1},
         {"batch": 2, "lr": 0.003},
     ),
     "given": ({}, {"init": V5, "lam_init": 0.4}, {}),
     "teacher of rank 2": ({"c": "sphere", "rank": 2}, {}, {}),
     "zero features": (
-        {"features": "zero", "lam": 0.5}, {"width": 3, "init": "gaussian", "lam_init": 0.5}, {}
+        {"features": "zero", "lam": 0.5},
+        {"width": 3, "init": "gaussian", "lam_init": 0.5},
+        {},
     ),
     "u inside": ({"parallel": 0.6}, {}, {"batch": 4}),
     "noise": ({"noise": 0.3}, {}, {}),
     "unit neurons": ({"normalization": "unit"}, {"train_lam": True}, {}),
     "wide batch": ({}, {"train_lam": True}, {"batch": 40}),
-}  # fmt: skip
+}
 # name: kind of student, changes of the task, the student, changes of the training
 LINEAR: dict[str, tuple[Any, dict[str, Any], dict[str, Any], dict[str, Any]]] = {
     "rank one": (lrft.RankOne, {}, {}, {}),
     "rank one, joint, free": (
-        lrft.RankOne, {}, {"train_c": True, "orthogonal": False, "c_init": "sphere"}, {"batch": 3}
+        lrft.RankOne,
+        {},
+        {"train_c": True, "orthogonal": False, "c_init": "sphere"},
+        {"batch": 3},
     ),
     "rank one, u inside": (
-        lrft.RankOne, {"parallel": 0.6}, {"train_c": True, "orthogonal": False}, {}
+        lrft.RankOne,
+        {"parallel": 0.6},
+        {"train_c": True, "orthogonal": False},
+        {},
     ),
     "LoRA": (lrft.LoRA, {}, {"rank": 2}, {}),
     "LoRA, both factors": (
-        lrft.LoRA, {}, {"rank": 2, "alpha": 3.0, "b_init": "gaussian"}, {"batch": 2}
+        lrft.LoRA,
+        {},
+        {"rank": 2, "alpha": 3.0, "b_init": "gaussian"},
+        {"batch": 2},
     ),
     "LoRA, given": (lrft.LoRA, {}, {"rank": 3, "a_init": A3, "b_init": B3, "lr_b": 0.004}, {}),
     "LoRA, zero A": (lrft.LoRA, {}, {"rank": 2, "a_init": "zero", "b_init": B3[:, :2]}, {}),
     "LoRA, teacher of rank 2": (
-        lrft.LoRA, {"c": "sphere", "rank": 2}, {"rank": 1, "b_init": "gaussian"}, {}
+        lrft.LoRA,
+        {"c": "sphere", "rank": 2},
+        {"rank": 1, "b_init": "gaussian"},
+        {},
     ),
     "full": (lrft.FullNetwork, {}, {}, {}),
     "full, output weights": (lrft.FullNetwork, {}, {"train_lam": True}, {"batch": 3}),
     "full, scratch": (
-        lrft.FullNetwork, {}, {"width": 3, "init": "gaussian", "lam_init": "gaussian",
-                               "train_lam": True}, {},
+        lrft.FullNetwork,
+        {},
+        {"width": 3, "init": "gaussian", "lam_init": "gaussian", "train_lam": True},
+        {},
     ),
     "full, given": (lrft.FullNetwork, {"parallel": 0.5}, {"init": V5, "lam_init": 0.4}, {}),
-}  # fmt: skip
+}
 CASES = {f"LoRA, {name}": (lrft.LoRA, *rest) for name, rest in LORA.items()}
 CASES |= {f"full, {name}": (lrft.FullNetwork, *rest) for name, rest in FULL.items()}
 CASES |= {
@@ -114,12 +132,12 @@ def teacher(task: lrft.Task) -> np.ndarray:
 def overlaps(task: lrft.Task, student: Any, rows: np.ndarray, own: np.ndarray) -> list[np.ndarray]:
     u, c = np.atleast_2d(task.u), task.c.reshape(task.k, -1)
     if isinstance(student, lrft.FullNetwork):
-        return [reference.neuron_cosines(rows, teacher(task))]
+        return [twin.neuron_cosines(rows, teacher(task))]
     if isinstance(student, lrft.RankOne):
         return [rows @ task.u, own @ task.c]
     if len(rows) == len(u) == 1:
-        return [np.array(reference.cosine(rows, u)), np.array(reference.cosine(own, c))]
-    return [reference.subspace_cosines(rows, u), reference.subspace_cosines(own.T, c.T)]
+        return [np.array(twin.cosine(rows, u)), np.array(twin.cosine(own, c))]
+    return [twin.subspace_cosines(rows, u), twin.subspace_cosines(own.T, c.T)]
 
 
 STEP = 0.01  # of the differences below
@@ -153,11 +171,11 @@ def difference_loss(task: lrft.Task, student: Any, start: Any, now: Any, step: f
             weights.append(-sign * part / step * lam)
     both = task.neuron_scale * np.concatenate(both)
     weights = task.output_scale * np.concatenate(weights)
-    return _core.expected_square(task.activation.core, weights, both @ both.T)[0]
+    return compiled.expected_square(task.activation.core, weights, both @ both.T)[0]
 
 
 def loss(task: lrft.Task, student: Any, rows: np.ndarray, own: np.ndarray) -> float:
     V, lam = neurons(task, student, rows, own)
     both = task.neuron_scale * np.concatenate([teacher(task), V])
     weights = task.output_scale * np.concatenate([task.lam, -lam])
-    return _core.expected_square(task.activation.core, weights, both @ both.T)[0]
+    return compiled.expected_square(task.activation.core, weights, both @ both.T)[0]

@@ -12,8 +12,9 @@ import pytest
 from activations import DEFINITIONS
 
 import lrft
-from lrft import _core, reference
-from lrft.activation import FACTS, NAMES
+from lrft.core.engine import compiled
+from lrft.model.activation import FACTS, NAMES
+from lrft.reference import students as twin
 
 DOUBLE = ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_double)
 Z = np.linspace(-5.0, 5.0, 41)
@@ -21,7 +22,7 @@ Z = np.linspace(-5.0, 5.0, 41)
 
 def test_every_activation_is_defined_here():
     """One that is added must be in the readable twin and in the tables the tests loop over."""
-    assert list(DEFINITIONS) == list(NAMES) == list(reference.ACTIVATIONS)
+    assert list(DEFINITIONS) == list(NAMES) == list(twin.ACTIVATIONS)
     assert [*NAMES, "hermite", "custom"] == list(FACTS)
 
 
@@ -41,13 +42,13 @@ def test_facts_are_whole(kind):
 
 def test_an_unknown_kind_is_named():
     with pytest.raises(ValueError, match="kind: unknown activation 'rleu'"):
-        _core.activation("rleu", np.empty(0))
+        compiled.activation("rleu", np.empty(0))
 
 
 @pytest.mark.parametrize("name", [*NAMES, "he1", "he2", "he3"])
 def test_values_follow_the_definition(name):
     activation = lrft.Activation.parse(name)
-    value, slope = reference.resolve_activation(name)
+    value, slope = twin.resolve_activation(name)
     # The twin's formulas lose a few ulp of the largest term, hence the absolute part.
     np.testing.assert_allclose(activation(Z), value(Z), rtol=1e-13, atol=1e-14)
     np.testing.assert_allclose(activation.derivative(Z), slope(Z), rtol=1e-13, atol=1e-14)

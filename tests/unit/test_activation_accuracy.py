@@ -16,8 +16,8 @@ import pytest
 from activations import DEFINITIONS
 from numpy.typing import NDArray
 
-from lrft import _core
-from lrft.activation import FACTS
+from lrft.core.engine import compiled
+from lrft.model.activation import FACTS
 
 mpmath = pytest.importorskip("mpmath")
 mpf, sqrt = mpmath.mpf, mpmath.sqrt
@@ -34,7 +34,7 @@ def digits() -> Any:
 
 
 def make(kind: str, coefficients: list[float] | tuple[float, ...] = ()) -> Any:
-    return _core.activation(kind, np.array(coefficients, dtype=np.float64), 0, 0)
+    return compiled.activation(kind, np.array(coefficients, dtype=np.float64), 0, 0)
 
 
 def points() -> Array:
@@ -152,6 +152,6 @@ def test_custom_activations_are_called_entry_by_entry() -> None:
     value, slope = function(math.sin), function(math.cos)
     address = [ctypes.cast(f, ctypes.c_void_p).value for f in (value, slope)]
     z = np.linspace(-3, 3, 19)
-    sigma, dsigma = _core.activation("custom", np.empty(0), *address).evaluate(z)
+    sigma, dsigma = compiled.activation("custom", np.empty(0), *address).evaluate(z)
     np.testing.assert_array_equal(sigma, [math.sin(x) for x in z])
     np.testing.assert_array_equal(dsigma, [math.cos(x) for x in z])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import lrft
-from lrft.weights import save_weights
+from lrft.model.files import save_weights
 
 NAN = float("nan")
 

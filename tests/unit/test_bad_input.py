@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import lrft
-from lrft.training import check_compatible
+from lrft.model.training import check_compatible
 
 DOUBLE = ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_double)
 SINGLE = ctypes.CFUNCTYPE(ctypes.c_float, ctypes.c_float)
@@ -18,9 +18,12 @@ NAN, INF = float("nan"), float("inf")
 
 # Given weights: W (3, 5), lam (3,), c (3,), u (5,).
 WEIGHTS = {
-    "W": np.eye(3, 5), "lam": np.ones(3), "c": np.array([0.6, 0.8, 0.0]), "u": np.eye(5)[4],
+    "W": np.eye(3, 5),
+    "lam": np.ones(3),
+    "c": np.array([0.6, 0.8, 0.0]),
+    "u": np.eye(5)[4],
     "xi": 1.0,
-}  # fmt: skip
+}
 W_NAN, W_INF = np.eye(3, 5), np.eye(3, 5)
 W_NAN[1, 2], W_INF[2, 4] = NAN, -INF
 GIVEN = [
@@ -140,8 +143,13 @@ def test_sample(refused, number):
 
 def coordinates(**changes):
     valid = {
-        "d": 9, "R": np.eye(2, 3), "a": np.eye(3)[[2]], "lam": [1, 1], "c": [0.6, 0.8], "xi": 1.0,
-    }  # fmt: skip
+        "d": 9,
+        "R": np.eye(2, 3),
+        "a": np.eye(3)[[2]],
+        "lam": [1, 1],
+        "c": [0.6, 0.8],
+        "xi": 1.0,
+    }
     return lrft.Task.from_coordinates(**(valid | changes))
 
 

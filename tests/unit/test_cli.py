@@ -13,7 +13,7 @@ import pytest
 
 import lrft
 from lrft.cli.fields import fields
-from lrft.weights import save_weights
+from lrft.model.files import save_weights
 
 pytestmark = [
     pytest.mark.any_set,
@@ -91,17 +91,50 @@ def test_teachers_of_higher_rank(cli: Any) -> None:
 
 def test_flags_reach_task_training_student_and_run(cli: Any) -> None:
     code, _, _ = cli(
-        "run", *SMALL, "--xi", "2.5", "--activation", "he3", "--features", "orthonormal",
-        "--c", "0.6,0.8,0", "--noise", "0.1", "--task-seed", "5", "--batch", "2",
-        "--thresholds", "[0.3, 0.4]", "--record", "0,7,100", "--no-train-c", "--no-orthogonal",
-        "--c-init", "sphere", "--seed", "11", "--engine", "ambient", "--threads", "1",
-    )  # fmt: skip
+        "run",
+        *SMALL,
+        "--xi",
+        "2.5",
+        "--activation",
+        "he3",
+        "--features",
+        "orthonormal",
+        "--c",
+        "0.6,0.8,0",
+        "--noise",
+        "0.1",
+        "--task-seed",
+        "5",
+        "--batch",
+        "2",
+        "--thresholds",
+        "[0.3, 0.4]",
+        "--record",
+        "0,7,100",
+        "--no-train-c",
+        "--no-orthogonal",
+        "--c-init",
+        "sphere",
+        "--seed",
+        "11",
+        "--engine",
+        "ambient",
+        "--threads",
+        "1",
+    )
     assert code == 0
     ds = lrft.load("lrft-run.nc")
     expected = lrft.Task.sample(
-        d=40, k=3, xi=2.5, activation="he3", features="orthonormal", c=[0.6, 0.8, 0.0], noise=0.1,
-        normalization="unit", seed=5,
-    )  # fmt: skip
+        d=40,
+        k=3,
+        xi=2.5,
+        activation="he3",
+        features="orthonormal",
+        c=[0.6, 0.8, 0.0],
+        noise=0.1,
+        normalization="unit",
+        seed=5,
+    )
     assert ds.task_hash.item() == expected.content_hash
     stored = json.loads(ds.attrs["configuration"])
     assert stored["training"]["batch"] == 2
@@ -236,7 +269,7 @@ def test_result_that_cannot_be_saved_is_still_printed(
     def fail(ds: Any, path: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("lrft.result.save", fail)
+    monkeypatch.setattr("lrft.result.dataset.save", fail)
     code, out, err = cli("run", *SMALL)
     assert code == 1
     assert "median step" in out

@@ -37,9 +37,13 @@ def shell(folder: Path, command: str, **environment: str) -> tuple[int, str]:
     """Run a line of bash in which `lrft` is this one; exit code and what reached stderr."""
     script = f'lrft() {{ "{sys.executable}" -m lrft.cli "$@"; }}; {command}'
     done = subprocess.run(
-        ["bash", "-c", script], cwd=folder, env=os.environ | environment, capture_output=True,
-        text=True, timeout=120,
-    )  # fmt: skip
+        ["bash", "-c", script],
+        cwd=folder,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
     return done.returncode, done.stderr
 
 
@@ -133,7 +137,7 @@ def test_a_picture_or_a_table_that_fails_is_a_warning(
     def fail(ds: Any) -> None:
         raise error
 
-    monkeypatch.setattr("lrft.plot.summary", fail)
+    monkeypatch.setattr("lrft.plot.curves.summary", fail)
     monkeypatch.setattr("lrft.cli.table.show", fail)
     code, out, err = cli("run", *SMALL)
     assert (code, out) == (0, "saved lrft-run.nc\n")
@@ -378,7 +382,7 @@ def test_a_report_outlives_its_folder(
     cli: Any, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("matplotlib", reason="matplotlib is not installed")
-    from lrft.experiments import runner
+    from lrft.paper import runner
 
     def gone(*arguments: Any) -> Any:
         for file in (folder / "r").iterdir():

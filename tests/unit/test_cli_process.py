@@ -155,8 +155,10 @@ def test_terminal_without_greek_letters_still_gets_its_table(folder: Path) -> No
 def test_reader_that_goes_away_is_no_error(folder: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "lrft.cli", "run", "--print-config"],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=folder,
-    )  # fmt: skip
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=folder,
+    )
     assert process.stdout is not None
     process.stdout.close()
     assert process.stderr is not None

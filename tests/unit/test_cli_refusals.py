@@ -207,15 +207,36 @@ def test_messages_name_what_is_wrong(cli: Any, command: str, reason: str) -> Non
 
 
 CONTROLS = [
-    "", "--d 1e2", "--k 2 --c 0.6,0.8", "--features orthonormal --d 20 --k 19", "--features zero",
-    "--parallel 0.5 --no-orthogonal", "--lam 0.5", "--normalization none --neuron-scale 2",
-    "--noise 0", "--stop-at 1", "--stop-loss 1", "--record 3,5", "--thresholds 0.1,0.5",
-    "--thresholds 0.5", "--lr-c 0.1",
-    "--lr .001", "--lr 1.", "--thresholds .1,.5", "--seed 007",
-    "--u-init favourable", "--c-init quantized", "--steps 0",
-    "--engine ambient", "--threads 1", "--seed 18446744073709551615",
-    "--lr \"{kind='constant', lr=0.1}\"", "--activation he4", "--out new/folder", "--batch 3",
-]  # fmt: skip
+    "",
+    "--d 1e2",
+    "--k 2 --c 0.6,0.8",
+    "--features orthonormal --d 20 --k 19",
+    "--features zero",
+    "--parallel 0.5 --no-orthogonal",
+    "--lam 0.5",
+    "--normalization none --neuron-scale 2",
+    "--noise 0",
+    "--stop-at 1",
+    "--stop-loss 1",
+    "--record 3,5",
+    "--thresholds 0.1,0.5",
+    "--thresholds 0.5",
+    "--lr-c 0.1",
+    "--lr .001",
+    "--lr 1.",
+    "--thresholds .1,.5",
+    "--seed 007",
+    "--u-init favourable",
+    "--c-init quantized",
+    "--steps 0",
+    "--engine ambient",
+    "--threads 1",
+    "--seed 18446744073709551615",
+    "--lr \"{kind='constant', lr=0.1}\"",
+    "--activation he4",
+    "--out new/folder",
+    "--batch 3",
+]
 
 
 @pytest.mark.parametrize("flags", CONTROLS)

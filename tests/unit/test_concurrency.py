@@ -93,9 +93,18 @@ BASE = lrft.Weights(SAMPLES[:4] / 3, np.ones(4), "tanh")
 def fitted(name: str, threads: int) -> dict[str, np.ndarray]:
     student = lrft.RankOne(train_c=True) if name == "joint" else STUDENTS[name]
     ds = lrft.fit(
-        BASE, student, SAMPLES, np.sin(SAMPLES[:, 0]), validation=(SAMPLES, SAMPLES[:, 1]),
-        lr=0.01, epochs=3, batch=7, replicas=12, seed=3, threads=threads,
-    )  # fmt: skip
+        BASE,
+        student,
+        SAMPLES,
+        np.sin(SAMPLES[:, 0]),
+        validation=(SAMPLES, SAMPLES[:, 1]),
+        lr=0.01,
+        epochs=3,
+        batch=7,
+        replicas=12,
+        seed=3,
+        threads=threads,
+    )
     return {series: ds[series].values for series in ("train_loss", "validation_loss", "kept_step")}
 
 

@@ -23,7 +23,8 @@ import pytest
 from corruption import damaged, junk, mutated_array, mutated_json
 
 import lrft
-from lrft import _netcdf, state
+from lrft.result import netcdf
+from lrft.run import state
 
 pytestmark = [pytest.mark.any_set, pytest.mark.filterwarnings("ignore")]
 
@@ -49,16 +50,18 @@ READERS = {
     "fit.nc": ["rerun {} --threads 1", "plot {} --out p.svg"],
     "study.nc": ["rerun {} --threads 1", "plot {}"],
     "study.db": [
-        "rerun {} --all --threads 1", "sweep study.toml --ledger {} --collect --out c.nc",
+        "rerun {} --all --threads 1",
+        "sweep study.toml --ledger {} --collect --out c.nc",
         "sweep study.toml --ledger {} --out c.nc --threads 1",
-        "sweep --ledger fresh.db --merge {}", "sweep study.toml --ledger {} --dry-run",
+        "sweep --ledger fresh.db --merge {}",
+        "sweep study.toml --ledger {} --dry-run",
     ],
     "state.npz": ["run --resume {} --name out --threads 1"],
     "base.npz": [f"run --weights {{}} {' '.join(SMALL)}"],
     "base.safetensors": [f"run --weights {{}} {' '.join(SMALL)}"],
     "study.toml": ["sweep {} --dry-run"],
     "config.toml": ["run --config {} --print-config"],
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module")
@@ -190,7 +193,7 @@ def test_damaged_bytes_are_noticed_or_change_nothing_often(trial, sound, seed):
 
 
 def forged_netcdf(content: bytes, rng: np.random.Generator) -> bytes:
-    file = io.BytesIO(content[: -_netcdf._LENGTH])
+    file = io.BytesIO(content[: -netcdf._LENGTH])
     with h5py.File(file, "r+") as opened:
         name = list(opened)[int(rng.integers(len(opened)))]
         way = rng.integers(6)
@@ -214,7 +217,7 @@ def forged_netcdf(content: bytes, rng: np.random.Generator) -> bytes:
             ]
             key = texts[int(rng.integers(len(texts)))]
             opened.attrs[key] = mutated_json(str(opened.attrs[key]), rng)
-    return _netcdf.sealed(file.getvalue())
+    return netcdf.sealed(file.getvalue())
 
 
 def forged_archive(content: bytes, rng: np.random.Generator) -> bytes:
@@ -249,8 +252,9 @@ def forged_ledger(content: bytes, rng: np.random.Generator) -> bytes:
     db.deserialize(content)
     tables = {
         "unit": ["key", "definition", "environment", "threads", "seconds", "result", "digest"],
-        "task": ["hash", "description", "arrays"], "environment": ["text"],
-    }  # fmt: skip
+        "task": ["hash", "description", "arrays"],
+        "environment": ["text"],
+    }
     table = list(tables)[int(rng.integers(3))]
     column = tables[table][int(rng.integers(len(tables[table])))]
     (rowid,) = rng.choice([row[0] for row in db.execute(f"SELECT rowid FROM {table}")], 1)
@@ -281,19 +285,44 @@ def forged_toml(content: bytes, rng: np.random.Generator) -> bytes:
     settings = [i for i, line in enumerate(lines) if " = " in line]
     i = settings[int(rng.integers(len(settings)))]
     values = [
-        "'x'", "-1", "0", "1e400", "nan", "[]", "{}", "[[1]]", "true", "''", "2020-01-01", "9" * 40,
-        "'\\u001b[2J'", '"\\u001b[2J"', '"round(1, -10**9)"', '"d ** d ** d"', "'d' * 9", "",
-        "[" * 5000, "{range = [0, 1e9]}", "{linspace = [0, 1, 2000000]}", '"' + "(" * 300 + '"',
-    ]  # fmt: skip
+        "'x'",
+        "-1",
+        "0",
+        "1e400",
+        "nan",
+        "[]",
+        "{}",
+        "[[1]]",
+        "true",
+        "''",
+        "2020-01-01",
+        "9" * 40,
+        "'\\u001b[2J'",
+        '"\\u001b[2J"',
+        '"round(1, -10**9)"',
+        '"d ** d ** d"',
+        "'d' * 9",
+        "",
+        "[" * 5000,
+        "{range = [0, 1e9]}",
+        "{linspace = [0, 1, 2000000]}",
+        '"' + "(" * 300 + '"',
+    ]
     lines[i] = f"{lines[i].partition(' = ')[0]} = {values[int(rng.integers(len(values)))]}"
     return "\n".join(lines).encode()
 
 
 FORGERS = {
-    "run.nc": forged_netcdf, "fit.nc": forged_netcdf, "study.nc": forged_netcdf,
-    "study.db": forged_ledger, "state.npz": forged_archive, "base.npz": forged_archive,
-    "base.safetensors": forged_tensors, "study.toml": forged_toml, "config.toml": forged_toml,
-}  # fmt: skip
+    "run.nc": forged_netcdf,
+    "fit.nc": forged_netcdf,
+    "study.nc": forged_netcdf,
+    "study.db": forged_ledger,
+    "state.npz": forged_archive,
+    "base.npz": forged_archive,
+    "base.safetensors": forged_tensors,
+    "study.toml": forged_toml,
+    "config.toml": forged_toml,
+}
 
 
 def forge(trial: Trial, sound: dict[str, bytes], seed: int, count: int) -> int:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import lrft
-from lrft import reference
+from lrft.reference import students as twin
 
 EVERY = ("status", "hit_step", "stop_step")
 STUDENTS = {
@@ -64,9 +64,13 @@ CASES = {
 def test_underflow_is_no_divergence(case, batch):
     norm, activation, student, lr, steps = CASES[case]
     task = lrft.Task(
-        W=norm * np.eye(4, 60), lam=np.ones(4), c=np.full(4, 0.5), u=np.eye(60)[59], xi=1.0,
+        W=norm * np.eye(4, 60),
+        lam=np.ones(4),
+        c=np.full(4, 0.5),
+        u=np.eye(60)[59],
+        xi=1.0,
         activation=activation,
-    )  # fmt: skip
+    )
     training = lrft.Training(student=student, lr=lr, steps=steps, batch=batch, record=2)
     ds = lrft.simulate(task, training, replicas=16, engine="reduced")
     assert (ds.status == "finished").all()
@@ -87,7 +91,7 @@ def test_cosines_of_nearly_parallel_rows(angle, scale, engine):
         student=lrft.LoRA(rank=3, a_init=rows), lr=1e-200, steps=1, record=[0], thresholds=[1e-3]
     )
     ds = lrft.simulate(task, training, replicas=1, engine=engine)
-    expected = reference.subspace_cosines(apart, task.u)
+    expected = twin.subspace_cosines(apart, task.u)
     np.testing.assert_allclose(ds.overlap_u.values[0, 0], expected, atol=1e-14 / angle + 1e-12)
     assert ds.hit_step.values[0, 0] == 0
 
@@ -98,5 +102,5 @@ def test_parallel_rows_have_one_direction():
     training = lrft.Training(student=lrft.LoRA(rank=2, a_init=rows), lr=1e-9, steps=1, record=[0])
     for engine in ("reduced", "ambient"):
         overlap = lrft.simulate(task, training, replicas=1, engine=engine).overlap_u.values[0, 0]
-        np.testing.assert_allclose(overlap[0], reference.subspace_cosines(rows[:1], task.u)[0])
+        np.testing.assert_allclose(overlap[0], twin.subspace_cosines(rows[:1], task.u)[0])
         assert overlap[1] == 0

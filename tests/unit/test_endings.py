@@ -7,7 +7,7 @@ import pytest
 import xarray as xr
 
 import lrft
-from lrft.endings import counted, one_overlap
+from lrft.result.endings import counted, one_overlap
 
 TASK = lrft.Task.sample(d=60, k=4, xi=2.0, c="sphere", seed=0)
 PLANE = lrft.Task.sample(d=60, k=4, xi=3.0, c="sphere", rank=2, activation="relu", seed=1)
@@ -17,14 +17,17 @@ ENDINGS = {
     "rank one": (TASK, lrft.RankOne(train_c=True, orthogonal=False), 0.01, {"stop_at": 0.6}),
     "rank one, frozen": (TASK, lrft.RankOne(c_init=TASK.c), 0.01, {"stop_at": 0.6}),
     "rank one, linearised": (
-        TASK, lrft.RankOne(c_init=TASK.c, linearized=True), 0.01, {"stop_at": 0.4},
+        TASK,
+        lrft.RankOne(c_init=TASK.c, linearized=True),
+        0.01,
+        {"stop_at": 0.4},
     ),
     "lora, a cosine": (TASK, lrft.LoRA(rank=1), 0.01, {"stop_at": 0.6}),
     "lora": (PLANE, lrft.LoRA(rank=2), 0.003, {"stop_at": 0.5}),
     "lora, linearised": (PLANE, lrft.LoRA(rank=2, linearized=True), 0.01, {"stop_loss": 11.7}),
     "lora, wide": (PLANE, lrft.LoRA(rank=3), 0.003, {"stop_at": 0.5}),
     "full network": (TASK, lrft.FullNetwork(train_lam=True), 0.01, {"stop_loss": 0.2}),
-}  # fmt: skip
+}
 REPLICAS = 9  # more than one group of lanes
 
 
@@ -126,8 +129,11 @@ def test_held_carries_converged_replicas_on_and_no_others():
     held = lrft.held(ds)
     nan = np.nan
     expected = [
-        [0.1, 0.2, 0.9, 0.9], [0.1, 0.2, 0.3, 0.4], [0.1, nan, nan, nan], [0.1, 0.2, nan, nan],
-    ]  # fmt: skip
+        [0.1, 0.2, 0.9, 0.9],
+        [0.1, 0.2, 0.3, 0.4],
+        [0.1, nan, nan, nan],
+        [0.1, 0.2, nan, nan],
+    ]
     np.testing.assert_array_equal(held.overlap_u, expected)
     np.testing.assert_array_equal(held.loss, 2 * np.array(expected))
     assert held.overlap_u.attrs == {"long_name": "overlap"}
@@ -160,9 +166,17 @@ def test_without_final_values_the_last_record_stands_in():
     base = lrft.Weights(W=np.eye(2, 3), lam=np.ones(2), activation="relu")
     y = np.maximum(X[:, :2], 0).sum(axis=1) + 0.5 * X[:, 2]
     fit = lrft.fit(
-        base, lrft.LoRA(rank=1), X, y, validation=(X, y), lr=0.02, batch=8, epochs=20, record=41,
+        base,
+        lrft.LoRA(rank=1),
+        X,
+        y,
+        validation=(X, y),
+        lr=0.02,
+        batch=8,
+        epochs=20,
+        record=41,
         stop_loss=0.2,
-    )  # fmt: skip
+    )
     assert (fit.status == "converged").all()
     stop = int(fit.stop_step[0])
     assert stop < fit.step[-1]

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import optimize
 
-from lrft.experiments import exponents, statistics
-from lrft.experiments.claims import claim4, claim5, claim7
+from lrft.paper.claims import claim4, claim5, claim7
+from lrft.paper.measuring import exponents, intervals
 
 pytestmark = pytest.mark.any_set
 
@@ -32,7 +32,7 @@ def test_kaplan_meier_median_of_a_textbook_sample():
     censored = [6, 9, 10, 11, 17, 19, 20, 25, 32, 32, 34, 35]
     steps = [*hit, *[INF] * len(censored)]
     horizon = [*hit, *censored]
-    assert statistics.median_steps(steps, horizon) == (23.0, 13.0, INF)
+    assert intervals.median_steps(steps, horizon) == (23.0, 13.0, INF)
 
 
 @pytest.mark.parametrize(
@@ -47,15 +47,15 @@ def test_kaplan_meier_median_of_a_textbook_sample():
     ],
 )
 def test_both_medians_agree_where_all_censoring_is_late(steps, median):
-    assert statistics.median_steps(steps, 10.0).value == median
-    assert statistics.bootstrap_median(steps)[0] == median
+    assert intervals.median_steps(steps, 10.0).value == median
+    assert intervals.bootstrap_median(steps)[0] == median
 
 
 def test_censored_replicas_move_the_median_up():
     steps = np.arange(1.0, 22.0)
     missed = np.where(np.arange(21) % 4 == 0, INF, steps)
-    dropped = statistics.median_steps(np.where(np.isinf(missed), np.nan, missed)).value
-    assert statistics.median_steps(missed).value > dropped
+    dropped = intervals.median_steps(np.where(np.isinf(missed), np.nan, missed)).value
+    assert intervals.median_steps(missed).value > dropped
 
 
 def coverage(make, truth, trials):
@@ -96,11 +96,11 @@ def test_intervals_that_ignore_instances_do_not_cover():
 
     def rows(generator):
         given = sample(generator)
-        return statistics.interval(*statistics.bootstrap_median(given, resamples=400))
+        return intervals.interval(*intervals.bootstrap_median(given, resamples=400))
 
     def pooled(generator):
         given = sample(generator).ravel()
-        return statistics.interval(*statistics.bootstrap_median(given, resamples=400))
+        return intervals.interval(*intervals.bootstrap_median(given, resamples=400))
 
     assert coverage(rows, 1.0, TRIALS) >= LEAST - 0.04  # 8 instances are few
     assert coverage(pooled, 1.0, TRIALS) < 0.75
@@ -110,7 +110,7 @@ def test_kaplan_meier_intervals_cover():
     # exponential times, median log 2, half of them censored at random between 0 and 2
     def make(generator):
         times, ends = generator.exponential(size=40), generator.uniform(0, 2, size=40)
-        return statistics.median_steps(np.where(times <= ends, times, INF), np.minimum(times, ends))
+        return intervals.median_steps(np.where(times <= ends, times, INF), np.minimum(times, ends))
 
     assert coverage(make, np.log(2), TRIALS) >= LEAST
 
@@ -119,7 +119,7 @@ def test_an_infinite_median_decides_nothing():
     fit = exponents.power_law([1, 10, 100], [[1.0] * 4, [10.0] * 4, [INF] * 4])
     assert np.isnan(fit.exponent.value)
     assert fit.exponent[1:] == (-INF, INF)
-    assert statistics.within(fit.exponent, 0.9, 1.1) == "not decided"
+    assert intervals.within(fit.exponent, 0.9, 1.1) == "not decided"
 
 
 def test_a_resample_with_an_infinite_median_is_beyond_either_end():
@@ -130,9 +130,9 @@ def test_a_resample_with_an_infinite_median_is_beyond_either_end():
 
 def test_the_best_rate_must_succeed_often_enough():
     slow, fast = np.full(10, 20.0), np.r_[np.full(7, 5.0), np.full(3, INF)]
-    assert statistics.least_median([slow, fast])[:2] == (0, 20.0)
-    assert statistics.least_median([slow, fast], success=0.7)[:2] == (1, 5.0)
-    index, value, drawn = statistics.least_median([fast])
+    assert intervals.least_median([slow, fast])[:2] == (0, 20.0)
+    assert intervals.least_median([slow, fast], success=0.7)[:2] == (1, 5.0)
+    index, value, drawn = intervals.least_median([fast])
     assert (index, value) == (-1, INF)
     # the choice is resampled too: many resamples of the fast rate succeed in 8 of 10
     assert 0.2 < np.isfinite(drawn).mean() < 0.8
@@ -143,7 +143,7 @@ def test_the_best_rate_must_succeed_often_enough():
     [(0, 10, 0.0, 1 - 0.025**0.1), (10, 10, 0.025**0.1, 1.0), (1, 1, 0.025, 1.0)],
 )
 def test_proportions_at_the_ends(successes, count, low, high):
-    interval = statistics.proportion(successes, count)
+    interval = intervals.proportion(successes, count)
     assert interval == pytest.approx((successes / count, low, high))
 
 
@@ -161,7 +161,7 @@ def test_proportions_at_the_ends(successes, count, low, high):
     ],
 )
 def test_outcomes(interval, outcome):
-    found = statistics.within(statistics.Interval(*interval), 0.97, 1.03, widest=0.05)
+    found = intervals.within(intervals.Interval(*interval), 0.97, 1.03, widest=0.05)
     assert found == outcome
 
 

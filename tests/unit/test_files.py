@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 import lrft
-from lrft import _files
+from lrft.base import files
 
 pytestmark = pytest.mark.any_set
 
 
 def write(path: Path, text: str) -> None:
-    with _files.whole(path) as temporary:
+    with files.whole(path) as temporary:
         temporary.write_text(text)
 
 
@@ -33,7 +33,7 @@ def test_a_file_keeps_its_permissions(tmp_path: Path, mode: int) -> None:
 def test_a_private_file_is_private_while_it_is_written(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.touch(mode=0o600)
-    with _files.whole(file) as temporary:
+    with files.whole(file) as temporary:
         assert stat.S_IMODE(temporary.stat().st_mode) == 0o600
 
 
@@ -120,7 +120,7 @@ def test_a_file_that_cannot_be_replaced_is_written_into(
     file = tmp_path / "file"
     file.write_text("old and longer")
     inode = file.stat().st_ino
-    make, replace = _files._make, os.replace
+    make, replace = files._make, os.replace
 
     def no_make(path: Path, mode: int) -> None:
         if path.parent == tmp_path:
@@ -132,7 +132,7 @@ def test_a_file_that_cannot_be_replaced_is_written_into(
 
     with monkeypatch.context() as patch:
         if what == "make":
-            patch.setattr(_files, "_make", no_make)
+            patch.setattr(files, "_make", no_make)
         else:
             patch.setattr(os, "replace", no_replace)
         write(file, "new")
@@ -146,13 +146,13 @@ def test_names_of_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     file = tmp_path / "file"
     (tmp_path / "link").symlink_to("file")
     for there in (False, True):
-        assert _files.same("file", file)
-        assert _files.same("link", "./x/../file")
-        assert not _files.same("file", "other")
+        assert files.same("file", file)
+        assert files.same("link", "./x/../file")
+        assert not files.same("file", "other")
         if not there:
             file.touch()
     (tmp_path / "hard").hardlink_to(file)
-    assert _files.same("hard", "link")
+    assert files.same("hard", "link")
 
 
 # ---- elsewhere ----------------------------------------------------------------------------------
@@ -160,7 +160,7 @@ def test_names_of_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 def saved(path: Path | str) -> tuple[Path, list[str]]:
     said: list[str] = []
-    return _files.somewhere(path, lambda place: write(place, "new"), said.append), said
+    return files.somewhere(path, lambda place: write(place, "new"), said.append), said
 
 
 @pytest.fixture
@@ -210,7 +210,7 @@ def test_nowhere_is_an_error_with_the_first_reason(
         raise OSError(errno.ENOSPC, f"no space for {path.name}")
 
     with pytest.raises(OSError, match=r"no space for a\.nc"):
-        _files.somewhere("a.nc", full, print)
+        files.somewhere("a.nc", full, print)
 
 
 @pytest.mark.parametrize("text", ["caf\udce9", "a\ud800b", "a\0b"])

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import lrft
-from lrft import recovery, theory, tuning
+from lrft import theory
+from lrft.algorithm import recovery, tuning
 
 ACTIVATIONS = ("relu", "he2", "he3", "sigmoid")
 
@@ -169,9 +170,16 @@ def test_restarts_turn_u_hat_round_and_then_draw_afresh():
     assert "4 attempts" in repr(result)
 
     tuner = tuning._Tuner(
-        task, eps=1.0, relative_to="variance", seed=4, quantized=True, rounds=1, patience=1,
-        first_steps=1, samples_c=12,
-    )  # fmt: skip
+        task,
+        eps=1.0,
+        relative_to="variance",
+        seed=4,
+        quantized=True,
+        rounds=1,
+        patience=1,
+        first_steps=1,
+        samples_c=12,
+    )
     starts = [tuner._start(i) for i in range(4)]
     for turned, start in zip(starts[1::2], starts[::2], strict=True):
         np.testing.assert_array_equal(turned.P, -start.P)

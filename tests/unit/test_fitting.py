@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import lrft
-from lrft import _fit_arguments
+from lrft.fitting import arguments as fit_arguments
 
 D, K, ROWS = 9, 5, 203
 RNG = np.random.default_rng(21)
@@ -75,7 +75,7 @@ def test_arrays_maps_and_streams_give_the_same_bits(student, batch, tmp_path, mo
             yield buffer[: len(part)], Y[first : first + size]
 
     for window in (1, 2**22):  # bytes: as many windows as there can be, and one
-        monkeypatch.setattr(_fit_arguments, "WINDOW", window)
+        monkeypatch.setattr(fit_arguments, "WINDOW", window)
         for size in (1, 13, 500):
             same(expected, fit(student, stream(size), None, **options))
 
@@ -146,7 +146,7 @@ def test_errors_are_those_of_the_merged_network():
 
 
 def test_a_merged_network_can_be_fitted_again(tmp_path):
-    from lrft.weights import save_weights
+    from lrft.model.files import save_weights
 
     merged = lrft.merge_weights(BASE, fit(epochs=3), 1)
     save_weights(tmp_path / "w.npz", merged.W, merged.lam, merged.activation)
@@ -201,8 +201,8 @@ def test_a_stream_without_an_end_is_left_when_no_replica_needs_it():
 
 
 def test_ctrl_c_between_windows_loses_none(monkeypatch):
-    monkeypatch.setattr("lrft._samples.WINDOW", 1)
-    monkeypatch.setattr(_fit_arguments, "WINDOW", 1)
+    monkeypatch.setattr("lrft.fitting.samples.WINDOW", 1)
+    monkeypatch.setattr(fit_arguments, "WINDOW", 1)
     batches = [(X, Y)] * 20
     options = {"lr": 0.01, "seed": 5, "threads": 1}
     whole = lrft.fit(BASE, STUDENTS["LoRA"], batches, **options)
@@ -332,18 +332,20 @@ WITHOUT = lrft.Weights(BASE.W, BASE.lam)
         ({"given": [], "labels": None}, ValueError, "at least one sample"),
         ({"given": [(X, Y[1:])], "labels": None}, ValueError, "y of batch 0 of X must have shape"),
         (
-            {"given": [(X, Y), (BAD, Y)], "labels": None}, ValueError,
+            {"given": [(X, Y), (BAD, Y)], "labels": None},
+            ValueError,
             "X of batch 1 of X must be finite",
         ),
         ({"given": [(X, Y)], "labels": None, "epochs": 2}, ValueError, "got epochs=2"),
         ({"given": [(X, Y)], "labels": None, "shuffle": True}, ValueError, "got shuffle=True"),
         ({"given": [(X, Y)], "labels": None, "record": 10}, ValueError, "record must be a list"),
         (
-            {"given": [(X, Y)], "labels": None, "lr": lrft.schedule.Array([0.1])}, ValueError,
+            {"given": [(X, Y)], "labels": None, "lr": lrft.schedule.Array([0.1])},
+            ValueError,
             "lr must not be a schedule.Array",
         ),
     ],
-)  # fmt: skip
+)
 def test_refused(changes, error, message, refused):
     refused(lambda: fit(**changes), error, message)
 
@@ -379,9 +381,13 @@ def small(threads):
 
 def program(text, *arguments, **environment):
     return subprocess.run(
-        [sys.executable, "-c", PROGRAM + text, *arguments], env=os.environ | environment,
-        check=True, timeout=120, capture_output=True, text=True,
-    ).stdout  # fmt: skip
+        [sys.executable, "-c", PROGRAM + text, *arguments],
+        env=os.environ | environment,
+        check=True,
+        timeout=120,
+        capture_output=True,
+        text=True,
+    ).stdout
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")

@@ -18,7 +18,8 @@ import numpy as np
 import pytest
 
 import lrft
-from lrft import _foreign, _netcdf
+from lrft.base import foreign
+from lrft.result import netcdf
 
 pytestmark = pytest.mark.any_set
 
@@ -166,20 +167,20 @@ def test_result_that_leads_elsewhere_or_explodes_is_refused(
 ) -> None:
     change, reason = NETCDF[name]
     path = tmp_path / "run.nc"
-    path.write_bytes(_netcdf.sealed(result))
+    path.write_bytes(netcdf.sealed(result))
     assert lrft.load(path).loss.shape == (2, 5)  # the control
     file = io.BytesIO(result)
     with h5py.File(file, "r+") as opened:
         change(opened)
     before = peak()
-    path.write_bytes(_netcdf.sealed(file.getvalue()))
+    path.write_bytes(netcdf.sealed(file.getvalue()))
     refused(lambda: lrft.load(path), ValueError, f"run.nc.*{reason}")
     assert peak() - before < 300.0
 
 
 def test_every_bit_of_a_result_is_watched(tmp_path: Path, result: bytes) -> None:
     path = tmp_path / "run.nc"
-    sealed = _netcdf.sealed(result)
+    sealed = netcdf.sealed(result)
     rng = np.random.default_rng(0)
     for position in [*rng.integers(len(sealed), size=40), len(result), len(sealed) - 1]:
         edited = bytearray(sealed)
@@ -196,7 +197,7 @@ def test_other_programs_read_what_is_sealed(tmp_path: Path, result: bytes) -> No
     import xarray as xr
 
     path = tmp_path / "run.nc"
-    path.write_bytes(_netcdf.sealed(result))
+    path.write_bytes(netcdf.sealed(result))
     with xr.open_dataset(path, engine="h5netcdf") as ds:
         lrft.save(ds.load(), tmp_path / "again.nc")
     assert lrft.load(tmp_path / "again.nc").loss.equals(lrft.load(path).loss)
@@ -211,7 +212,7 @@ def test_text_is_printed_without_its_control_characters(cli: Any, folder: Path) 
     assert code == 2
     assert not set("\x1b\x07\u202e") & set(out + err)
     assert r"\x1b[2J" in err
-    assert _foreign.printable("Größe ξ\n\tσ") == "Größe ξ\n\tσ"
+    assert foreign.printable("Größe ξ\n\tσ") == "Größe ξ\n\tσ"
 
 
 @pytest.mark.parametrize(
@@ -222,9 +223,11 @@ def test_command_says_why_it_cannot_start(variable: str, code: int, reason: str)
     command = Path(sys.executable).with_name("lrft")
     for words in ([str(command)], [sys.executable, "-m", "lrft_command"]):
         done = subprocess.run(
-            [*words, "info"], env=os.environ | {"LRFT_ISA": variable},
-            capture_output=True, text=True,
-        )  # fmt: skip
+            [*words, "info"],
+            env=os.environ | {"LRFT_ISA": variable},
+            capture_output=True,
+            text=True,
+        )
         assert done.returncode == code
         assert done.stderr.startswith(reason)
         assert done.stderr.count("\n") == (code != 0)
@@ -232,13 +235,20 @@ def test_command_says_why_it_cannot_start(variable: str, code: int, reason: str)
 
 def test_source_tree_says_that_it_is_not_built(tmp_path: Path) -> None:
     package = Path(lrft.__file__).parent
-    for file in package.glob("*.py"):
-        (tmp_path / "lrft").mkdir(exist_ok=True)
-        (tmp_path / "lrft" / file.name).write_bytes(file.read_bytes())
+    for file in package.rglob("*.py"):
+        copy = tmp_path / "lrft" / file.relative_to(package)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(file.read_bytes())
     done = subprocess.run(
-        [sys.executable, "-I", "-S", "-c", f"import sys; sys.path = [{str(tmp_path)!r}, "
-         "*sys.path]; import lrft"],
-        capture_output=True, text=True,
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-I",
+            "-S",
+            "-c",
+            f"import sys; sys.path = [{str(tmp_path)!r}, *sys.path]; import lrft",
+        ],
+        capture_output=True,
+        text=True,
+    )
     assert done.stderr.splitlines()[-1].startswith("ImportError: lrft is not built in")
     assert "pip install ." in done.stderr.splitlines()[-1]

@@ -17,9 +17,9 @@ from activations import DEFINITIONS
 from scipy import special
 
 import lrft
-from lrft import reference
-from lrft.activation import FACTS
-from lrft.weights import Weights
+from lrft.model.activation import FACTS
+from lrft.model.weights import Weights
+from lrft.reference import students as twin
 
 #: Those that PyTorch has a module for.
 MODULES = [name for name in DEFINITIONS if FACTS[name].torch]
@@ -248,14 +248,14 @@ def test_students_are_those_of_the_run(name: str, engine: str) -> None:
             merged = task.W + task.xi * np.outer(network.factors["c_hat"], network.factors["u_hat"])
             assert abs(network.W - merged).max() < 1e-15
         elif name == "lora":
-            cosines = reference.subspace_cosines(network.factors["A"], task.u[None])
+            cosines = twin.subspace_cosines(network.factors["A"], task.u[None])
             assert abs(cosines - last.overlap_u.values).max() < 1e-12
             assert (
                 abs(network.W - task.W - 1.5 * network.factors["B"] @ network.factors["A"]).max()
                 < 1e-15
             )
         else:
-            cosines = reference.neuron_cosines(network.W, V)
+            cosines = twin.neuron_cosines(network.W, V)
             assert abs(cosines - last.overlap_u.values).max() < 1e-12
             assert network.factors == {}
         X = np.random.default_rng(0).standard_normal((1000, 40))
@@ -266,11 +266,13 @@ def test_students_are_those_of_the_run(name: str, engine: str) -> None:
 
 def pair_loss(task: lrft.Task, network: Weights, V: np.ndarray) -> float:
     """E (f̂ − f*)² for any two networks, by the exact expectation of the core."""
-    from lrft import _core
+    from lrft.core.engine import compiled
 
     rows = task.neuron_scale * np.concatenate([network.W, V])
     lam = task.output_scale * np.concatenate([network.lam, -task.lam])
-    value, _ = _core.expected_square(task.activation.core, lam, np.ascontiguousarray(rows @ rows.T))
+    value, _ = compiled.expected_square(
+        task.activation.core, lam, np.ascontiguousarray(rows @ rows.T)
+    )
     return float(value)
 
 
@@ -335,7 +337,7 @@ def test_students_beyond_memory(
     task = lrft.Task.sample(d=4000, k=50, seed=2)
     training = lrft.Training(student=lrft.LoRA(rank=50), lr=1e-4, steps=1, record=2)
     options: dict[str, Any] = {"replicas": replicas, "engine": engine, "threads": 1}
-    monkeypatch.setattr("lrft._checks.available_memory", lambda: 3 * 10**8)
+    monkeypatch.setattr("lrft.base.checks.available_memory", lambda: 3 * 10**8)
     lrft.Simulation(task, training, **options)
     with pytest.raises(ValueError, match=f"keep_students=True for 1 tasks x {replicas} replicas"):
         lrft.Simulation(task, training, keep_students=True, **options)
@@ -353,8 +355,10 @@ def test_tables() -> None:
     for row in paths.itertuples():
         found = ds.isel(task=row.task).sel(replica=row.replica, step=row.step)
         assert (row.overlap_u, row.overlap_c, row.loss) == (
-            found.overlap_u, found.overlap_c, found.loss,
-        )  # fmt: skip
+            found.overlap_u,
+            found.overlap_c,
+            found.loss,
+        )
         assert row.xi == found.xi
     hits = lrft.to_pandas(ds, "hits")
     assert len(hits) == 2 * 2 * 10

@@ -64,8 +64,13 @@ BASE = {"student": "lrft.RankOne()", "batch": 1, "replicas": 3, "threads": 1}
 RUNS = {  # what runs, and how long after its start the signal comes
     "reduced": ({"task": "d=10**6, k=16", "engine": "reduced"}, 0.3),
     "reduced, more replicas than lanes": (
-        {"task": "d=100, k=50", "engine": "reduced", "replicas": 40, "threads": 2,
-         "student": "lrft.RankOne(train_c=True)"},
+        {
+            "task": "d=100, k=50",
+            "engine": "reduced",
+            "replicas": 40,
+            "threads": 2,
+            "student": "lrft.RankOne(train_c=True)",
+        },
         0.4,
     ),
     "reduced, wide batch": ({"task": "d=4000, k=8", "engine": "reduced", "batch": 2000}, 0.3),
@@ -75,25 +80,42 @@ RUNS = {  # what runs, and how long after its start the signal comes
     "ambient, d = 10^6": ({"task": "d=10**6, k=16", "engine": "ambient"}, 0.8),
     "ambient, d = 10^6, at once": ({"task": "d=10**6, k=16", "engine": "ambient"}, 0.05),
     "ambient, d = 2 10^6": (
-        {"task": "d=2 * 10**6, k=4", "engine": "ambient", "threads": 2,
-         "student": "lrft.RankOne(orthogonal=False)"}, 1.1,
+        {
+            "task": "d=2 * 10**6, k=4",
+            "engine": "ambient",
+            "threads": 2,
+            "student": "lrft.RankOne(orthogonal=False)",
+        },
+        1.1,
     ),
     # Steps of seconds, so that no step ends before the signal comes.
     "slow, reduced, batch 10^5": (
-        {"task": "d=10**6, k=50", "engine": "reduced", "batch": 10**5}, 0.5,
+        {"task": "d=10**6, k=50", "engine": "reduced", "batch": 10**5},
+        0.5,
     ),
     "slow, reduced, wide LoRA": (
-        {"task": "d=2000, k=300", "engine": "reduced", "batch": 300,
-         "student": "lrft.LoRA(rank=100)"}, 1.0,
+        {
+            "task": "d=2000, k=300",
+            "engine": "reduced",
+            "batch": 300,
+            "student": "lrft.LoRA(rank=100)",
+        },
+        1.0,
     ),
     "slow, reduced, full network": (
-        {"task": "d=2000, k=300", "engine": "reduced", "batch": 200,
-         "student": "lrft.FullNetwork()"}, 1.0,
+        {
+            "task": "d=2000, k=300",
+            "engine": "reduced",
+            "batch": 200,
+            "student": "lrft.FullNetwork()",
+        },
+        1.0,
     ),
     "slow, ambient, full network": (
-        {"task": "d=10**5, k=200", "engine": "ambient", "student": "lrft.FullNetwork()"}, 2.0,
+        {"task": "d=10**5, k=200", "engine": "ambient", "student": "lrft.FullNetwork()"},
+        2.0,
     ),
-}  # fmt: skip
+}
 
 
 def interrupt(program: str, delay: float) -> tuple[float, str]:

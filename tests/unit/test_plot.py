@@ -11,7 +11,7 @@ import pytest
 import xarray as xr
 
 import lrft
-from lrft.result import assemble
+from lrft.result.dataset import assemble
 
 pytestmark = pytest.mark.any_set
 
@@ -108,9 +108,14 @@ def test_converged_replicas_are_held_and_diverged_ones_are_not() -> None:
     u = np.broadcast_to(np.array([0.0, 0.5, 0.9, np.nan, np.nan, np.nan]), (1, 2, STEPS)).copy()
     u[0, 1] = [0.0, 0.1, 1e300, np.nan, np.nan, np.nan]
     ds = dataset(
-        replicas=2, overlap_u=u, overlap_c=u, loss=np.abs(u), stop_step=np.array([[2000, 2000]]),
-        status=np.array([["converged", "diverged"]]), final_overlap_u=np.array([[0.9, np.nan]]),
-    )  # fmt: skip
+        replicas=2,
+        overlap_u=u,
+        overlap_c=u,
+        loss=np.abs(u),
+        stop_step=np.array([[2000, 2000]]),
+        status=np.array([["converged", "diverged"]]),
+        final_overlap_u=np.array([[0.9, np.nan]]),
+    )
     axes = lrft.plot.overlap(ds).axes[0]
     np.testing.assert_allclose(median_line(axes).get_ydata(), [0.0, 0.3, 0.9, 0.9, 0.9, 0.9])
     assert axes.get_title("left").endswith("of 2 replicas, 1 of 2 to the end")
@@ -121,11 +126,16 @@ def test_stops_between_records_are_drawn_where_they_were() -> None:
     u = np.full((1, 3, STEPS), np.nan)
     u[..., :2] = [0.0, 0.1]
     ds = dataset(
-        replicas=3, overlap_u=u, overlap_c=u, loss=1 - u, stop_step=np.array([[1100, 1200, 1300]]),
+        replicas=3,
+        overlap_u=u,
+        overlap_c=u,
+        loss=1 - u,
+        stop_step=np.array([[1100, 1200, 1300]]),
         status=np.array([["converged", "converged", "interrupted"]]),
-        final_overlap_u=np.array([[0.9, 0.5, 0.4]]), final_overlap_c=np.array([[0.9, 0.5, 0.4]]),
+        final_overlap_u=np.array([[0.9, 0.5, 0.4]]),
+        final_overlap_c=np.array([[0.9, 0.5, 0.4]]),
         final_loss=np.array([[0.1, 0.5, 0.6]]),
-    )  # fmt: skip
+    )
     figure = lrft.plot.summary(ds)
     assert len(figure.axes) == 3  # c moved after the last record
     for axes in figure.axes[:2]:
@@ -140,9 +150,13 @@ def test_stops_between_records_are_drawn_where_they_were() -> None:
 def test_nothing_finite_still_draws() -> None:
     nothing = np.full((1, 2, STEPS), np.nan)
     ds = dataset(
-        replicas=2, overlap_u=nothing, overlap_c=nothing, loss=nothing,
-        status=np.full((1, 2), "diverged"), stop_step=np.zeros((1, 2), dtype=np.int64),
-    )  # fmt: skip
+        replicas=2,
+        overlap_u=nothing,
+        overlap_c=nothing,
+        loss=nothing,
+        status=np.full((1, 2), "diverged"),
+        stop_step=np.zeros((1, 2), dtype=np.int64),
+    )
     buffer = io.BytesIO()
     lrft.plot.summary(ds).savefig(buffer, format="png")
     assert buffer.getvalue().startswith(b"\x89PNG")

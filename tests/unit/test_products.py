@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lrft import _core
+from lrft.core.engine import compiled
 
-products = _core.products
+products = compiled.products
 
 
 def sizes_of_sums(a, x):

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import lrft
-from lrft import provenance
+from lrft.result import provenance
 
 
 def test_environment_names_what_runs() -> None:

@@ -12,7 +12,7 @@ import pytest
 from scipy import stats
 
 import lrft
-from lrft import _core
+from lrft.core.engine import compiled
 
 INPUTS = 0  # purpose
 
@@ -21,23 +21,26 @@ INPUTS = 0  # purpose
 ONES = 0xFFFFFFFF
 KNOWN = [  # counter, key, output: Random123's kat_vectors for philox4x32 with 10 rounds
     (
-        (0, 0, 0, 0), (0, 0),
+        (0, 0, 0, 0),
+        (0, 0),
         (0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8),
     ),
     (
-        (ONES, ONES, ONES, ONES), (ONES, ONES),
+        (ONES, ONES, ONES, ONES),
+        (ONES, ONES),
         (0x408F276D, 0x41C83B0E, 0xA20BC7C6, 0x6D5451FD),
     ),
     (
-        (0x243F6A88, 0x85A308D3, 0x13198A2E, 0x03707344), (0xA4093822, 0x299F31D0),
+        (0x243F6A88, 0x85A308D3, 0x13198A2E, 0x03707344),
+        (0xA4093822, 0x299F31D0),
         (0xD16CFE09, 0x94FDCCEB, 0x5001E420, 0x24126EA1),
     ),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("counter", "key", "expected"), KNOWN)
 def test_published_vectors(counter, key, expected):
-    assert tuple(_core.philox(counter, key[0] | key[1] << 32)) == expected
+    assert tuple(compiled.philox(counter, key[0] | key[1] << 32)) == expected
 
 
 # ---- from a counter to two normals --------------------------------------------------------------
@@ -80,9 +83,9 @@ def reach(radius_words: tuple[int, int], seed: int) -> tuple[list[int], np.ndarr
     i = int(np.argmax(counters[0] < SLOTS))
     slot, step_low, replica, last = (int(c) for c in counters[:, i])
     assert slot < SLOTS
-    assert list(_core.philox((slot, step_low, replica, last), seed)) == words[:, i].tolist()
+    assert list(compiled.philox((slot, step_low, replica, last), seed)) == words[:, i].tolist()
     step = (last >> 16) << 32 | step_low
-    pair = _core.normals(seed, replica, last & 0xFFFF, step, 2 * slot + 2)[-2:]
+    pair = compiled.normals(seed, replica, last & 0xFFFF, step, 2 * slot + 2)[-2:]
     return words[:, i].tolist(), pair
 
 
@@ -139,7 +142,7 @@ ERRORS = 4.5
 
 def chunks(count, size, seed=5):
     for step in range(count):
-        yield _core.normals(seed, 1, INPUTS, step, size)
+        yield compiled.normals(seed, 1, INPUTS, step, size)
 
 
 def check_law(count: int, size: int) -> None:
@@ -204,7 +207,9 @@ SIZE = 1 << 17
 @pytest.mark.parametrize("lag", [0, 1, 2, 7])
 def test_streams_are_independent(lag):
     """No correlation of values or of sizes between any two of 14 neighbouring streams."""
-    streams = np.array([_core.normals(**(BASE | n), size=SIZE) for n in ({}, *NEIGHBOURS.values())])
+    streams = np.array(
+        [compiled.normals(**(BASE | n), size=SIZE) for n in ({}, *NEIGHBOURS.values())]
+    )
     if lag == 0:
         assert np.unique(streams).size == streams.size
     for f in (lambda z: z, lambda z: (z**2 - 1) / np.sqrt(2)):
@@ -215,7 +220,7 @@ def test_streams_are_independent(lag):
 
 
 def test_within_a_stream():
-    z = _core.normals(**BASE, size=1 << 20)
+    z = compiled.normals(**BASE, size=1 << 20)
     assert np.unique(z).size == z.size
     for lag in (1, 2, 3, 8, 16, 64, 128, 1000):
         for f in (lambda v: v, lambda v: (v**2 - 1) / np.sqrt(2)):
@@ -225,15 +230,15 @@ def test_within_a_stream():
 
 def test_numbers_are_addressed():
     """Any size gives the same prefix, and the purposes do not share an address."""
-    long = _core.normals(**BASE, size=1000)
+    long = compiled.normals(**BASE, size=1000)
     for size in (0, 1, 2, 7, 8, 63, 999):
-        np.testing.assert_array_equal(_core.normals(**BASE, size=size), long[:size])
-    assert len(set(_core.purposes.values())) == len(_core.purposes)
+        np.testing.assert_array_equal(compiled.normals(**BASE, size=size), long[:size])
+    assert len(set(compiled.purposes.values())) == len(compiled.purposes)
 
 
 def test_inputs_of_a_batch_begin_at_counters_of_their_own():
     x = lrft.normals(3, replica=2, step=9, size=(3, 5))
-    stream = _core.normals(3, 2, _core.purposes["inputs"], 9, 18).reshape(3, 6)
+    stream = compiled.normals(3, 2, compiled.purposes["inputs"], 9, 18).reshape(3, 6)
     np.testing.assert_array_equal(x, stream[:, :5])
     np.testing.assert_array_equal(lrft.normals(3, 2, 9, 5), x[0])
     assert lrft.normals(3, 2, 9, 0).shape == (0,)

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from activations import DEFINITIONS
 
-from lrft import reference
+from lrft.reference import students as twin
 
-KINDS = (*reference.ACTIVATIONS, "he3")
+KINDS = (*twin.ACTIVATIONS, "he3")
 D, K, STEPS, XI = 9, 3, 12, 1.4
 
 
@@ -24,7 +24,7 @@ def task():
     """Teacher with u orthogonal to W, and a rank-one start that is too."""
     rng = np.random.default_rng(5)
     W = rng.standard_normal((K, D)) / 2
-    P = reference.project_out(W)
+    P = twin.project_out(W)
     return {
         "W": W,
         "lam": rng.standard_normal(K),
@@ -38,7 +38,7 @@ def task():
 
 
 def rank_one(task, activation="tanh", **options):
-    return list(reference.rank_one_path(activation=activation, **task, **{"lr": 0.05, **options}))
+    return list(twin.rank_one_path(activation=activation, **task, **{"lr": 0.05, **options}))
 
 
 # ---- activations -----------------------------------------------------------------------------
@@ -46,7 +46,7 @@ def rank_one(task, activation="tanh", **options):
 
 @pytest.mark.parametrize("kind", DEFINITIONS)
 def test_activation_values(kind):
-    sigma, dsigma = reference.resolve_activation(kind)
+    sigma, dsigma = twin.resolve_activation(kind)
     for z in (-800.0, -1.0, 0.0, 0.5, 1.0, 2.0, 2.5, 800.0):
         # The derivatives of the twin cancel in places: 1 - tanh^2, for one.
         value, slope = (
@@ -57,7 +57,7 @@ def test_activation_values(kind):
 
 
 def test_a_hermite_polynomial_has_its_values():
-    sigma, dsigma = reference.resolve_activation("he3")
+    sigma, dsigma = twin.resolve_activation("he3")
     assert sigma(2.0) == pytest.approx(0.8164965809277260, rel=1e-14)
     assert dsigma(2.0) == pytest.approx(3.674234614174767, rel=1e-14)
 
@@ -67,18 +67,18 @@ def test_activations_may_be_named_in_five_ways():
         kind, coefficients = "hermite", (0.0, 0.0, 0.0, 1.0)
 
     z = np.linspace(-3, 3, 7)
-    ways = ("he3", [0, 0, 0, 1], Named(), reference.hermite([0, 0, 0, 1]))
+    ways = ("he3", [0, 0, 0, 1], Named(), twin.hermite([0, 0, 0, 1]))
     for way in ways:
         for found, expected in zip(
-            reference.resolve_activation(way),
+            twin.resolve_activation(way),
             (lambda z: (z**3 - 3 * z) / np.sqrt(6), lambda z: (3 * z**2 - 3) / np.sqrt(6)),
             strict=True,
         ):
             np.testing.assert_allclose(found(z), expected(z), atol=1e-14)
     with pytest.raises(ValueError, match=r"activation must be one of relu, .*'rleu'"):
-        reference.resolve_activation("rleu")
+        twin.resolve_activation("rleu")
     with pytest.raises(ValueError, match="coefficients must be a non-empty vector"):
-        reference.resolve_activation([])
+        twin.resolve_activation([])
 
 
 # ---- Eq. 4 -----------------------------------------------------------------------------------
@@ -148,12 +148,10 @@ def test_teacher_is_a_fixed_point_and_noise_moves_it(task):
 def test_lora_of_full_rank_is_full_fine_tuning(task, kind):
     """r = k, B = I frozen, A = 0: the adapter is the change of the rows."""
     shared = [task[n] for n in ("W", "lam", "c", "u", "xi")]
-    lora = reference.lora_path(
+    lora = twin.lora_path(
         *shared, kind, np.zeros((K, D)), np.eye(K), task["inputs"], lr=0.01, lr_b=0.0
     )
-    full = reference.full_network_path(
-        *shared, kind, task["W"], task["lam"], task["inputs"], lr=0.01
-    )
+    full = twin.full_network_path(*shared, kind, task["W"], task["lam"], task["inputs"], lr=0.01)
     for (A, _), (V, _) in zip(lora, full, strict=True):
         np.testing.assert_allclose(task["W"] + A, V, atol=1e-13 * np.abs(V).max())
 
@@ -182,11 +180,11 @@ def test_small_perturbations_are_the_kernel_regime(task, student):
         if student == "lora":  # A frozen, else the factors are bilinear at any xi
             A0 = np.random.default_rng(1).standard_normal((2, D))
             options |= {"lr": 0.0, "lr_b": 0.02 / xi**2, "scale": xi}
-            path = reference.lora_path(
+            path = twin.lora_path(
                 *shared, xi, "tanh", A0, np.zeros((K, 2)), task["inputs"], **options
             )
             return list(path)[-1][1]
-        path = reference.full_network_path(
+        path = twin.full_network_path(
             *shared, xi, "tanh", task["W"], task["lam"], task["inputs"], **options
         )
         return (list(path)[-1][0] - task["W"]) / xi
@@ -201,10 +199,14 @@ def test_teacher_of_higher_rank_is_a_sum(task):
     c, u = rng.standard_normal((K, 2)), rng.standard_normal((2, D))
     merged = {**task, "c": c, "u": u}
     target = task["W"] + XI * sum(np.outer(c[:, j], u[j]) for j in range(2))
-    path = reference.full_network_path(
+    path = twin.full_network_path(
         *(merged[n] for n in ("W", "lam", "c", "u", "xi")),
-        "relu", target, task["lam"], task["inputs"], lr=0.1,
-    )  # fmt: skip
+        "relu",
+        target,
+        task["lam"],
+        task["inputs"],
+        lr=0.1,
+    )
     for V, _ in path:
         np.testing.assert_allclose(V, target, atol=1e-13)
 
@@ -245,33 +247,33 @@ def test_projector_takes_any_rank():
     rng = np.random.default_rng(0)
     v = rng.standard_normal(6)
     W = rng.standard_normal((2, 6))
-    P = reference.project_out(np.vstack([W, W[0] - 3 * W[1]]))  # rank 2 of 3
+    P = twin.project_out(np.vstack([W, W[0] - 3 * W[1]]))  # rank 2 of 3
     assert np.abs(W @ P(v)).max() < 1e-14
-    np.testing.assert_allclose(P(v), reference.project_out(W)(v), atol=1e-14)
-    np.testing.assert_array_equal(reference.project_out(np.zeros((2, 6)))(v), v)
-    assert np.abs(reference.project_out(rng.standard_normal((8, 6)))(v)).max() < 1e-13
+    np.testing.assert_allclose(P(v), twin.project_out(W)(v), atol=1e-14)
+    np.testing.assert_array_equal(twin.project_out(np.zeros((2, 6)))(v), v)
+    assert np.abs(twin.project_out(rng.standard_normal((8, 6)))(v)).max() < 1e-13
 
 
 def test_subspace_cosines():
     rng = np.random.default_rng(0)
     A, mix = rng.standard_normal((2, 6)), rng.standard_normal((2, 2))
-    np.testing.assert_allclose(reference.subspace_cosines(A, mix @ A), [1, 1], atol=1e-12)
-    np.testing.assert_allclose(reference.subspace_cosines(A, np.eye(6)), [1, 1], atol=1e-12)
-    np.testing.assert_array_equal(reference.subspace_cosines(A, np.zeros((3, 6))), [0, 0])
+    np.testing.assert_allclose(twin.subspace_cosines(A, mix @ A), [1, 1], atol=1e-12)
+    np.testing.assert_allclose(twin.subspace_cosines(A, np.eye(6)), [1, 1], atol=1e-12)
+    np.testing.assert_array_equal(twin.subspace_cosines(A, np.zeros((3, 6))), [0, 0])
     angles = np.array([0.3, 1.2])
     B = np.hstack([np.diag(np.cos(angles)), np.diag(np.sin(angles))])
-    found = reference.subspace_cosines(np.eye(4)[:2], B)
+    found = twin.subspace_cosines(np.eye(4)[:2], B)
     np.testing.assert_allclose(found, np.cos(angles), rtol=1e-14)
 
 
 def test_cosine_and_neuron_cosines():
     rng = np.random.default_rng(0)
     V, T = rng.standard_normal((4, 6)), rng.standard_normal((3, 6))
-    table = reference.neuron_cosines(V, T)
+    table = twin.neuron_cosines(V, T)
     for j, i in np.ndindex(4, 3):
-        assert table[j, i] == pytest.approx(reference.cosine(V[j], T[i]), abs=1e-15)
-    assert reference.cosine(np.zeros(6), T[0]) == 0
-    assert reference.cosine(T[0], -2 * T[0]) == pytest.approx(-1, abs=1e-15)
+        assert table[j, i] == pytest.approx(twin.cosine(V[j], T[i]), abs=1e-15)
+    assert twin.cosine(np.zeros(6), T[0]) == 0
+    assert twin.cosine(T[0], -2 * T[0]) == pytest.approx(-1, abs=1e-15)
 
 
 BAD = {
@@ -287,4 +289,4 @@ BAD = {
 def test_errors(task, case):
     change, message = BAD[case]
     with pytest.raises(ValueError, match=message):
-        list(reference.rank_one_path(**{"activation": "tanh", **task, **change}, lr=0.1))
+        list(twin.rank_one_path(**{"activation": "tanh", **task, **change}, lr=0.1))

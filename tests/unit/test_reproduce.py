@@ -17,11 +17,11 @@ import xarray as xr
 
 import lrft
 from lrft.cli import main
-from lrft.experiments import baseline, registry, runner
-from lrft.experiments.experiment import Context, Experiment, Verdict
-from lrft.experiments.figures import judging, settings
-from lrft.experiments.figures.instances import Curve, hits, paths, simulate_curves
-from lrft.experiments.runner import Reproduction
+from lrft.paper import registry, runner
+from lrft.paper.experiment import Context, Experiment, Reproduction, Verdict
+from lrft.paper.figures import judging, settings
+from lrft.paper.figures.instances import Curve, hits, paths, simulate_curves
+from lrft.paper.report import baseline
 
 pytestmark = pytest.mark.any_set
 
@@ -175,7 +175,7 @@ def _tiny(name: str, value: float = 1.0) -> Experiment:
         return xr.Dataset({"y": ("x", [value, 2.0])}, {"x": [0, 1]}, {"seed": 3})
 
     def draw(data: xr.Dataset) -> Any:
-        from lrft.experiments import style
+        from lrft.paper.drawing import style
 
         figure, (axes,) = style.frames()
         axes.plot(data.x, data.y)

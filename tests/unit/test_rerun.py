@@ -33,26 +33,35 @@ KINDS = {
     "rank one, reduced": (lrft.Task.sample(**SMALL), training(), {}),
     "rank one, ambient": (lrft.Task.sample(**SMALL), training(), {"engine": "ambient"}),
     "joint, linearised": (
-        lrft.Task.sample(**SMALL), training(lrft.RankOne(train_c=True, linearized=True)), {},
+        lrft.Task.sample(**SMALL),
+        training(lrft.RankOne(train_c=True, linearized=True)),
+        {},
     ),
     "lora of rank 2 for a teacher of rank 2, ambient": (
-        lrft.Task.sample(d=60, k=4, rank=2, seed=1), training(lrft.LoRA(rank=2)),
+        lrft.Task.sample(d=60, k=4, rank=2, seed=1),
+        training(lrft.LoRA(rank=2)),
         {"engine": "ambient"},
     ),
     "lora, linearised": (
-        lrft.Task.sample(**SMALL), training(lrft.LoRA(rank=1, alpha=2.0, linearized=True)), {},
+        lrft.Task.sample(**SMALL),
+        training(lrft.LoRA(rank=1, alpha=2.0, linearized=True)),
+        {},
     ),
     "full network from scratch": (
         lrft.Task.sample(**SMALL),
-        training(lrft.FullNetwork(width=3, init="gaussian", lam_init="signs", train_lam=True)), {},
+        training(lrft.FullNetwork(width=3, init="gaussian", lam_init="signs", train_lam=True)),
+        {},
     ),
     "full network, linearised, ambient": (
-        lrft.Task.sample(**SMALL), training(lrft.FullNetwork(linearized=True)),
+        lrft.Task.sample(**SMALL),
+        training(lrft.FullNetwork(linearized=True)),
         {"engine": "ambient"},
     ),
     "given weights": (given(activation="gelu", noise=0.1), training(FREE), {}),
     "given weights of rank 2, ambient": (
-        given(rank=2), training(lrft.LoRA(rank=2)), {"engine": "ambient"},
+        given(rank=2),
+        training(lrft.LoRA(rank=2)),
+        {"engine": "ambient"},
     ),
     "schedule, batch, noise, some replicas": (
         lrft.Task.sample(**SMALL | {"noise": 0.3}),
@@ -61,35 +70,50 @@ KINDS = {
     ),
     "automatic rate, early stop, given start": (
         lrft.Task.sample(d=60, k=2),
-        training(lrft.RankOne(c_init=[0.6, 0.8]), lr="auto", steps=3000, stop_at=0.3), {},
+        training(lrft.RankOne(c_init=[0.6, 0.8]), lr="auto", steps=3000, stop_at=0.3),
+        {},
     ),
     "several tasks, one of them hard from scratch": (
         [lrft.Task.hard_from_scratch(30, 4, seed=2), lrft.Task.sample(d=50, k=3, activation="he2")],
-        training(loss_thresholds=[0.5, 0.1]), {"replicas": 2},
+        training(loss_thresholds=[0.5, 0.1]),
+        {"replicas": 2},
     ),
     "the recovered c": (
         lrft.Task.sample(**SMALL | {"c": "quantized", "features": "orthonormal"}),
-        training(lrft.RankOne(c_init=lrft.recover_c(
-            lrft.Task.sample(**SMALL | {"c": "quantized", "features": "orthonormal"}), 0.8, 4000,
-        ).c_hat)), {},
+        training(
+            lrft.RankOne(
+                c_init=lrft.recover_c(
+                    lrft.Task.sample(**SMALL | {"c": "quantized", "features": "orthonormal"}),
+                    0.8,
+                    4000,
+                ).c_hat
+            )
+        ),
+        {},
     ),
     "in coordinates": (
         lrft.Task.from_coordinates(
             10**6, [[1, 0, 0], [0.6, 0.8, 0]], [[0, 0, 1]], lam=[1, 1], c=[0.6, 0.8], xi=1.0
         ),
-        training(FREE), {},
+        training(FREE),
+        {},
     ),
     "a sampled task with changes": (
-        lrft.Task.sample(**SMALL).replace(xi=3.0, normalization="unit"), training(), {},
+        lrft.Task.sample(**SMALL).replace(xi=3.0, normalization="unit"),
+        training(),
+        {},
     ),
-}  # fmt: skip
+}
 
 
 #: Kinds that differ most; the others run in the long suite.
 QUICK = (
-    "joint, linearised", "given weights of rank 2, ambient", "in coordinates",
-    "schedule, batch, noise, some replicas", "several tasks, one of them hard from scratch",
-)  # fmt: skip
+    "joint, linearised",
+    "given weights of rank 2, ambient",
+    "in coordinates",
+    "schedule, batch, noise, some replicas",
+    "several tasks, one of them hard from scratch",
+)
 
 
 @pytest.mark.parametrize(
@@ -129,8 +153,9 @@ def test_a_bit_that_differs_is_seen(saved):
     edited(saved, change)
     (compared,) = rerun(saved)
     assert compared.differences == (
-        "overlap_c differs in 1 of 122 entries", "loss differs in 1 of 122 entries",
-    )  # fmt: skip
+        "overlap_c differs in 1 of 122 entries",
+        "loss differs in 1 of 122 entries",
+    )
 
 
 def configured(**changes):
@@ -301,20 +326,34 @@ SAMPLES = np.random.default_rng(4).standard_normal((70, 24))
 LABELS = np.sign(SAMPLES[:, 0])
 FITS = {
     "weights, shuffled, kept best": (
-        lrft.Weights(given().W, given().lam, "tanh"), lrft.LoRA(rank=2),
-        {"epochs": 3, "batch": 4, "validation": (SAMPLES[:9], LABELS[:9]), "keep": "best",
-         "patience": 50, "replicas": [2, 0], "seed": 2**64 - 1},
+        lrft.Weights(given().W, given().lam, "tanh"),
+        lrft.LoRA(rank=2),
+        {
+            "epochs": 3,
+            "batch": 4,
+            "validation": (SAMPLES[:9], LABELS[:9]),
+            "keep": "best",
+            "patience": 50,
+            "replicas": [2, 0],
+            "seed": 2**64 - 1,
+        },
     ),
     "a task, in order, float32": (
-        given(activation="gelu"), lrft.RankOne(train_c=True, orthogonal=False),
+        given(activation="gelu"),
+        lrft.RankOne(train_c=True, orthogonal=False),
         {"shuffle": False, "batch": 7, "record": [0, 3, 10]},
     ),
     "a schedule, a sampled task": (
-        lrft.Task.sample(d=24, k=3), lrft.FullNetwork(train_lam=True),
-        {"lr": lrft.schedule.InverseTime(0.02, t0=9.0), "stop_loss": 0.5, "epochs": 9,
-         "validation": (SAMPLES, LABELS)},
+        lrft.Task.sample(d=24, k=3),
+        lrft.FullNetwork(train_lam=True),
+        {
+            "lr": lrft.schedule.InverseTime(0.02, t0=9.0),
+            "stop_loss": 0.5,
+            "epochs": 9,
+            "validation": (SAMPLES, LABELS),
+        },
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", FITS)
@@ -339,7 +378,7 @@ def test_fit_without_its_samples_says_why(tmp_path, monkeypatch):
     lrft.save(lrft.fit(base, lrft.LoRA(rank=1), stream, lr=0.01), path)
     with pytest.raises(ValueError, match=r"fit.nc.*its samples were a stream"):
         list(rerun(path))
-    monkeypatch.setattr("lrft.provenance.MOST_ARRAY_BYTES", SAMPLES.nbytes)
+    monkeypatch.setattr("lrft.result.provenance.MOST_ARRAY_BYTES", SAMPLES.nbytes)
     lrft.save(lrft.fit(base, lrft.LoRA(rank=1), SAMPLES, LABELS, lr=0.01), path)
     assert "X" not in lrft.load(path)
     with pytest.raises(ValueError, match="its samples take more than 64 MiB"):

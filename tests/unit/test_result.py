@@ -15,8 +15,8 @@ import pytest
 import xarray as xr
 
 import lrft
-from lrft import provenance
-from lrft.result import VARIABLES, assemble, hit_quantile
+from lrft.result import provenance
+from lrft.result.dataset import VARIABLES, assemble, hit_quantile
 
 ATTRS = {"seed": 7, "engine": "reduced", "threads": 2}
 

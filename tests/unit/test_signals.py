@@ -95,25 +95,45 @@ except KeyboardInterrupt as error:
 COMMANDS = {  # arguments, and seconds from "ready" within which signals come
     "run": (["run", "--steps", "900000000", "--lr", "1e-12", "--name", "out"], 5.0),
     "wide run": (
-        ["run", "--k", "200", "--student", "lora", "--rank", "60", "--batch", "300", "--lr", "1e-9",
-         "--steps", "100000", "--name", "out"], 6.0,
+        [
+            "run",
+            "--k",
+            "200",
+            "--student",
+            "lora",
+            "--rank",
+            "60",
+            "--batch",
+            "300",
+            "--lr",
+            "1e-9",
+            "--steps",
+            "100000",
+            "--name",
+            "out",
+        ],
+        6.0,
     ),
     "sweep": (["sweep", "study.toml", "--threads", "2"], 8.0),
     "rerun": (["rerun", "long.nc"], 6.0),
     "reproduce": (["reproduce", "figures", "--quick", "--out", "report"], 20.0),
     "loop": ([], 5.0),
-}  # fmt: skip
+}
 
 
-def send(folder: Path, arguments: list[str], kinds: list[signal.Signals], moment: float,
-         gap: float) -> tuple[int, str, float]:  # fmt: skip
+def send(
+    folder: Path, arguments: list[str], kinds: list[signal.Signals], moment: float, gap: float
+) -> tuple[int, str, float]:
     """Run, and signal after `moment` and, if there are two, `gap`; code, stderr and reaction."""
     program = COMMAND if arguments else LOOP
     (folder / "left").unlink(missing_ok=True)
     process = subprocess.Popen(
-        [sys.executable, "-c", program, *arguments], cwd=folder, text=True,
-        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-    )  # fmt: skip
+        [sys.executable, "-c", program, *arguments],
+        cwd=folder,
+        text=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
     try:
         assert process.stderr is not None
         assert process.stderr.readline() == "ready\n"

@@ -11,7 +11,7 @@ import pytest
 from cases import task_of, twin
 
 import lrft
-from lrft import _engine
+from lrft.run import describe
 
 ENGINES = ("reduced", "ambient")
 each_engine = pytest.mark.parametrize("engine", ENGINES)
@@ -207,7 +207,7 @@ def test_smallest_dimension(features, parallel, batch, least):
     def at(d):
         return lrft.Task.sample(d=d, k=4, features=features, parallel=parallel, seed=1)
 
-    assert _engine.smallest_reduced_dimension(at(50), training) == least
+    assert describe.smallest_reduced_dimension(at(50), training) == least
     ds = lrft.simulate(at(least), training, replicas=9, engine="reduced")
     assert (ds.status == "finished").all()
     assert lrft.simulate(at(least), training, replicas=1).attrs["engine"] == "reduced"
@@ -251,9 +251,13 @@ def test_batches_beyond_the_random_stream_or_memory(engine, batch):
 def test_progress_is_reported(task):
     seen = []
     lrft.simulate(
-        task, training_of(steps=200_000, record=2), replicas=8, engine="ambient", threads=1,
+        task,
+        training_of(steps=200_000, record=2),
+        replicas=8,
+        engine="ambient",
+        threads=1,
         progress=seen.append,
-    )  # fmt: skip
+    )
     done = [p.done_steps for p in seen]
     assert len(seen) >= 2
     assert done == sorted(done)
@@ -282,8 +286,11 @@ MEMORY = """
 def measure(script: str) -> float:
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(MEMORY) + textwrap.dedent(script)],
-        capture_output=True, text=True, check=False, timeout=300,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
     assert done.returncode == 0, done.stderr
     return float(done.stdout)
 

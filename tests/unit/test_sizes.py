@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import lrft
-from lrft import _checks, theory
+from lrft import theory
+from lrft.base import checks
 from lrft.cli.config import parse
 from lrft.cli.fields import Field
 from lrft.study import dataset, design
@@ -22,7 +23,7 @@ def full(width: int) -> lrft.Training:
 @pytest.mark.parametrize("engine", ["ambient", "reduced"])
 @pytest.mark.parametrize("width", [33_000, 46_341, 2**31, 2**62])
 def test_rows_that_no_array_can_count(width, engine, monkeypatch):
-    monkeypatch.setattr(_checks, "available_memory", lambda: 2**200)
+    monkeypatch.setattr(checks, "available_memory", lambda: 2**200)
     task = TASK.replace(d=2**53)  # so that no smaller dimension is in the way
     if engine == "ambient":
         task = TASK
@@ -36,7 +37,7 @@ def test_memory_of_a_wide_student_counts_its_products(engine, size, monkeypatch)
     task = lrft.Task.sample(d=1000, k=4, seed=0)
     assert task.W.shape == (4, 1000)  # made before memory is counted
     for memory, fits in ((size, False), (40 * size, True)):
-        monkeypatch.setattr(_checks, "available_memory", lambda memory=memory: memory)
+        monkeypatch.setattr(checks, "available_memory", lambda memory=memory: memory)
         if fits:
             lrft.Simulation(task, full(300), replicas=1, engine=engine, threads=1)
         else:
@@ -45,7 +46,7 @@ def test_memory_of_a_wide_student_counts_its_products(engine, size, monkeypatch)
 
 
 def test_replicas_that_memory_cannot_hold(monkeypatch):
-    monkeypatch.setattr(_checks, "available_memory", lambda: 2**34)
+    monkeypatch.setattr(checks, "available_memory", lambda: 2**34)
     training = lrft.Training(lr=1e-3, steps=1, record=2)
     with pytest.raises(ValueError, match=r"16777216 replicas of 1 tasks needs .* fewer replicas"):
         lrft.Simulation(TASK, training, replicas=2**24)

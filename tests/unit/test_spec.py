@@ -12,7 +12,7 @@ import pytest
 from cases import spec
 
 import lrft
-from lrft import _core
+from lrft.core.engine import compiled
 
 TASK = lrft.Task.sample(d=24, k=4, seed=0)
 A, V = np.random.default_rng(1).standard_normal((2, 3, 24)) / 5
@@ -37,21 +37,30 @@ ARRAYS_OF = {
 def valid(student: str, space: str) -> dict:
     """A run that has begun, as it goes on from a saved state."""
     training = lrft.Training(
-        student=STUDENTS[student], lr=lrft.schedule.Array(values=[1e-9] * 5), steps=5, record=2,
-        thresholds=[0.5], loss_thresholds=[1e-3],
-    )  # fmt: skip
+        student=STUDENTS[student],
+        lr=lrft.schedule.Array(values=[1e-9] * 5),
+        steps=5,
+        record=2,
+        thresholds=[0.5],
+        loss_thresholds=[1e-3],
+    )
     whole = spec([TASK], training, [0, 1], ambient=SPACES[space])
-    run = _core.Run(whole)
+    run = compiled.Run(whole)
     run.save()
     waiting = run.chains()
     assert {chain["status"] for chain in waiting} == {"waiting"}
     n, task = whole["students"][0]["rows"], whole["tasks"][0]
     numbers = n * task["W"].shape[1] if SPACES[space] else n * (task["s"] + n)
     begun = {
-        "overlap_u": np.zeros(1), "overlap_c": np.zeros(1), "loss": np.ones(1),
-        "status": "running", "step": 2, "state_step": 0 if SPACES[space] else 2,
-        "rows": np.full(numbers, 0.1), "own": whole["students"][0]["own"].reshape(-1),
-    }  # fmt: skip
+        "overlap_u": np.zeros(1),
+        "overlap_c": np.zeros(1),
+        "loss": np.ones(1),
+        "status": "running",
+        "step": 2,
+        "state_step": 0 if SPACES[space] else 2,
+        "rows": np.full(numbers, 0.1),
+        "own": whole["students"][0]["own"].reshape(-1),
+    }
     whole["chains"] = [chain | begun for chain in waiting]
     return whole
 
@@ -63,18 +72,18 @@ def with_part(whole: dict, part: str, **changes: object) -> dict:
 @pytest.mark.parametrize(("student", "space"), [*itertools.product(STUDENTS, SPACES)])
 def test_arrays_of_another_size_are_refused(student, space):
     whole = valid(student, space)
-    assert _core.Run(whole).advance(10.0)
+    assert compiled.Run(whole).advance(10.0)
     for part, common in ARRAYS.items():
         for name in common + ARRAYS_OF[space].get(part, []):
             given = np.ravel(whole[part][0][name])
             for other in (given[:-1], np.append(given, given[-1:]), given[:0]):
                 changed = other.tolist() if "hits" in name else other
                 with pytest.raises(ValueError, match=r"must have"):
-                    _core.Run(with_part(whole, part, **{name: changed}))
+                    compiled.Run(with_part(whole, part, **{name: changed}))
     if space == "ambient":
         for part, name in (("tasks", "W"), ("tasks", "u"), ("students", "rows_x")):
             with pytest.raises(ValueError, match="must be given"):
-                _core.Run(with_part(whole, part, **{name: None}))
+                compiled.Run(with_part(whole, part, **{name: None}))
 
 
 #: part, field, what it must not be, in both spaces
@@ -109,19 +118,19 @@ def test_numbers_out_of_range_are_refused(student, space):
         elif bad == "other":
             bad = not whole[part][0][name]
         with pytest.raises(ValueError, match=r"must|sizes|spherical|unknown"):
-            _core.Run(with_part(whole, part, **{name: bad}))
+            compiled.Run(with_part(whole, part, **{name: bad}))
     schedule = whole["trainings"][0]["lr"] | {"values": np.empty(0)}
     with pytest.raises(ValueError, match="must not be empty"):
-        _core.Run(with_part(whole, "trainings", lr=schedule))
+        compiled.Run(with_part(whole, "trainings", lr=schedule))
     with pytest.raises(ValueError, match="threads"):
-        _core.Run(whole | {"threads": 0})
+        compiled.Run(whole | {"threads": 0})
 
 
 def test_a_state_inside_a_block_is_refused():
     """The ambient space replays a block from its start; elsewhere its inputs are missing."""
     whole = with_part(valid("lora", "ambient"), "chains", state_step=1)
     with pytest.raises(ValueError, match="start of a block"):
-        _core.Run(whole).advance(1.0)
+        compiled.Run(whole).advance(1.0)
 
 
 def test_members_of_a_run_must_be_alike():
@@ -134,14 +143,14 @@ def test_members_of_a_run_must_be_alike():
         more = {name: [*whole[name], whole[name][0]] for name in ("tasks", "students", "trainings")}
         more[part] = [whole[part][0], whole[part][0] | changes]
         with pytest.raises(ValueError, match=r"of a run must"):
-            _core.Run(whole | more)
+            compiled.Run(whole | more)
 
 
 def test_a_drive_checks_too():
     whole = valid("lora", "reduced")
     n, s = 3, whole["tasks"][0]["s"]
     rows, own = np.zeros(n * (s + n)), np.zeros(4 * n)
-    drive = _core.Drive(whole, rows, own)
+    drive = compiled.Drive(whole, rows, own)
     step = {"X_S": np.zeros(s), "Z": np.zeros(n), "T": np.ones(1), "noise": np.zeros(1)}
     drive.step(**step, lr=0.1, lr_own=0.1)
     for name, value in step.items():
@@ -149,14 +158,14 @@ def test_a_drive_checks_too():
             drive.step(**step | {name: np.append(value, 0.0)}, lr=0.1, lr_own=0.1)
     for bad in ((rows[1:], own, 0), (rows, own[1:], 0), (rows, own, 8), (rows, own, -1)):
         with pytest.raises(ValueError, match=r"must"):
-            _core.Drive(whole, *bad)
+            compiled.Drive(whole, *bad)
     for name in ("R", "a", "c", "lam"):
         with pytest.raises(ValueError, match=f"{name} must have"):
-            _core.Drive(with_part(whole, "tasks", **{name: np.zeros(1)}), rows, own)
+            compiled.Drive(with_part(whole, "tasks", **{name: np.zeros(1)}), rows, own)
 
 
 def test_limits_refuse_sizes_that_make_no_sense():
-    limits, relu = _core.limits, _core.activation("relu", [])
+    limits, relu = compiled.limits, compiled.activation("relu", [])
     assert limits.normals(1, 1) > 0
     assert limits.multiply_adds(1, 1) > 0
     assert limits.ambient(relu, 1, 1, 1, 1) > 0
@@ -187,22 +196,22 @@ def test_coordinates_of_rows():
     for n, s, d in ((1, 1, 1), (1, 3, 40), (5, 3, 40), (6, 2, 7), (4, 5, 5), (9, 1, 3)):
         Q = np.linalg.qr(rng.standard_normal((d, s)))[0].T
         A = rng.standard_normal((n, d))
-        P, L = _core.coordinates(A, np.ascontiguousarray(Q))
+        P, L = compiled.coordinates(A, np.ascontiguousarray(Q))
         rest = A - A @ Q.T @ Q
         np.testing.assert_allclose(P, A @ Q.T, rtol=0, atol=1e-14)
         np.testing.assert_allclose(L @ L.T, rest @ rest.T, rtol=0, atol=1e-13)
         assert not np.triu(L, 1).any()
         assert (np.diag(L) >= 0).all()
     # A row inside the span leaves rounding, not its square root.
-    assert np.abs(_core.coordinates(3.0 * Q[:1], Q)[1]).max() < 1e-14
+    assert np.abs(compiled.coordinates(3.0 * Q[:1], Q)[1]).max() < 1e-14
     for bad in ((np.zeros((0, 3)), Q), (A, np.zeros((0, 3))), (A[:, 1:], Q), (A[0], Q)):
         with pytest.raises(ValueError, match=r"must not be empty|equally long"):
-            _core.coordinates(*map(np.ascontiguousarray, bad))
+            compiled.coordinates(*map(np.ascontiguousarray, bad))
 
 
 BITS = """
 import hashlib, numpy as np, lrft
-from lrft.students.starts import given_rows
+from lrft.model.students.starts import given_rows
 task = lrft.Task.sample(d=2000, k=40, seed=0)
 rows = np.random.default_rng(1).standard_normal((60, 2000))
 found = given_rows(task, rows, ambient=False)
@@ -216,8 +225,12 @@ def test_given_rows_do_not_depend_on_the_threads_of_a_library():
         names = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS")
         found.add(
             subprocess.run(
-                [sys.executable, "-c", BITS], env=os.environ | dict.fromkeys(names, threads),
-                check=True, capture_output=True, text=True, timeout=120,
+                [sys.executable, "-c", BITS],
+                env=os.environ | dict.fromkeys(names, threads),
+                check=True,
+                capture_output=True,
+                text=True,
+                timeout=120,
             ).stdout
-        )  # fmt: skip
+        )
     assert len(found) == 1

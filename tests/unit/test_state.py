@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import lrft
-from lrft import state
 from lrft.cli import main
+from lrft.run import state
 
 TASK = lrft.Task.sample(d=60, k=4, xi=2.0, c="sphere", seed=0)
 TRAININGS = {

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 import lrft
-from lrft import _core, provenance
 from lrft import study as studies
+from lrft.core.engine import compiled
+from lrft.result import provenance
 from lrft.study import dataset, design, driver, points, work
 from lrft.study.expression import evaluate
 from lrft.study.ledger import Ledger
@@ -60,14 +61,21 @@ def test_design_is_list_by_random_by_grid_the_grids_last_field_fastest():
         )
     )
     assert found.axes == (
-        "task.d", "training.record", "task.noise", "task.xi", "task.activation",
-    )  # fmt: skip
+        "task.d",
+        "training.record",
+        "task.noise",
+        "task.xi",
+        "task.activation",
+    )
     rows = [tuple(point.values()) for point in found.points]
     assert len(rows) == len(set(rows)) == 2 * 3 * 2 * 2
     assert [row[:2] for row in rows] == [(10, 2)] * 12 + [(20, 3)] * 12
     assert [row[3:] for row in rows[:4]] == [
-        (1.0, "relu"), (1.0, "tanh"), (2.0, "relu"), (2.0, "tanh"),
-    ]  # fmt: skip
+        (1.0, "relu"),
+        (1.0, "tanh"),
+        (2.0, "relu"),
+        (2.0, "tanh"),
+    ]
     assert len({row[2] for row in rows}) == 3
 
 
@@ -99,8 +107,12 @@ def test_random_draws_stay_when_the_design_grows():
     # Uniform in the logarithm: the mean of 2000 draws is within 4 standard errors of a half.
     level = np.log(many) / np.log(100)
     assert abs(level.mean() - 0.5) < 4 * np.sqrt(1 / 12 / 2000)
-    assert drawn(20) != [p["task.xi"] for p in design.read(
-        {"random": {"n": 20, "seed": 4, "xi": {"log_uniform": [1, 100]}}}).points]  # fmt: skip
+    assert drawn(20) != [
+        p["task.xi"]
+        for p in design.read(
+            {"random": {"n": 20, "seed": 4, "xi": {"log_uniform": [1, 100]}}}
+        ).points
+    ]
 
 
 def test_random_choice_takes_every_option():
@@ -184,24 +196,31 @@ REFUSED = {
     "unknown table": ({"gird": {"d": [1]}}, ValueError, "'gird'; did you mean 'grid'"),
     "unknown field": ({"grid": {"dd": [1]}}, ValueError, "unknown field in .grid.: 'dd'"),
     "unknown field of a table": (
-        {"grid": {"training.lrr": [1]}}, ValueError, "unknown field of training .*'lrr'",
+        {"grid": {"training.lrr": [1]}},
+        ValueError,
+        "unknown field of training .*'lrr'",
     ),
     "ambiguous field": ({"grid": {"seed": [1]}}, ValueError, "task.seed or run.seed"),
     "fixed and swept whole": (
         {"grid": {"student": [lrft.RankOne()]}, "student": {"kind": "lora"}},
-        ValueError, "student is both fixed, by .student., and set",
+        ValueError,
+        "student is both fixed, by .student., and set",
     ),
     "fixed and swept": ({"grid": {"lr": [0.1]}}, ValueError, "training.lr is both fixed and set"),
     "swept twice": ({"grid": {"xi": [1.0]}, "list": {"xi": [2.0]}}, ValueError, "set twice"),
     "unequal lists": (
-        {"list": {"xi": [1.0], "noise": [0.0, 1.0]}}, ValueError, "task.xi 1, task.noise 2",
+        {"list": {"xi": [1.0], "noise": [0.0, 1.0]}},
+        ValueError,
+        "task.xi 1, task.noise 2",
     ),
     "no values": ({"grid": {"xi": []}}, ValueError, "grid.task.xi must have at least one"),
     "no list": ({"grid": {"xi": 3.0}}, TypeError, "grid.task.xi must be a list"),
     "no distribution": ({"random": {"n": 2, "xi": [1.0]}}, ValueError, "random.task.xi must be a"),
     "no number of points": ({"random": {"xi": {"uniform": [0, 1]}}}, ValueError, "random.n is"),
     "log of zero": (
-        {"random": {"n": 2, "xi": {"log_uniform": [0, 1]}}}, ValueError, "0 < a < b",
+        {"random": {"n": 2, "xi": {"log_uniform": [0, 1]}}},
+        ValueError,
+        "0 < a < b",
     ),
     "bad value": ({"grid": {"xi": [1.0, -2.0]}}, ValueError, r"point 1 \(xi=-2.0\): xi must be"),
     "bad type": ({"grid": {"k": [2.5]}, "task": {"k": None}}, TypeError, "k must be an integer"),
@@ -212,21 +231,25 @@ REFUSED = {
     "field of another student": ({"student": {"rank": 2}}, ValueError, "unknown field 'rank'"),
     "does not fit": ({"student": {"c_init": [1.0]}}, ValueError, r"c_init must have shape \(3,\)"),
     "different levels": (
-        {"grid": {"thresholds": [[0.5], [0.6]]}}, ValueError, "training.thresholds must be the",
+        {"grid": {"thresholds": [[0.5], [0.6]]}},
+        ValueError,
+        "training.thresholds must be the",
     ),
     "no table": ({"task": 3}, TypeError, "task must be a table"),
     "replicas": ({"run": {"replicas": 0}}, ValueError, "replicas must be at least 1"),
     "unknown run field": ({"run": {"threads": 2}}, ValueError, r"field of \[run\]: 'threads'"),
     "too many": (
         {"grid": {"xi": {"range": [1, 2000]}, "task.seed": {"range": [0, 2000]}}},
-        ValueError, "is the limit",
+        ValueError,
+        "is the limit",
     ),
     "far too many": ({"grid": {"task.seed": {"range": [0, 10**30]}}}, ValueError, "the limit"),
     "more than a row holds": (
         {"training": {"steps": 10**8, "record": 5 * 10**6}, "run": {"replicas": 8}},
-        ValueError, "the limit of a row of the ledger",
+        ValueError,
+        "the limit of a row of the ledger",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", REFUSED)
@@ -250,25 +273,40 @@ def test_files_that_are_no_study_are_refused(refused, tmp_path):
 # ---- what a point is ------------------------------------------------------------------------
 
 KINDS = {
-    "rates and strengths": {"task": {"d": None}, "training": {"lr": None},
-                            "grid": {"d": [50, 90], "xi": [1.0, 3.0], "lr": [0.005, 0.02]}},
+    "rates and strengths": {
+        "task": {"d": None},
+        "training": {"lr": None},
+        "grid": {"d": [50, 90], "xi": [1.0, 3.0], "lr": [0.005, 0.02]},
+    },
     "schedules and noise": {
         "training": {"lr": None, "steps": None},
-        "list": {"lr": [{"kind": "inverse_time", "lr": 0.1, "t0": 9.0}, 0.01],
-                 "noise": [0.0, 0.5], "steps": [40, 70]},
+        "list": {
+            "lr": [{"kind": "inverse_time", "lr": 0.1, "t0": 9.0}, 0.01],
+            "noise": [0.0, 0.5],
+            "steps": [40, 70],
+        },
     },
     "activations": {"grid": {"activation": ["relu", "erf", "he3"], "task.seed": [0, 1]}},
-    "students": {"grid": {"student": [
-        {"train_c": True}, {"linearized": True}, {"kind": "lora", "rank": 2},
-        {"kind": "full", "width": 4, "init": "gaussian", "lam_init": "ones"},
-        {"kind": "lora", "rank": 1, "linearized": True},
-    ]}},
+    "students": {
+        "grid": {
+            "student": [
+                {"train_c": True},
+                {"linearized": True},
+                {"kind": "lora", "rank": 2},
+                {"kind": "full", "width": 4, "init": "gaussian", "lam_init": "ones"},
+                {"kind": "lora", "rank": 1, "linearized": True},
+            ]
+        }
+    },
     "batches, stops": {"grid": {"batch": [1, 3], "stop_at": [0.3, 0.9], "engine": ["ambient"]}},
     "automatic rates": {"training": {"lr": "auto"}, "grid": {"xi": [1.0, 2.0]}},
     "rank of the teacher": {"student": {"kind": "lora", "rank": 2}, "grid": {"task.rank": [1, 2]}},
-    "given starts": {"task": {"k": 2}, "student": {"c_init": [0.6, 0.8], "train_c": True},
-                     "grid": {"lr_c": [0.01, 0.02]}},
-}  # fmt: skip
+    "given starts": {
+        "task": {"k": 2},
+        "student": {"c_init": [0.6, 0.8], "train_c": True},
+        "grid": {"lr_c": [0.01, 0.02]},
+    },
+}
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -315,10 +353,16 @@ def test_given_weights_and_python_objects(tmp_path):
     rng = np.random.default_rng(0)
     W, c, u = rng.standard_normal((2, 20)), rng.standard_normal(2), rng.standard_normal(20)
     tasks = [
-        lrft.Task(W=W, lam=[1.0, -1.0], c=c / np.linalg.norm(c),
-                  u=u / np.linalg.norm(u), xi=xi, activation="tanh")
+        lrft.Task(
+            W=W,
+            lam=[1.0, -1.0],
+            c=c / np.linalg.norm(c),
+            u=u / np.linalg.norm(u),
+            xi=xi,
+            activation="tanh",
+        )
         for xi in (0.5, 1.0)
-    ]  # fmt: skip
+    ]
     training = lrft.Training(student=lrft.LoRA(rank=1), lr=0.01, steps=30)
     tables = {"training": training, "grid": {"task": tasks, "student.linearized": [False, True]}}
     ds = lrft.sweep(tables, tmp_path / "study.db", threads=1)
@@ -342,10 +386,15 @@ def test_key_covers_what_defines_the_bits_and_nothing_else(monkeypatch):
     assert keys() == base
     assert keys(task={"normalization": "none", "seed": 0}, run={"engine": "reduced"}) == base
     changed = [
-        keys(task={"seed": 1}), keys(task={"noise": 0.1}), keys(training={"lr": 0.02}),
-        keys(training={"record": 3}), keys(run={"seed": 1}), keys(run={"engine": "ambient"}),
-        keys(run={"replicas": 7}), keys(student={"train_c": True}),
-    ]  # fmt: skip
+        keys(task={"seed": 1}),
+        keys(task={"noise": 0.1}),
+        keys(training={"lr": 0.02}),
+        keys(training={"record": 3}),
+        keys(run={"seed": 1}),
+        keys(run={"engine": "ambient"}),
+        keys(run={"replicas": 7}),
+        keys(student={"train_c": True}),
+    ]
     monkeypatch.setattr(points.provenance, "code_version", lambda: "0.0.0")
     changed.append(keys())
     assert len({tuple(base), *map(tuple, changed)}) == len(changed) + 1
@@ -379,14 +428,14 @@ def test_changed_study_keeps_what_still_applies(tmp_path, monkeypatch):
 
 
 def test_failing_point_is_recorded_and_the_others_go_on(tmp_path, monkeypatch):
-    real = lrft._arguments.settle_rates
+    real = lrft.run.arguments.settle_rates
 
     def settle(tasks, training):
         if tasks[0].xi == 2.0:
             raise ArithmeticError("no rate for this one")
         return real(tasks, training)
 
-    monkeypatch.setattr(work._arguments, "settle_rates", settle)
+    monkeypatch.setattr(work.arguments, "settle_rates", settle)
     tables = study(grid={"xi": [1.0, 2.0, 3.0]}, run={"replicas": 9})
     moments = []
     ds = lrft.sweep(tables, tmp_path / "study.db", threads=2, progress=moments.append)
@@ -485,7 +534,7 @@ def test_features_of_sampled_tasks_are_not_kept():
     with hands:
         for unit in units:
             assert unit.task.W.shape[1] == 50
-            code, isa = provenance.code_version(), _core.build_info()["isa"]
+            code, isa = provenance.code_version(), compiled.build_info()["isa"]
             hands.submit(work.Block((unit,), 1, code, isa)).result()
     assert all("_ambient" not in unit.task.__dict__ for unit in units)
 

@@ -88,7 +88,7 @@ def test_failed_points_are_told(cli, monkeypatch):
     def fail(tasks, training):
         raise ArithmeticError("no luck")
 
-    monkeypatch.setattr("lrft.study.work._arguments.settle_rates", fail)
+    monkeypatch.setattr("lrft.study.work.arguments.settle_rates", fail)
     code, out, err = cli("study.toml", "--threads", "1")
     assert code == 1
     assert out.startswith("2 points x 8 replicas: 16 failed\n")

@@ -65,8 +65,10 @@ def undisturbed(tmp_path_factory):
 def child(path):
     return subprocess.Popen(
         [sys.executable, "-c", CHILD, json.dumps(STUDY), str(path)],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 def kill_and_restart(path, moments):
@@ -145,19 +147,34 @@ def cluster(tmp_path):
 
     with ExitStack() as stack:
         scheduler = start(
-            stack, "dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard",
-            "--scheduler-file", str(known),
-        )  # fmt: skip
+            stack,
+            "dask_scheduler",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            "0",
+            "--no-dashboard",
+            "--scheduler-file",
+            str(known),
+        )
         deadline = time.monotonic() + 60
         while not known.exists() and time.monotonic() < deadline:
             time.sleep(0.05)
         found = [
             start(
-                stack, "dask_worker", "--scheduler-file", str(known), "--nthreads", "1",
-                "--no-nanny", "--no-dashboard", "--local-directory", str(tmp_path / name),
+                stack,
+                "dask_worker",
+                "--scheduler-file",
+                str(known),
+                "--nthreads",
+                "1",
+                "--no-nanny",
+                "--no-dashboard",
+                "--local-directory",
+                str(tmp_path / name),
             )
             for name in ("one", "two")
-        ]  # fmt: skip
+        ]
         yield json.loads(known.read_text())["address"], scheduler, found
 
 
@@ -183,8 +200,11 @@ def test_scheduler_and_workers_as_programs(cluster, tmp_path, undisturbed, monke
     )
     done = subprocess.run(
         [sys.executable, "-m", "lrft.cli", "sweep", str(toml), "--scheduler", address],
-        capture_output=True, text=True, timeout=120, cwd=tmp_path,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        timeout=120,
+        cwd=tmp_path,
+    )
     assert done.returncode == 0, done.stderr
     assert results(tmp_path / "study.db") == undisturbed
 

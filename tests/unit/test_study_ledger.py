@@ -288,8 +288,11 @@ except OSError as error:
 def fill(command, path, **options):
     return subprocess.run(
         [*command, sys.executable, "-c", FILL, str(path)],
-        capture_output=True, text=True, timeout=120, **options,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        timeout=120,
+        **options,
+    )
 
 
 def unshare(script):
@@ -402,9 +405,11 @@ def test_content_that_is_no_result_is_damage_whatever_its_digest(kind, tmp_path)
     from safetensors.numpy import load, save
 
     study = {
-        "task": {"d": 30, "k": 2}, "training": {"lr": 0.01}, "run": {"replicas": 2},
+        "task": {"d": 30, "k": 2},
+        "training": {"lr": 0.01},
+        "run": {"replicas": 2},
         "list": {"steps": [10, 15]},
-    }  # fmt: skip
+    }
     path = tmp_path / "study.db"
     expected = lrft.sweep(study, path, threads=1)
     with sqlite3.connect(path) as db:

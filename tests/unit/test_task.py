@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import lrft
-from lrft import sampling
-from lrft.weights import save_weights
+from lrft.model import sampling
+from lrft.model.files import save_weights
 
 ROUNDING = 1e-13  # a few hundred ulp: sums of at most a few hundred terms of order one
 
@@ -19,9 +19,13 @@ def given_task(d=12, k=5, seed=0, **options):
     W = rng.standard_normal((k, d))
     u, c = rng.standard_normal(d), rng.standard_normal(k)
     arguments = {
-        "W": W, "lam": rng.standard_normal(k), "c": c / np.linalg.norm(c),
-        "u": u / np.linalg.norm(u), "xi": 1.5, "activation": "tanh",
-    }  # fmt: skip
+        "W": W,
+        "lam": rng.standard_normal(k),
+        "c": c / np.linalg.norm(c),
+        "u": u / np.linalg.norm(u),
+        "xi": 1.5,
+        "activation": "tanh",
+    }
     return lrft.Task(**(arguments | options))
 
 
@@ -255,9 +259,14 @@ def test_exact_conversions():
 
 
 CHANGES = {
-    "xi": 2.0, "activation": "he3", "neuron_scale": 0.5, "output_scale": 0.5, "noise": 0.1,
-    "lam": np.arange(1.0, 6.0), "c": np.eye(5)[0],
-}  # fmt: skip
+    "xi": 2.0,
+    "activation": "he3",
+    "neuron_scale": 0.5,
+    "output_scale": 0.5,
+    "noise": 0.1,
+    "lam": np.arange(1.0, 6.0),
+    "c": np.eye(5)[0],
+}
 
 
 @pytest.mark.parametrize("name", [*CHANGES, "W", "u", "d", "seed"])
@@ -271,9 +280,12 @@ def test_everything_counts_in_the_hash(name):
     assert changed != task
     assert hash(changed) != hash(task)
     if name != "seed":
-        assert np.array_equal(np.asarray(getattr(changed, name), dtype=object),
-                              np.asarray(lrft.Activation.parse(value) if name == "activation"
-                                         else value, dtype=object))  # fmt: skip
+        assert np.array_equal(
+            np.asarray(getattr(changed, name), dtype=object),
+            np.asarray(
+                lrft.Activation.parse(value) if name == "activation" else value, dtype=object
+            ),
+        )
     kept = {"R", "a", "lam", "c"} - {name} - ({"R", "a"} if name in "Wu" else set())
     for other in kept:
         assert np.array_equal(getattr(changed, other), getattr(task, other))

@@ -15,7 +15,8 @@ from activations import DEFINITIONS, SMOOTH
 from gradients import on_the_side, sample_gradients, sphere, unit
 
 import lrft
-from lrft import reference, theory
+from lrft import theory
+from lrft.reference import students as twin
 
 KINDS = (*DEFINITIONS, "he3")
 
@@ -46,10 +47,10 @@ def test_hermite_coefficients(activation, scale, expected):
 def test_hermite_coefficients_against_gauss_hermite(kind):
     """An independent rule: 200 nodes integrate these analytic functions to 1e-9 at scale 0.5."""
     nodes, weights = np.polynomial.hermite_e.hermegauss(200)
-    sigma, _ = reference.resolve_activation(kind)
+    sigma, _ = twin.resolve_activation(kind)
     found, _ = theory.hermite_coefficients(kind, 12, 0.5)
     for p in range(12):
-        he, _ = reference.hermite(np.eye(p + 1)[-1])
+        he, _ = twin.hermite(np.eye(p + 1)[-1])
         expected = weights @ (sigma(0.5 * nodes) * he(nodes)) / np.sqrt(2 * np.pi)
         assert found[p] == pytest.approx(expected, abs=1e-9)
 
@@ -108,12 +109,17 @@ def random_case(seed):
     rng = np.random.default_rng(seed)
     k, d = int(rng.integers(1, 6)), 9
     W = rng.standard_normal((k, d)) * rng.uniform(0.2, 0.6)
-    u = unit(reference.project_out(W)(rng.standard_normal(d)))
+    u = unit(twin.project_out(W)(rng.standard_normal(d)))
     task = lrft.Task(
-        W=W, lam=rng.standard_normal(k), c=sphere(rng, k), u=u, xi=rng.uniform(0.5, 2.5),
-        activation=KINDS[seed % len(KINDS)], neuron_scale=rng.uniform(0.5, 1.2),
+        W=W,
+        lam=rng.standard_normal(k),
+        c=sphere(rng, k),
+        u=u,
+        xi=rng.uniform(0.5, 2.5),
+        activation=KINDS[seed % len(KINDS)],
+        neuron_scale=rng.uniform(0.5, 1.2),
         output_scale=rng.uniform(0.5, 2.0),
-    )  # fmt: skip
+    )
     return task, sphere(rng, k), float(rng.uniform(-0.95, 0.95)), rng
 
 
@@ -134,9 +140,16 @@ def test_drift_against_monte_carlo(seed):
 def case_with_parallel_part(activation, seed=4):
     rng = np.random.default_rng(seed)
     task = lrft.Task.sample(
-        d=9, k=4, activation=activation, xi=1.3, neuron_scale=0.9, output_scale=0.7,
-        lam="gaussian", parallel=0.5, seed=seed,
-    )  # fmt: skip
+        d=9,
+        k=4,
+        activation=activation,
+        xi=1.3,
+        neuron_scale=0.9,
+        output_scale=0.7,
+        lam="gaussian",
+        parallel=0.5,
+        seed=seed,
+    )
     return task, sphere(rng, 9), sphere(rng, 4), rng
 
 
@@ -177,7 +190,7 @@ def test_loss_and_gradient_against_monte_carlo(activation):
     X = rng.standard_normal((40_000, 9))
     scales = {"neuron_scale": task.neuron_scale, "output_scale": task.output_scale}
     teacher, student = (
-        reference.network(X, task.W + task.xi * np.outer(*pair), task.lam, activation, **scales)
+        twin.network(X, task.W + task.xi * np.outer(*pair), task.lam, activation, **scales)
         for pair in ((task.c, task.u), (c, u))
     )
     samples = (student - teacher) ** 2
@@ -197,7 +210,7 @@ def test_gradient_contains_the_drift(activation):
     c_hat, m = sphere(rng, 4), 0.3
     u_hat = on_the_side(task, m, rng)
     gradient, _ = theory.population_gradient(task, u_hat, c_hat)
-    projected = reference.project_out(task.W)(gradient)
+    projected = twin.project_out(task.W)(gradient)
     projected -= u_hat * (u_hat @ projected)
     expected = -theory.drift(task, c_hat, m) * (task.u - m * u_hat)
     np.testing.assert_allclose(projected, expected, atol=1e-9 * (1 + np.abs(expected).max()))
@@ -207,7 +220,7 @@ def test_ways_to_give_a_student_agree():
     rng = np.random.default_rng(0)
     task = lrft.Task.sample(d=20, k=4, activation="gelu", parallel=0.6, seed=2)
     c_hat = sphere(rng, 4)
-    u_hat = unit(reference.project_out(task.W)(rng.standard_normal(20)))
+    u_hat = unit(twin.project_out(task.W)(rng.standard_normal(20)))
     by_vector = theory.population_loss(task, u_hat, c_hat)
     by_overlap = theory.population_loss(task, c_hat=c_hat, m=u_hat @ task.u)
     rows = task.W + task.xi * np.outer(c_hat, u_hat)

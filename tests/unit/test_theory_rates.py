@@ -7,7 +7,8 @@ import pytest
 from gradients import on_the_side, sample_gradients, unit
 
 import lrft
-from lrft import reference, theory
+from lrft import theory
+from lrft.reference import students as twin
 
 
 @pytest.mark.parametrize(("m", "noise"), [(0.0, 0.0), (0.6, 0.0), (-0.9, 0.5), (1.0, 0.5)])
@@ -34,7 +35,7 @@ def test_one_step_has_the_drift_of_the_order_parameter_ode(activation):
     lr = abs(pull) / (d * m * noise.value)  # half of the balance
 
     moved = np.empty(n)
-    P = reference.project_out(task.W)
+    P = twin.project_out(task.W)
     for start in range(0, n, 2000):
         X = rng.standard_normal((2000, d))
         steps = P(sample_gradients(task, u_hat, c_hat, X)[0].T).T
@@ -119,11 +120,20 @@ def test_the_limit_separates_learning_from_stalling(train_c):
     limit = theory.stability_limit(task, lrft.RankOne(train_c=train_c, c_init=task.c))
     final = {}
     for share in (0.5, 4.0):
-        path = reference.rank_one_path(
-            task.W, task.lam, task.c, task.u, task.xi, task.activation,
-            on_the_side(task, 0.1, rng), task.c, rng.standard_normal((6000, 1, task.d)),
-            lr=share * limit, train_c=train_c, neuron_scale=task.neuron_scale,
-        )  # fmt: skip
+        path = twin.rank_one_path(
+            task.W,
+            task.lam,
+            task.c,
+            task.u,
+            task.xi,
+            task.activation,
+            on_the_side(task, 0.1, rng),
+            task.c,
+            rng.standard_normal((6000, 1, task.d)),
+            lr=share * limit,
+            train_c=train_c,
+            neuron_scale=task.neuron_scale,
+        )
         overlaps = np.array([u_hat @ task.u for u_hat, _ in path])
         final[share] = np.abs(overlaps[-1000:]).mean()
     assert final[0.5] > 0.95

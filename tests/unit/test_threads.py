@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import lrft
-from lrft import _core
+from lrft.core.engine import compiled
 
 PROGRAM = """
 import os, sys, threading
@@ -63,8 +63,10 @@ assert np.array_equal(run(2), first)
 def finishes(program, **environment):
     subprocess.run(
         [sys.executable, "-c", PROGRAM + program],
-        env=os.environ | environment, check=True, timeout=60,
-    )  # fmt: skip
+        env=os.environ | environment,
+        check=True,
+        timeout=60,
+    )
 
 
 def test_fewer_threads_than_asked_for():
@@ -106,13 +108,20 @@ def test_a_run_is_for_one_thread_at_a_time():
 def test_empty_arrays_reach_no_pointer():
     for W, u in ((np.zeros((0, 3)), np.ones((1, 3))), (np.eye(3), np.zeros((0, 3)))):
         with pytest.raises(ValueError, match="must not be empty"):
-            _core.span_basis(W, u)
+            compiled.span_basis(W, u)
     spec = {
-        "ambient": False, "activation": _core.activation("relu", []), "tasks": [], "students": [],
-        "trainings": [], "chains": [], "seed": 0, "threads": 1, "keep_state": False,
-    }  # fmt: skip
+        "ambient": False,
+        "activation": compiled.activation("relu", []),
+        "tasks": [],
+        "students": [],
+        "trainings": [],
+        "chains": [],
+        "seed": 0,
+        "threads": 1,
+        "keep_state": False,
+    }
     with pytest.raises(ValueError, match="at least one task"):
-        _core.Run(spec)
+        compiled.Run(spec)
 
 
 def test_a_wide_student_counts_in_a_batch():

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import lrft
-from lrft.training import check_compatible
+from lrft.model.training import check_compatible
 
 UNIT = np.array([0.6, 0.0, -0.8])
 

@@ -11,11 +11,10 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from lrft import _files
+from lrft.base import files, streams
 from lrft.bench import cases, goals, run, table
 from lrft.bench.environment import cpu, one_thread_environment, slug
 from lrft.bench.table import by_tool
-from lrft.cli import streams
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -45,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("--rounds must be at least 1 and --seconds between 0 and 60")
     try:
         chosen = cases(options.full, options.only)
-        folder = _files.folder(options.out)
+        folder = files.folder(options.out)
     except ValueError as error:
         parser.error(str(error))
     try:
@@ -65,13 +64,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     report["settings"]["full"] = options.full
     text = json.dumps(report, indent=1, ensure_ascii=False) + "\n"
     try:
-        path = _files.somewhere(
+        path = files.somewhere(
             folder / f"{slug(cpu())}-{report['date']}.json",
-            partial(_files.write, text.encode()),
+            partial(files.write, text.encode()),
             _say,
         )
     except OSError as error:
-        _say(f"cannot save the JSON: {_files.reason(error)}")
+        _say(f"cannot save the JSON: {files.reason(error)}")
         path = None
     print(table(report))
     for row in report["rows"]:

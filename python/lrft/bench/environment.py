@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
+from lrft.core.engine import compiled
+
 __all__ = ["describe", "one_core", "one_thread_environment", "slug"]
 
 _THREAD_VARIABLES = (
@@ -72,9 +74,7 @@ def vector_sets() -> list[str]:
 
 def describe() -> dict[str, object]:
     """All that a reader needs to judge the numbers, as plain JSON values."""
-    from lrft import _core
-
-    build = dict(_core.build_info())
+    build = dict(compiled.build_info())
     versions = {}
     for name in _PACKAGES:
         with contextlib.suppress(metadata.PackageNotFoundError):

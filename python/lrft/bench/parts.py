@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lrft.activation import NAMES
+import lrft
 from lrft.bench.case import Case, Contest
 from lrft.bench.interleave import Contender
+from lrft.core.engine import compiled
+from lrft.model.activation import NAMES
 
 __all__ = ["ACTIVATION_CASES", "NORMALS_CASES", "check_normals", "numpy_normals"]
 
@@ -35,10 +37,8 @@ def numpy_normals() -> Contender:
 
 def check_normals() -> None:
     """Hold four moments of the stream, and its not repeating itself, against the normal law."""
-    from lrft import _core
-
-    purpose = _core.purposes["inputs"]
-    z = np.concatenate([_core.normals(1, 0, purpose, step, _COUNT) for step in range(64)])
+    purpose = compiled.purposes["inputs"]
+    z = np.concatenate([compiled.normals(1, 0, purpose, step, _COUNT) for step in range(64)])
     for power, moment, variance in ((1, 0, 1), (2, 1, 2), (3, 0, 15), (4, 3, 96)):
         score = (np.mean(z**power) - moment) / math.sqrt(variance / z.size)
         if not abs(score) < 5:
@@ -48,16 +48,14 @@ def check_normals() -> None:
 
 
 def _normals(in_engine: bool) -> Contest:
-    from lrft import _core
-
-    purpose = _core.purposes["inputs"]
+    purpose = compiled.purposes["inputs"]
 
     def alone(calls: int) -> None:
-        _core.limits.normals(_COUNT * calls, 1)
+        compiled.limits.normals(_COUNT * calls, 1)
 
     def arrays(calls: int) -> None:
         for step in range(calls):
-            _core.normals(1, 0, purpose, step, _COUNT)
+            compiled.normals(1, 0, purpose, step, _COUNT)
 
     others = [(numpy_normals(), "loop")]
     fill = _numba_fill()
@@ -147,8 +145,6 @@ def _he3(z: Array) -> tuple[Array, Array]:
 
 
 def _activation(name: str) -> Contest:
-    import lrft
-
     core = lrft.Activation.parse(name).core
     value, slope = lrft.reference.resolve_activation(name)
 

@@ -12,9 +12,11 @@ from typing import Any
 
 import numpy as np
 
+import lrft
 from lrft.bench import loops
 from lrft.bench.case import Case, Contest
 from lrft.bench.interleave import Contender
+from lrft.core.engine import compiled
 
 __all__ = ["SIMULATION_CASES", "problem_of", "simulator", "task_of", "training_of"]
 
@@ -32,8 +34,6 @@ def problem_of(d: int, k: int, activation: str, joint: bool) -> Any:
 
 def task_of(problem: Any) -> Any:
     """Return it as an `lrft.Task`."""
-    import lrft
-
     return lrft.Task(
         W=problem.W,
         lam=problem.lam,
@@ -47,8 +47,6 @@ def task_of(problem: Any) -> Any:
 
 def training_of(problem: Any, steps: int, record: Any = None) -> Any:
     """Return its rates and start as an `lrft.Training`; by default both ends are recorded."""
-    import lrft
-
     student = lrft.RankOne(
         train_c=problem.joint, orthogonal=True, c_init=problem.c0, u_init=problem.u0
     )
@@ -71,8 +69,6 @@ def simulator(
     Setting up and labelling the result, some milliseconds however long the run, are left out;
     whole runs are a case of their own.
     """
-    import lrft
-
     task = task_of(problem) if task is None else task
 
     def call(steps: int) -> float:
@@ -126,8 +122,6 @@ def _loops(
 
 def _check_path(problem: Any) -> None:
     """Hold the ambient engine, sample by sample, against Eq. 4 written out."""
-    import lrft
-
     inputs = np.stack([lrft.normals(_SEED, 0, t, problem.d) for t in range(_STEPS_CHECKED)])
     expected = loops.checker().written_out(problem, inputs)
     training = training_of(problem, _STEPS_CHECKED, tuple(range(_STEPS_CHECKED + 1)))
@@ -141,8 +135,6 @@ def _check_path(problem: Any) -> None:
 
 def _check_law(problem: Any, task: Any = None, steps: int = 512) -> None:
     """Means and spreads of the overlap after `steps`, reduced against ambient, 64 replicas each."""
-    import lrft
-
     task = task_of(problem) if task is None else task
     last = [
         lrft.simulate(
@@ -162,13 +154,11 @@ def _check_law(problem: Any, task: Any = None, steps: int = 512) -> None:
 
 
 def _ambient(d: int, k: int, activation: str, joint: bool, thorough: bool) -> Contest:
-    from lrft import _core
-
     problem = problem_of(d, k, activation, joint)
-    sigma = _core.activation(activation, [])
+    sigma = compiled.activation(activation, [])
 
     def parts_alone(steps: int) -> None:
-        _core.limits.ambient(sigma, d, k, steps, 1)
+        compiled.limits.ambient(sigma, d, k, steps, 1)
 
     return Contest(
         simulator("lrft", problem, "ambient", 1),
@@ -189,8 +179,6 @@ def _joint_against_frozen(d: int, k: int) -> Contest:
 
 def _sampled(problem: Any, d: int, features: str) -> Any:
     """Return a task like the problem's that lives in coordinates: features of the kind named."""
-    import lrft
-
     return lrft.Task.sample(
         d=d,
         k=problem.k,
@@ -211,12 +199,10 @@ def _start_free(problem: Any) -> Any:
 
 
 def _reduced(k: int, joint: bool, features: str, thorough: bool) -> Contest:
-    from lrft import _core
-
-    relu = _core.activation("relu", [])
+    relu = compiled.activation("relu", [])
 
     def parts_alone(steps: int) -> None:
-        _core.limits.reduced(relu, k, steps, 1)
+        compiled.limits.reduced(relu, k, steps, 1)
 
     problem = _start_free(problem_of(1000, k, "relu", joint))
     task = _sampled(problem, 1000, features)
@@ -239,8 +225,6 @@ def _any_dimension(k: int) -> Contest:
 
 
 def _threads(engine: str, d: int, k: int) -> Contest:
-    import lrft
-
     problem = problem_of(d, k, "relu", False)
 
     def check() -> None:
@@ -267,8 +251,6 @@ def _threads(engine: str, d: int, k: int) -> Contest:
 
 def _whole_run(engine: str, steps: int, thorough: bool) -> Contest:
     """Time all a user waits for: the task's basis, 200 records with losses, the dataset."""
-    import lrft
-
     problem = problem_of(2000, 50, "relu", True)
     replicas = 8
 

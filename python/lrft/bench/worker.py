@@ -13,10 +13,14 @@ import time
 from functools import partial
 from itertools import pairwise
 
+import lrft
 from lrft.bench.case import Case, Contest
 from lrft.bench.environment import one_thread_environment
 from lrft.bench.interleave import Contender
 from lrft.bench.parts import check_normals, numpy_normals
+from lrft.bench.simulations import problem_of, simulator, task_of, training_of
+from lrft.core import isa as instruction_sets
+from lrft.core.engine import compiled
 
 __all__ = ["ISA_CASES"]
 
@@ -85,8 +89,6 @@ def _against_numpy(isa: str) -> Contest:
 
 
 def _cases() -> tuple[Case, ...]:
-    from lrft import _isa
-
     sets = tuple(
         Case(
             f"{what}, {better} for {worse}",
@@ -97,7 +99,7 @@ def _cases() -> tuple[Case, ...]:
             goal_kinds=("self",),
             note="Each set runs in a process of its own.",
         )
-        for better, worse in pairwise(_isa.available())
+        for better, worse in pairwise(instruction_sets.available())
         for what in _WORK
     )
     normals = tuple(
@@ -110,7 +112,7 @@ def _cases() -> tuple[Case, ...]:
             goal_kinds=("loop",),
         )
         for isa, goal in (("x86-64-v4", 4.0), ("x86-64-v3", 3.0))
-        if isa in _isa.available()
+        if isa in instruction_sets.available()
     )
     return sets + normals
 
@@ -119,22 +121,17 @@ ISA_CASES = _cases()
 
 
 def _serve() -> None:
-    from lrft import _core
-    from lrft.bench.simulations import problem_of, simulator, task_of, training_of
-
     problem = problem_of(1000, 16, "relu", False)
     work = {
-        "normals": lambda n: _core.limits.normals(n, 1),
+        "normals": lambda n: compiled.limits.normals(n, 1),
         "ambient": simulator("ambient", problem, "ambient", 1).call,
         "reduced": simulator("reduced", problem, "reduced", 64).call,
     }
     for line in sys.stdin:
         what, *amount = line.split()
         if what == "isa":
-            print(_core.build_info()["isa"], flush=True)
+            print(compiled.build_info()["isa"], flush=True)
         elif what == "overlap":
-            import lrft
-
             training = training_of(problem, 500)
             ds = lrft.simulate(task_of(problem), training, replicas=1, seed=7, engine="ambient")
             print(repr(float(ds.overlap_u.values[0, -1])), flush=True)

@@ -13,7 +13,8 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from lrft.cli import signals, streams
+from lrft.base import streams
+from lrft.cli import signals
 
 __all__ = ["main"]
 

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from lrft.cli import streams
+from lrft.base import streams
+from lrft.bench.__main__ import in_one_thread
 
 
 def bench(
@@ -23,8 +24,6 @@ def bench(
     out: Annotated[Path, typer.Option(help="folder of the JSON", show_default=False)] = Path(),
 ) -> None:
     """Time lrft beside NumPy, Numba, JAX and PyTorch loops, those that are installed."""
-    from lrft.bench.__main__ import in_one_thread
-
     arguments = ["--out", str(out)]
     arguments += ["--full"] if full else []
     arguments += ["--only", only] if only else []

@@ -12,12 +12,14 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lrft import _checks, _foreign
+import lrft
+from lrft.base import checks, foreign
 from lrft.cli.fields import Field, fields, student_models
+from lrft.model.given import given_weights
 
 if TYPE_CHECKING:
-    from lrft.task import Task
-    from lrft.training import Training
+    from lrft.model.task import Task
+    from lrft.model.training import Training
 
 Settings = dict[str, dict[str, Any]]
 
@@ -91,16 +93,17 @@ def resolve(path: Path | None, flags: Mapping[str, Any]) -> Settings:
 def _student(settings: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
     """Keep the fields of the chosen student; refuse those of another that were given."""
     models = student_models()
-    kind = _checks.choice("student", settings["kind"], models)
+    kind = checks.choice("student", settings["kind"], models)
     model = models[kind]
     for name in given:
         if given[name] is not None and name not in model.model_fields:
             whose = [other for other, m in models.items() if name in m.model_fields]
             raise ValueError(f"{name} is a field of student={' or '.join(whose)}, got {kind}")
     defaults = {
-        name: info.get_default() for name, info in model.model_fields.items()
+        name: info.get_default()
+        for name, info in model.model_fields.items()
         if not info.is_required()
-    }  # fmt: skip
+    }
     if kind == "rank_one":
         defaults |= _PAPER["student"]
     own = defaults | given | {"kind": kind}
@@ -124,7 +127,7 @@ def parse(text: str, field: Field) -> Any:
         return text
     for attempt in (text, f"[{text}]") if "," in text else (text,):
         try:
-            value = _foreign.from_toml(f"x = {attempt}")["x"]
+            value = foreign.from_toml(f"x = {attempt}")["x"]
         except tomllib.TOMLDecodeError:
             continue
         except ValueError as error:
@@ -164,10 +167,7 @@ def task(settings: Mapping[str, Any]) -> Task:
     """
     given = {name: value for name, value in settings.items() if value is not None}
     if "weights" in given:
-        from lrft.cli.weights import given_weights
-
         return given_weights(**given)
-    import lrft
 
     if given["features"] == "sphere" and _number(given.get("xi", 1)):
         xi = given.get("xi", given["k"] ** 0.5 if _number(given["k"]) and given["k"] > 0 else 1.0)
@@ -186,8 +186,6 @@ def training(settings: Settings, task: Task) -> Training:
     ValueError
         Naming the first field that does not fit.
     """
-    import lrft
-
     given: dict[str, Any] = {"steps": STEPS_PER_DIMENSION * task.d}
     given |= {name: value for name, value in settings["training"].items() if value is not None}
     student = {name: value for name, value in settings["student"].items() if value is not None}
@@ -231,7 +229,7 @@ def literal(value: Any) -> str:
 def _read(path: Path, known: dict[str, dict[str, Field]]) -> Settings:
     where = f"config {str(path)!r}"
     try:
-        document = _foreign.from_toml(path.read_text(encoding="utf-8"))
+        document = foreign.from_toml(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ValueError(f"{where}: {error.strerror or error}") from error
     except ValueError as error:  # not TOML, or not UTF-8

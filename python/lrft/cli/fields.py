@@ -12,14 +12,22 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+import lrft
+from lrft.model.students import STUDENTS
+
 # What only the command line knows: section, name, default, type, help.
 _OWN = (
-    ("task", "weights", None, "name or file",
-     "fine-tune given weights: 'digits', shipped with lrft, or a .npz or .safetensors file with W "
-     "(k, d) and lam (k,)"),
+    (
+        "task",
+        "weights",
+        None,
+        "name or file",
+        "fine-tune given weights: 'digits', shipped with lrft, or a .npz or .safetensors file with "
+        "W (k, d) and lam (k,)",
+    ),
     ("run", "out", ".", "folder", "where the results go; made if missing"),
     ("run", "name", "lrft-run", "str", "the results are NAME.nc and NAME.png"),
-)  # fmt: skip
+)
 # Two fields called seed: the one of `simulate` keeps the short flag.
 # Two called rank: LoRA's keeps it.
 _FLAGS = {("task", "seed"): "task-seed", ("task", "rank"): "teacher-rank"}
@@ -62,8 +70,6 @@ class Field:
 
 def fields() -> dict[str, dict[str, Field]]:
     """All settings by section (``task``, ``training``, ``student``, ``run``) and name."""
-    import lrft
-
     found = [
         *_of_function("task", lrft.Task.sample, (), lrft.Task.__doc__),
         *_of_model("training", lrft.Training, ("student",)),
@@ -79,8 +85,6 @@ def fields() -> dict[str, dict[str, Field]]:
 
 def student_models() -> dict[str, Any]:
     """Every student by its kind, as the command line names it."""
-    from lrft.students import STUDENTS
-
     return dict(STUDENTS)
 
 
@@ -89,9 +93,12 @@ def _students() -> Iterator[Field]:
     models = student_models()
     kinds = ", ".join(f'"{kind}"' for kind in models)
     yield Field(
-        "student", "kind", "rank_one", "{" + kinds + "}",
+        "student",
+        "kind",
+        "rank_one",
+        "{" + kinds + "}",
         "the paper's student, low-rank adaptation, or a network with all rows trained",
-    )  # fmt: skip
+    )
     found: dict[str, list[Field]] = {}
     for model in models.values():
         for field in _of_model("student", model, ("kind",)):

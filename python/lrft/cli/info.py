@@ -9,6 +9,10 @@ from typing import Annotated, Any
 
 import typer
 
+from lrft.core import isa
+from lrft.core.engine import compiled
+from lrft.result import provenance
+
 
 def info(
     as_json: Annotated[bool, typer.Option("--json", help="write JSON instead of a table")] = False,
@@ -41,13 +45,11 @@ def collect() -> dict[str, Any]:
     >>> found["instruction_set"] in found["instruction_sets"]
     True
     """
-    from lrft import _core, _isa, provenance
-
-    build = _core.build_info()
+    build = compiled.build_info()
     found: dict[str, Any] = {
         "version": provenance.lrft_version(),
         "instruction_set": build["isa"],
-        "instruction_sets": list(_isa.available()),
+        "instruction_sets": list(isa.available()),
         "threads": _threads(),
         "compiler": build["compiler"],
         "flags": build["flags"],

@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from lrft import _files
-from lrft.cli import streams
+import lrft
+from lrft.base import files, streams
+from lrft.plot import pictures
 
 
 def plot(
@@ -19,22 +20,19 @@ def plot(
     ] = None,
 ) -> None:
     """Draw the overlaps and the loss of a result."""
-    import lrft
-    from lrft import _pictures
-
     ds = lrft.load(file)
     target = out if out is not None else file.with_suffix(".png")
     if target.suffix not in (".png", ".svg", ".pdf"):
         raise ValueError(f"out={str(target)!r} must end in .png, .svg or .pdf")
-    if _files.same(target, file):
+    if files.same(target, file):
         raise ValueError(f"out={str(target)!r} is the result itself")
-    _files.regular(target, "out")
+    files.regular(target, "out")
     try:
-        picture = _pictures.drawn(lambda: lrft.plot.summary(ds), target.suffix)
-        _files.write(picture, target)
+        picture = pictures.drawn(lambda: lrft.plot.summary(ds), target.suffix)
+        files.write(picture, target)
     except ImportError as error:
         raise ValueError(str(error)) from error
     except Exception as error:  # of any kind: a full disk, a broken installation
-        streams.warn(f"no picture: {_files.reason(error)}")
+        streams.warn(f"no picture: {files.reason(error)}")
         raise typer.Exit(1) from None
     streams.saved(target)

@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lrft.cli import signals, streams
+import lrft
+from lrft.base import streams
+from lrft.cli import signals
+from lrft.paper.report.html import duration
 
 if TYPE_CHECKING:
-    from lrft.experiments.runner import Reproduction
+    from lrft.paper.experiment import Reproduction
 
 
 def reproduce(
@@ -38,13 +41,16 @@ def reproduce(
     ] = None,
 ) -> None:
     """Redraw the figures of the paper, test its claims, and write report.html."""
-    import lrft
-
     with _Line() as line:
         done = lrft.reproduce(
-            names or ["figures"], out=out, quick=quick, threads=threads, resume=resume,
-            progress=line, on_interrupt="return",
-        )  # fmt: skip
+            names or ["figures"],
+            out=out,
+            quick=quick,
+            threads=threads,
+            resume=resume,
+            progress=line,
+            on_interrupt="return",
+        )
     signals.hold()
     _show(done)
     if done.interrupted:
@@ -72,9 +78,13 @@ class _Line:
         if sys.stderr.isatty():
             # Refreshed from the callback only: a drawing thread would compete for the GIL.
             self._bar = Progress(
-                TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(),
-                TimeElapsedColumn(), console=Console(stderr=True), auto_refresh=False,
-            )  # fmt: skip
+                TextColumn("{task.description}"),
+                BarColumn(),
+                TaskProgressColumn(),
+                TimeElapsedColumn(),
+                console=Console(stderr=True),
+                auto_refresh=False,
+            )
             self._bar.start()
         return self
 
@@ -98,8 +108,6 @@ def _show(done: Reproduction) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
-
-    from lrft.experiments.report import duration
 
     colours = {"supported": "green", "not supported": "red", "not decided": "yellow"}
     console = Console(highlight=False)

@@ -8,6 +8,9 @@ from typing import Annotated
 
 import typer
 
+from lrft.base import checks, foreign
+from lrft.study.replay import rerun as again
+
 
 def rerun(
     results: Annotated[
@@ -24,16 +27,13 @@ def rerun(
 
     Exit code 1 if a bit differs.
     """
-    from lrft import _checks, _foreign
-    from lrft.study.replay import rerun as again
-
-    count = None if all_units else _checks.integer("units", units, 1)
+    count = None if all_units else checks.integer("units", units, 1)
     different = False
     for path in results:
         for one in again(path, units=count, threads=threads):
             found = "; ".join(one.differences) or "the same, bit for bit"
-            print(_foreign.printable(f"{one.what}: {found}"))
+            print(foreign.printable(f"{one.what}: {found}"))
             for note in one.notes:
-                print(_foreign.printable(f"lrft: {one.what}: {note}"), file=sys.stderr)
+                print(foreign.printable(f"lrft: {one.what}: {note}"), file=sys.stderr)
             different = different or bool(one.differences)
     raise typer.Exit(int(different))

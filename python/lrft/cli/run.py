@@ -16,15 +16,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
-from lrft import _checks, _files
-from lrft.cli import config, signals, streams
+import lrft
+from lrft.base import checks, files, streams
+from lrft.base.progress import Bar
+from lrft.cli import config, signals, table
 from lrft.cli.fields import Field, fields
+from lrft.plot import curves, pictures
+from lrft.result import dataset as results
+from lrft.result import provenance
 
 if TYPE_CHECKING:
     import xarray as xr
 
-    from lrft.progress import Progress
-    from lrft.simulation import Simulation
+    from lrft.base.progress import Progress
+    from lrft.run.simulation import Simulation
 
 #: What writing a state may end with that is no mistake of ours.
 _CANNOT = (OSError, ValueError, MemoryError)
@@ -41,9 +46,13 @@ def command() -> Callable[..., None]:
     """Build the command, with one flag for every field."""
 
     def run(
-        context: typer.Context, config_file: Path | None, print_config: bool, resume: Path | None,
-        checkpoint: float | None, **flags: Any,
-    ) -> None:  # fmt: skip
+        context: typer.Context,
+        config_file: Path | None,
+        print_config: bool,
+        resume: Path | None,
+        checkpoint: float | None,
+        **flags: Any,
+    ) -> None:
         if resume is not None and (config_file is not None or print_config):
             raise ValueError("--resume goes on with the settings of the state: no --config")
         settings = config.resolve(config_file, flags)
@@ -56,17 +65,40 @@ def command() -> Callable[..., None]:
 
     parameters = [
         inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context),
-        _parameter("config_file", Path | None, None, "--config", metavar="FILE",
-                   help="TOML file with settings, as --print-config writes it; flags override it"),
-        _parameter("print_config", bool, False, "--print-config",
-                   help="write all settings, commented, as TOML to stdout and run nothing"),
-        _parameter("resume", Path | None, None, "--resume", metavar="FILE",
-                   help="go on from a saved state, bit for bit; of the flags below only --out, "
-                   "--name and --threads"),
-        _parameter("checkpoint", float | None, None, "--checkpoint", metavar="SECONDS",
-                   help="save the state every so often, and when interrupted, as NAME.state.npz; "
-                   "removed once the result is saved"),
-    ]  # fmt: skip
+        _parameter(
+            "config_file",
+            Path | None,
+            None,
+            "--config",
+            metavar="FILE",
+            help="TOML file with settings, as --print-config writes it; flags override it",
+        ),
+        _parameter(
+            "print_config",
+            bool,
+            False,
+            "--print-config",
+            help="write all settings, commented, as TOML to stdout and run nothing",
+        ),
+        _parameter(
+            "resume",
+            Path | None,
+            None,
+            "--resume",
+            metavar="FILE",
+            help="go on from a saved state, bit for bit; of the flags below only --out, "
+            "--name and --threads",
+        ),
+        _parameter(
+            "checkpoint",
+            float | None,
+            None,
+            "--checkpoint",
+            metavar="SECONDS",
+            help="save the state every so often, and when interrupted, as NAME.state.npz; "
+            "removed once the result is saved",
+        ),
+    ]
     defaults = config.resolve(None, {})
     for (section, name), words in config.DERIVED.items():
         defaults[section][name] = words
@@ -110,22 +142,19 @@ def execute(
     target = _target(options.pop("out"), options.pop("name"))
     state = target.with_name(f"{target.name}.state.npz")
     if checkpoint is not None:
-        checkpoint = _checks.real("checkpoint", checkpoint, above=0.0)
+        checkpoint = checks.real("checkpoint", checkpoint, above=0.0)
         _refuse_state_of_another(state, resume)
     about = {"command": " ".join(["lrft", *map(_quoted, arguments)])}
     if resume is None:
         about["settings_toml"] = config.to_toml(settings)  # for lrft run --config
     simulation = _simulation(settings, options, resume)
     # What the end of a run needs is loaded before its beginning, so that Ctrl-C acts at once.
-    from lrft import provenance, result
-    from lrft.cli import table  # noqa: F401
-    from lrft.progress import Bar
 
-    result.get_ready(to_save=True)
+    results.get_ready(to_save=True)
     provenance.environment()
     with Bar() as bar:
         keeper = _Keeper(simulation, state, checkpoint, bar) if checkpoint else None
-        if keeper is not None and resume is not None and _files.same(resume, state):
+        if keeper is not None and resume is not None and files.same(resume, state):
             keeper.mine = _identity(state)
         signals.act(simulation.run, keeper or bar)
     ds = simulation.dataset()
@@ -149,8 +178,6 @@ def execute(
 def _simulation(
     settings: config.Settings, options: dict[str, Any], resume: Path | None
 ) -> Simulation:
-    import lrft
-
     if resume is not None:
         return lrft.Simulation.resume(resume, threads=options.get("threads"))
     task = config.task(settings["task"])
@@ -185,7 +212,7 @@ class _Keeper:
             try:
                 self._write(self.path)
             except _CANNOT as error:
-                streams.warn(f"no checkpoint: {_files.reason(error)}")
+                streams.warn(f"no checkpoint: {files.reason(error)}")
             self.saved = time.monotonic()
 
     def end(self, *, keep: bool) -> None:
@@ -196,9 +223,9 @@ class _Keeper:
                     self.path.unlink()
             return
         try:
-            path = _files.somewhere(self.path, self._write, streams.warn)
+            path = files.somewhere(self.path, self._write, streams.warn)
         except _CANNOT as error:
-            streams.warn(f"no checkpoint: {_files.reason(error)}")
+            streams.warn(f"no checkpoint: {files.reason(error)}")
             if self.mine is None or self.mine != _identity(self.path):
                 return
             path = self.path  # an earlier one
@@ -218,12 +245,12 @@ class _Keeper:
 
 
 def _refuse_state_of_another(state: Path, resume: Path | None) -> None:
-    if os.path.lexists(state) and not (resume is not None and _files.same(resume, state)):
+    if os.path.lexists(state) and not (resume is not None and files.same(resume, state)):
         raise ValueError(
             f"{str(state)!r} is the state of another run: go on with it (--resume), or remove it, "
             "or give this run another --name"
         )
-    _files.regular(state)
+    files.regular(state)
 
 
 def _identity(path: Path) -> tuple[int, ...] | None:
@@ -239,39 +266,33 @@ def _target(out: str, name: str) -> Path:
     """Folder and name of the results, without suffix; makes the folder, before any work is done."""
     if name in ("", "..") or Path(name).name != name:
         raise ValueError(f"name={name!r} must be a file name without folder; the folder is out")
-    target = _files.folder(out) / name
-    _files.regular(target.with_name(f"{name}.nc"), "out")
+    target = files.folder(out) / name
+    files.regular(target.with_name(f"{name}.nc"), "out")
     return target
 
 
 def _save(ds: xr.Dataset, path: Path) -> list[Path]:
-    from lrft import result
-
     try:
-        return [_files.somewhere(path, partial(result.save, ds), streams.warn)]
+        return [files.somewhere(path, partial(results.save, ds), streams.warn)]
     except Exception as error:  # whatever it is, the table is still to be printed
-        streams.warn(f"cannot save {path}: {_files.reason(error)}")
+        streams.warn(f"cannot save {path}: {files.reason(error)}")
     return []
 
 
 def _draw(ds: xr.Dataset, path: Path) -> list[Path]:
-    from lrft import _pictures, plot
-
     try:
-        picture = _pictures.drawn(lambda: plot.summary(ds), path.suffix)
-        return [_files.somewhere(path, partial(_files.write, picture), streams.warn)]
+        picture = pictures.drawn(lambda: curves.summary(ds), path.suffix)
+        return [files.somewhere(path, partial(files.write, picture), streams.warn)]
     except Exception as error:  # of any kind: fonts, a full disk, a broken installation
-        streams.warn(f"no picture: {_files.reason(error)}")
+        streams.warn(f"no picture: {files.reason(error)}")
     return []
 
 
 def _show(ds: xr.Dataset) -> None:
-    from lrft.cli import table
-
     try:
         table.show(ds)
     except Exception as error:
-        streams.warn(f"no table: {_files.reason(error)}")
+        streams.warn(f"no table: {files.reason(error)}")
 
 
 def _quoted(argument: str) -> str:
@@ -295,9 +316,14 @@ def _flag(field: Field, default: Any) -> inspect.Parameter:
         names = f"--{field.flag}/--no-{field.flag}"
         return _parameter(field.parameter, bool | None, None, names, help=text, panel=field.section)
     return _parameter(
-        field.parameter, str | None, None, f"--{field.flag}",
-        help=text, metavar=field.metavar, panel=field.section,
-    )  # fmt: skip
+        field.parameter,
+        str | None,
+        None,
+        f"--{field.flag}",
+        help=text,
+        metavar=field.metavar,
+        panel=field.section,
+    )
 
 
 def _parameter(

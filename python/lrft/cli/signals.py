@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from lrft.interrupts import SIGNALS
+from lrft.base.interrupts import SIGNALS
 
 __all__ = ["act", "hold", "listening"]
 

@@ -8,8 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lrft import _files
-from lrft.cli import signals, streams
+import lrft
+from lrft.base import files, streams
+from lrft.base.progress import Bar
+from lrft.cli import signals
+from lrft.study import collect as collected
+from lrft.study import merge as merged
+from lrft.study import plan, save
+from lrft.study.dataset import check_suffix
+from lrft.study.ledger import Ledger
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -59,16 +66,15 @@ def sweep(
 
 
 def _sweep(
-    study: Path | None, ledger: Path | None, out: list[Path] | None, merge: list[Path] | None,
-    scheduler: str | None, threads: int | None, dry_run: bool, collect: bool,
-) -> int:  # fmt: skip
-    import lrft
-    from lrft.study import collect as collected
-    from lrft.study import merge as merged
-    from lrft.study import plan
-    from lrft.study.dataset import check_suffix
-    from lrft.study.ledger import Ledger
-
+    study: Path | None,
+    ledger: Path | None,
+    out: list[Path] | None,
+    merge: list[Path] | None,
+    scheduler: str | None,
+    threads: int | None,
+    dry_run: bool,
+    collect: bool,
+) -> int:
     if study is None and (ledger is None or not merge):
         raise ValueError("give a STUDY.toml, or --ledger with --merge")
     file = ledger if ledger is not None else Path(f"{study.stem}.db" if study else "study.db")
@@ -94,14 +100,16 @@ def _sweep(
     if collect:
         ds = collected(study, file)
     else:
-        from lrft.progress import Bar
-
         with Bar(remaining=False) as bar:  # a study says itself what is left
             try:
                 ds = lrft.sweep(
-                    study, file, scheduler=scheduler, threads=threads, progress=bar,
+                    study,
+                    file,
+                    scheduler=scheduler,
+                    threads=threads,
+                    progress=bar,
                     announce=streams.warn,
-                )  # fmt: skip
+                )
             except KeyboardInterrupt:
                 streams.warn(f"interrupted; {file} keeps what is finished")
                 return 130
@@ -116,20 +124,18 @@ def _refuse_input(name: str, path: Path, inputs: dict[str, Path | list[Path] | N
     """Refuse a file to write that is one to read, by whichever name, or that is none."""
     for what, others in inputs.items():
         for other in others if isinstance(others, list) else [others]:
-            if other is not None and _files.same(path, other):
+            if other is not None and files.same(path, other):
                 raise ValueError(f"{name}={str(path)!r} is {what} itself: choose another name")
-    _files.regular(path, name, ledger=name == "ledger")
+    files.regular(path, name, ledger=name == "ledger")
 
 
 def _finish(ds: xr.Dataset, targets: list[Path]) -> int:
-    from lrft.study import save
-
     written, failed = [], 0
     for target in targets:
         try:
-            written.append(_files.somewhere(target, partial(save, ds), streams.warn))
+            written.append(files.somewhere(target, partial(save, ds), streams.warn))
         except Exception as error:  # whatever it is, the other files are still to be written
-            streams.warn(f"cannot save {target}: {_files.reason(error)}")
+            streams.warn(f"cannot save {target}: {files.reason(error)}")
             failed = 1
     if _report(ds):
         failed = 1

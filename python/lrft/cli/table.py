@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lrft.base import foreign
+from lrft.result.endings import counted, hit_quantile, one_overlap
+
 if TYPE_CHECKING:
     import xarray as xr
 
@@ -24,9 +27,6 @@ def show(ds: xr.Dataset) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from lrft import _foreign
-    from lrft.endings import counted, hit_quantile, one_overlap
-
     ds = one_overlap(ds)
 
     console = Console(highlight=False)
@@ -37,7 +37,7 @@ def show(ds: xr.Dataset) -> None:
     )
     rate = ds.attrs.get("learning_rate", "given")
     if rate != "given":
-        console.print(_foreign.printable(rate), markup=False)
+        console.print(foreign.printable(rate), markup=False)
     unwatched = bool(ds.overlap_u.isnull().all())  # a full network has a matrix of overlaps
     hits = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in ("threshold", "hits", "median step", "10 %", "90 %"):

@@ -12,13 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
-from lrft import _files, _netcdf, provenance
-from lrft.result import VARIABLES
+from lrft.base import files
+from lrft.model.task import Task
+from lrft.result import netcdf, provenance
+from lrft.result.dataset import VARIABLES
 from lrft.study.design import Design, label
 from lrft.study.ledger import Damaged, Ledger
 from lrft.study.points import Point, Unit
 from lrft.study.work import decode, record_shapes
-from lrft.task import Task
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -95,9 +96,11 @@ def _results(ledger: Ledger, units: Mapping[str, Unit]) -> Iterator[tuple[str, d
 
 
 def _arrays(
-    points: list[Point], results: Iterable[tuple[str, dict[str, Any]]], failures: dict[str, str],
+    points: list[Point],
+    results: Iterable[tuple[str, dict[str, Any]]],
+    failures: dict[str, str],
     replicas: int,
-) -> dict[str, NDArray[Any]]:  # fmt: skip
+) -> dict[str, NDArray[Any]]:
     """Collect arrays (point, replica, ...); what is missing is nan, -1 or empty."""
     shape = (len(points), replicas)
     levels = len(points[0].training.thresholds), len(points[0].training.loss_thresholds)
@@ -309,9 +312,9 @@ def save(ds: xr.Dataset, path: str | os.PathLike[str]) -> None:
     """
     check_suffix(path)
     if Path(path).suffix == ".nc":
-        _netcdf.write(ds, path)
+        netcdf.write(ds, path)
         return
-    with _files.whole(path) as temporary:
+    with files.whole(path) as temporary:
         to_dataframe(ds).to_parquet(temporary, engine="pyarrow", index=False)
 
 
@@ -351,7 +354,7 @@ def load(path: str | os.PathLike[str]) -> xr.Dataset:
     ...
     ValueError: path='no-such-file.nc': no such file
     """
-    ds = _netcdf.read(path)
+    ds = netcdf.read(path)
     where = f"path={os.fspath(path)!r}"
     version = ds.attrs.get("study_schema_version")
     if version is None:

@@ -29,11 +29,11 @@ from typing import Any
 
 import numpy as np
 
-from lrft import _checks, _foreign
-from lrft.students import STUDENTS, StudentModel
+from lrft.base import checks, foreign
+from lrft.model.students import STUDENTS, StudentModel
+from lrft.model.task import Task
+from lrft.model.training import Training
 from lrft.study.expression import evaluate
-from lrft.task import Task
-from lrft.training import Training
 
 __all__ = ["Design", "label", "names", "read"]
 
@@ -99,7 +99,7 @@ def read(study: Mapping[str, Any] | str | PathLike[str]) -> Design:
     elif isinstance(study, Mapping):
         where, tables = "study: ", dict(study)
     else:
-        raise TypeError(f"study must be a table or a path, got {_checks.describe(study)}")
+        raise TypeError(f"study must be a table or a path, got {checks.describe(study)}")
     try:
         return _design(tables)
     except (TypeError, ValueError) as error:
@@ -108,7 +108,7 @@ def read(study: Mapping[str, Any] | str | PathLike[str]) -> Design:
 
 def _from_file(path: str | PathLike[str]) -> dict[str, Any]:
     try:
-        return _foreign.from_toml(Path(path).read_text(encoding="utf-8"))
+        return foreign.from_toml(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise ValueError(f"study {fspath(path)!r}: {error.strerror or error}") from error
     except ValueError as error:  # not TOML, or not UTF-8
@@ -118,12 +118,12 @@ def _from_file(path: str | PathLike[str]) -> dict[str, Any]:
 def _design(tables: dict[str, Any]) -> Design:
     title = tables.pop("title", "")
     if not isinstance(title, str):
-        raise TypeError(f"title must be text, got {_checks.describe(title)}")
+        raise TypeError(f"title must be text, got {checks.describe(title)}")
     for name, table in tables.items():
         _known(name, _TABLES, "table")
         objects = {"task": Task, "training": Training, "student": StudentModel}
         if not isinstance(table, Mapping) and not isinstance(table, objects.get(name, ())):
-            raise TypeError(f"{name} must be a table, got {_checks.describe(table)}")
+            raise TypeError(f"{name} must be a table, got {checks.describe(table)}")
     fixed = {name: tables.get(name, {}) for name in ("task", "training", "student")}
     fixed["run"] = _RUN | dict(tables.get("run", {}))
     for name in fixed["run"]:
@@ -259,8 +259,8 @@ def _random(table: dict[str, Any]) -> tuple[list[str], list[dict[str, Any]]]:
         return [], [{}]
     if "n" not in table:
         raise ValueError("random.n is required: the number of points to draw")
-    count = _checks.integer("random.n", table.pop("n"), 1, MOST_POINTS)
-    seed = _checks.seed("random.seed", table.pop("seed", 0))
+    count = checks.integer("random.n", table.pop("n"), 1, MOST_POINTS)
+    seed = checks.seed("random.seed", table.pop("seed", 0))
     columns = {}
     for name, given in _fields("random", table).items():
         # A stream for each field, so that the values of one do not depend on the others, and
@@ -292,14 +292,14 @@ def _values(name: str, given: Any) -> list[Any]:
     if isinstance(given, Mapping):
         kind, value, whole = _special(name, given, _SPACED)
         if kind == "range":
-            ends = [_checks.integer(f"{name}.range", one) for one in _sequence(name, value)]
+            ends = [checks.integer(f"{name}.range", one) for one in _sequence(name, value)]
             if len(ends) not in (2, 3) or 0 in ends[2:] or not range(*ends):
                 raise ValueError(f"{name}.range must be [start, stop] or [start, stop, step]")
             if range(*ends)[MOST_POINTS:]:  # len() has a limit of its own
                 raise ValueError(f"{name}.range has over {MOST_POINTS:,} values, the limit")
             return list(range(*ends))
         low, high, number = _numbers(f"{name}.{kind}", value, 3)
-        count = _checks.integer(f"{name}.{kind}[2]", value[2], 1, MOST_POINTS)
+        count = checks.integer(f"{name}.{kind}[2]", value[2], 1, MOST_POINTS)
         if kind == "geomspace" and min(low, high) <= 0:
             raise ValueError(f"{name}.geomspace must lie above 0, got [{low}, {high}, {number}]")
         _check_whole(f"{name}.{kind}", whole, low, high)
@@ -314,11 +314,11 @@ def _values(name: str, given: Any) -> list[Any]:
 def _special(name: str, given: Any, kinds: tuple[str, ...]) -> tuple[str, Any, bool]:
     """Take a table like ``{geomspace = [1, 100, 3], integer = true}`` apart."""
     rest = dict(given) if isinstance(given, Mapping) else {}
-    whole = _checks.boolean(f"{name}.integer", rest.pop("integer", False))
+    whole = checks.boolean(f"{name}.integer", rest.pop("integer", False))
     if len(rest) != 1 or next(iter(rest)) not in kinds:
         raise ValueError(
-            f"{name} must be a table with one of {_checks.listed(kinds)}, "
-            f"got {_checks.describe(given)}"
+            f"{name} must be a table with one of {checks.listed(kinds)}, "
+            f"got {checks.describe(given)}"
         )
     kind, value = next(iter(rest.items()))
     return kind, value, whole
@@ -326,12 +326,12 @@ def _special(name: str, given: Any, kinds: tuple[str, ...]) -> tuple[str, Any, b
 
 def _sequence(name: str, given: Any) -> list[Any]:
     if isinstance(given, str | bytes | Mapping) or not hasattr(given, "__iter__"):
-        raise TypeError(f"{name} must be a list of values, got {_checks.describe(given)}")
+        raise TypeError(f"{name} must be a list of values, got {checks.describe(given)}")
     return list(given)
 
 
 def _numbers(name: str, given: Any, count: int) -> list[float]:
-    values = [_checks.real(name, one) for one in _sequence(name, given)]
+    values = [checks.real(name, one) for one in _sequence(name, given)]
     if len(values) != count:
         raise ValueError(f"{name} must have {count} numbers, got {len(values)}")
     return values
@@ -354,7 +354,7 @@ def _derive(
 ) -> dict[str, Any]:
     for field, text in derived.items():
         if not isinstance(text, str):
-            raise TypeError(f"derived.{field} must be an expression, got {_checks.describe(text)}")
+            raise TypeError(f"derived.{field} must be an expression, got {checks.describe(text)}")
         try:
             value = evaluate(text, _namespace(point, fixed))
         except ValueError as error:

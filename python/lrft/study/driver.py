@@ -10,12 +10,15 @@ from dataclasses import dataclass
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
-from lrft import _core, interrupts, provenance
+from lrft.base import interrupts
+from lrft.base.progress import format_count
+from lrft.core.engine import compiled
+from lrft.result import provenance
 from lrft.study import dataset
 from lrft.study.design import Design, read
 from lrft.study.ledger import Damaged, Ledger
 from lrft.study.points import Point, Unit, points
-from lrft.study.watch import StudyProgress
+from lrft.study.watch import StudyProgress, duration
 from lrft.study.work import Block, Outcome, speed
 from lrft.study.workers import Cluster, Local, workers
 
@@ -63,9 +66,6 @@ class Plan:
 
     def describe(self) -> str:
         """One line: points, what is there already, what is left to do."""
-        from lrft.progress import format_count
-        from lrft.study.watch import duration
-
         replicas = sum(len(unit.replicas) for unit in self.points[0].units)
         total = len(set(self.keys))
         text = f"{len(self.points):,} points x {replicas} replicas"
@@ -364,7 +364,7 @@ class _Run:
         return isinstance(self.hands, Local)
 
     def _block(self, units: list[Unit], threads: int) -> Block:
-        isa = _core.build_info()["isa"]
+        isa = compiled.build_info()["isa"]
         return Block(tuple(units), threads, provenance.code_version(), isa)
 
     def _seconds(self, units: list[Unit]) -> float:
@@ -384,7 +384,7 @@ class _Run:
             block = self.in_hand.pop(future)
             try:
                 outcomes = future.result()
-            except _core.Cancelled:
+            except compiled.Cancelled:
                 continue
             except (Exception, CancelledError) as error:
                 if isinstance(error, CancelledError) and isinstance(self.hands, Cluster):
@@ -418,9 +418,11 @@ class _Run:
         seconds = time.monotonic() - self.begin
         share = self.done_cost / self.total_cost
         running = {
-            i for block in self.in_hand.values() for unit in block.units
+            i
+            for block in self.in_hand.values()
+            for unit in block.units
             for i in self.points_of[unit.key]
-        }  # fmt: skip
+        }
         over = self.reused + sum(not left for left in self.units_left.values())
         self.progress(
             StudyProgress(

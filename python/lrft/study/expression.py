@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from lrft import _foreign
+from lrft.base import foreign
 
 __all__ = ["evaluate"]
 
@@ -34,9 +34,15 @@ _BINARY: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Pow: operator.pow,
 }
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
-    "sqrt": math.sqrt, "log": math.log, "exp": math.exp, "floor": math.floor, "ceil": math.ceil,
-    "round": _round, "min": min, "max": max,
-}  # fmt: skip
+    "sqrt": math.sqrt,
+    "log": math.log,
+    "exp": math.exp,
+    "floor": math.floor,
+    "ceil": math.ceil,
+    "round": _round,
+    "min": min,
+    "max": max,
+}
 #: Longer integers are refused, before they are worked out where that would take for ever.
 _MOST_BITS = 1024
 #: So are longer expressions.
@@ -69,14 +75,14 @@ def evaluate(text: str, names: Mapping[str, Any]) -> int | float:
     >>> evaluate("200 * d", {"d": 1000}), evaluate("min(sqrt(k), 3)", {"k": 4})
     (200000, 2.0)
     """
-    shown = _foreign.shortened(text, 60)
+    shown = foreign.shortened(text, 60)
     if len(text) > _MOST_TEXT:
         raise ValueError(f"an expression of {len(text):,} characters, over {_MOST_TEXT:,}")
     try:
         value = _value(_parsed(text), names)
         finite = math.isfinite(value)
     except (ArithmeticError, TypeError, ValueError, RecursionError, MemoryError) as error:
-        raise ValueError(f"{shown!r}: {_foreign.shortened(str(error))}") from None
+        raise ValueError(f"{shown!r}: {foreign.shortened(str(error))}") from None
     if not finite:
         raise ValueError(f"{shown!r} is {value}")
     result: int | float = value

@@ -14,7 +14,8 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lrft import _foreign, provenance
+from lrft.base import foreign
+from lrft.result import provenance
 from lrft.study.ledger_file import LedgerError, LedgerFile
 from lrft.study.points import Unit
 from lrft.study.work import Outcome
@@ -127,9 +128,17 @@ class Ledger(LedgerFile):
                 db.execute(
                     "INSERT INTO unit SELECT ?, ?, id, ?, ?, ?, ?, ? FROM environment "
                     "WHERE text = ? ON CONFLICT DO NOTHING",
-                    (unit.key, unit.definition, outcome.threads, now, outcome.seconds,
-                     outcome.result, _digest(outcome.result), outcome.environment),
-                )  # fmt: skip
+                    (
+                        unit.key,
+                        unit.definition,
+                        outcome.threads,
+                        now,
+                        outcome.seconds,
+                        outcome.result,
+                        _digest(outcome.result),
+                        outcome.environment,
+                    ),
+                )
                 db.execute("DELETE FROM failure WHERE key = ?", (unit.key,))
             for unit, reason in failed:
                 self._add_task(db, unit)
@@ -331,10 +340,10 @@ class Ledger(LedgerFile):
             raise ValueError(f"{self._where} has no finished unit with key {key!r}")
         if _digest(found[6]) != found[7]:
             raise Damaged(self._where, [key])
-        with _foreign.explained(f"{self._where}: unit {key[:12]}"):
+        with foreign.explained(f"{self._where}: unit {key[:12]}"):
             if hashlib.sha256(found[1].encode()).hexdigest() != key:
                 raise ValueError("its definition was changed")
-            about = dict(_foreign.from_json(found[1]))
+            about = dict(foreign.from_json(found[1]))
         return Row(found[0], about, _environment(found[2]), *found[3:7])
 
     def task(self, content_hash: str) -> tuple[dict[str, Any], str | None]:
@@ -361,8 +370,8 @@ class Ledger(LedgerFile):
             ).fetchone()
         if found is None:
             raise ValueError(f"{self._where} has no task {content_hash[:12]}")
-        with _foreign.explained(f"{self._where}: task {content_hash[:12]}"):
-            return dict(_foreign.from_json(found[0])), found[1]
+        with foreign.explained(f"{self._where}: task {content_hash[:12]}"):
+            return dict(foreign.from_json(found[0])), found[1]
 
     def _select(
         self, query: str, keys: Iterable[str], many: int = _MANY

@@ -19,7 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from lrft import provenance
+from lrft.result import provenance
 
 __all__ = ["LedgerError", "LedgerFile"]
 

@@ -13,11 +13,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from lrft import _arguments, _checks, _core, provenance
-from lrft.students import STUDENTS, StudentModel
+from lrft.base import checks
+from lrft.core.engine import compiled
+from lrft.model.given import given_weights
+from lrft.model.students import STUDENTS, StudentModel
+from lrft.model.task import Task
+from lrft.model.training import Training, check_compatible
+from lrft.result import provenance
+from lrft.run import arguments as settle
 from lrft.study.design import Design, label
-from lrft.task import Task
-from lrft.training import Training, check_compatible
 
 __all__ = ["LANES", "Point", "Unit", "points"]
 
@@ -56,7 +60,7 @@ class Unit:
             {
                 "key_version": KEY_VERSION,
                 "code": provenance.code_version(),
-                "instruction_set": _core.build_info()["isa"],
+                "instruction_set": compiled.build_info()["isa"],
                 "task": self.task.content_hash,
                 "training": self.training.model_dump(mode="json"),
                 "seed": self.seed,
@@ -140,7 +144,7 @@ def points(design: Design) -> list[Point]:
     >>> found[1].task.xi, [unit.replicas for unit in found[1].units]
     (2.0, [(0, 1, 2, 3, 4, 5, 6, 7), (8, 9)])
     """
-    replicas = _arguments.check_replicas(design.fixed["run"]["replicas"])
+    replicas = settle.check_replicas(design.fixed["run"]["replicas"])
     made = _Made()
     found = []
     for values in design.points:
@@ -155,7 +159,7 @@ def points(design: Design) -> list[Point]:
 
 
 def _short(value: Any) -> str:
-    return repr(value) if isinstance(value, int | float | str) else _checks.describe(value)
+    return repr(value) if isinstance(value, int | float | str) else checks.describe(value)
 
 
 def _point(
@@ -168,13 +172,15 @@ def _point(
             set_here[section][name] = value
     task = _task(values.get("task", fixed["task"]), set_here["task"], made)
     training = made.training(
-        fixed["training"], set_here["training"],
-        values.get("student", fixed["student"]), set_here["student"],
-    )  # fmt: skip
+        fixed["training"],
+        set_here["training"],
+        values.get("student", fixed["student"]),
+        set_here["student"],
+    )
     run = fixed["run"] | set_here["run"]
     check_compatible(task, training)
     engine = made.engine(task, training, run["engine"], len(replicas))
-    seed = _checks.seed("run.seed", run["seed"])
+    seed = checks.seed("run.seed", run["seed"])
     groups = [tuple(replicas[i : i + LANES]) for i in range(0, len(replicas), LANES)]
     return Point(values, tuple(Unit(task, training, seed, engine, group) for group in groups))
 
@@ -217,9 +223,9 @@ class _Made:
                     f"take {8 * numbers:,} bytes, and {MOST_UNIT_BYTES:,} is the limit of a row of "
                     "the ledger: record fewer steps, or run fewer replicas"
                 )
-            engine = _arguments.choose_engine([task], training, wanted)
-            _arguments.check_sizes([task], training, engine, 1, replicas)
-            _arguments.check_batch([task], training, engine, 1)
+            engine = settle.choose_engine([task], training, wanted)
+            settle.check_sizes([task], training, engine, 1, replicas)
+            settle.check_batch([task], training, engine, 1)
             self._engines[key] = engine
         return self._engines[key]
 
@@ -232,8 +238,6 @@ def _task(base: Any, changes: dict[str, Any], made: _Made) -> Task:
 
 def _make_task(arguments: dict[str, Any]) -> Task:
     if "weights" in arguments:
-        from lrft.cli.weights import given_weights
-
         return _call("task", given_weights, arguments)
     return _call("task", Task.sample, arguments)
 
@@ -266,13 +270,13 @@ def _student(base: Any, changes: dict[str, Any]) -> Any:
     if isinstance(base, StudentModel):
         return base.replace(**changes) if changes else base
     arguments = _table("student", base) | changes
-    kind = _checks.choice("student.kind", arguments.pop("kind", "rank_one"), tuple(STUDENTS))
+    kind = checks.choice("student.kind", arguments.pop("kind", "rank_one"), tuple(STUDENTS))
     return STUDENTS[kind](**arguments)
 
 
 def _table(name: str, value: Any) -> dict[str, Any]:
     if not isinstance(value, Mapping):
-        raise TypeError(f"{name} must be a table, got {_checks.describe(value)}")
+        raise TypeError(f"{name} must be a table, got {checks.describe(value)}")
     return dict(value)
 
 

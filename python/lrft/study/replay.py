@@ -11,19 +11,25 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lrft import _arguments, _checks, _core, _foreign, _netcdf, provenance, result
+from lrft.base import checks, foreign
+from lrft.core.engine import compiled
+from lrft.fitting.fit import fit
+from lrft.model.training import Training
+from lrft.result import dataset as results
+from lrft.result import netcdf, provenance
+from lrft.run import arguments
+from lrft.run.simulate import simulate
 from lrft.study import dataset
 from lrft.study.design import read
 from lrft.study.driver import sweep
 from lrft.study.ledger import Ledger
 from lrft.study.points import Unit, points
 from lrft.study.work import Block, decode, run_block
-from lrft.training import Training
 
 if TYPE_CHECKING:
     import xarray as xr
 
-    from lrft.task import Task
+    from lrft.model.task import Task
 
 __all__ = ["Compared", "rerun"]
 
@@ -82,20 +88,20 @@ def rerun(
     if head == b"SQLite format 3\0":
         yield from _ledger(path, units, threads)
         return
-    ds = _netcdf.read(path)
+    ds = netcdf.read(path)
     where = fspath(path)
     _same_set(where, str(ds.attrs.get("instruction_set")))
     try:
         if "study_schema_version" in ds.attrs:
             again = _study(dataset.load(path), threads)
         elif ds.attrs.get("kind") == "fit":
-            again = fit_again(result.load(path), threads=threads)
+            again = fit_again(results.load(path), threads=threads)
         else:
-            again = run_again(result.load(path), threads=threads)
+            again = run_again(results.load(path), threads=threads)
     except (TypeError, ValueError) as error:  # of a record: content, not arguments
         text = str(error)
         raise ValueError(text if where in text else f"{where}: {text}") from error
-    with _foreign.explained(where):
+    with foreign.explained(where):
         differences = tuple(_differences(_unfinished_alike(ds, again), again))
     yield Compared(where, differences, _notes(ds.attrs))
 
@@ -127,9 +133,7 @@ def run_again(ds: xr.Dataset, threads: int | None = None) -> xr.Dataset:
     >>> run_again(ds).loss.equals(ds.loss)
     True
     """
-    from lrft import simulate
-
-    with _foreign.explained("it cannot be computed again"):
+    with foreign.explained("it cannot be computed again"):
         about, training = _configuration(ds)
         tasks = [_task(ds, one) for one in about["tasks"]]
         if len(tasks) != ds.sizes.get("task", 1):
@@ -174,9 +178,7 @@ def fit_again(ds: xr.Dataset, threads: int | None = None) -> xr.Dataset:
     >>> fit_again(ds).train_loss.equals(ds.train_loss)
     True
     """
-    from lrft.fitting import fit
-
-    with _foreign.explained("it cannot be computed again"):
+    with foreign.explained("it cannot be computed again"):
         if "X" not in ds:
             stream = ds.attrs.get("data") == "stream"
             why = "were a stream" if stream else "take more than 64 MiB"
@@ -211,7 +213,7 @@ def fit_again(ds: xr.Dataset, threads: int | None = None) -> xr.Dataset:
 
 def _configuration(ds: xr.Dataset) -> tuple[dict[str, Any], Training]:
     """Read what defines a result; its data must have the steps that it says."""
-    about = _foreign.from_json(ds.attrs["configuration"])
+    about = foreign.from_json(ds.attrs["configuration"])
     training = Training.model_validate(about["training"])
     if training.steps != ds.step[-1] or not np.array_equal(training.record_steps, ds.step):
         raise ValueError("its record is of other steps than its data")
@@ -219,7 +221,7 @@ def _configuration(ds: xr.Dataset) -> tuple[dict[str, Any], Training]:
 
 
 def _task(ds: xr.Dataset, description: Any) -> Task:
-    stored = _foreign.from_json(ds.attrs.get("task_arrays", "{}"))
+    stored = foreign.from_json(ds.attrs.get("task_arrays", "{}"))
     return provenance.restore_task(description, stored.get(description["content_hash"]))
 
 
@@ -229,8 +231,8 @@ def _study(ds: xr.Dataset, threads: int | None) -> xr.Dataset:
             "the study was made of Python objects, which its results do not hold: its ledger "
             f"({ds.attrs.get('ledger')}) does"
         )
-    with _foreign.explained("it cannot be computed again"):
-        study = _foreign.from_json(ds.attrs["study"])
+    with foreign.explained("it cannot be computed again"):
+        study = foreign.from_json(ds.attrs["study"])
         found = points(read(study))
         for name, values in (
             ("task_hash", [point.task.content_hash for point in found]),
@@ -245,25 +247,26 @@ def _study(ds: xr.Dataset, threads: int | None) -> xr.Dataset:
 def _ledger(
     path: str | PathLike[str], units: int | None, threads: int | None
 ) -> Iterator[Compared]:
-    hands = 1 if threads is None else _arguments.settle_threads(threads)
+    hands = 1 if threads is None else arguments.settle_threads(threads)
     with Ledger(path, write=False) as ledger:
         keys = ledger.units()
         if units is not None and len(keys) > units:
             keys = [keys[i] for i in np.linspace(0, len(keys) - 1, units).round().astype(int)]
         for key in keys:
-            with _foreign.explained(f"unit {str(key)[:12]}"):
+            with foreign.explained(f"unit {str(key)[:12]}"):
                 row = ledger.row(key)
                 about = row.definition
                 _same_set(f"unit {key[:12]}", about["instruction_set"])
                 task = provenance.restore_task(*ledger.task(about["task"]))
                 unit = Unit(
-                    task, Training.model_validate(about["training"]),
-                    _checks.seed("seed", about["seed"]),
-                    _checks.choice("engine", about["engine"], ("reduced", "ambient")),
-                    tuple(_arguments.check_replicas(about["replicas"])),
-                )  # fmt: skip
+                    task,
+                    Training.model_validate(about["training"]),
+                    checks.seed("seed", about["seed"]),
+                    checks.choice("engine", about["engine"], ("reduced", "ambient")),
+                    tuple(arguments.check_replicas(about["replicas"])),
+                )
                 before = decode(row.result, unit)
-            code, isa = provenance.code_version(), _core.build_info()["isa"]
+            code, isa = provenance.code_version(), compiled.build_info()["isa"]
             (outcome,) = run_block(Block((unit,), hands, code, isa))
             now = decode(outcome.result, unit)
             before.pop("learning_rate")  # text
@@ -272,7 +275,7 @@ def _ledger(
 
 
 def _same_set(what: str, recorded: str) -> None:
-    isa = _core.build_info()["isa"]
+    isa = compiled.build_info()["isa"]
     if recorded == "None":
         raise ValueError(f"{what} does not say under which instruction set it was made")
     if recorded != isa:

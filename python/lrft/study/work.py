@@ -12,7 +12,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lrft import _arguments, _core, _engine, _foreign, _runs, provenance
+from lrft.base import foreign
+from lrft.core.engine import compiled
+from lrft.result import provenance
+from lrft.run import arguments, describe
+from lrft.run import chains as runs
 from lrft.study.points import Unit
 
 __all__ = ["Block", "Outcome", "decode", "record_shapes", "run_block", "speed"]
@@ -48,7 +52,7 @@ class Block:
     instruction_set: str
 
 
-def run_block(block: Block, stop: _core.Stop | None = None) -> list[Outcome]:
+def run_block(block: Block, stop: compiled.Stop | None = None) -> list[Outcome]:
     """Run a block, here or on another machine; one outcome a unit, in order.
 
     Raises
@@ -58,7 +62,7 @@ def run_block(block: Block, stop: _core.Stop | None = None) -> list[Outcome]:
     _core.Cancelled
         Once `stop` is set; nothing of the block is kept.
     """
-    here = provenance.code_version(), _core.build_info()["isa"]
+    here = provenance.code_version(), compiled.build_info()["isa"]
     if here != (block.code, block.instruction_set):
         raise RuntimeError(
             f"the study runs lrft {block.code} with instruction set {block.instruction_set}, but "
@@ -70,7 +74,7 @@ def run_block(block: Block, stop: _core.Stop | None = None) -> list[Outcome]:
         with stop or nullcontext():
             run, notes = _start(block.units, block.threads)
             tasks = [unit.task for unit in block.units]
-            while not _runs.advance(run, tasks, _runs.SLICE):
+            while not runs.advance(run, tasks, runs.SLICE):
                 pass
         results = _results(block.units, run, notes)
     finally:
@@ -95,12 +99,12 @@ def speed(unit: Unit, seconds: float) -> float:
     """
     run, _ = _start([unit], 1)
     begin = time.perf_counter()
-    _runs.advance(run, [unit.task], seconds)
+    runs.advance(run, [unit.task], seconds)
     took = time.perf_counter() - begin
     return max(1.0, float(run.steps_done) * unit.training.batch) / took
 
 
-def _start(units: Sequence[Unit], threads: int) -> tuple[_core.Run, list[str]]:
+def _start(units: Sequence[Unit], threads: int) -> tuple[compiled.Run, list[str]]:
     """Set up the core as `Simulation` does, but with a training for each unit."""
     ambient = units[0].engine == "ambient"
     student = units[0].training.student
@@ -108,21 +112,21 @@ def _start(units: Sequence[Unit], threads: int) -> tuple[_core.Run, list[str]]:
     place = {task.content_hash: i for i, task in enumerate(tasks)}
     rates, notes = [], []
     for unit in units:
-        (rate,), (note,) = _arguments.settle_rates([unit.task], unit.training)
+        (rate,), (note,) = arguments.settle_rates([unit.task], unit.training)
         rates.append(rate)
         notes.append(note)
     chains = [
-        _engine.new_chain(place[unit.task.content_hash], replica, unit.training) | {"training": i}
+        describe.new_chain(place[unit.task.content_hash], replica, unit.training) | {"training": i}
         for i, unit in enumerate(units)
         for replica in unit.replicas
     ]
-    run = _core.Run(
+    run = compiled.Run(
         {
             "ambient": ambient,
             "activation": tasks[0].activation.core,
-            **_engine.described(tasks, student, ambient, units[0].seed, chains),
+            **describe.described(tasks, student, ambient, units[0].seed, chains),
             "trainings": [
-                _engine.training_spec(unit.training, rate)
+                describe.training_spec(unit.training, rate)
                 for unit, rate in zip(units, rates, strict=True)
             ],
             "seed": units[0].seed,
@@ -134,7 +138,7 @@ def _start(units: Sequence[Unit], threads: int) -> tuple[_core.Run, list[str]]:
 
 
 def _results(
-    units: Sequence[Unit], run: _core.Run, notes: list[str]
+    units: Sequence[Unit], run: compiled.Run, notes: list[str]
 ) -> list[tuple[Arrays, dict[str, Any]]]:
     found = [_empty(unit) for unit in units]
     statuses = [["" for _ in unit.replicas] for unit in units]
@@ -199,12 +203,12 @@ def decode(result: bytes, unit: Unit) -> dict[str, Any]:
     from safetensors import SafetensorError
     from safetensors.numpy import load
 
-    with _foreign.explained("it is no result of its unit"):
+    with foreign.explained("it is no result of its unit"):
         try:
             found: dict[str, Any] = load(result)
         except SafetensorError as error:
             raise ValueError(str(error)) from None
-        about = _foreign.from_json(found.pop("about").tobytes())
+        about = foreign.from_json(found.pop("about").tobytes())
         for name, empty in _empty(unit).items():
             if found[name].shape != empty.shape or found[name].dtype != empty.dtype:
                 raise ValueError(f"{name} has shape {found[name].shape}")

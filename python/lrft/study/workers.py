@@ -14,7 +14,9 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from lrft import _arguments, _checks, _core
+from lrft.base import checks
+from lrft.core.engine import compiled
+from lrft.run import arguments
 from lrft.study.work import Block, Outcome, run_block
 
 if TYPE_CHECKING:
@@ -34,7 +36,7 @@ class Local:
     def __init__(self, threads: int) -> None:
         self.block_threads = 1
         self._threads = threads
-        self._stop = _core.Stop()
+        self._stop = compiled.Stop()
         self._pool: Executor = ThreadPoolExecutor(threads, thread_name_prefix="lrft-study")
 
     def slots(self) -> int:
@@ -97,8 +99,8 @@ class Cluster:
 def workers(scheduler: str | Client | None, threads: int | None) -> Local | Cluster:
     """Choose who does the work; see `lrft.sweep`."""
     if scheduler is None:
-        return Local(_arguments.settle_threads(threads))
-    budget = 1 if threads is None else _checks.integer("threads", threads, 1, 4096)
+        return Local(arguments.settle_threads(threads))
+    budget = 1 if threads is None else checks.integer("threads", threads, 1, 4096)
     try:
         import distributed
     except ImportError as error:
@@ -106,7 +108,7 @@ def workers(scheduler: str | Client | None, threads: int | None) -> Local | Clus
     if not isinstance(scheduler, str | distributed.Client):
         raise TypeError(
             "scheduler must be an address like 'tcp://host:8786' or a distributed.Client, "
-            f"got {_checks.describe(scheduler)}"
+            f"got {checks.describe(scheduler)}"
         )
     return Cluster(scheduler, budget)
 

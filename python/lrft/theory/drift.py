@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, NamedTuple, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from lrft import _callbacks, _checks
-from lrft._task_base import check_task
+from lrft.base import checks
+from lrft.core import callbacks
+from lrft.core.engine import compiled
+from lrft.model.task_state import check_task
 from lrft.theory.population import orthogonal_overlaps, rank_one_gram, unit_vector
 from lrft.theory.sampled import SampledGradient
 
 if TYPE_CHECKING:
-    from lrft.task import Task
+    from lrft.model.task import Task
 
 Floats = NDArray[np.float64]
 
@@ -77,11 +79,9 @@ def drift(task: Task, c_hat: ArrayLike, m: ArrayLike) -> float | Floats:
     >>> round(drift(task, task.c, 0.5), 12)
     2.0
     """
-    from lrft import _core
-
     _require_scalar_drift(task)
     c_hat = unit_vector("c_hat", c_hat, task.k)
-    points = _checks.array("m", np.atleast_1d(np.asarray(m)))
+    points = checks.array("m", np.atleast_1d(np.asarray(m)))
     if (np.abs(points) > 1).any():
         raise ValueError(f"m must lie in [-1, 1], got {points[np.abs(points) > 1][0]}")
     teacher, student = task.lam * task.c.reshape(-1), task.lam * c_hat
@@ -89,8 +89,8 @@ def drift(task: Task, c_hat: ArrayLike, m: ArrayLike) -> float | Floats:
     for i, value in enumerate(points.flat):
         gram = rank_one_gram(task, orthogonal_overlaps(task, value), c_hat)
         covariance = np.ascontiguousarray(task.neuron_scale**2 * gram)
-        with _callbacks.raising(task.activation.guards):
-            slopes = np.asarray(_core.moments(task.activation.core, covariance, True))
+        with callbacks.raising(task.activation.guards):
+            slopes = np.asarray(compiled.moments(task.activation.core, covariance, True))
         result[i] = teacher @ slopes[: task.k, task.k :] @ student
     result *= 2 * (task.xi * task.neuron_scale * task.output_scale) ** 2
     return float(result[0]) if np.ndim(m) == 0 else result.reshape(points.shape)
@@ -140,9 +140,9 @@ def gradient_noise(
     if task.rank != 1:
         raise ValueError(f"task must have rank 1, got rank {task.rank}")
     c_hat = unit_vector("c_hat", c_hat, task.k)
-    m = _checks.real("m", m)
-    samples = _checks.integer("samples", samples, 2)
-    batch = _checks.integer("batch", batch, 1)
+    m = checks.real("m", m)
+    samples = checks.integer("samples", samples, 2)
+    batch = checks.integer("batch", batch, 1)
     orthogonal_overlaps(task, m)  # refuses what is out of reach
     outside = task.a[0].copy()
     outside[: task.features_rank] = 0.0

@@ -22,14 +22,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from lrft import _checks
-from lrft._task_base import check_task
-from lrft.theory._noise_scale import NoiseScale
-from lrft.theory._velocity import clip, full_velocity, overlap_velocity
+from lrft.base import checks
+from lrft.model.task_state import check_task
+from lrft.theory.noise_scale import NoiseScale
 from lrft.theory.population import orthogonal_overlaps, unit_vector
+from lrft.theory.velocity import clip, full_velocity, overlap_velocity
 
 if TYPE_CHECKING:
-    from lrft.task import Task
+    from lrft.model.task import Task
 
 Floats = NDArray[np.float64]
 
@@ -103,7 +103,7 @@ class OrderParameters:
         >>> round(float(flow.overlap_at(0.0)), 6)
         0.1
         """
-        times = np.asarray(_checks.array("time", time))
+        times = np.asarray(checks.array("time", time))
         if times.size and not (times.min() >= 0 and times.max() <= self.time[-1]):
             raise ValueError(f"time must lie in [0, {self.time[-1]:g}], got {times.max():g}")
         return self._overlap_at(times)
@@ -136,7 +136,7 @@ class OrderParameters:
         """
         from scipy.optimize import brentq
 
-        threshold = _checks.real("threshold", threshold, above=0.0, maximum=1.0)
+        threshold = checks.real("threshold", threshold, above=0.0, maximum=1.0)
         fine = np.linspace(0.0, self.time[-1], 8 * len(self.time) + 1)
         reached = np.flatnonzero(np.abs(self._overlap_at(fine)) >= threshold)
         if reached.size == 0:
@@ -226,12 +226,12 @@ def order_parameter_ode(
     >>> bool(0.5 < sgd.overlap_u[-1] < flow.overlap_u[-1] < 1)
     True
     """
-    delta = _checks.real("delta", delta, minimum=0.0)
-    horizon = _checks.real("horizon", horizon, above=0.0)
-    train_c = _checks.boolean("train_c", train_c)
-    orthogonal = _checks.boolean("orthogonal", orthogonal)
-    rate_c = _checks.real("rate_c", rate_c, above=0.0)
-    records = _checks.integer("records", records, 2)
+    delta = checks.real("delta", delta, minimum=0.0)
+    horizon = checks.real("horizon", horizon, above=0.0)
+    train_c = checks.boolean("train_c", train_c)
+    orthogonal = checks.boolean("orthogonal", orthogonal)
+    rate_c = checks.real("rate_c", rate_c, above=0.0)
+    records = checks.integer("records", records, 2)
     _require_rank_one(task)
     c0 = unit_vector("c_hat", c_hat, task.k)
     P0 = _start(task, start, orthogonal)
@@ -315,9 +315,16 @@ def gradient_flow(
     True
     """
     return order_parameter_ode(
-        task, c_hat, start, 0.0, horizon=horizon, train_c=train_c, orthogonal=orthogonal,
-        rate_c=rate_c, records=records,
-    )  # fmt: skip
+        task,
+        c_hat,
+        start,
+        0.0,
+        horizon=horizon,
+        train_c=train_c,
+        orthogonal=orthogonal,
+        rate_c=rate_c,
+        records=records,
+    )
 
 
 def predicted_hitting_time(
@@ -364,9 +371,9 @@ def predicted_hitting_time(
     >>> round(predicted_hitting_time(task, task.c, 0.9, start=0.1), 6)
     0.755641
     """
-    threshold = _checks.real("threshold", threshold, above=0.0, maximum=1.0)
-    start = _checks.real("start", start, minimum=-1.0, maximum=1.0)
-    delta = _checks.real("delta", delta, minimum=0.0)
+    threshold = checks.real("threshold", threshold, above=0.0, maximum=1.0)
+    start = checks.real("start", start, minimum=-1.0, maximum=1.0)
+    delta = checks.real("delta", delta, minimum=0.0)
     _require_rank_one(task)
     c_hat = unit_vector("c_hat", c_hat, task.k)
     if abs(start) >= threshold:
@@ -388,16 +395,17 @@ def predicted_hitting_time(
 
 
 def _noise(task: Task, delta: float, batch: int, samples: int) -> NoiseScale:
-    batch = _checks.integer("batch", batch, 1)
-    samples = _checks.integer("samples", samples, 2 * NoiseScale.SCRAMBLINGS)
+    batch = checks.integer("batch", batch, 1)
+    samples = checks.integer("samples", samples, 2 * NoiseScale.SCRAMBLINGS)
     return NoiseScale(task, delta / batch, samples)
 
 
 def _solve(velocity: Any, start: Floats, horizon: float) -> Callable[[Floats], Floats]:
     from scipy.integrate import solve_ivp
 
-    found = solve_ivp(velocity, (0.0, horizon), start, "LSODA", dense_output=True, rtol=RTOL,
-                      atol=ATOL)  # fmt: skip
+    found = solve_ivp(
+        velocity, (0.0, horizon), start, "LSODA", dense_output=True, rtol=RTOL, atol=ATOL
+    )
     if not found.success:
         raise ValueError(f"horizon = {horizon:g} is out of the solver's reach: {found.message}")
     solution: Callable[[Floats], Floats] = found.sol
@@ -422,16 +430,16 @@ def _start(task: Task, start: float | ArrayLike, orthogonal: bool) -> Floats:
     """Coordinates (s,) of u_hat at time 0."""
     a, rho = task.a[0], task.features_rank
     if np.ndim(start) == 0:
-        m = _checks.real("start", start)
+        m = checks.real("start", start)
         orthogonal_overlaps(task, m)  # refuses what is out of reach
         outside = np.where(np.arange(len(a)) < rho, 0.0, a)
         square = float(outside @ outside)
         return outside * (m / square) if square > 0 else outside
-    P = _checks.array("start", start, (len(a),))
+    P = checks.array("start", start, (len(a),))
     with np.errstate(over="ignore"):
         length = float(np.linalg.norm(P))
-    if length > 1 + _checks.UNIT_TOLERANCE:
+    if length > 1 + checks.UNIT_TOLERANCE:
         raise ValueError(f"start must have norm at most 1, got {length:.12g}")
-    if orthogonal and np.abs(P[:rho]).max(initial=0.0) > _checks.UNIT_TOLERANCE:
+    if orthogonal and np.abs(P[:rho]).max(initial=0.0) > checks.UNIT_TOLERANCE:
         raise ValueError("start must have no part in span(W) for orthogonal=True")
     return P

@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from lrft import _callbacks, _checks
+from lrft.base import checks
+from lrft.core import callbacks
+from lrft.core.engine import compiled
+from lrft.model.activation import Activation
 
 if TYPE_CHECKING:
-    from lrft.activation import Activation
+    from lrft.model.activation import Activation
 
 Floats = NDArray[np.float64]
 
@@ -55,14 +58,11 @@ def hermite_coefficients(
     >>> bound < 1e-12
     True
     """
-    from lrft import _core
-    from lrft.activation import Activation
-
-    count = _checks.integer("count", count, 1)
-    scale = _checks.real("scale", scale, above=0.0)
+    count = checks.integer("count", count, 1)
+    scale = checks.real("scale", scale, above=0.0)
     sigma = Activation.parse(activation)
-    with _callbacks.raising(sigma.guards):
-        coefficients, bound = _core.hermite_coefficients(sigma.core, scale, count)
+    with callbacks.raising(sigma.guards):
+        coefficients, bound = compiled.hermite_coefficients(sigma.core, scale, count)
     return np.asarray(coefficients, dtype=np.float64), float(bound)
 
 
@@ -97,15 +97,12 @@ def information_exponent(
     >>> information_exponent("relu"), information_exponent("quadratic"), information_exponent("he3")
     (1, 2, 3)
     """
-    from lrft import _core
-    from lrft.activation import Activation
-
-    tolerance = _checks.real("tolerance", tolerance, minimum=0.0)
-    highest = _checks.integer("highest", highest, 1)
+    tolerance = checks.real("tolerance", tolerance, minimum=0.0)
+    highest = checks.integer("highest", highest, 1)
     coefficients, bound = hermite_coefficients(activation, highest + 1)
     sigma = Activation.parse(activation)
-    with _callbacks.raising(sigma.guards):
-        square, _ = _core.expected_square(sigma.core, np.ones(1), np.ones((1, 1)))
+    with callbacks.raising(sigma.guards):
+        square, _ = compiled.expected_square(sigma.core, np.ones(1), np.ones((1, 1)))
     floor = max(bound, tolerance * float(np.sqrt(square)))
     present = np.flatnonzero(np.abs(coefficients[1:]) > floor)
     if present.size == 0:

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from lrft import _callbacks, _checks
-from lrft._task_base import check_task
+from lrft.base import checks
+from lrft.core import callbacks
+from lrft.core.engine import compiled
+from lrft.model.task_state import check_task
 from lrft.theory.population import orthogonal_overlaps, perturbation, unit_vector
 
 if TYPE_CHECKING:
-    from lrft.task import Task
+    from lrft.model.task import Task
 
 
 def linearized_loss(task: Task, c_hat: ArrayLike, m: float) -> float:
@@ -59,20 +61,18 @@ def linearized_loss(task: Task, c_hat: ArrayLike, m: float) -> float:
     >>> abs(linearized_loss(task, task.c, 0.3) - loss) < 1e-12
     True
     """
-    from lrft import _core
-
     check_task(task)
     if task.rank != 1:
         raise ValueError(f"task must have rank 1, got rank {task.rank}")
     c_hat = unit_vector("c_hat", c_hat, task.k)
-    m = _checks.real("m", m)
+    m = checks.real("m", m)
     orthogonal_overlaps(task, m)  # refuses what is out of reach
     k, core = task.k, task.activation.core
     rows = task.neuron_scale * np.concatenate([task.R, task.R + perturbation(task)])
     covariance = np.ascontiguousarray(rows @ rows.T)
-    with _callbacks.raising(task.activation.guards):
-        base, _ = _core.expected_square(core, np.concatenate([task.lam, -task.lam]), covariance)
-        slopes = np.asarray(_core.moments(core, covariance, True))
+    with callbacks.raising(task.activation.guards):
+        base, _ = compiled.expected_square(core, np.concatenate([task.lam, -task.lam]), covariance)
+        slopes = np.asarray(compiled.moments(core, covariance, True))
     student, teacher = task.lam * c_hat, task.lam * task.c
     quadratic = student @ slopes[:k, :k] @ student
     mixed = student @ slopes[:k, k:] @ teacher

@@ -17,12 +17,14 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from lrft import _callbacks, _checks
-from lrft._task_base import check_task
-from lrft.theory._pairs import pair_expectations
+from lrft.base import checks
+from lrft.core import callbacks
+from lrft.core.engine import compiled
+from lrft.model.task_state import check_task
+from lrft.theory.pairs import pair_expectations
 
 if TYPE_CHECKING:
-    from lrft.task import Task
+    from lrft.model.task import Task
 
 Floats = NDArray[np.float64]
 
@@ -80,12 +82,10 @@ def population_loss(
     ...     task, c_hat=task.c, m=0.0) > 1
     (0.0, True)
     """
-    from lrft import _core
-
     gram, weights, _ = _student(task, u_hat, c_hat, m, rows, lam)
     covariance = np.ascontiguousarray(task.neuron_scale**2 * gram)
-    with _callbacks.raising(task.activation.guards):
-        value, _ = _core.expected_square(task.activation.core, weights, covariance)
+    with callbacks.raising(task.activation.guards):
+        value, _ = compiled.expected_square(task.activation.core, weights, covariance)
     return task.output_scale**2 * float(value)
 
 
@@ -194,8 +194,8 @@ def _student(
     if rows is not None:
         if c_hat is not None:
             raise ValueError("c_hat goes with u_hat or m, not with rows")
-        V_hat = _checks.array("rows", rows, ("n", task.d))
-        lam_hat = task.lam if lam is None else _checks.array("lam", lam, (len(V_hat),))
+        V_hat = checks.array("rows", rows, ("n", task.d))
+        lam_hat = task.lam if lam is None else checks.array("lam", lam, (len(V_hat),))
         if len(lam_hat) != len(V_hat):
             raise ValueError(f"lam must be given: rows has {len(V_hat)} rows, the task {task.k}")
         both = np.concatenate([teacher_rows(task), V_hat])
@@ -216,7 +216,7 @@ def _student(
 
 def orthogonal_overlaps(task: Task, m: ArrayLike | None) -> RankOneOverlaps:
     """Overlaps of a u_hat orthogonal to span(W) whose products with u are m."""
-    products = _checks.array("m", np.atleast_1d(np.asarray(m)), (task.rank,))
+    products = checks.array("m", np.atleast_1d(np.asarray(m)), (task.rank,))
     outside = task.a[:, task.features_rank :]
     # the shortest vector outside span(W) with these products must fit into the unit ball
     shortest, *_ = np.linalg.lstsq(outside, products, rcond=None)
@@ -229,8 +229,8 @@ def orthogonal_overlaps(task: Task, m: ArrayLike | None) -> RankOneOverlaps:
 
 def unit_vector(name: str, value: ArrayLike, size: int) -> Floats:
     """Check a vector of norm 1."""
-    vector = _checks.array(name, value, (size,))
-    _checks.unit(name, vector)
+    vector = checks.array(name, value, (size,))
+    checks.unit(name, vector)
     return vector
 
 

@@ -20,15 +20,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lrft import _checks, interrupts
-from lrft._task_base import check_task
-from lrft.theory._euclidean_rates import Limit, euclidean_limits
+from lrft.base import checks, interrupts
+from lrft.core.engine import compiled
+from lrft.model.task_state import check_task
 from lrft.theory.drift import drift
+from lrft.theory.euclidean_rates import Limit, euclidean_limits
 from lrft.theory.population import perturbation, unit_vector
 from lrft.theory.sampled import Gradients, SampledGradient
 
 if TYPE_CHECKING:
-    from lrft.task import Task
+    from lrft.model.task import Task
 
 Floats = NDArray[np.float64]
 
@@ -152,7 +153,7 @@ def _tightest(task: Task, student: Any, batch: int) -> Limit:
 
 def _worked_out(task: Task, student: Any, batch: int) -> Limit:
     check_task(task)
-    batch = _checks.integer("batch", batch, 1)
+    batch = checks.integer("batch", batch, 1)
     if not getattr(student, "spherical", False):
         limits = euclidean_limits(student, task, batch, SAMPLES)
         limits = [limit for limit in limits if np.isfinite(limit.lr)]
@@ -263,15 +264,13 @@ def _target(task: Task, orthogonal: bool) -> tuple[Floats, Floats]:
 
 def _starts(task: Task, student: Any, c: Floats) -> tuple[list[Floats], str]:
     """List the c_hat that the student may start from: the given one or a few draws."""
-    from lrft import _core
-
     if not isinstance(student.c_init, str):
         return [unit_vector("c_init", student.c_init, task.k)], "c_hat as given"
     if student.c_init == "teacher":
         return [c], "c_hat = c"
     draws = []
     for i in range(DRAWS):
-        z = np.asarray(_core.normals(0, i, _core.purposes["init_c"], 0, task.k))
+        z = np.asarray(compiled.normals(0, i, compiled.purposes["init_c"], 0, task.k))
         if student.c_init == "quantized":
             z = np.where(z < 0, -1.0, 1.0)
         draws.append(z / np.linalg.norm(z))

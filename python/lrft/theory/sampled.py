@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from lrft.core.engine import compiled
 from lrft.theory.population import perturbation
 
 if TYPE_CHECKING:
-    from lrft.task import Task
+    from lrft.model.task import Task
 
 Floats = NDArray[np.float64]
 
@@ -63,10 +64,8 @@ class SampledGradient:
     """
 
     def __init__(self, task: Task, direction: Floats, samples: int) -> None:
-        from lrft import _core
-
         size = task.R.shape[1] + 1
-        normals = _core.normals(SEED, 0, _core.purposes["inputs"], 0, samples * size)
+        normals = compiled.normals(SEED, 0, compiled.purposes["inputs"], 0, samples * size)
         X = np.asarray(normals).reshape(samples, size)
         self.task = task
         self.base = task.neuron_scale * (X[:, :-1] @ task.R.T)

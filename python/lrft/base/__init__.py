@@ -1,0 +1,1 @@
+"""What knows nothing of learning: checks, configuration fields, files, arrays, progress."""

@@ -1,0 +1,1 @@
+"""The one door to the compiled engine: instruction sets, the engine, random numbers."""

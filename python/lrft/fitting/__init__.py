@@ -1,0 +1,1 @@
+"""Given data: samples, `fit` and what it gives back."""

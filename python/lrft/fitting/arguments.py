@@ -1,0 +1,114 @@
+"""What `fit` asks of its arguments, and makes of them, before anything runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from lrft.base import checks
+from lrft.core.engine import compiled
+from lrft.fitting.samples import WINDOW
+from lrft.model import schedule
+from lrft.model.students import StudentModel
+from lrft.model.task import Task
+from lrft.model.training import Training
+from lrft.model.weights import Weights
+from lrft.run import describe
+
+
+def open_training(common: dict[str, Any], record: Any) -> Training:
+    """As many steps as there can be, where nobody knows how many there are."""
+    if record is None:
+        record = [2**i for i in range(40)]
+    if isinstance(record, int) or not np.ndim(record):
+        raise ValueError(
+            "record must be a list of steps for an iterable X, whose length is not known, got "
+            f"{checks.describe(record)}"
+        )
+    rates = {"lr": common["lr"], "the student's own rate": common["student"].given_own_rate}
+    for name, rate in rates.items():
+        if isinstance(rate, schedule.Array):
+            raise ValueError(
+                f"{name} must not be a schedule.Array for an iterable X, whose length is not known"
+            )
+    return Training(steps=checks.MAX_STEPS, record=record, thresholds=(), **common)
+
+
+def window_steps(d: int, batch: int) -> int:
+    """Count the steps of a window of a stream: whole blocks, so that the next can start there."""
+    block: int = compiled.block_steps(d, batch)
+    return block * max(1, WINDOW // (8 * d * batch * block))
+
+
+def check_memory(
+    task: Task, training: Training, replicas: int, threads: int, shuffled: int
+) -> None:
+    """Refuse students, records, a batch or orders of samples that do not fit into memory."""
+    n = training.student.rows(task)
+    size = n * task.d
+    if training.student.start_of_its_own:
+        size += (task.k + n) * task.d
+    records = 0 if training.steps == checks.MAX_STEPS else training.record_count
+    checks.memory(
+        f"{replicas} students of {n} rows in R^{task.d}",
+        8 * replicas * (2 * size + 2 * records),
+        "use fewer replicas",
+    )
+    width = task.k + n + 2 + describe.AMBIENT_TILE
+    checks.memory(
+        f"batch = {training.batch} on {threads} threads",
+        8 * training.batch * width * min(threads, replicas),
+        "use a smaller batch",
+    )
+    checks.memory(
+        f"orders of {shuffled} samples on {threads} threads",
+        4 * shuffled * min(threads, replicas),
+        "use fewer threads, or shuffle=False",
+    )
+
+
+def base_task(base: Any, xi: float | None) -> Task:
+    """Make a task of the base; its teacher is not used."""
+    if isinstance(base, Task):
+        if xi is not None:
+            raise ValueError(f"xi is that of the task: give base={base!r} another one")
+        return base
+    if not isinstance(base, Weights):
+        raise TypeError(f"base must be a Task or Weights, got {checks.describe(base)}")
+    W = checks.array("base.W", base.W, ("k", "d"))
+    if base.activation is None:
+        raise ValueError(
+            "base.activation must be given, got None: dataclasses.replace(base, activation='relu')"
+        )
+    if xi is None:
+        xi = float(np.linalg.norm(W)) or 1.0
+    return Task(
+        W=W,
+        lam=checks.array("base.lam", base.lam, (len(W),)),
+        c=np.eye(len(W))[0],
+        u=np.eye(1, W.shape[1])[0],
+        xi=xi,
+        activation=base.activation,
+        neuron_scale=base.neuron_scale,
+        output_scale=base.output_scale,
+    )
+
+
+def without_teacher(task: dict[str, Any]) -> dict[str, Any]:
+    """Describe a task whose teacher is nothing."""
+    k, s, d = task["k"], task["s"], int(task["d"])
+    return task | {
+        "rank": 1,
+        "xi": 0.0,
+        "noise": 0.0,
+        "a": np.zeros((1, s)),
+        "c": np.zeros((k, 1)),
+        "u": np.zeros((1, d)),
+    }
+
+
+def check_student_of(base: Any, task: Task, student: StudentModel) -> None:
+    """Refuse a student that does not fit the base, or asks for a teacher."""
+    student.check_data(teacher=isinstance(base, Task))
+    student.check(task)

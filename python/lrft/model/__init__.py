@@ -1,0 +1,1 @@
+"""What is studied: activations, tasks, students, schedules, trainings, weights."""

@@ -1,0 +1,160 @@
+"""Low-rank adaptation as practised: A and B free, Euclidean steps."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import model_validator
+
+from lrft.base.fields import AS_JSON, Count, Flag, named_or_array
+from lrft.model.schedule import Schedule
+from lrft.model.students.starts import given_rows, normal_rows, rows_in_span
+from lrft.model.students.student import (
+    OptionalPositive,
+    OptionalRate,
+    Parameters,
+    Shape,
+    StudentModel,
+    expect,
+    is_named,
+)
+
+if TYPE_CHECKING:
+    from lrft.model.task import Task
+
+Floats = NDArray[np.float64]
+
+
+def all_zero(value: object) -> bool:
+    """Whether a name-or-array field holds zeros."""
+    return isinstance(value, np.ndarray) and not value.any()
+
+
+class LoRA(StudentModel):
+    r"""Low-rank adaptation λᵀσ((W + (α/r) B A)x), A (r, d), B (k, r), Euclidean steps.
+
+    Parameters
+    ----------
+    rank : int
+        r ≥ 1.
+    alpha : float, optional
+        α; the default α = r gives the scale 1.
+    a_init : {"gaussian", "zero"} or array_like of shape (r, d)
+        Independent normals of standard deviation `a_std`, zero, or given.
+    a_std : float, optional
+        1/√d by default, so that the rows have norm about 1.
+    b_init : {"zero", "gaussian"} or array_like of shape (k, r)
+        Zero as usual, normals of standard deviation 1/√k, or given.
+    train_a, train_b : bool
+        Which factors are trained.
+    lr_b : float or schedule, optional
+        Rate of B; that of A by default.
+    linearized : bool
+        First-order expansion in the parameters at their initial values.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming the field; also where nothing could ever move.
+
+    Examples
+    --------
+    >>> import lrft
+    >>> lrft.LoRA(rank=4, alpha=8).scale
+    2.0
+    """
+
+    own_rate: ClassVar[str] = "lr_b"
+
+    kind: Literal["lora"] = "lora"
+    rank: Count
+    alpha: OptionalPositive = None
+    a_init: Annotated[str | Floats, named_or_array("gaussian", "zero", ndim=2), AS_JSON] = (
+        "gaussian"
+    )
+    a_std: OptionalPositive = None
+    b_init: Annotated[str | Floats, named_or_array("zero", "gaussian", ndim=2), AS_JSON] = "zero"
+    train_a: Flag = True
+    train_b: Flag = True
+    lr_b: OptionalRate = None
+    linearized: Flag = False
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if not (self.train_a or self.train_b):
+            raise ValueError("train_a or train_b must be True: nothing would be trained")
+        if self.lr_b is not None and not self.train_b:
+            raise ValueError("lr_b is the rate of a trained B: it needs train_b=True")
+        if self.a_std is not None and not is_named(self.a_init, "gaussian"):
+            raise ValueError("a_std is for a_init='gaussian' only")
+        a_zero = is_named(self.a_init, "zero") or all_zero(self.a_init)
+        b_zero = is_named(self.b_init, "zero") or all_zero(self.b_init)
+        if (a_zero and (b_zero or not self.train_a)) or (b_zero and not self.train_b):
+            raise ValueError(
+                "a_init and b_init leave B A = 0 for ever: one factor must start nonzero and "
+                "the other be trained"
+            )
+        for name, axis in (("a_init", 0), ("b_init", 1)):
+            value = getattr(self, name)
+            if not isinstance(value, str) and value.shape[axis] != self.rank:
+                side = "rows" if axis == 0 else "columns"
+                raise ValueError(
+                    f"{name} must have {self.rank} {side} (the rank), got shape {value.shape}"
+                )
+        return self
+
+    @property
+    def scale(self) -> float:
+        """α/r."""
+        return 1.0 if self.alpha is None else self.alpha / self.rank
+
+    def rows(self, task: Task) -> int:
+        """Return the rank."""
+        return self.rank
+
+    def overlap_shapes(self, task: Task) -> tuple[Shape, Shape]:
+        """One cosine, or the singular values between the row spaces, and between the columns."""
+        count = min(self.rank, task.rank)
+        shape = () if count == 1 else (count,)
+        return shape, shape
+
+    def parameters(self, task: Task) -> Parameters:
+        """Return A (r, d) and B (k, r)."""
+        return {
+            "A": (("row", "input"), (self.rank, task.d)),
+            "B": (("neuron", "row"), (task.k, self.rank)),
+        }
+
+    def rates(self, lr: float | Schedule) -> tuple[float | Schedule, float | Schedule]:
+        """Those of A and B; a frozen A does not move."""
+        lr_a, lr_b = super().rates(lr)
+        return lr_a if self.train_a else 0.0, lr_b
+
+    def describe(self, task: Task, *, ambient: bool) -> dict[str, Any]:
+        """Describe the student on this task to the core."""
+        spec: dict[str, Any] = {"train_own": self.train_b, "scale": self.scale}
+        if is_named(self.b_init, "gaussian"):
+            spec |= {"init_own": "gaussian", "own_std": task.k**-0.5}
+        elif isinstance(self.b_init, str):
+            spec["own"] = np.zeros((task.k, self.rank))
+        else:
+            spec["own"] = self.b_init
+        if is_named(self.a_init, "gaussian"):
+            return spec | normal_rows(task, self.a_std)
+        if isinstance(self.a_init, str):
+            return spec | rows_in_span(task, np.zeros((self.rank, task.R.shape[1])), ambient)
+        return spec | given_rows(task, self.a_init, ambient)
+
+    def check(self, task: Task) -> None:
+        """Refuse given factors of another shape."""
+        expect("a_init", self.a_init, (self.rank, task.d))
+        expect("b_init", self.b_init, (task.k, self.rank))
+
+    def merged(
+        self, W: Floats, lam: Floats, rows: Floats, own: Floats, xi: float | None
+    ) -> tuple[Floats, Floats, dict[str, Floats]]:
+        """W + scale B A."""
+        factors = {"A": rows, "B": own.reshape(-1, self.rank)}
+        return W + self.scale * (factors["B"] @ factors["A"]), lam, factors

@@ -1,0 +1,158 @@
+"""What every student answers for itself, and the fields that students share.
+
+Everything else in the package asks a student through `StudentModel`; no other module needs to
+know which kind it is.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import TypeAdapter, ValidationError
+
+from lrft.base import checks
+from lrft.base.fields import AS_JSON, Model, explain, optional, plain
+from lrft.model.schedule import Schedule
+
+if TYPE_CHECKING:
+    from lrft.model.task import Task
+
+Floats = NDArray[np.float64]
+Shape = tuple[int, ...]
+#: Name of a trained array -> its dimensions and its shape.
+Parameters = dict[str, tuple[tuple[str, ...], Shape]]
+
+_SCHEDULE: TypeAdapter[Schedule] = TypeAdapter(Schedule)
+
+
+def _rate(name: str, value: Any) -> Any:
+    """Take a positive number or a schedule."""
+    if not isinstance(value, (Model, dict)):
+        return checks.real(name, value, above=0.0)
+    try:
+        return _SCHEDULE.validate_python(value)
+    except ValidationError as error:
+        raise ValueError(f"{name}: {explain(error)}") from None
+
+
+def _rate_or_auto(name: str, value: Any) -> Any:
+    return checks.choice(name, value, ("auto",)) if isinstance(value, str) else _rate(name, value)
+
+
+def _optional_rate(name: str, value: Any) -> Any:
+    return None if value is None else _rate(name, value)
+
+
+RateOrAuto = Annotated[float | Literal["auto"] | Schedule, plain(_rate_or_auto), AS_JSON]
+OptionalRate = Annotated[float | Schedule | None, plain(_optional_rate), AS_JSON]
+OptionalPositive = Annotated[
+    float | None, optional(lambda name, value: checks.real(name, value, above=0.0))
+]
+
+
+def is_named(value: object, name: str) -> bool:
+    """Whether a name-or-array field holds this name."""
+    return isinstance(value, str) and value == name
+
+
+class StudentModel(Model):
+    """A student: its rows move in R^d, its own parameters do not.
+
+    A new member is a subclass with its fields, what is abstract here, and a place in
+    `lrft.model.students.Student`; the core's part is in cpp/README.md.
+    """
+
+    #: Name of the field with the rate of the own parameters.
+    own_rate: ClassVar[str]
+    #: Rows and own parameters stay on their unit spheres.
+    spherical: ClassVar[bool] = False
+    #: The overlap with u is a size that thresholds and stop_at can be compared with.
+    followed: ClassVar[bool] = True
+
+    if TYPE_CHECKING:  # fields of every student, declared last in each
+        kind: str
+        linearized: bool
+
+    @abstractmethod
+    def rows(self, task: Task) -> int:
+        """Return how many rows move in R^d: 1, the rank or the width."""
+
+    @abstractmethod
+    def overlap_shapes(self, task: Task) -> tuple[Shape, Shape]:
+        """Return the shapes of one record of ``overlap_u`` and ``overlap_c``; () for one number."""
+
+    @abstractmethod
+    def parameters(self, task: Task) -> Parameters:
+        """Return dimensions and shapes of what is trained, the rows first."""
+
+    @abstractmethod
+    def describe(self, task: Task, *, ambient: bool) -> dict[str, Any]:
+        """Describe the student on this task to the core; what is left out is as `start` says."""
+
+    def specification(self, task: Task, *, ambient: bool) -> dict[str, Any]:
+        """Say all that the core reads of the student on this task."""
+        none = np.empty(0)
+        spec = {
+            "rows": self.rows(task),
+            "full": False,
+            "linearized": self.linearized,
+            "start": 0,
+            "spherical": False,
+            "project": False,
+            "scale": 1.0,
+            "rows_std": 1.0,
+            "own_std": 1.0,
+            "init_own": "given",
+            "init_rows": "given",
+            "own": none,
+            "rows_S": none,
+            "rows_rest": none,
+            "rows_x": None,
+        }
+        return spec | self.describe(task, ambient=ambient)
+
+    @abstractmethod
+    def check(self, task: Task) -> None:
+        """Refuse a task whose shapes do not fit; ValueError says why."""
+
+    @abstractmethod
+    def merged(
+        self, W: Floats, lam: Floats, rows: Floats, own: Floats, xi: float | None
+    ) -> tuple[Floats, Floats, dict[str, Floats]]:
+        """Merge what was learned into a base: W, λ, and the factors by name."""
+
+    @property
+    def start_of_its_own(self) -> bool:
+        """Whether the student is expanded around rows that are not those of the base.
+
+        What it does then depends on their fields, so they join the features of the task.
+        """
+        return self.linearized
+
+    def check_data(self, *, teacher: bool) -> None:
+        """Refuse a start that a fit to data cannot make; `teacher`: the base is that of a task."""
+
+    @property
+    def given_own_rate(self) -> float | Schedule | None:
+        """The rate of the own parameters where they have one."""
+        rate: float | Schedule | None = getattr(self, self.own_rate)
+        return rate
+
+    def rates(self, lr: float | Schedule) -> tuple[float | Schedule, float | Schedule]:
+        """Return the rates of rows and own parameters, where `lr` is that of the training."""
+        own = self.given_own_rate
+        return lr, lr if own is None else own
+
+    def record_size(self, task: Task) -> int:
+        """Count the numbers kept at each record of a replica: overlaps of u and c, and the loss."""
+        u, c = self.overlap_shapes(task)
+        return int(np.prod(u)) + (int(np.prod(c)) if self.followed else 0) + 1
+
+
+def expect(name: str, value: object, shape: Shape) -> None:
+    """Refuse a given array of another shape."""
+    if isinstance(value, np.ndarray) and value.shape != shape:
+        raise ValueError(f"{name} must have shape {shape} for this task, got {value.shape}")

@@ -1,0 +1,327 @@
+"""What a task is: attributes, lazy weights, content hash; how to make one is in task.py."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from functools import cached_property
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from lrft.base import checks
+from lrft.model import sampling
+from lrft.model.activation import Activation
+
+Floats = NDArray[np.float64]
+
+NORMALIZATIONS = ("none", "unit")
+#: What every way to make a task takes by name.
+OPTIONS = ("activation", "normalization", "neuron_scale", "output_scale", "noise")
+#: Below this length of Π_W u the perturbation counts as orthogonal to the features.
+ORTHOGONAL_TOLERANCE = 1e-12
+
+
+class TaskBase:
+    """The immutable state behind :class:`lrft.Task`, described there."""
+
+    d: int
+    k: int
+    rank: int
+    R: Floats
+    a: Floats
+    features_rank: int
+    lam: Floats
+    c: Floats
+    xi: float
+    activation: Activation
+    normalization: str
+    neuron_scale: float
+    output_scale: float
+    noise: float
+    #: True for given weights, False for a task in coordinates with a random basis.
+    given: bool
+    embedding_seed: int
+    #: How the parts were made, for the repr: features, c, u.
+    labels: dict[str, str]
+    #: Function and arguments that draw this very task again; None for given arrays.
+    recipe: dict[str, Any] | None = None
+
+    @classmethod
+    def _in_coordinates(
+        cls,
+        d: int,
+        R: Floats,
+        a: Floats,
+        rho: int,
+        seed: int,
+        labels: dict[str, str],
+        common: dict[str, Any],
+    ) -> Self:
+        task = cls.__new__(cls)
+        arguments: dict[str, Any] = {
+            "activation": "relu",
+            "normalization": "none",
+            "neuron_scale": None,
+            "output_scale": 1.0,
+            "noise": 0.0,
+        }
+        arguments |= common
+        task._fill(
+            d=d, R=R, a=a, rho=rho, embedding_seed=seed, given=False, labels=labels, **arguments
+        )
+        return task
+
+    def _fill_given(
+        self,
+        *,
+        W: ArrayLike,
+        lam: ArrayLike,
+        c: ArrayLike,
+        u: ArrayLike,
+        neuron_scale: float | None = None,
+        **others: Any,
+    ) -> None:
+        rows = checks.array("W", W, ("k", "d"))
+        c, rank = check_c(c, len(rows))
+        shape = (rows.shape[1],) if rank == 1 else (rank, rows.shape[1])
+        directions = checks.array("u", u, shape)
+        if rank == 1:
+            checks.unit("u", directions)
+        check_nonzero("u", np.atleast_2d(directions), "row")
+        R, a, _, rho = sampling.span_basis(rows, np.atleast_2d(directions))
+        self._fill(
+            d=rows.shape[1],
+            R=R,
+            a=a,
+            rho=rho,
+            lam=lam,
+            c=c,
+            neuron_scale=neuron_scale,
+            embedding_seed=0,
+            given=True,
+            labels={"features": "given", "c": "given", "u": "given"},
+            **others,
+        )
+        self.__dict__["_ambient"] = rows, directions
+
+    def _fill(
+        self,
+        *,
+        d: int,
+        R: Floats,
+        a: Floats,
+        rho: int,
+        lam: object,
+        c: object,
+        xi: object,
+        activation: str | Activation,
+        normalization: object,
+        neuron_scale: object,
+        output_scale: object,
+        noise: object,
+        embedding_seed: int,
+        given: bool,
+        labels: dict[str, str],
+    ) -> None:
+        """Check what all constructors share and set the attributes."""
+        k = len(R)
+        xi = checks.real("xi", xi, above=0.0)
+        normalization = checks.choice("normalization", normalization, NORMALIZATIONS)
+        if neuron_scale is None:
+            unit = float(1.0 / np.sqrt(1.0 + xi * xi / k))
+            neuron_scale = 1.0 if normalization == "none" else unit
+        elif normalization == "unit":
+            raise ValueError("normalization='unit' sets neuron_scale: give one of the two")
+        lam = checks.array("lam", lam, (k,))
+        if not lam.any():
+            raise ValueError("lam must have a nonzero entry: the network would be zero")
+        c, rank = check_c(c, k)
+        if len(a) != rank:
+            raise ValueError(f"u must have {rank} rows like the columns of c, got {len(a)}")
+        self.__dict__.update(
+            d=d,
+            k=k,
+            rank=rank,
+            R=frozen(R),
+            a=frozen(a),
+            features_rank=rho,
+            lam=lam,
+            c=c,
+            xi=xi,
+            activation=Activation.parse(activation),
+            normalization=normalization,
+            neuron_scale=checks.real("neuron_scale", neuron_scale, above=0.0),
+            output_scale=checks.real("output_scale", output_scale, above=0.0),
+            noise=checks.real("noise", noise, minimum=0.0),
+            given=given,
+            embedding_seed=embedding_seed,
+            labels=labels,
+        )
+
+    @cached_property
+    def _ambient(self) -> tuple[Floats, Floats]:
+        basis = sampling.embedding(self.d, self.R.shape[1], self.embedding_seed)
+        u = sampling.combine(self.a, basis)
+        return frozen(sampling.combine(self.R, basis)), frozen(u[0] if self.rank == 1 else u)
+
+    @property
+    def W(self) -> Floats:
+        """Features, shape (k, d), read-only; made when first asked for and then kept."""
+        return self._ambient[0]
+
+    @property
+    def u(self) -> Floats:
+        """Directions, shape (d,) or (r, d), read-only; made together with ``W``."""
+        return self._ambient[1]
+
+    @property
+    def Q(self) -> Floats:
+        """Basis of span(W, u), shape (d, s), made anew each time; W = R Qᵀ and u = a Qᵀ."""
+        if self.given:
+            return sampling.span_basis(self.W, np.atleast_2d(self.u))[2].T
+        return sampling.embedding(self.d, self.R.shape[1], self.embedding_seed).T
+
+    @property
+    def gram(self) -> Floats:
+        """Inner products of the features, R Rᵀ, shape (k, k)."""
+        gram: Floats = np.einsum("is,js->ij", self.R, self.R)
+        return gram
+
+    @property
+    def u_orthogonal(self) -> bool:
+        """Whether u ⟂ span(W), that is ‖Π_W u_j‖ ≤ 1e-12 for every row (A2)."""
+        inside = np.linalg.norm(self.a[:, : self.features_rank], axis=1)
+        return bool((inside <= ORTHOGONAL_TOLERANCE).all())
+
+    def _scalars(self) -> dict[str, Any]:
+        """Collect what defines the task beside its arrays, ready for canonical JSON."""
+        return {
+            "d": self.d,
+            "features_rank": self.features_rank,
+            "xi": self.xi,
+            "activation": self.activation.identity,
+            "neuron_scale": self.neuron_scale,
+            "output_scale": self.output_scale,
+            "noise": self.noise,
+            "embedding": "given" if self.given else self.embedding_seed,
+        }
+
+    def _arrays(self) -> dict[str, Floats]:
+        """Collect the arrays that define the task: W and u as given, or the coordinates."""
+        own = {"W": self.W, "u": self.u} if self.given else {"R": self.R, "a": self.a}
+        return own | {"lam": self.lam, "c": self.c}
+
+    @cached_property
+    def content_hash(self) -> str:
+        """sha256 (hex) of everything that defines the task, the same on every machine."""
+        scalars = self._scalars()
+        if self.given:
+            # Follows from W and u, and may differ by rounding between machines.
+            del scalars["features_rank"]
+        digest = hashlib.sha256(b"lrft task 1\n")
+        digest.update(json.dumps(scalars, sort_keys=True, separators=(",", ":")).encode())
+        for name, value in sorted(self._arrays().items()):
+            digest.update(f"\n{name} {value.shape}\n".encode())
+            digest.update((value + 0.0).astype("<f8").tobytes())  # -0 counts as 0
+        return digest.hexdigest()
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError(f"a Task is immutable: use task.replace({name}=...)")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError("a Task is immutable")
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, TaskBase):
+            return NotImplemented
+        return self.content_hash == other.content_hash
+
+    def __hash__(self) -> int:
+        return hash(self.content_hash)
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = self.__dict__.copy()
+        if not self.given:
+            state.pop("_ambient", None)  # cheaper to make than to send
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        for value in (*state.values(), *state.get("_ambient", ())):
+            if isinstance(value, np.ndarray):
+                value.flags.writeable = False
+
+    def __repr__(self) -> str:
+        parts = [f"d={self.d}", f"k={self.k}", f"xi={self.xi:.4g}"]
+        if self.rank > 1:
+            parts.append(f"rank={self.rank}")
+        parts.append(f"activation='{self.activation}'")
+        parts += [f"{name}={value!r}" for name, value in self.labels.items()]
+        parts.append(f"neuron_scale={self.neuron_scale:.4f}")
+        if self.output_scale != 1.0:
+            parts.append(f"output_scale={self.output_scale:.4g}")
+        if self.noise:
+            parts.append(f"noise={self.noise:.4g}")
+        return f"Task({', '.join(parts)}, hash={self.content_hash[:8]})"
+
+
+def frozen(values: Floats) -> Floats:
+    """Return the values in C order, not to be written to."""
+    values = np.ascontiguousarray(values)
+    values.flags.writeable = False
+    return values
+
+
+def check_task(task: object) -> None:
+    """Refuse what is no task."""
+    if not isinstance(task, TaskBase):
+        raise TypeError(f"task must be a Task, got {checks.describe(task)}")
+
+
+def check_c(c: object, k: int) -> tuple[Floats, int]:
+    """Return c as (k,) of norm 1, or (k, r) with r ≥ 2 nonzero columns; and its rank."""
+    values = checks.array("c", c)
+    if values.ndim == 1:
+        values = checks.array("c", c, (k,))
+        checks.unit("c", values)
+        return values, 1
+    if values.ndim != 2 or len(values) != k or values.shape[1] < 2:
+        raise ValueError(
+            f"c must have shape ({k},), or ({k}, r) for a perturbation of rank r >= 2, "
+            f"got {values.shape}"
+        )
+    check_nonzero("c", values.T, "column")
+    return values, values.shape[1]
+
+
+def check_nonzero(name: str, rows: Floats, what: str) -> None:
+    """Refuse a row, or whatever `what` calls it, of zeros."""
+    for j, row in enumerate(rows):
+        if not row.any():
+            raise ValueError(f"{name} must not be zero, but {what} {j} is")
+
+
+def recipe(function: str, arguments: dict[str, Any]) -> dict[str, Any] | None:
+    """Arguments as JSON has them; None where one is an array or compiled code."""
+    found: dict[str, Any] = {}
+    for name, value in arguments.items():
+        if isinstance(value, Activation):
+            value = None if value.kind == "custom" else str(value)
+        elif value is None:
+            continue
+        elif isinstance(value, np.generic):
+            value = value.item()
+        if not isinstance(value, bool | int | float | str):
+            return None
+        found[name] = value
+    return {"function": function, **found}
+
+
+def check_options(options: dict[str, Any], more: set[str] | None = None) -> None:
+    """Refuse names that no task takes; `more` are those beside `OPTIONS`."""
+    allowed = set(OPTIONS) | (more or set())
+    for name in options:
+        if name not in allowed:
+            raise TypeError(f"unknown argument {name!r}: expected one of {sorted(allowed)}")

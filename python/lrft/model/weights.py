@@ -1,0 +1,307 @@
+"""A two-layer network as arrays: a base before training, a student after it.
+
+One class for both, so that what a run hands back can be the base of the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from os import PathLike
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from lrft.base import checks
+from lrft.model import files
+from lrft.model import state_dict as torch_dict
+from lrft.model.activation import Activation
+from lrft.model.files import save_weights
+
+Floats = NDArray[np.float64]
+
+__all__ = ["Weights", "from_state_dict", "load_weights", "save_weights"]
+
+
+@dataclass(frozen=True, eq=False)
+class Weights:
+    """A network f(x) = output_scale · Σ_i λ_i σ(neuron_scale ⟨w_i, x⟩), a base or a trained one.
+
+    Attributes
+    ----------
+    W : ndarray of shape (k, d)
+        Of a trained network: what was trained is merged into it.
+    lam : ndarray of shape (k,)
+    activation : Activation, str or None
+        None where a file does not say.
+    neuron_scale, output_scale : float
+        1 where a file does not say.
+    factors : mapping of str to ndarray
+        The low-rank part of a trained network: ``u_hat`` (d,) and ``c_hat`` (k,), both of norm
+        1, with W = W_base + ξ c_hat u_hatᵀ (Eq. 4); or ``A`` (r, d) and ``B`` (k, r), with
+        W = W_base + scale B A. Empty otherwise.
+
+    See Also
+    --------
+    lrft.load_weights, lrft.from_state_dict, lrft.Simulation.trained
+
+    Examples
+    --------
+    >>> import numpy as np, lrft
+    >>> lrft.Weights(np.eye(2), np.ones(2)).output_scale
+    1.0
+    """
+
+    W: Floats
+    lam: Floats
+    activation: Activation | str | None = None
+    neuron_scale: float = 1.0
+    output_scale: float = 1.0
+    factors: Mapping[str, Floats] = field(default_factory=dict)
+
+    def predict(self, X: ArrayLike) -> Floats:
+        """Evaluate the network.
+
+        Parameters
+        ----------
+        X : array_like of shape (n, d)
+
+        Returns
+        -------
+        ndarray of shape (n,)
+
+        Raises
+        ------
+        TypeError, ValueError
+            For another shape, numbers that are not finite, and without an activation.
+
+        Examples
+        --------
+        >>> import numpy as np, lrft
+        >>> lrft.Weights(np.eye(2), np.ones(2), "relu").predict([[1.0, -3.0]]).tolist()
+        [1.0]
+        """
+        if self.activation is None:
+            raise ValueError("activation is not known: these weights were made without one")
+        X = checks.array("X", X, ("n", np.shape(self.W)[1]))
+        hidden = Activation.parse(self.activation)(self.neuron_scale * (X @ np.transpose(self.W)))
+        return np.asarray(self.output_scale * (hidden @ self.lam))
+
+    def state_dict(self, dtype: str = "float64", framework: str = "numpy") -> dict[str, Any]:
+        """Return the state dict of PyTorch's ``Sequential(Linear, activation, Linear)``.
+
+        Both scales are multiplied into the weights. Neither layer has a bias.
+
+        Parameters
+        ----------
+        dtype : {"float64", "float32"}
+        framework : {"numpy", "torch"}
+            What the entries are: arrays, or tensors, for which PyTorch is imported.
+
+        Returns
+        -------
+        dict
+            ``"0.weight"`` of shape (k, d) and ``"2.weight"`` of shape (1, k).
+
+        Raises
+        ------
+        ValueError
+            For another dtype or framework, or a weight that float32 cannot hold.
+        ImportError
+            If PyTorch is asked for and missing.
+
+        Notes
+        -----
+        Exact, and `lrft.from_state_dict` its inverse to the bit, for float64 and scales that are
+        powers of two; another scale rounds every weight once.
+
+        Examples
+        --------
+        >>> import numpy as np, lrft
+        >>> state = lrft.Weights(np.eye(2), np.ones(2), neuron_scale=0.5).state_dict()
+        >>> state["0.weight"].tolist(), state["2.weight"].shape
+        ([[0.5, 0.0], [0.0, 0.5]], (1, 2))
+        """
+        return torch_dict.state_dict(*self._layers(), dtype, framework)
+
+    def to_torch(self, dtype: str = "float64") -> Any:
+        """Make the PyTorch module ``Sequential(Linear, activation, Linear)``.
+
+        Parameters
+        ----------
+        dtype : {"float64", "float32"}
+            Of its parameters.
+
+        Returns
+        -------
+        torch.nn.Sequential
+            Without biases, both scales multiplied into the weights; maps (n, d) to (n, 1).
+
+        Raises
+        ------
+        ValueError
+            If the activation is not known or PyTorch has no module for it: where it has one,
+            `lrft.Activation.facts` names it.
+        ImportError
+            If PyTorch is missing.
+
+        Notes
+        -----
+        PyTorch's softplus is the identity above 20, off by up to 2e-9.
+
+        Examples
+        --------
+        >>> import numpy as np, lrft
+        >>> lrft.Weights(np.eye(2), np.ones(2), "erf").to_torch()
+        Traceback (most recent call last):
+        ...
+        ValueError: PyTorch has no module for the activation erf: take state_dict() and your own
+        """
+        return torch_dict.to_torch(*self._layers(), self._sigma(), dtype)
+
+    def save(self, path: str | PathLike[str], layout: str = "lrft", dtype: str = "float64") -> None:
+        """Write the network to a file.
+
+        Parameters
+        ----------
+        path : path
+            Ends in ``.npz`` or ``.safetensors``, or for ``layout="torch"`` in
+            ``.safetensors``, ``.pt`` or ``.pth``.
+        layout : {"lrft", "torch"}
+            Arrays W, lam, the factors and both scales, for `lrft.load_weights`; or a state dict
+            for PyTorch, which `lrft.from_state_dict` reads too.
+        dtype : {"float64", "float32"}
+            Of the state dict.
+
+        Raises
+        ------
+        ValueError
+            For another suffix, layout or dtype, a folder that cannot be written, or a custom
+            activation.
+        ImportError
+            If PyTorch is missing and the file is ``.pt`` or ``.pth``.
+
+        Examples
+        --------
+        >>> import tempfile, pathlib, lrft
+        >>> import numpy as np
+        >>> network = lrft.Weights(np.eye(2), np.ones(2), "tanh")
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = pathlib.Path(folder) / "trained.safetensors"
+        ...     network.save(path, layout="torch")
+        ...     str(lrft.from_state_dict(path).activation)
+        'tanh'
+        """
+        if checks.choice("layout", layout, ("lrft", "torch")) == "torch":
+            torch_dict.save(path, *self._layers(), self._sigma(), dtype)
+            return
+        scales = self.neuron_scale, self.output_scale
+        save_weights(path, self.W, self.lam, self.activation, *scales, self.factors)
+
+    def _layers(self) -> tuple[Floats, Floats]:
+        """Both layers with their scales multiplied in, shapes (k, d) and (k,)."""
+        return self.neuron_scale * self.W, self.output_scale * self.lam
+
+    def _sigma(self) -> Activation | None:
+        return None if self.activation is None else Activation.parse(self.activation)
+
+
+def load_weights(path: str | PathLike[str]) -> Weights:
+    """Read a base network.
+
+    Parameters
+    ----------
+    path : path, or "digits"
+        The base network that ships with lrft, trained on handwritten digits; or a file,
+        ``.npz`` or ``.safetensors``, bfloat16 too, with the arrays W (k, d) and lam (k,), and
+        optionally activation, neuron_scale and output_scale: metadata of a safetensors file, 0-d
+        arrays of an npz file; and the factors u_hat (d,), c_hat (k,) or A (r, d), B (k, r).
+        Other names are refused: `lrft.from_state_dict` reads those of PyTorch.
+
+    Returns
+    -------
+    Weights
+
+    Raises
+    ------
+    ValueError
+        Naming the path and the reason.
+
+    Examples
+    --------
+    >>> import tempfile, pathlib, lrft
+    >>> from lrft import save_weights
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder) / "base.safetensors"
+    ...     save_weights(path, W=[[1.0, 0.0]], lam=[2.0], activation="tanh")
+    ...     lrft.load_weights(path).W.tolist()
+    [[1.0, 0.0]]
+    """
+    return Weights(**files.parts(path))
+
+
+def from_state_dict(
+    state: Mapping[str, Any] | str | PathLike[str] | Any,
+    activation: str | Activation | None = None,
+    *,
+    neuron_scale: float = 1.0,
+    output_scale: float = 1.0,
+    layers: Sequence[str] = torch_dict.LAYERS,
+) -> Weights:
+    """Take a base network from PyTorch's ``Sequential(Linear, activation, Linear)``.
+
+    Parameters
+    ----------
+    state : mapping, module or path
+        A state dict, of tensors or arrays; a module, for its ``state_dict()``; or a file: ``.pt``
+        or ``.pth`` (needs PyTorch) or ``.safetensors`` holding one. It must have
+        ``"0.weight"`` of shape (k, d) and ``"2.weight"`` of shape (1, k), and nothing else:
+        a bias is refused, since the model has none.
+    activation : str or Activation, optional
+        σ, which a state dict does not hold: a name, or what `Activation.parse` takes. A
+        safetensors file may carry it in its metadata.
+    neuron_scale, output_scale : float
+        The scales of the model, positive; the weights are divided by them so that the function
+        stays the same. 1 leaves every weight as it is.
+    layers : pair of str
+        Names of the two layers.
+
+    Returns
+    -------
+    Weights
+        W = first weight / neuron_scale, λ = second weight / output_scale, in float64. With both
+        scales 1 the numbers are those of the tensors, exactly.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a bias, a missing or unexpected entry, a wrong shape, an output width other than 1, an
+        entry that is not real and finite, or a file that cannot be read.
+    ImportError
+        If the file is ``.pt`` or ``.pth`` and PyTorch is missing.
+
+    See Also
+    --------
+    lrft.Weights.state_dict
+
+    Examples
+    --------
+    >>> import numpy as np, lrft
+    >>> state = {"0.weight": np.eye(2, 3, dtype="float32"), "2.weight": np.array([[1.0, -1.0]])}
+    >>> base = lrft.from_state_dict(state, activation="tanh")
+    >>> base.W.shape, base.lam.tolist()
+    ((2, 3), [1.0, -1.0])
+    """
+    W, head, text = torch_dict.parts(state, layers)
+    if activation is None:
+        activation = text.get("activation")
+    s = checks.real("neuron_scale", neuron_scale, above=0.0)
+    o = checks.real("output_scale", output_scale, above=0.0)
+    return Weights(
+        checks.array("W", W / s),
+        checks.array("lam", head / o),
+        None if activation is None else Activation.parse(activation),
+        s,
+        o,
+    )

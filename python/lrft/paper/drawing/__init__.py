@@ -1,0 +1,1 @@
+"""What the pictures of figures and claims share."""

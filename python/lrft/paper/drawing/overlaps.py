@@ -1,0 +1,78 @@
+"""How the overlaps of a figure are drawn, the same in every panel."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lrft.paper.drawing import style
+from lrft.paper.figures.instances import paths
+from lrft.result.endings import counted
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.figure import Figure
+
+__all__ = ["OVERLAP_U", "describe_band", "draw_overlaps"]
+
+OVERLAP_U = r"overlap  $|\langle\hat u_t, u\rangle|$"
+
+
+def describe_band(data: xr.Dataset, shown: int | None = None) -> str:
+    """Say what lines and bands are."""
+    line = "median" if shown is None else "the first instance"
+    each = "; thin: each" if shown is None else ""
+    ended = int(counted(data).sum())
+    left = "" if ended == data.status.size else f", {ended} of {data.status.size} to the end"
+    return f"thick: {line}; band: 10–90 % of {data.sizes['instance']} instances{left}{each}"
+
+
+def draw_overlaps(
+    data: xr.Dataset,
+    *,
+    labels: Sequence[str] | None = None,
+    shown: int | None = None,
+    thin: bool = True,
+    colours: Sequence[str] = style.PALETTE,
+    last: float | None = None,
+) -> Figure:
+    """Draw |<û,u>| of every curve against steps.
+
+    Parameters
+    ----------
+    data : xarray.Dataset
+        Of `lrft.paper.figures.instances.simulate_curves`.
+    labels : sequence of str, optional
+        One a curve, written at its end; none for a single curve.
+    shown : int, optional
+        The instance drawn thick, as the paper shows one; by default the median.
+    thin : bool
+        Draw every instance.
+    colours : sequence of str
+    last : float, optional
+        Right end of the axis; by default 5 % after the last instance stopped.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    figure, (axes,) = style.frames()
+    steps = data.step.values
+    if last is None:
+        last = min(float(steps[-1]), 1.05 * float(data.stop_step.max()))
+    visible = steps <= last
+    names = list(labels or ([""] if data.sizes["curve"] == 1 else data.curve.values))
+    ends = []
+    for index, (name, colour) in enumerate(zip(names, colours, strict=False)):
+        values = np.abs(paths(data, "overlap_u", index))
+        line = style.band(axes, steps, values, colour, thin=thin, shown=shown)
+        if name:
+            ends.append((float(line[visible][-1]), name, colour))
+    axes.set_ylim(-0.02, 1.03)
+    axes.set_ylabel(OVERLAP_U)
+    style.steps_axis(axes, last)
+    style.label_ends(axes, ends)
+    style.note(figure, describe_band(data, shown))
+    return figure

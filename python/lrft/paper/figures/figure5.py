@@ -1,0 +1,131 @@
+"""Fig. 5: u partly inside span(W), without the projection."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lrft.paper.drawing import style
+from lrft.paper.drawing.overlaps import draw_overlaps
+from lrft.paper.experiment import Context, Experiment, Verdict
+from lrft.paper.figures import judging, settings
+from lrft.paper.figures.instances import Curve, hits, simulate_curves
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.figure import Figure
+
+__all__ = ["EXPERIMENTS"]
+
+_LEVELS = {"0": 0.0, "1/4": 0.25, "1/2": 0.5, "3/4": 0.75, "1": 1.0}
+
+
+def _run(context: Context) -> xr.Dataset:
+    d, k, steps = (200, 6, 1000) if context.quick else (1000, 100, 120_000)
+    instances = 4 if context.quick else settings.INSTANCES
+    student = settings.student(train_c=True, orthogonal=False)
+    training = settings.training(student, settings.RATES["fig5"], steps, record=101)
+    curves = [
+        Curve(
+            label,
+            tuple(settings.task(i, d=d, k=k, xi=k**0.5, parallel=level) for i in range(instances)),
+            training,
+        )
+        for label, level in _LEVELS.items()
+    ]
+    return simulate_curves(context, curves, settings.SEED)
+
+
+def _draw_levels(data: xr.Dataset) -> Figure:
+    labels = [rf"$\|\Pi_W u\|$ = {label}" for label in _LEVELS]
+    return draw_overlaps(data, labels=labels, shown=0, thin=False)
+
+
+def _draw_one(data: xr.Dataset) -> Figure:
+    return draw_overlaps(data.sel(curve=["1/2"]), colours=[style.PALETTE[2]])
+
+
+def _judge_levels(data: xr.Dataset) -> list[Verdict]:
+    times = {label: hits(data, label, 0.9) for label in _LEVELS}
+    shape = {label: judging.ratio(times[label], hits(data, label, 0.5)) for label in _LEVELS}
+    middles = [judging.quantiles(one)[1] for one in shape.values()]
+    width = max(_deviation(one) for one in shape.values())
+    ratio = judging.ratio(times["1"], times["0"])
+    low, high = judging.median_interval(ratio)
+    shapes = ", ".join(f"{judging.middle(s)} ({n})" for n, s in shape.items())
+    levels = ", ".join(
+        f"{judging.steps_text(judging.quantiles(t)[1])} ({n})" for n, t in times.items()
+    )
+    return [
+        judging.most_reach(
+            data,
+            {n: n for n in _LEVELS},
+            "Fig. 5a: u is learned at every level of its part in span(W)",
+        ),
+        Verdict(
+            "Fig. 5a: the same S-shape at every level",
+            f"steps to 0.9 over steps to 0.5: {shapes}",
+            judging.outcome(max(middles) - min(middles) <= 2 * width),
+            f"supported if medians differ by at most twice the spread over instances, {width:.2f}",
+        ),
+        Verdict(
+            "Fig. 5a: a little faster as the part in span(W) grows",
+            f"steps to 0.9 at ‖Π_W u‖ = 1 over those at 0: median "
+            f"{judging.quantiles(ratio)[1]:.2f}, 95 % interval {low:.2f} to {high:.2f}; "
+            f"medians {levels}",
+            "supported" if high < 1 else "not supported" if low > 1 else "not decided",
+            "supported if the interval is below 1; the same W, c and random numbers at every level",
+        ),
+    ]
+
+
+def _deviation(values: NDArray[np.float64]) -> float:
+    known = values[np.isfinite(values)]
+    return float(np.std(known, ddof=1)) if known.size > 1 else 0.0
+
+
+def _judge_one(data: xr.Dataset) -> list[Verdict]:
+    start, end, last = (hits(data, "1/2", level) for level in (0.25, 0.75, 0.99))
+    steepest = judging.between(start, end) / 0.5
+    before = judging.ratio(start / 0.25, steepest)
+    after = judging.ratio(judging.between(end, last) / 0.24, steepest)
+    return [
+        judging.all_reach(data, "1/2", 0.9, "Fig. 5b: every instance learns u at ‖Π_W u‖ = ½"),
+        Verdict(
+            "Fig. 5b: a generic S-curve, steepest in the middle",
+            f"speed from 0.25 to 0.75 over that before: {judging.middle(before)}; "
+            f"over that from 0.75 to 0.99: {judging.middle(after)}",
+            judging.outcome(judging.quantiles(before)[1] > 1 and judging.quantiles(after)[1] > 1),
+            "supported if both medians are above 1",
+        ),
+    ]
+
+
+_SETTINGS = (
+    "Joint training without the projection Π, relu, d = 1000, k = 100; ξ = √k is taken, which the "
+    "figure does not state. The direction of u inside span(W) is uniform. "
+) + settings.describe("fig5")
+
+EXPERIMENTS = (
+    Experiment(
+        name="fig5a",
+        title="u partly inside span(W)",
+        shows="At every level of ‖Π_W u‖ from 0 to 1 the overlap follows the same S-shape, a "
+        "little faster as the part inside span(W) grows.",
+        settings=_SETTINGS,
+        run=_run,
+        draw=_draw_levels,
+        judge=_judge_levels,
+    ),
+    Experiment(
+        name="fig5b",
+        title="u half inside span(W): instances",
+        shows="Five instances at ‖Π_W u‖ = ½ follow a generic S-curve.",
+        settings=_SETTINGS,
+        run=_run,
+        draw=_draw_one,
+        judge=_judge_one,
+    ),
+)

@@ -1,0 +1,1 @@
+"""Exponents and intervals."""

@@ -1,0 +1,106 @@
+"""Every experiment by name, and the names of groups: what `lrft reproduce` can be given."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Iterable
+
+from lrft.paper.experiment import Experiment
+
+__all__ = ["GROUPS", "experiments", "names"]
+
+GROUPS = ("figures", "claims", "all")
+
+# Module -> the experiments in it.  Modules are imported when one of theirs is asked for.
+_FIGURES = {
+    "figure2": ("fig2a", "fig2b"),
+    "figure3": ("fig3a", "fig3b"),
+    "figure4": ("fig4a", "fig4b", "fig1a"),
+    "figure5": ("fig5a", "fig5b"),
+    "figure6": ("fig6a", "fig6b", "fig1b"),
+}
+_CLAIMS = 7
+
+
+def _homes() -> dict[str, str]:
+    """Find the module of every experiment, in the order of the report."""
+    figures = {
+        name: f"lrft.paper.figures.{module}"
+        for module, members in _FIGURES.items()
+        for name in members
+    }
+    homes = {name: figures[name] for name in sorted(figures)}
+    for number in range(1, _CLAIMS + 1):
+        module = f"lrft.paper.claims.claim{number}"
+        if importlib.util.find_spec(module) is not None:
+            homes[f"claim{number}"] = module
+    return homes
+
+
+def names() -> list[str]:
+    """Names of all experiments, figures first.
+
+    Examples
+    --------
+    >>> names()[:3]
+    ['fig1a', 'fig1b', 'fig2a']
+    """
+    return list(_homes())
+
+
+def experiments(wanted: str | Iterable[str]) -> list[Experiment]:
+    """Find experiments by name or group.
+
+    Parameters
+    ----------
+    wanted : str or iterable of str
+        Names (``"fig2a"``, ``"claim3"``), both panels of a figure (``"fig2"``), or a group:
+        ``"figures"``, ``"claims"``, ``"all"``.
+
+    Returns
+    -------
+    list of Experiment
+        In the order of the report, each once.
+
+    Raises
+    ------
+    ValueError
+        For a name that is none of these.
+
+    Examples
+    --------
+    >>> [experiment.name for experiment in experiments("fig2")]
+    ['fig2a', 'fig2b']
+    """
+    homes = _homes()
+    given = [wanted] if isinstance(wanted, str) else list(wanted)
+    chosen: set[str] = set()
+    for name in given:
+        found = _members(name, list(homes))
+        if not found:
+            raise ValueError(
+                f"names must be experiments or groups, got {name!r}; there are "
+                f"{', '.join((*homes, *GROUPS))}, and fig2 for fig2a and fig2b"
+            )
+        chosen.update(found)
+    if not chosen:
+        raise ValueError("names must name at least one experiment, got none")
+    return [_load(name, home) for name, home in homes.items() if name in chosen]
+
+
+def _members(name: str, every: list[str]) -> list[str]:
+    if name == "all":
+        return every
+    if name in ("figures", "claims"):
+        return [one for one in every if one.startswith(name[:3])]
+    return [one for one in every if one == name or (one[:-1] == name and one.startswith("fig"))]
+
+
+def _load(name: str, home: str) -> Experiment:
+    module = importlib.import_module(home)
+    if name.startswith("claim"):
+        found: Experiment = module.EXPERIMENT
+        return found
+    panels: tuple[Experiment, ...] = module.EXPERIMENTS
+    return next(one for one in panels if one.name == name)

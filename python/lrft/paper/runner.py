@@ -1,0 +1,293 @@
+"""Runs experiments one after the other and writes what each gives as soon as it is done."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import shlex
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from functools import cache, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lrft.base import files as whole_files
+from lrft.base import interrupts
+from lrft.core.engine import compiled
+from lrft.paper import registry
+from lrft.paper.drawing import style
+from lrft.paper.experiment import Context, Experiment, Finished, Reproduction, Verdict
+from lrft.paper.report import html as report
+from lrft.plot import pictures
+from lrft.result import netcdf
+from lrft.run import arguments
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["reproduce"]
+
+
+def reproduce(
+    names: str | Iterable[str] = "figures",
+    *,
+    out: str | os.PathLike[str] = "lrft-report",
+    quick: bool = False,
+    threads: int | None = None,
+    resume: bool = False,
+    progress: Callable[[str, float], object] | None = None,
+    on_interrupt: str = "raise",
+) -> Reproduction:
+    """Redraw figures of the paper, test its claims, and write a report.
+
+    Parameters
+    ----------
+    names : str or iterable of str
+        Experiments (``"fig2a"``, ``"fig6"`` for both of its panels, ``"claim3"``) or groups
+        (``"figures"``, ``"claims"``, ``"all"``).
+    out : path
+        Folder of the results, made if missing: ``report.html``, and for each experiment its data
+        (``.nc``, ``.csv``) and picture (``.png``, ``.svg``), written as soon as it is done. What
+        cannot be written there is written elsewhere, which stderr says.
+    quick : bool
+        A smoke run of every line at sizes that prove nothing.
+    threads : int, optional
+        As in `lrft.simulate`; results do not depend on it.
+    resume : bool
+        Take data that are already in `out` if they come from this very code and instruction set.
+    progress : callable, optional
+        Called with the name of the running experiment and a fraction from 0 to 1.
+    on_interrupt : {"raise", "return"}
+        As for `lrft.simulate`: the result is what was finished, marked `interrupted`.
+
+    Returns
+    -------
+    Reproduction
+
+    Raises
+    ------
+    ValueError
+        For a name that does not exist, or a folder that cannot be written.
+    ImportError
+        If matplotlib is not installed.
+    Interrupted
+        On Ctrl-C, within half a second, files that are being drawn or written excepted.
+
+    Examples
+    --------
+    >>> import lrft, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     done = lrft.reproduce("fig2a", out=folder, quick=True, threads=1)
+    ...     sorted({path.suffix for path in done.out.iterdir()})
+    ['.csv', '.html', '.json', '.nc', '.png', '.svg']
+    """
+    on_interrupt = interrupts.check(on_interrupt)
+    chosen = registry.experiments(names)
+    _ask_for_matplotlib()
+    threads = None if threads is None else arguments.settle_threads(threads)
+    folder = whole_files.folder(out)
+    done = Reproduction(out=folder, report=folder / "report.html", quick=bool(quick))
+    begin = time.perf_counter()
+    known: dict[Callable[..., Any], xr.Dataset] = {}
+    try:
+        # What is computed is also judged, drawn and written, whatever comes meanwhile.
+        with interrupts.held_back() as held:
+            for experiment in chosen:
+
+                def tell(fraction: float, name: str = experiment.name, share: float = 0.97) -> None:
+                    if progress is not None:  # the rest is for the picture and the files
+                        progress(name, share * fraction)
+
+                tell(0.0)
+                context = Context(quick=done.quick, threads=threads, progress=tell)
+                one = _one(experiment, context, folder, known, resume, held)
+                done.seconds = time.perf_counter() - begin
+                done.interrupted = one is None or bool(held.came)
+                if one is not None:
+                    done.finished.append(one)
+                    _write_verdicts(done)
+                    tell(1.0, share=1.0)
+                if done.interrupted:
+                    break
+            _write_report(done)
+    except KeyboardInterrupt:
+        done.interrupted = True
+    except (MemoryError, OSError):
+        with suppress(MemoryError, OSError, ValueError):
+            _write_report(done)  # of what was finished, if that can be
+        raise
+    if done.interrupted and on_interrupt == "raise":
+        raise interrupts.Interrupted(lambda: done)
+    return done
+
+
+def _one(
+    experiment: Experiment,
+    context: Context,
+    folder: Path,
+    known: dict[Callable[..., Any], xr.Dataset],
+    resume: bool,
+    held: interrupts.Held,
+) -> Finished | None:
+    """Compute, write, judge and draw one experiment; None if it was interrupted."""
+    begin = time.perf_counter()
+    seconds = 0.0
+    files: list[Path] = []
+    verdicts: list[Verdict] = []
+    data: xr.Dataset | None = None
+    try:
+        # Panels of one figure show the same data, which are computed once.
+        data = known.get(experiment.run)
+        if data is None and resume:
+            data = _saved(folder / f"{experiment.name}.nc", context.quick)
+        if data is None:
+            made: list[xr.Dataset] = []
+            if held.act(lambda: made.append(experiment.run(context))):
+                return None
+            (data,) = made
+            seconds = time.perf_counter() - begin
+            data.attrs |= {
+                "fingerprint": fingerprint(),
+                "quick": int(context.quick),
+                "seconds": round(seconds, 2),
+            }
+        known[experiment.run] = data
+        files += _write_data(data, experiment, folder)
+        verdicts = list(experiment.judge(data))
+    except (MemoryError, OSError):
+        raise
+    except Exception as error:
+        traceback.print_exc(file=sys.stderr)
+        why = f"{type(error).__name__}: {error}"
+        return Finished(experiment, data, verdicts, files, seconds, why)
+    no_picture = ""
+    try:
+        files += _write_picture(data, experiment, folder, context.quick)
+    except (MemoryError, OSError):
+        raise
+    except Exception as error:
+        no_picture = f"{type(error).__name__}: {error}"
+        _say(f"no picture of {experiment.name}: {no_picture}")
+    return Finished(experiment, data, verdicts, files, seconds, no_picture=no_picture)
+
+
+def _ask_for_matplotlib() -> None:
+    """Refuse to begin where it is not installed; what else is wrong with it, each picture says."""
+    try:
+        with pictures.plain():
+            pass
+    except ImportError:
+        raise
+    except Exception as error:
+        _say(f"matplotlib does not load: {error}")
+
+
+def _say(text: str) -> None:
+    print(f"lrft: {' '.join(text.split())}", file=sys.stderr, flush=True)
+
+
+# ---- files ------------------------------------------------------------------------------------
+
+
+def _write_data(data: xr.Dataset, experiment: Experiment, folder: Path) -> list[Path]:
+    """NetCDF with everything; CSV with a table for each set of dimensions, the largest first."""
+    files = [_keep(folder / f"{experiment.name}.nc", partial(netcdf.write, data))]
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for name, variable in data.data_vars.items():
+        groups.setdefault(tuple(map(str, variable.dims)), []).append(str(name))
+    largest = max(groups, key=len, default=())
+    for dims, members in groups.items():
+        suffix = "" if dims == largest else "." + ("-".join(dims) or "numbers")
+        table = data[members]
+        unused = [name for name in table.coords if not set(table[name].dims) <= set(dims)]
+        table = table.drop_vars(unused)
+        if dims:
+            text = table.to_dataframe().dropna(how="all", subset=members).to_csv()
+        else:
+            text = "name,value\n" + "".join(f"{m},{table[m].item()}\n" for m in members)
+        files.append(_keep(folder / f"{experiment.name}{suffix}.csv", partial(_write_text, text)))
+    return files
+
+
+def _keep(path: Path, write: Callable[[Path], object]) -> Path:
+    return whole_files.somewhere(path, write, _say)
+
+
+def _write_text(text: str, path: Path) -> None:
+    whole_files.write(text.encode("utf-8", "replace"), path)
+
+
+def _write_picture(
+    data: xr.Dataset, experiment: Experiment, folder: Path, quick: bool
+) -> list[Path]:
+    """PNG and SVG, each carrying the command and the seed that make it alone."""
+    flag = " --quick" if quick else ""
+    origin = shlex.join(["lrft", "reproduce", experiment.name]) + flag
+    if "seed" in data.attrs:
+        origin += f"   seed {data.attrs['seed']}"
+    files = []
+    with pictures.plain(), style.context():
+        figure = experiment.draw(data)
+        figure.supxlabel(origin, x=0.99, ha="right", fontsize=7.5, color=style.MUTED)
+        for suffix, metadata in (
+            ("png", {"Title": experiment.title, "Description": origin, "Software": None}),
+            ("svg", {"Title": experiment.title, "Description": origin, "Date": None}),
+        ):
+            dpi = 60 if quick else "figure" if suffix == "svg" else style.DPI
+            content = io.BytesIO()
+            figure.savefig(content, format=suffix, metadata=metadata, dpi=dpi)
+            figure.set_layout_engine("none")  # the second file has the layout of the first
+            write = partial(whole_files.write, content.getvalue())
+            files.append(_keep(folder / f"{experiment.name}.{suffix}", write))
+    return files
+
+
+def _write_report(done: Reproduction) -> None:
+    if done.finished:
+        done.report = _keep(done.out / "report.html", partial(_write_text, report.html(done)))
+
+
+def _write_verdicts(done: Reproduction) -> None:
+    table = [
+        {
+            "experiment": name,
+            "statement": v.statement,
+            "measured": v.measured,
+            "outcome": v.outcome,
+            "note": v.note,
+        }
+        for name, v in done.verdicts
+    ]
+    text = json.dumps(table, indent=1, ensure_ascii=False) + "\n"
+    _keep(done.out / "verdicts.json", partial(_write_text, text))
+
+
+# ---- taking up what is there --------------------------------------------------------------------
+
+
+@cache
+def fingerprint() -> str:
+    """Hash of the package's Python files, engine and instruction set: what decides the data."""
+    root = Path(__file__).resolve().parents[1]
+    digest = hashlib.sha256(compiled.build_info()["isa"].encode())
+    engine = Path(str(compiled.__file__))
+    for path in (*sorted(root.rglob("*.py")), engine):
+        digest.update(path.name.encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def _saved(path: Path, quick: bool) -> xr.Dataset | None:
+    """Read data of an earlier run, if they are what this run would compute."""
+    if not path.is_file():
+        return None
+    try:
+        data = netcdf.read(path, ours=True)
+    except (OSError, ValueError):
+        return None
+    same = data.attrs.get("fingerprint") == fingerprint()
+    return data if same and bool(data.attrs.get("quick")) == quick else None

@@ -1,0 +1,357 @@
+"""Pictures of results: overlaps and losses against steps, with the spread over replicas.
+
+Every function returns a `matplotlib.figure.Figure` and never touches pyplot's global state, so it
+works without a display; save it with ``figure.savefig("run.png")``.
+matplotlib comes with ``lrft[plot]``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lrft.plot.fits import errors
+from lrft.plot.style import PALETTE, THIN_LINES, figure_class, styled
+from lrft.result.endings import counted, held, one_overlap
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["loss", "overlap", "summary"]
+
+MOST_STOPS = 512  # places between records at which medians are taken
+
+
+def overlap(ds: xr.Dataset, which: str = "u", axes: Axes | None = None) -> Figure:
+    """Draw the overlap of the student with the teacher against steps.
+
+    Thin lines are replicas (drawn when there are at most 16), the thick line is their median and
+    the band reaches from the 10th to the 90th percentile. A replica that stopped because it had
+    converged is held at its final value (`lrft.held`), otherwise the median would forget the
+    fastest; a diverged or interrupted one ends where it ended and leaves the statistics there.
+    The title says how many there are and how many are counted to the end.
+
+    Parameters
+    ----------
+    ds : xarray.Dataset
+        As `lrft.simulate` returns it; one colour per task.
+    which : {"u", "c"}
+        ``"u"`` draws |<û,u>|. ``"c"`` draws <ĉ,c> with the sign that <û,u> has at the end, because
+        (c, u) and (-c, -u) are the same teacher.
+    axes : matplotlib.axes.Axes, optional
+        Drawn into these instead of a new figure.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    ValueError
+        If ``which`` is unknown, or the overlap is not one number per step.
+    ImportError
+        If matplotlib is not installed.
+
+    Examples
+    --------
+    >>> import lrft
+    >>> task = lrft.Task.sample(d=50, k=2, seed=0)
+    >>> ds = lrft.simulate(task, lrft.Training(lr=0.001, steps=50, record=5), replicas=3, seed=0)
+    >>> lrft.plot.overlap(ds).axes[0].get_xlabel()
+    'steps'
+    """
+    if which not in ("u", "c"):
+        raise ValueError(f"which={which!r}, expected 'u' or 'c'")
+    with styled():
+        figure, axes = _axes(axes)
+        _overlap(axes, ds, which, labelled=True)
+        axes.set_title(_band(ds), loc="left", fontsize=9)
+    return figure
+
+
+def loss(ds: xr.Dataset, axes: Axes | None = None) -> Figure:
+    """Draw the population loss against steps.
+
+    The vertical axis is logarithmic when the loss falls tenfold. Drawing as in `overlap`.
+
+    Parameters
+    ----------
+    ds : xarray.Dataset
+    axes : matplotlib.axes.Axes, optional
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is not installed.
+
+    Examples
+    --------
+    >>> import lrft
+    >>> task = lrft.Task.sample(d=50, k=2, seed=0)
+    >>> ds = lrft.simulate(task, lrft.Training(lr=0.001, steps=50, record=5), replicas=3, seed=0)
+    >>> lrft.plot.loss(ds).axes[0].get_xlabel()
+    'steps'
+    """
+    with styled():
+        figure, axes = _axes(axes)
+        _loss(axes, ds, labelled=True)
+        axes.set_title(_band(ds), loc="left", fontsize=9)
+    return figure
+
+
+def summary(ds: xr.Dataset) -> Figure:
+    """Draw overlaps and loss side by side, under a title that says what was run.
+
+    The panel for ĉ is left out when ĉ never moved. Of a fit, training and validation error.
+
+    Parameters
+    ----------
+    ds : xarray.Dataset
+        As `lrft.simulate` or `lrft.fit` returns it.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is not installed.
+
+    Examples
+    --------
+    >>> import lrft
+    >>> task = lrft.Task.sample(d=50, k=2, seed=0)
+    >>> ds = lrft.simulate(task, lrft.Training(lr=0.001, steps=50, record=5), replicas=3, seed=0)
+    >>> len(lrft.plot.summary(ds).axes)
+    2
+    """
+    figure_type = figure_class()
+    if ds.attrs.get("kind") == "fit":
+        return errors(ds)
+    figure: Figure
+    ds = one_overlap(ds)
+    if ds.overlap_u.isnull().all():  # a full network
+        with styled():
+            figure = figure_type(figsize=(4.7, 4.0), layout="constrained")
+            _loss(figure.subplots(), ds, labelled=True)
+            figure.suptitle(_title(ds), x=0.01, ha="left", fontsize=11)
+        return figure
+    c_paths = _paths(ds, "overlap_c")[1]
+    c_trained = bool(np.any(np.abs(c_paths - c_paths[..., :1]) > 1e-12))
+    panels = 3 if c_trained else 2
+    with styled():
+        figure = figure_type(figsize=(4.3 * panels + 0.4, 4.0), layout="constrained")
+        axes = figure.subplots(1, panels)
+        _overlap(axes[0], ds, "u", labelled=False)
+        if c_trained:
+            _overlap(axes[1], ds, "c", labelled=False)
+        _loss(axes[-1], ds, labelled=True)
+        figure.suptitle(_title(ds), x=0.01, ha="left", fontsize=11)
+    return figure
+
+
+def _overlap(axes: Axes, ds: xr.Dataset, which: str, labelled: bool) -> None:
+    step, values = _paths(ds, f"overlap_{which}")
+    if which == "u":
+        values = np.abs(values)
+        label = r"overlap  $|\langle\hat u, u\rangle|$"
+    else:
+        u = _paths(ds, "overlap_u")[1]
+        values = values * np.where(_last(u) < 0.0, -1.0, 1.0)[..., None]
+        label = r"overlap  $\langle\hat c, c\rangle$"
+    ends = _draw(axes, ds, step, values)
+    lowest = np.min(values, initial=0.0, where=np.isfinite(values))
+    axes.set_ylim(1.05 * lowest - 0.02, 1.02)
+    axes.set_ylabel(label)
+    if labelled:
+        _label(axes, ends)
+
+
+def _loss(axes: Axes, ds: xr.Dataset, labelled: bool) -> None:
+    step, values = _paths(ds, "loss")
+    ends = _draw(axes, ds, step, values)
+    positive = values[np.isfinite(values) & (values > 0.0)]
+    if positive.size and positive.min() < 0.1 * positive.max():
+        axes.set_yscale("log")
+        # The loss is exact to 1e-12 of the functions' own size: below is rounding.
+        axes.set_ylim(bottom=max(0.5 * positive.min(), 1e-13 * positive.max()))
+    else:
+        axes.set_ylim(bottom=0.0)
+    axes.set_ylabel(r"population loss  $\mathrm{E}\,(\hat f - f^*)^2$")
+    if labelled:
+        _label(axes, ends)
+
+
+class _End(NamedTuple):
+    """Where a line ends, and what to write there."""
+
+    height: float
+    label: str
+    colour: Any
+
+
+def _draw(
+    axes: Axes, ds: xr.Dataset, step: NDArray[np.int64], values: NDArray[np.float64]
+) -> list[_End]:
+    """Lines, medians and bands for values of shape (tasks, replicas, steps)."""
+    from matplotlib.ticker import EngFormatter
+
+    tasks, replicas, _ = values.shape
+    labels = _labels(ds) if tasks > 1 else [""]
+    ends = []
+    for paths, colour, label in zip(values, _colours(tasks), labels, strict=True):
+        alive = np.isfinite(paths).any(axis=0)
+        bounds = np.full((3, len(step)), np.nan)
+        if alive.any():
+            bounds[:, alive] = np.nanpercentile(paths[:, alive], (10, 50, 90), axis=0)
+        low, middle, high = bounds
+        if replicas > 1:
+            axes.fill_between(step, low, high, color=colour, alpha=0.18, linewidth=0)
+        if 1 < replicas <= THIN_LINES:
+            axes.plot(step, paths.T, color=colour, alpha=0.35, linewidth=0.6)
+        axes.plot(step, middle, color=colour, linewidth=2.0, label=label or None)
+        if label and alive.any():
+            ends.append(_End(float(middle[alive][-1]), label, colour))
+    axes.set_xlabel("steps")
+    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+    # Nothing moves after the last replica has stopped: do not spend the width on it.
+    last = max(1, min(int(step[-1]), int(1.08 * ds.stop_step.max().item())))
+    recorded = ds.step.values
+    if (
+        len(recorded) > 2 and recorded[len(recorded) // 2] < 0.1 * recorded[-1]
+    ):  # ever farther apart
+        axes.set_xscale("symlog", linthresh=max(1, int(recorded[1])))
+    axes.set_xlim(0, last)
+    return ends
+
+
+def _label(axes: Axes, ends: Sequence[_End]) -> None:
+    """Name the lines at their ends, pushed apart where they end together; many get a legend."""
+    if len(ends) > len(PALETTE):
+        axes.legend(fontsize=7, ncols=2)
+        return
+    spacing = 0.07
+    to_axes = axes.transData + axes.transAxes.inverted()
+    heights = [float(to_axes.transform((0.0, end.height))[1]) for end in ends]
+    order = np.argsort(heights)
+    placed: list[float] = []
+    for index in order:
+        placed.append(max(heights[index], placed[-1] + spacing) if placed else heights[index])
+    overflow = max(0.0, placed[-1] - 1.0) if placed else 0.0
+    for index, height in zip(order, placed, strict=True):
+        _, label, colour = ends[index]
+        place: dict[str, Any] = {"transform": axes.transAxes, "va": "center", "fontsize": 9}
+        axes.text(1.02, height - overflow, label, color=colour, **place)
+
+
+def _paths(ds: xr.Dataset, name: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return steps (n,) and a variable held on them (tasks, replicas, n).
+
+    The steps are those of records and of stops: between two records that are far apart a replica
+    may have stopped, and a line from one to the other would show it as slower than it was.
+    """
+    values = _shaped(held(ds)[name], "step")
+    step, stop = ds.step.values, _shaped(ds.stop_step)
+    final = _shaped(ds[f"final_{name}"]) if f"final_{name}" in ds else np.full(stop.shape, np.nan)
+    stops = np.unique(stop[np.isfinite(final)])
+    if len(stops) > MOST_STOPS:
+        stops = stops[np.linspace(0, len(stops) - 1, MOST_STOPS).astype(int)]
+    grid = np.union1d(step, stops)
+    found = np.full((*stop.shape, len(grid)), np.nan)
+    for at in np.ndindex(stop.shape):
+        known = np.isfinite(values[at]) & (step <= stop[at])
+        x, y = step[known], values[at][known]
+        if np.isfinite(final[at]) and stop[at] not in x:
+            x, y = np.append(x, stop[at]), np.append(y, final[at])
+        if len(x):
+            found[at] = np.interp(grid, x, y, left=np.nan, right=values[at][-1])
+    return grid, found
+
+
+def _shaped(variable: xr.DataArray, *further: str) -> NDArray[Any]:
+    """Return values as (tasks, replicas, *further), with missing dimensions of length one."""
+    dims = ("task", "replica", *further)
+    if extra := [str(dim) for dim in variable.dims if dim not in dims]:
+        raise ValueError(
+            f"{variable.name} has the dimension {extra[0]!r}; choose one with ds.isel({extra[0]}=0)"
+        )
+    for dim in ("task", "replica"):
+        if dim not in variable.dims:
+            variable = variable.expand_dims(dim)
+    return np.asarray(variable.transpose(*dims).values)
+
+
+def _last(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Last finite value along the last axis, nan where there is none."""
+    finite = np.isfinite(values)
+    index = values.shape[-1] - 1 - np.argmax(finite[..., ::-1], axis=-1)
+    last = np.take_along_axis(values, index[..., None], axis=-1)[..., 0]
+    return np.where(finite.any(axis=-1), last, np.nan)
+
+
+def _colours(tasks: int) -> list[Any]:
+    if tasks <= len(PALETTE):
+        return list(PALETTE[:tasks])
+    from matplotlib import colormaps
+
+    return [colormaps["viridis"](x) for x in np.linspace(0.0, 0.92, tasks)]
+
+
+def _labels(ds: xr.Dataset) -> list[str]:
+    """Say what tells the tasks apart, one label per task."""
+    described = [_describe(ds.isel(task=index)) for index in range(ds.sizes["task"])]
+    differing = [key for key in described[0] if len({one[key] for one in described}) > 1]
+    if not differing:
+        return [f"task {index}" for index in range(len(described))]
+    return [", ".join(one[key] for key in differing) for one in described]
+
+
+def _describe(one: xr.Dataset) -> dict[str, str]:
+    return {
+        "activation": str(one.activation.item()),
+        "d": f"d = {one.d.item()}",
+        "k": f"k = {one.k.item()}",
+        "xi": f"ξ = {one.xi.item():.4g}",
+    }
+
+
+def _title(ds: xr.Dataset) -> str:
+    """Name the task (or what the tasks share), and how the replicas ended."""
+    if "task" in ds.dims:
+        described = [_describe(ds.isel(task=index)) for index in range(ds.sizes["task"])]
+        shared = [
+            text for key, text in described[0].items() if len({o[key] for o in described}) == 1
+        ]
+        parts = [f"{len(described)} tasks", *shared]
+    else:
+        parts = list(_describe(ds).values())
+    names, counts = np.unique(np.asarray(ds.status.values), return_counts=True)
+    ended = ", ".join(f"{count} {name}" for name, count in zip(names, counts, strict=True))
+    return f"{', '.join(parts)}   |   {ended}   |   {_band(ds)}"
+
+
+def _band(ds: xr.Dataset) -> str:
+    """Say what line and band are, and of how many replicas."""
+    replicas, all_of_them, to_the_end = ds.replica.size, ds.status.size, int(counted(ds).sum())
+    if all_of_them == 1:
+        return "one replica"
+    each = " a task" if all_of_them > replicas else ""
+    left = "" if to_the_end == all_of_them else f", {to_the_end} of {all_of_them} to the end"
+    return f"line: median, band: 10–90 % of {replicas} replica{'s' * (replicas > 1)}{each}{left}"
+
+
+def _axes(axes: Axes | None) -> tuple[Figure, Axes]:
+    if axes is None:
+        figure = figure_class()(figsize=(5.2, 3.8), layout="constrained")
+        return figure, figure.subplots()
+    return axes.get_figure(root=True), axes  # type: ignore[return-value]

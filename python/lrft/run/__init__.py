@@ -1,0 +1,1 @@
+"""From tasks to chains of the engine and back."""

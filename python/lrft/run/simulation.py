@@ -1,0 +1,416 @@
+"""Run online SGD: `simulate` in one call, `Simulation` step by step."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lrft.base import checks, foreign
+from lrft.base.progress import Progress, ProgressCallback
+from lrft.core import callbacks
+from lrft.model import schedule
+from lrft.model.task import Task
+from lrft.model.training import Training, check_compatible
+from lrft.result import dataset as results
+from lrft.run import arguments, describe, trained
+from lrft.run import chains as runs
+from lrft.run.state import load_state, save_state
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from lrft.model.weights import Weights
+
+__all__ = ["Simulation"]
+
+#: What `_begin` takes, beside the chains.
+_STATE = (
+    "tasks",
+    "single",
+    "training",
+    "rates",
+    "rate_notes",
+    "replicas",
+    "seed",
+    "engine",
+    "seconds",
+    "keep_students",
+)
+
+
+class Simulation:
+    """A run that can be watched, stopped and looked at on the way.
+
+    Parameters
+    ----------
+    task, training, replicas, seed, engine, threads
+        As for `simulate`.
+    keep_students : bool
+        Keep every replica's student when it ends, for `trained`: d numbers a row in the ambient
+        space, a few in the reduced one.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As for `simulate`.
+
+    Examples
+    --------
+    >>> import lrft
+    >>> task = lrft.Task.sample(d=100, k=4, seed=0)
+    >>> simulation = lrft.Simulation(task, lrft.Training(lr=0.001, steps=1000), replicas=2)
+    >>> simulation.progress().done_steps
+    0
+    >>> while not simulation.advance(seconds=0.1):
+    ...     pass
+    >>> simulation.run()  # nothing is left to do
+    >>> [chain["status"] for chain in simulation.chains()]
+    ['finished', 'finished']
+    >>> simulation.dataset().sizes["replica"]
+    2
+    """
+
+    def __init__(
+        self,
+        task: Task | Sequence[Task],
+        training: Training,
+        *,
+        replicas: int | Sequence[int] = 8,
+        seed: int = 0,
+        engine: str = "auto",
+        threads: int | None = None,
+        keep_students: bool = False,
+    ) -> None:
+        tasks = arguments.check_tasks(task)
+        if not isinstance(training, Training):
+            raise TypeError(f"training must be a Training, got {type(training).__name__}")
+        indices = arguments.check_replicas(replicas, len(tasks))
+        for one in tasks:
+            check_compatible(one, training)
+        training.check_memory(tasks, len(indices))
+        chosen = arguments.choose_engine(tasks, training, engine)
+        if checks.boolean("keep_students", keep_students):
+            arguments.check_kept(tasks, training, chosen, len(indices))
+        self.threads = arguments.settle_threads(threads)
+        arguments.check_sizes(tasks, training, chosen, self.threads, len(indices))
+        arguments.check_batch(tasks, training, chosen, self.threads)
+        rates, notes = arguments.settle_rates(tasks, training)
+        self._begin(
+            tasks=tasks,
+            single=isinstance(task, Task),
+            training=training,
+            rates=rates,
+            rate_notes=notes,
+            replicas=indices,
+            seed=checks.seed("seed", seed),
+            engine=chosen,
+            seconds=0.0,
+            chains=None,
+            keep_students=keep_students,
+        )
+
+    @classmethod
+    def resume(cls, path: str | os.PathLike[str], *, threads: int | None = None) -> Simulation:
+        """Go on from a saved state; the path is that of a run that never stopped, bit for bit.
+
+        Parameters
+        ----------
+        path : path
+            A file of `save_state`.
+        threads : int, optional
+            As for `simulate`.
+
+        Returns
+        -------
+        Simulation
+
+        Raises
+        ------
+        ValueError
+            If the file is unreadable, changed, or of another version, build or instruction set.
+
+        Examples
+        --------
+        >>> import lrft, tempfile, pathlib
+        >>> task = lrft.Task.sample(d=100, k=4, seed=0)
+        >>> simulation = lrft.Simulation(task, lrft.Training(lr=0.001, steps=500), replicas=2)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = pathlib.Path(folder) / "state.npz"
+        ...     simulation.save_state(path)
+        ...     again = lrft.Simulation.resume(path)
+        >>> again.run()
+        >>> again.progress().finished
+        2
+        """
+        simulation = cls.__new__(cls)
+        simulation.threads = arguments.settle_threads(threads)
+        state = load_state(path)
+        with foreign.explained(f"cannot resume from {str(path)!r}"):
+            simulation._begin(**state)
+        return simulation
+
+    def _begin(
+        self,
+        *,
+        tasks: list[Task],
+        single: bool,
+        training: Training,
+        rates: list[float | schedule.Schedule],
+        rate_notes: list[str],
+        replicas: list[int],
+        seed: int,
+        engine: str,
+        seconds: float,
+        chains: list[dict[str, Any]] | None,
+        keep_students: bool,
+    ) -> None:
+        """Set up the core, from the start or from the chains of a saved state."""
+        self.tasks = tasks
+        self.single = single
+        self.training = training
+        self.rates = rates
+        self.rate_notes = rate_notes
+        self.replicas = replicas
+        self.seed = seed
+        self.engine = engine
+        self.seconds = seconds
+        self.keep_students = keep_students
+        self.interrupted = False
+        if chains is None:
+            chains = [
+                describe.new_chain(i, replica, training)
+                for i in range(len(tasks))
+                for replica in replicas
+            ]
+        self._runs = [
+            runs.start(
+                tasks,
+                training,
+                rates,
+                group,
+                chains,
+                ambient=engine == "ambient",
+                seed=seed,
+                threads=self.threads,
+                keep_students=keep_students,
+            )
+            for group in self._groups()
+        ]
+        self._failures = [runs.Failures() for _ in self._runs]
+
+    # ---- running ----------------------------------------------------------------------
+
+    def advance(self, seconds: float = runs.SLICE) -> bool:
+        """Work for a while, and come back to be looked at.
+
+        Parameters
+        ----------
+        seconds : float
+            About how long, at least 0.
+
+        Returns
+        -------
+        bool
+            True when every replica has ended.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `seconds` is no such number.
+        KeyboardInterrupt
+            On Ctrl-C, within half a second; what was done stays and can go on.
+        Exception
+            Whatever a Python function of a custom activation raised without ending a replica;
+            one that it ends has status ``"failed"``.
+        """
+        seconds = checks.real("seconds", seconds, minimum=0.0)
+        begin = time.perf_counter()
+        try:
+            for run, failures in zip(self._runs, self._failures, strict=True):
+                # Every call moves on, however short its slice.
+                left = max(0.0, seconds - (time.perf_counter() - begin))
+                if not failures.advance(run, self.tasks, left):
+                    return False
+            return True
+        finally:
+            self.seconds += time.perf_counter() - begin
+
+    def run(self, progress: ProgressCallback | None = None) -> None:
+        """Work until every replica has ended.
+
+        Parameters
+        ----------
+        progress : callable, optional
+            Called about ten times a second with a `lrft.Progress`.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            On Ctrl-C, as `advance`; what was done stays and can go on.
+        """
+        runs.to_the_end(self, progress)
+
+    def progress(self) -> Progress:
+        """Return where the run stands.
+
+        Returns
+        -------
+        lrft.Progress
+        """
+        counts = np.array([run.progress()[:4] for run in self._runs]).sum(axis=0)
+        overlaps = [run.progress()[4] for run in self._runs if sum(run.progress()[1:3])]
+        chains = max(1, int(counts.sum()))
+        return Progress(
+            done_steps=sum(run.steps_done for run in self._runs) // chains,
+            total_steps=self.training.steps,
+            seconds=self.seconds,
+            overlap=float(np.mean(overlaps)) if overlaps else float("nan"),
+            running=int(counts[0] + counts[1]),
+            finished=int(counts[2]),
+            diverged=int(counts[3]),
+        )
+
+    def dataset(self) -> xr.Dataset:
+        """Return everything recorded so far, labelled, as `simulate` does.
+
+        Returns
+        -------
+        xarray.Dataset
+            NaN at records not yet reached; replicas that have not ended are ``"interrupted"``,
+            with the final values of where they stand.
+        """
+        self._observe()
+        records = runs.gather(self.tasks, self.training, self.replicas, self.chains())
+        attrs: dict[str, Any] = {
+            "seed": self.seed,
+            "engine": self.engine,
+            "threads": self.threads,
+            "interrupted": int(self.interrupted),
+            "learning_rate": "; ".join(self.rate_notes),
+        }
+        for failures in self._failures:
+            attrs |= failures.attrs()
+        tasks = self.tasks[0] if self.single else self.tasks
+        return results.assemble(tasks, self.training, records, attrs)
+
+    def trained(self, replica: int = 0, task: int = 0) -> Weights:
+        """Return the network that a replica ended with, what it learned merged into its base.
+
+        Parameters
+        ----------
+        replica : int
+            Index of the replica, as in the dataset.
+        task : int
+            Place of the task in the list.
+
+        Returns
+        -------
+        lrft.Weights
+            Merged W (k, d) and λ, and the factors û, ĉ or A, B.
+
+        Raises
+        ------
+        ValueError
+            Without ``keep_students=True``; for a linearised student, which is no network of this
+            kind; for a replica that does not exist, has not ended, or diverged.
+
+        Notes
+        -----
+        The reduced space keeps the student's coordinates in S = span(W, u) and the lengths of
+        what lies outside; the direction of that part is uniform given these, and is drawn here,
+        from the replica's own address. So û has the law that it has in R^d.
+
+        Examples
+        --------
+        >>> import lrft
+        >>> task = lrft.Task.sample(d=100, k=4, seed=0)
+        >>> training = lrft.Training(lr=0.001, steps=500)
+        >>> simulation = lrft.Simulation(task, training, replicas=2, keep_students=True)
+        >>> simulation.run()
+        >>> network = simulation.trained(replica=1)
+        >>> network.W.shape, sorted(network.factors)
+        ((4, 100), ['c_hat', 'u_hat'])
+        >>> overlap = simulation.dataset().overlap_u.sel(replica=1, step=500)
+        >>> bool(abs(network.factors["u_hat"] @ task.u - overlap) < 1e-12)
+        True
+        """
+        if not self.keep_students:
+            raise ValueError("keep_students is False: this run does not keep its students")
+        index = checks.integer("task", task, 0, len(self.tasks) - 1)
+        chain = trained.ended(self.chains(), index, checks.integer("replica", replica))
+        ambient = self.engine == "ambient"
+        student = self.training.student
+        return trained.from_chain(
+            self.tasks[index], student, chain, ambient=ambient, seed=self.seed
+        )
+
+    def save_state(self, path: str | os.PathLike[str]) -> None:
+        """Write all it takes to go on, to a ``.npz`` file that is whole or not there.
+
+        Parameters
+        ----------
+        path : path
+            Ending in ``.npz``. An ambient run's file holds one û (d numbers) a replica that
+            has begun and not ended.
+
+        Raises
+        ------
+        ValueError
+            If it cannot be written, or for a custom activation.
+
+        Examples
+        --------
+        >>> import lrft, tempfile, pathlib
+        >>> task = lrft.Task.sample(d=100, k=4, seed=0)
+        >>> training = lrft.Training(lr=0.001, steps=500)
+        >>> simulation = lrft.Simulation(task, training, replicas=2, threads=1)
+        >>> _ = simulation.advance(seconds=0.001)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = pathlib.Path(folder) / "state.npz"
+        ...     simulation.save_state(path)
+        ...     again = lrft.Simulation.resume(path)
+        >>> again.run()
+        >>> again.dataset().overlap_u.equals(lrft.simulate(task, training, replicas=2).overlap_u)
+        True
+        """
+        for run in self._runs:
+            run.save()
+        self._observe()
+        state = {name: getattr(self, name) for name in _STATE}
+        save_state(state | {"chains": self.chains()}, path)
+
+    def _observe(self) -> None:
+        """Bring what is seen of running students where they stand into their chains."""
+        guards = [guard for task in self.tasks for guard in task.activation.guards]
+        with callbacks.holding(guards):
+            for run in self._runs:
+                run.observe()
+        error = callbacks.taken(guards)
+        if error is not None and not isinstance(error, Exception):  # what one raises costs a loss
+            raise error
+
+    def _groups(self) -> list[list[int]]:
+        return runs.groups(self.tasks, self.engine == "ambient")
+
+    # ---- results --------------------------------------------------------------------------
+
+    def chains(self) -> list[dict[str, Any]]:
+        """Return every replica of every task as the core holds it.
+
+        Returns
+        -------
+        list of dict
+            With ``task``, ``replica``, ``status``, ``step``, the records ``overlap_u``,
+            ``overlap_c`` and ``loss`` so far, ``hits``, ``loss_hits``, the final values of those
+            that have ended (``final_overlap_u``, …), and the student's ``rows`` and ``own`` at
+            ``state_step``, empty where they are not kept.
+        """
+        return [
+            chain | {"task": group[chain["training"]], "training": group[chain["training"]]}
+            for group, run, failures in zip(self._groups(), self._runs, self._failures, strict=True)
+            for chain in failures.marked(run.chains())
+        ]

@@ -1,0 +1,192 @@
+"""The saved state of a run: all it takes to go on as if it had never stopped.
+
+One ``.npz`` file with the tasks, the training and every replica's state. Randomness is
+addressed by step, so nothing of the random stream has to be kept.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from os import PathLike
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lrft.base import arrays as arrays_module
+from lrft.base import checks, foreign
+from lrft.core.engine import compiled
+from lrft.model import task_files
+from lrft.model.schedule import Schedule
+from lrft.model.task import Task
+from lrft.model.training import Training
+from lrft.result import provenance
+from lrft.run import arguments, describe
+
+__all__ = ["load_state", "save_state"]
+
+#: Version of the file; others are refused.
+STATE_VERSION = 3
+_SERIES = (
+    "overlap_u",
+    "overlap_c",
+    "loss",
+    "final_overlap_u",
+    "final_overlap_c",
+    "rows",
+    "own",
+)
+
+#: Of the state, what is in the file as it is.
+_PLAIN = ("single", "rate_notes", "replicas", "seed", "engine", "seconds", "keep_students")
+
+Arrays = dict[str, NDArray[Any]]
+
+
+def save_state(state: dict[str, Any], path: str | PathLike[str]) -> None:
+    """Write a run's state, whole or not at all: the arguments of ``Simulation._begin``."""
+    arrays: Arrays = {}
+    tasks = []
+    for i, task in enumerate(state["tasks"]):
+        parts, about = task_files.parts(task)
+        arrays |= {f"task{i}.{name}": value for name, value in parts.items()}
+        tasks.append(about)
+    chains = []
+    for i, chain in enumerate(state["chains"]):
+        arrays |= {f"chain{i}.{name}": chain.pop(name) for name in _SERIES}
+        chains.append(chain)
+    about = {
+        "format": "lrft state",
+        "version": STATE_VERSION,
+        "lrft": provenance.core_version(),
+        "instruction_set": compiled.build_info()["isa"],
+        "tasks": tasks,
+        "training": state["training"].model_dump(mode="json"),
+        "rates": [_rate_out(rate) for rate in state["rates"]],
+        "chains": chains,
+    } | {name: state[name] for name in _PLAIN}
+    text = json.dumps(about, sort_keys=True)
+    arrays_module.write(path, arrays, {"lrft": text, "digest": _digest(arrays, text)})
+
+
+def load_state(path: str | PathLike[str]) -> dict[str, Any]:
+    """Read a run's state: the arguments of ``Simulation._begin``.
+
+    Raises
+    ------
+    ValueError
+        Naming the path and why the file cannot be used: unreadable, not a state, truncated or
+        edited, of another version or build of lrft, or of another instruction set.
+    """
+    arrays, text = arrays_module.read(path)
+    with foreign.explained(f"cannot resume from {str(path)!r}"):
+        return _state_of(arrays, text)
+
+
+def _state_of(arrays: Arrays, text: dict[str, str]) -> dict[str, Any]:
+    about = foreign.from_json(text["lrft"]) if "lrft" in text else {}
+    if not isinstance(about, dict) or about.get("format") != "lrft state":
+        raise ValueError("not the state of a run")
+    isa, here = compiled.build_info()["isa"], provenance.core_version()
+    another_set = about["instruction_set"] != isa
+    # Each set is a build of its own: of another one only the release can be compared.
+    made_by, ours = about["lrft"], here
+    if another_set:
+        made_by, ours = (text.partition("+")[0] for text in (made_by, ours))
+    if (about["version"], made_by) != (STATE_VERSION, ours):
+        raise ValueError(
+            f"written by lrft {about['lrft']} (state version {about['version']}), but this is "
+            f"lrft {here} (state version {STATE_VERSION}): bits could differ"
+        )
+    if text.get("digest") != _digest(arrays, text["lrft"]):
+        raise ValueError("its content does not match its digest: the file was changed")
+    if another_set:
+        raise ValueError(
+            f"written under instruction set {about['instruction_set']}, but {isa} is running: "
+            f"set LRFT_ISA={about['instruction_set']}"
+        )
+    replicas = arguments.check_replicas(about["replicas"])
+    training = Training.model_validate(about["training"])
+    tasks = [
+        task_files.from_parts(Task, _under(arrays, f"task{i}."), one)
+        for i, one in enumerate(about["tasks"])
+    ]
+    chains = [chain | _under(arrays, f"chain{i}.") for i, chain in enumerate(about["chains"])]
+    _check_chains(chains, tasks, training, replicas)
+    if len(about["rates"]) != len(tasks):
+        raise ValueError(f"it has {len(about['rates'])} rates for {len(tasks)} tasks")
+    return {
+        "tasks": tasks,
+        "single": checks.boolean("single", about["single"]) and len(tasks) == 1,
+        "training": training,
+        "rates": [_rate_in(rate) for rate in about["rates"]],
+        "rate_notes": [str(note) for note in about["rate_notes"]],
+        "replicas": replicas,
+        "seed": checks.seed("seed", about["seed"]),
+        "engine": checks.choice("engine", about["engine"], ("reduced", "ambient")),
+        "seconds": checks.real("seconds", about["seconds"], minimum=0.0),
+        "keep_students": checks.boolean("keep_students", about["keep_students"]),
+        "chains": chains,
+    }
+
+
+def _check_chains(
+    chains: list[dict[str, Any]], tasks: list[Task], training: Training, replicas: list[int]
+) -> None:
+    """Refuse chains that are not those of such a run; the core looks at the students in them."""
+    places = [(chain["task"], chain["replica"]) for chain in chains]
+    if sorted(places) != [(i, one) for i in range(len(tasks)) for one in sorted(replicas)]:
+        raise ValueError("its chains are not one for each task and replica")
+    for i, chain in enumerate(chains):
+        for name, value in describe.new_chain(0, 0, training).items():
+            found = chain[name]
+            if isinstance(value, np.ndarray):
+                if found.dtype != np.float64:
+                    raise ValueError(f"{name} of chain {i} has dtype {found.dtype}")
+            elif type(found) is not type(value):
+                raise ValueError(f"{name} of chain {i} is {checks.describe(found)}")
+            elif isinstance(value, list) and len(found) != len(value):
+                raise ValueError(f"{name} of chain {i} has {len(found)} entries")
+        step = checks.integer(f"step of chain {i}", chain["step"], 0, training.steps)
+        checks.integer(f"state_step of chain {i}", chain["state_step"], 0, step)
+        overlap_u, overlap_c = training.student.overlap_shapes(tasks[chain["task"]])
+        records = len(chain["loss"])
+        plan = training.record_steps
+        if records > len(plan) or (records and plan[records - 1] > step):
+            raise ValueError(f"chain {i} has {records} records at step {step}")
+        shapes = {"overlap_u": overlap_u, "overlap_c": overlap_c, "loss": ()}
+        for name, shape in shapes.items():
+            none = name == "overlap_c" and not training.student.followed and not chain[name].size
+            if not none and chain[name].size != records * math.prod(shape):
+                raise ValueError(f"{name} of chain {i} has {chain[name].size} numbers")
+
+
+def _under(arrays: Arrays, prefix: str) -> Arrays:
+    return {
+        name.removeprefix(prefix): np.ascontiguousarray(value)
+        for name, value in arrays.items()
+        if name.startswith(prefix)
+    }
+
+
+def _rate_out(rate: float | Schedule) -> Any:
+    return rate if isinstance(rate, float) else rate.model_dump(mode="json")
+
+
+def _rate_in(rate: Any) -> float | Schedule:
+    from pydantic import TypeAdapter
+
+    if isinstance(rate, float):
+        return rate
+    found: Schedule = TypeAdapter(Schedule).validate_python(rate)
+    return found
+
+
+def _digest(arrays: Arrays, text: str) -> str:
+    digest = hashlib.sha256(text.encode())
+    for name, value in sorted(arrays.items()):
+        digest.update(f"\n{name} {value.shape} {value.dtype}\n".encode())
+        digest.update(np.ascontiguousarray(value).tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,110 @@
+"""The network that a replica ended with: what it learned, merged into the weights of its base."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lrft.base import checks
+from lrft.core.engine import compiled
+from lrft.model import sampling
+from lrft.model.weights import Floats, Weights
+
+if TYPE_CHECKING:
+    from lrft.model.students import StudentModel
+    from lrft.model.task import Task
+
+
+#: Steps of the stream "embedding" from here on are directions outside S; below, the basis of S.
+_OUTSIDE = 2**20
+
+
+def merged(
+    base: Weights, student: StudentModel, rows: Floats, own: Floats, *, xi: float | None = None
+) -> Weights:
+    """Merge what a student has learned into the weights of its base.
+
+    Parameters
+    ----------
+    base : Weights
+    student : RankOne, LoRA or FullNetwork
+        Not linearised: the expansion is no network of this kind.
+    rows : ndarray of shape (n, d)
+        û, A, or all rows of a full network.
+    own : ndarray
+        ĉ (k,), B (k, r), or the output weights (m,).
+    xi : float, optional
+        ξ, for a rank-one student.
+
+    Returns
+    -------
+    Weights
+
+    Raises
+    ------
+    ValueError
+        For a linearised student.
+
+    Examples
+    --------
+    >>> import numpy as np, lrft
+    >>> from lrft.run.trained import merged
+    >>> base = lrft.Weights(np.zeros((1, 2)), np.ones(1))
+    >>> merged(base, lrft.RankOne(), np.array([[0.0, 1.0]]), np.ones(1), xi=3.0).W.tolist()
+    [[0.0, 3.0]]
+    """
+    if student.linearized:
+        raise ValueError(
+            "a linearised student is the expansion of a network, not a network: "
+            "there are no merged weights"
+        )
+    W, lam, factors = student.merged(base.W, base.lam, rows, own, xi)
+    return Weights(W, lam, base.activation, base.neuron_scale, base.output_scale, factors)
+
+
+def ended(chains: list[dict[str, Any]], task: int, replica: int) -> dict[str, Any]:
+    """Find the chain of a replica that has a trained network; ValueError says why it has none."""
+    found = [c for c in chains if (c["task"], c["replica"]) == (task, replica)]
+    if not found:
+        raise ValueError(f"replica must be one of this run's, got {replica}")
+    (chain,) = found
+    if chain["status"] not in ("converged", "finished"):
+        raise ValueError(
+            f"replica {replica} is {chain['status']} at step {chain['step']}: "
+            "only one that has converged or finished has a trained network"
+        )
+    return chain
+
+
+def from_chain(
+    task: Task, student: StudentModel, chain: Mapping[str, Any], *, ambient: bool, seed: int
+) -> Weights:
+    """Make the weights of a replica that has ended, from what the core keeps of it.
+
+    In the reduced space only the coordinates of the rows in S and a factor L of what lies outside
+    are known; given these the outside part is L E, E uniform among the orthonormal frames
+    orthogonal to S. E is drawn from the replica's own address, so the weights have exactly the law
+    of those in R^d and are the same whenever they are asked for.
+    """
+    if ambient:
+        rows = np.reshape(chain["rows"], (-1, task.d))
+    else:
+        rows = _lifted(task, np.asarray(chain["rows"]), seed, int(chain["replica"]))
+    base = Weights(task.W, task.lam, task.activation, task.neuron_scale, task.output_scale)
+    return merged(base, student, rows, np.asarray(chain["own"]), xi=task.xi)
+
+
+def _lifted(task: Task, state: Floats, seed: int, replica: int) -> Floats:
+    """Rows (n, d) from P (n, s) and L (n, n), stored one after the other."""
+    s = task.R.shape[1]
+    # n s + n² numbers
+    n = round((np.sqrt(s * s + 4.0 * state.size) - s) / 2.0)
+    P, L = state[: n * s].reshape(n, s), state[n * s :].reshape(n, n)
+    checks.memory(f"the rows of a student in R^{task.d}", 8 * task.d * (s + 2 * n), "")
+    basis = task.Q.T
+    purpose = compiled.purposes["embedding"]
+    frame = [compiled.normals(seed, replica, purpose, _OUTSIDE + j, task.d) for j in range(n)]
+    outside = sampling.orthonormal_rows(np.concatenate([basis, frame]))[s:]
+    return sampling.combine(P, basis) + sampling.combine(L, outside)

@@ -1,0 +1,201 @@
+"""The stability limit of students that move in flat space: LoRA and full networks.
+
+With J = df_hat/d(parameters), a step on one sample changes its error by the factor
+1 - 2 lr |J|^2, and on average over fresh samples shrinks the error where
+
+    lr < E|J_p|^2 / E[|J_p|^2 |J|^2]        (linear regime; |x|^2 is d to good accuracy)
+
+for errors in either part p of the parameters, rows or own. It must hold where the student starts
+and where it fits. LoRA fits
+with factors A_l = a_l (right singular vector), B_l = b_l (left one) of the perturbation over
+`scale`, a_l b_l the singular value; gradient flow conserves a_l^2 - b_l^2, which gives both from
+the start. On the way, at overlap q of the leading pair, the strength is q times the full one; the
+direction of the row A_1 of length a turns by lr D / a against half the square of the noise,
+
+    lr < 2 D a / (q N d),       D the pull, N = E[g^2], dL/dA_1 = g x,
+
+the limit of the rank-one student with a = 1. All expectations are over one fixed sample.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import singledispatch
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lrft.base import interrupts
+from lrft.core.engine import compiled
+from lrft.model.students import FullNetwork, LoRA, StudentModel, is_named
+from lrft.theory.population import perturbation
+from lrft.theory.sampled import SEED
+
+if TYPE_CHECKING:
+    from lrft.model.task import Task
+
+Floats = NDArray[np.float64]
+
+AT_START, AT_TEACHER = "the linear regime at the start", "the linear regime at the teacher"
+OVERLAPS = (0.25, 0.6, 0.85, 0.95)
+#: A pull below this many standard errors counts as none.
+RESOLVED = 3.0
+#: Of random own parameters at the start; the tightest counts.
+DRAWS = 5
+
+
+class Limit(NamedTuple):
+    """A rate that the dynamics do not bear, and what sets it."""
+
+    lr: float
+    cause: str
+
+
+class Sample:
+    """A task and rows of a student on one Gaussian sample: x in S, and in n directions outside."""
+
+    def __init__(self, task: Task, n: int, samples: int) -> None:
+        s = task.R.shape[1]
+        normals = compiled.normals(SEED, 0, compiled.purposes["inputs"], 0, samples * (s + n))
+        X = np.asarray(normals).reshape(samples, s + n)
+        self.task, self.X = task, X
+        self.base = X[:, :s] @ task.R.T  # (samples, k)
+        moved = self.base + X[:, :s] @ perturbation(task).T
+        self.labels = task.output_scale * (task.activation(task.neuron_scale * moved) @ task.lam)
+
+    def lora(self, student: LoRA, rows: Floats, B: Floats) -> tuple[Floats, Floats, Floats]:
+        """|J|^2 over d of A and |J|^2 of B, (samples,); and df_hat/d(A_1 x), with the residual."""
+        task = self.task
+        fields = self.X @ rows.T
+        z = task.neuron_scale * (self.base + student.scale * fields @ B.T)
+        value, slope = task.activation.evaluate(z)
+        by_neuron = slope * (task.output_scale * task.neuron_scale * student.scale * task.lam)
+        by_row = by_neuron @ B  # (samples, r)
+        residual = task.output_scale * (value @ task.lam) - self.labels
+        of_B = np.einsum("ni,ni->n", by_neuron, by_neuron) * np.einsum("nr,nr->n", fields, fields)
+        return np.stack([np.einsum("nr,nr->n", by_row, by_row), of_B]), residual, by_row
+
+    def full(self, rows: Floats, lam: Floats) -> Floats:
+        """|J|^2 over d of the rows and |J|^2 of the output weights, (2, samples)."""
+        task = self.task
+        value, slope = task.activation.evaluate(task.neuron_scale * self.X @ rows.T)
+        by_row = slope * (task.output_scale * task.neuron_scale * lam)
+        hidden = task.output_scale * value
+        return np.stack([np.einsum("ni,ni->n", p, p) for p in (by_row, hidden)])
+
+
+@singledispatch
+def euclidean_limits(student: object, task: Task, batch: int, samples: int) -> list[Limit]:
+    """All limits of the rate of a Euclidean student; some may be infinite."""
+    raise ValueError(
+        "lr='auto' is defined for RankOne, LoRA and FullNetwork, not "
+        f"{type(student).__name__}: give a rate"
+    )
+
+
+def _linear_regime(task: Task, squares: Floats, batch: int, cause: str) -> Limit:
+    """Bound the rate by |J|^2 (rows over d, own parameters); zeros where these are not trained."""
+    weights = np.array([[float(task.d)], [1.0]])
+    length = (weights * squares).sum(axis=0)
+    limits = []
+    for part in squares:
+        fourth = float((part * length).mean())
+        if fourth > 0:
+            # Large batches leave the limit of plain gradient descent, curvature E[J J^T].
+            by_noise = batch * float(part.mean()) / fourth
+            limits.append(1 / (1 / by_noise + float(squares.mean(axis=1).sum())))
+    return Limit(min(limits, default=np.inf), cause)
+
+
+@euclidean_limits.register(FullNetwork)
+def _full(student: FullNetwork, task: Task, batch: int, samples: int) -> list[Limit]:
+    rows, draws = _start(task, student)
+    sample = Sample(task, len(rows), samples)
+    trained = np.array([[1.0], [float(student.train_lam and student.lr_lam is None)]])
+    found = [
+        _linear_regime(task, trained * sample.full(rows, lam), batch, AT_START) for lam in draws
+    ]
+    if not student.linearized:  # whatever it comes from, the teacher is one network that fits
+        teacher = np.concatenate(
+            [task.R + perturbation(task), np.zeros((task.k, len(rows)))], axis=1
+        )
+        squares = trained * sample.full(teacher, task.lam)
+        found.append(_linear_regime(task, squares, batch, AT_TEACHER))
+    return found
+
+
+@euclidean_limits.register(LoRA)
+def _lora(student: LoRA, task: Task, batch: int, samples: int) -> list[Limit]:
+    rows, draws = _start(task, student)
+    n, s = student.rank, task.R.shape[1]
+    starts = [own.reshape(task.k, n) for own in draws]
+    sample = Sample(task, n, samples)
+    trained = np.array(
+        [[float(student.train_a)], [float(student.train_b and student.lr_b is None)]]
+    )
+    found = [
+        _linear_regime(task, trained * sample.lora(student, rows, B)[0], batch, AT_START)
+        for B in starts
+    ]
+    if student.linearized or not (student.train_a and student.train_b):
+        return found
+    change = perturbation(task) / student.scale
+    left, size, right = interrupts.aside(np.linalg.svd, change, full_matrices=False)
+    count = min(n, task.rank, len(size))
+    conserved = float(
+        np.mean((rows**2).sum(axis=1)) - np.mean([(B**2).sum(axis=0) for B in starts])
+    )
+
+    def at(q: float) -> tuple[Floats, Floats]:
+        """Turn the first rows to overlap q with the singular vectors, at q times the strength."""
+        A, C = rows.copy(), np.zeros((task.k, n))
+        for j in range(count):
+            strength = q * size[j]
+            squared = (conserved + np.sqrt(conserved**2 + 4 * strength**2)) / 2
+            A[j] = 0.0
+            A[j, :s] = q * right[j]
+            A[j, s + j] = np.sqrt(1 - q * q)
+            A[j] *= np.sqrt(squared)
+            C[:, j] = left[:, j] * strength / np.sqrt(squared)
+        return A, C
+
+    squares, _, _ = sample.lora(student, *at(1.0))
+    found.append(_linear_regime(task, trained * squares, batch, AT_TEACHER))
+    for q in OVERLAPS:
+        A, C = at(q)
+        _, residual, by_row = sample.lora(student, A, C)
+        length = float(np.linalg.norm(A[0]))
+        target, field = sample.X[:, :s] @ right[0], sample.X @ A[0] / length
+        pull = -2 * residual * by_row[:, 0] * (target - q * field)
+        strength = float(pull.mean())
+        if not strength > RESOLVED * float(pull.std()) / np.sqrt(pull.size):
+            continue
+        noise = float((4 * (residual**2 + task.noise**2) * by_row[:, 0] ** 2).mean()) / batch
+        if noise > 0:
+            limit = 2 * strength * length / (q * noise * task.d)
+            found.append(Limit(limit, f"noise at overlap {q:.2g}"))
+    return found
+
+
+def _start(task: Task, student: StudentModel) -> tuple[Floats, list[Floats]]:
+    """Coordinates (n, s + n) of the rows at step 0; the own parameters, some draws if random."""
+    spec = student.specification(task, ambient=False)
+    n, s = spec["rows"], task.R.shape[1]
+    if spec["init_rows"] == "given":
+        rows = np.concatenate(
+            [np.reshape(spec["rows_S"], (n, s)), np.reshape(spec["rows_rest"], (n, n))], axis=1
+        )
+    else:  # nearly orthogonal to S and to each other
+        length = spec["rows_std"] * np.sqrt(task.d)
+        rows = np.concatenate([np.zeros((n, s)), length * np.eye(n)], axis=1)
+    _, (_, shape) = student.parameters(task).values()
+    if spec["init_own"] == "given":
+        return rows, [np.ravel(spec["own"])]
+    draws = []
+    for i in range(DRAWS):
+        own = np.asarray(compiled.normals(0, i, compiled.purposes["init_c"], 0, math.prod(shape)))
+        if is_named(spec["init_own"], "signs"):
+            own = np.where(own < 0, -1.0, 1.0)
+        draws.append(spec["own_std"] * own)
+    return rows, draws
