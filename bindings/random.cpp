@@ -75,7 +75,7 @@ void bind_random(py::module_& m) {
         philox_words(counter.data(), key, out.data());
         return out;
       },
-      Door(), py::arg("counter"), py::arg("key"), "Philox4x32-10 of one counter of four words.");
+      Door(), py::arg("counter"), py::arg("key"), "Philox4x32-7 of one counter of four words.");
 }
 
 }  // namespace lrft::bindings

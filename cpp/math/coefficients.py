@@ -142,21 +142,47 @@ def logarithm_minus_cubic() -> None:
     show("log1p.hpp c", p, error)
 
 
-def box_muller() -> None:
-    """Fit -2 log m in s = (m - 1)/(m + 1), and the sine and cosine of eighths of a turn.
+def log_table() -> tuple[list[float], list[float]]:
+    """Choose normal.hpp's c_j and constants 2 log c_j - (what rounding 2 log 2 loses).
 
-    The constant terms of logarithm and cosine are theirs, -4 and 1; what is shown comes after.
+    The constants are exact to 1e-18: the c_j, of 21 bits, are chosen for it.
     """
-    edge = mpf("1.0001") * (3 - 2 * mpmath.sqrt(2)) ** 2
+    two_log_2 = mpf(float(2 * mpmath.log(2)))
+    c, constant = [], []
+    for j in range(15):
+        middle = int(2**20 / (1 + (j + mpf("0.5")) / 16))
+        lost = {}
+        for i in range(middle - 200, middle + 200):
+            exact = 2 * mpmath.log(2 * mpf(i) / 2**20) - two_log_2
+            lost[i] = abs(mpf(float(exact)) - exact)
+        best = min(lost, key=lambda i: lost[i])
+        c.append(best / 2**20)
+        constant.append(float(2 * mpmath.log(2 * mpf(best) / 2**20) - two_log_2))
+    return [*c, 0.5], [*constant, -float(two_log_2)]
 
-    def r(z: mpf) -> mpf:  # (-4 atanh(s) / s + 4) / z, s = sqrt z
-        if z < mpf("1e-4"):
-            return -sum(4 * z ** (k - 1) / mpf(2 * k + 1) for k in range(1, 25))
-        s = mpmath.sqrt(z)
-        return (4 - 4 * mpmath.atanh(s) / s) / z
 
-    p, error = polynomial(r, lambda z: z / (4 + z * r(z)), 5, mpf(0), edge)
-    show("normal.hpp log_of", p, error)
+def box_muller() -> None:
+    """Fit the logarithm of normal.hpp on its table, and the sine and cosine of eighths of a turn.
+
+    The constant terms of logarithm and cosine are theirs, -2 and 1; what is shown comes after.
+    """
+    c, constant = log_table()
+    print("normal.hpp c:", *(x.hex() for x in c))
+    print("normal.hpp constant:", *constant)
+    low = [(1 + mpf(j) / 16) * c[j] - 1 for j in range(16)]
+    high = [(1 + mpf(j + 1) / 16) * c[j] - 1 for j in range(16)]
+
+    def rest(r: mpf) -> mpf:  # (2 - 2 log(1 + r) / r) / r
+        return (2 - 2 * mpmath.log1p(r) / r) / r if abs(r) > mpf("1e-12") else 1 - 2 * r / 3
+
+    def weight(r: mpf) -> mpf:  # r^2 over the smallest whole logarithm that r occurs in
+        whole = [-2 * mpmath.log((1 + r) / c[j] / 2) for j in range(15) if low[j] <= r <= high[j]]
+        if low[15] <= r < 0:
+            whole.append(-2 * mpmath.log1p(r))
+        return r * r / min(whole) if whole else mpf(0)
+
+    p, error = polynomial(rest, weight, 6, min(low), max(high))
+    show("normal.hpp rest", p, error)
 
     def sine(y: mpf) -> mpf:  # sin(pi t / 4) / t, t = sqrt y
         t = mpmath.sqrt(y)

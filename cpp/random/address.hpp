@@ -10,103 +10,161 @@
 //   word 3  step, high | purpose     16 + 16 bits
 #pragma once
 
+#include <cstddef>
+
 #include "lrft/purpose.hpp"
 #include "random/normal.hpp"
 
 namespace lrft {
 
-// The addresses of eight counters, which may differ in slot, step and replica.
-struct Address {
-  Bits slot, step, replica, high;  // high: word 3
+// Four packs of counters at a time, two of them in step.  The rounds of the next counters stand
+// between the steps that make normals of these, where a processor has registers for both.
+class Pipeline {
+ public:
+  using Families = const Philox::Family* const (&)[4];
 
-  LRFT_INLINE Address(const Bits& slot_, const Bits& step_, const Bits& replica_, Purpose purpose)
-      : slot(slot_),
-        step(step_),
-        replica(replica_),
-        high(((step_ >> 32) << 16) | broadcast_bits(static_cast<std::uint64_t>(purpose))) {}
+  LRFT_INLINE Pipeline(const Philox& random, const Bits& purpose, Families of)
+      : random_(random), purpose_(purpose), of_(of) {}
 
-  LRFT_INLINE Words counter() const { return {{slot, step, replica, high}}; }
+  // Begins with the counters whose word 0 went into these products.
+  void begin(const Bits (&product)[4]) {
+    for (int i = 0; i < 4; i += 2) draw(product + i, i);
+  }
+  // out: the normals of the counters before; those of `product` are next.
+  LRFT_INLINE void step(const Bits (&product)[4], NormalPair (&out)[4]) {
+#pragma GCC unroll 2
+    for (int i = 0; i < 4; i += 2) {
+      if constexpr (mixed) {
+        Philox::Running<2> c;
+        Output next[2];
+        normal_pairs<2>(bits_ + i, out + i, [&](int stage) {
+          if (stage == 0) random_.start<2>(product + i, of_ + i, purpose_, c);
+          if (stage > 0 && stage < Philox::rounds - 2) random_.round(stage + 1, c);
+          if (stage == Philox::rounds - 2) random_.finish(c, next);
+        });
+        bits_[i] = next[0];
+        bits_[i + 1] = next[1];
+      } else {
+        convert(i, out + i);
+        draw(product + i, i);
+      }
+    }
+  }
+  void end(NormalPair (&out)[4]) const {
+    for (int i = 0; i < 4; i += 2) convert(i, out + i);
+  }
+
+ private:
+  static constexpr bool mixed = native_width == lanes;
+
+  __attribute__((noinline)) void draw(const Bits* product, int i) {
+    random_.run<2>(product, of_ + i, purpose_, bits_ + i);
+  }
+  __attribute__((noinline)) void convert(int i, NormalPair* out) const {
+    normal_pairs<2>(bits_ + i, out, [](int) {});
+  }
+
+  const Philox& random_;
+  const Bits purpose_;
+  Families of_;
+  Output bits_[4];
 };
 
-LRFT_INLINE Address slots_on(Address at, std::uint64_t slots) {
-  at.slot = at.slot + broadcast_bits(slots);
-  return at;
-}
+// Eight steps and replicas, one a lane, whose numbers are wanted.
+class Address {
+ public:
+  LRFT_INLINE Address(const Philox& random, const Bits& step, const Bits& replica)
+      : random_(&random), family_(random.family(step, replica, (step >> 32) << 16)) {}
 
-LRFT_INLINE NormalPair normals_at(const Address& a, const Philox& random) {
-  return normal_pair(random(a.counter()));
-}
-
-// The pairs of Count addresses, written to out[0 .. 2 Count).
-template <int Count>
-LRFT_INLINE void normals_at(const Address (&at)[Count], const Philox& random, Pack* out) {
-  Words counters[Count];
-#pragma GCC unroll 4
-  for (int i = 0; i < Count; ++i) counters[i] = at[i].counter();
-  Output w[Count];
-  random.many<Count>(counters, w);
-#pragma GCC unroll 4
-  for (int i = 0; i < Count; ++i) {
-    const NormalPair z = normal_pair(w[i]);
-    out[2 * i] = z.first;
-    out[2 * i + 1] = z.second;
+  LRFT_INLINE Output bits(Purpose purpose, const Bits& slot) const {
+    return (*random_)(slot, family_, word3(purpose));
   }
-}
+  // The pair of a slot.
+  LRFT_INLINE NormalPair normals(Purpose purpose, const Bits& slot) const {
+    return normal_pair(bits(purpose, slot));
+  }
+  // The first `count` >= 1 normals from `slot` on; number i goes to out[i stride ..].
+  // Out of line, where the registers are its own.
+  __attribute__((noinline)) void normals(Purpose purpose, const Bits& slot, std::ptrdiff_t count,
+                                         double* out, std::ptrdiff_t stride) const {
+    const Philox::Family* const of[4] = {&family_, &family_, &family_, &family_};
+    Pipeline pipeline(*random_, word3(purpose), of);
+    Bits product[4];
+    for (int i = 0; i < 4; ++i)
+      product[i] = Philox::times0(slot + broadcast_bits(static_cast<std::uint64_t>(i)));
+    NormalPair z[4];
+    pipeline.begin(product);
+    for (; count > 8; count -= 8, out += 8 * stride) {
+#pragma GCC unroll 4
+      for (Bits& p : product) p = p + broadcast_bits(4 * Philox::multiplier0);
+      pipeline.step(product, z);
+#pragma GCC unroll 4
+      for (int i = 0; i < 4; ++i) {
+        store(out + 2 * i * stride, z[i].first);
+        store(out + (2 * i + 1) * stride, z[i].second);
+      }
+    }
+    pipeline.end(z);
+    for (int i = 0; i < count; ++i)
+      store(out + i * stride, i % 2 == 0 ? z[i / 2].first : z[i / 2].second);
+  }
+
+ private:
+  friend class FourSteps;
+  static LRFT_INLINE Bits word3(Purpose purpose) {
+    return broadcast_bits(static_cast<std::uint64_t>(purpose));
+  }
+  const Philox* random_;
+  Philox::Family family_;
+};
 
 // Four steps in a row of eight replicas.
-struct FourSteps {
-  Bits step[4], high[4], replica;  // high: word 3 without the purpose
+class FourSteps {
+ public:
+  FourSteps(const Philox& random, const Bits& first, const Bits& replica)
+      : at_{{random, first, replica},
+            {random, first + broadcast_bits(1), replica},
+            {random, first + broadcast_bits(2), replica},
+            {random, first + broadcast_bits(3), replica}} {}
 
-  FourSteps(const Bits& first, const Bits& replica_) : replica(replica_) {
-    for (int i = 0; i < 4; ++i) {
-      step[i] = first + broadcast_bits(static_cast<std::uint64_t>(i));
-      high[i] = (step[i] >> 32) << 16;
+  // The pairs of one slot.
+  LRFT_INLINE void normals(Purpose purpose, std::uint64_t slot, NormalPair (&out)[4]) const {
+    const Bits product[2] = {broadcast_bits(Philox::multiplier0 * slot),
+                             broadcast_bits(Philox::multiplier0 * slot)};
+#pragma GCC unroll 2
+    for (int i = 0; i < 4; i += 2) {
+      const Philox::Family* const of[2] = {&at_[i].family_, &at_[i + 1].family_};
+      Output bits[2];
+      at_[0].random_->run<2>(product, of, Address::word3(purpose), bits);
+      normal_pairs<2>(bits, out + i, [](int) {});
     }
   }
-  LRFT_INLINE void words(std::uint64_t slot, Purpose purpose, const Philox& random,
-                         Output (&out)[4]) const {
-    const Bits p = broadcast_bits(static_cast<std::uint64_t>(purpose));
-    const Bits word3[4] = {high[0] | p, high[1] | p, high[2] | p, high[3] | p};
-    random.many<4>(broadcast_bits(slot), step, replica, word3, out);
+  // The pairs of the first `count` >= 1 slots; those of step i go to out[i stride ..].
+  // Out of line, where the registers are its own.
+  __attribute__((noinline)) void normals(Purpose purpose, int count, Pack* out, int stride) const {
+    const Philox::Family* const of[4] = {&at_[0].family_, &at_[1].family_, &at_[2].family_,
+                                         &at_[3].family_};
+    Pipeline pipeline(*at_[0].random_, Address::word3(purpose), of);
+    const auto write = [&](const NormalPair(&z)[4], int p) {
+#pragma GCC unroll 4
+      for (int i = 0; i < 4; ++i) {
+        out[i * stride + 2 * p] = z[i].first;
+        out[i * stride + 2 * p + 1] = z[i].second;
+      }
+    };
+    NormalPair z[4];
+    pipeline.begin({broadcast_bits(0), broadcast_bits(0), broadcast_bits(0), broadcast_bits(0)});
+    for (int p = 0; p + 1 < count; ++p) {
+      const Bits next = broadcast_bits(Philox::multiplier0 * (static_cast<std::uint64_t>(p) + 1));
+      pipeline.step({next, next, next, next}, z);
+      write(z, p);
+    }
+    pipeline.end(z);
+    write(z, count - 1);
   }
+
+ private:
+  Address at_[4];
 };
-
-// The pairs of the first `count` >= 1 slots of each of four steps; those of step i go to
-// out[i stride ..].  While one slot's bits become normals, the next slot's are on their way.
-// Out of line, where the registers are its own.
-__attribute__((noinline)) inline void normals_from(const FourSteps& steps, Purpose purpose,
-                                                   const Philox& random, int count, Pack* out,
-                                                   int stride) {
-  const auto write = [&](const Output(&bits)[4], int p) {
-#pragma GCC unroll 4
-    for (int i = 0; i < 4; ++i) {
-      const NormalPair z = normal_pair(bits[i]);
-      out[i * stride + 2 * p] = z.first;
-      out[i * stride + 2 * p + 1] = z.second;
-    }
-  };
-  Output now[4];
-  steps.words(0, purpose, random, now);
-  for (int p = 0; p + 1 < count; ++p) {
-    Output next[4];
-    steps.words(static_cast<std::uint64_t>(p) + 1, purpose, random, next);
-    write(now, p);
-#pragma GCC unroll 4
-    for (int i = 0; i < 4; ++i) now[i] = next[i];
-  }
-  write(now, count - 1);
-}
-
-// The pairs of `count` slots from `at` on.
-__attribute__((noinline)) inline void normals_from(Address at, const Philox& random, int count,
-                                                   Pack* out) {
-  for (; count >= 4; count -= 4, out += 8) {
-    normals_at<4>({at, slots_on(at, 1), slots_on(at, 2), slots_on(at, 3)}, random, out);
-    at = slots_on(at, 4);
-  }
-  if (count == 3) normals_at<3>({at, slots_on(at, 1), slots_on(at, 2)}, random, out);
-  if (count == 2) normals_at<2>({at, slots_on(at, 1)}, random, out);
-  if (count == 1) normals_at<1>({at}, random, out);
-}
 
 }  // namespace lrft

@@ -22,7 +22,7 @@
 
 namespace lrft {
 
-// chi with dof[lane] >= 1 degrees of freedom from Philox words, attempt by attempt.
+// chi with dof[lane] >= 1 degrees of freedom from pairs of normals, attempt by attempt.
 class ChiSampler {
  public:
   explicit ChiSampler(const Pack& dof)
@@ -36,8 +36,7 @@ class ChiSampler {
   Mask all() const { return known_; }
 
   // Writes the variates this attempt accepts among the open ones; returns what stays open.
-  LRFT_INLINE Mask attempt(const Output& bits, const Mask& open, Pack& out) const {
-    const NormalPair pair = normal_pair(bits);
+  LRFT_INLINE Mask attempt(const NormalPair& pair, const Mask& open, Pack& out) const {
     const Pack z = pair.first, y = abs(pair.second);
     const Pack w = c_ * z;
     const Pack root = w + 1.0;
@@ -60,30 +59,29 @@ class ChiSampler {
 };
 
 // One variate a lane; slots below 2^24.
-__attribute__((noinline)) inline Pack chi_at(const Address& at, const Philox& random,
+__attribute__((noinline)) inline Pack chi_at(const Address& at, Purpose purpose, const Bits& slot,
                                              const ChiSampler& sampler) {
   Pack out = broadcast(0.0);
   Mask open = sampler.all();
-  Address a = at;
-  a.slot = a.slot << 8;
+  Bits attempt = slot << 8;
   for (int j = 0; j < 128 && any(open); ++j) {
-    open = sampler.attempt(random(a.counter()), open, out);
-    a = slots_on(a, 1);
+    open = sampler.attempt(at.normals(purpose, attempt), open, out);
+    attempt = attempt + broadcast_bits(1);
   }
   return out;
 }
 
 // The variates of slot 0 of four steps in a row.
-__attribute__((noinline)) inline void chi_from(const FourSteps& steps, const Philox& random,
-                                               const ChiSampler& sampler, Pack* out) {
+__attribute__((noinline)) inline void chi_from(const FourSteps& steps, const ChiSampler& sampler,
+                                               Pack* out) {
   Mask open[4] = {sampler.all(), sampler.all(), sampler.all(), sampler.all()};
   for (std::uint64_t j = 0; j < 128; ++j) {
-    Output w[4];
-    steps.words(j, Purpose::chi, random, w);
+    NormalPair z[4];
+    steps.normals(Purpose::chi, j, z);
     bool again = false;
 #pragma GCC unroll 4
     for (int i = 0; i < 4; ++i) {
-      open[i] = sampler.attempt(w[i], open[i], out[i]);
+      open[i] = sampler.attempt(z[i], open[i], out[i]);
       again = again || any(open[i]);
     }
     if (!again) break;

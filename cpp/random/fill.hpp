@@ -20,7 +20,7 @@ void fill_chi(std::uint64_t seed, std::uint32_t replica, Purpose purpose, std::u
 // slot i, so all orders are equally likely up to a relative error of size^2 / 2^64.
 void fill_permutation(std::uint64_t seed, std::uint32_t replica, std::uint64_t step,
                       std::size_t size, std::uint32_t* out);
-// Philox4x32-10 of one counter, for known answers.
+// Philox4x32-7 of one counter, for known answers.
 void philox_words(const std::uint32_t counter[4], std::uint64_t key, std::uint32_t out[4]);
 
 }  // namespace lrft

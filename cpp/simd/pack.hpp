@@ -142,6 +142,12 @@ LRFT_INLINE Bits operator>>(const Bits& a, int n) {
   return r;
 }
 
+// Whether `fma` below is one operation.
+#if defined(__AVX512F__) || (defined(__AVX2__) && defined(__FMA__))
+inline constexpr bool fma_rounds_once = true;
+#else
+inline constexpr bool fma_rounds_once = false;
+#endif
 LRFT_INLINE NativeDouble native_fma(NativeDouble a, NativeDouble b, NativeDouble c) {
 #if defined(__AVX512F__)
   return (NativeDouble)_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c);
@@ -324,14 +330,27 @@ LRFT_INLINE Pack signed_to_double(const Bits& a) {
   return (high - (0x1p84 + 0x1p63 + 0x1p52)) + low;
 #endif
 }
-// e of a = 2^e m, 1 <= m < 2, for positive normal a.
+// e of |a| = 2^e m, 1 <= m < 2, for normal a.
 LRFT_INLINE Pack exponent(const Pack& a) {
 #if defined(__AVX512F__)
   Pack r;
   LRFT_EACH r.v[i] = (NativeDouble)_mm512_getexp_pd((__m512d)a.v[i]);
   return r;
 #else
-  return as_pack((as_bits(a) >> 52) | broadcast_bits(0x4330000000000000ull)) - (0x1p52 + 1023.0);
+  return as_pack(((as_bits(a) << 1) >> 53) | broadcast_bits(0x4330000000000000ull)) -
+         (0x1p52 + 1023.0);
+#endif
+}
+// m of |a| = 2^e m, 1 <= m < 2, for normal a.
+LRFT_INLINE Pack mantissa(const Pack& a) {
+#if defined(__AVX512F__)
+  Pack r;
+  LRFT_EACH r.v[i] =
+      (NativeDouble)_mm512_getmant_pd((__m512d)a.v[i], _MM_MANT_NORM_1_2, _MM_MANT_SIGN_zero);
+  return r;
+#else
+  return as_pack((as_bits(a) & broadcast_bits(0x000fffffffffffffull)) |
+                 broadcast_bits(0x3ff0000000000000ull));
 #endif
 }
 // Where bit n is set.
@@ -343,6 +362,24 @@ LRFT_INLINE Mask bit(const Bits& a, int n) {
   return r;
 #else
   return negative(a << (63 - n));
+#endif
+}
+
+// a and b change places where bit n of `where` is set.
+LRFT_INLINE void exchange(const Bits& where, int n, Pack& a, Pack& b) {
+#if defined(__AVX512F__)
+  LRFT_EACH {
+    const __mmask8 m = _mm512_test_epi64_mask(
+        (__m512i)where.v[i], _mm512_set1_epi64(static_cast<long long>(std::uint64_t{1} << n)));
+    const __m512d x = (__m512d)a.v[i], y = (__m512d)b.v[i];
+    a.v[i] = (NativeDouble)_mm512_mask_blend_pd(m, x, y);
+    b.v[i] = (NativeDouble)_mm512_mask_blend_pd(m, y, x);
+  }
+#else
+  const Mask m = bit(where, n);
+  const Pack x = a;
+  a = select(m, b, a);
+  b = select(m, x, b);
 #endif
 }
 
@@ -369,6 +406,61 @@ LRFT_INLINE Pack scale(const Pack& a, const Pack& n) {
 LRFT_INLINE Pack size_of(const Pack& a) {
   const Pack bounded = min(max(abs(a), broadcast(0x1p-1000)), broadcast(0x1p1000));
   return as_pack(as_bits(bounded) & broadcast_bits(0x7ff0000000000000ull));
+}
+
+// ---- tables ---------------------------------------------------------------------
+// Two tables of sixteen doubles: entry j of the first is at[0][j] and of the second at[1][j];
+// elsewhere than on AVX-512 the two entries of an index are read together.
+struct PairTable {
+#if defined(__AVX512F__)
+  alignas(64) double at[2][16];
+  constexpr PairTable(const double (&first)[16], const double (&second)[16]) : at{} {
+    for (int j = 0; j < 16; ++j) {
+      at[0][j] = first[j];
+      at[1][j] = second[j];
+    }
+  }
+#else
+  alignas(64) double at[16][2];
+  constexpr PairTable(const double (&first)[16], const double (&second)[16]) : at{} {
+    for (int j = 0; j < 16; ++j) {
+      at[j][0] = first[j];
+      at[j][1] = second[j];
+    }
+  }
+#endif
+};
+// Both entries of the index in the low four bits.
+LRFT_INLINE void look_up(const PairTable& table, const Bits& index, Pack& first, Pack& second) {
+#if defined(__AVX512F__)
+  const auto of = [&](const double* t, NativeBits j) {
+    return (NativeDouble)_mm512_permutex2var_pd(_mm512_load_pd(t), (__m512i)j,
+                                                _mm512_load_pd(t + 8));
+  };
+  LRFT_EACH first.v[i] = of(table.at[0], index.v[i]);
+  LRFT_EACH second.v[i] = of(table.at[1], index.v[i]);
+#else
+  alignas(64) std::uint64_t j[lanes];
+  const Bits low = index & broadcast_bits(15);
+  LRFT_EACH reinterpret_cast<NativeBits*>(j)[i] = low.v[i];
+#if defined(__AVX2__)
+  LRFT_EACH {
+    const std::uint64_t* q = j + 4 * i;
+    const __m256d a = _mm256_insertf128_pd(_mm256_castpd128_pd256(_mm_load_pd(table.at[q[0]])),
+                                           _mm_load_pd(table.at[q[2]]), 1);
+    const __m256d b = _mm256_insertf128_pd(_mm256_castpd128_pd256(_mm_load_pd(table.at[q[1]])),
+                                           _mm_load_pd(table.at[q[3]]), 1);
+    first.v[i] = (NativeDouble)_mm256_unpacklo_pd(a, b);
+    second.v[i] = (NativeDouble)_mm256_unpackhi_pd(a, b);
+  }
+#else
+  LRFT_EACH {
+    const double *a = table.at[j[2 * i]], *b = table.at[j[2 * i + 1]];
+    first.v[i] = NativeDouble{a[0], b[0]};
+    second.v[i] = NativeDouble{a[1], b[1]};
+  }
+#endif
+#endif
 }
 
 // ---- sums -------------------------------------------------------------------------

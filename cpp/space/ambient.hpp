@@ -28,16 +28,9 @@ class GaussianInputs {
         step[q] = first_step_ + input / batch;
         offset[q] = input % batch * pairs_;
       }
-      Address at(load_bits(offset) + broadcast_bits(static_cast<std::uint64_t>(begin) / 2),
-                 load_bits(step), broadcast_bits(replica_), Purpose::inputs);
-      double* x = X + column;
-      Pack z[8];
-      for (Index j = 0; j < depth; j += 8) {
-        const auto left = static_cast<int>(std::min<Index>(8, depth - j));
-        normals_from(at, random_, (left + 1) / 2, z);
-        at = slots_on(at, 4);
-        for (int i = 0; i < left; ++i) store(x + (j + i) * N_, z[i]);
-      }
+      const Bits slot = load_bits(offset) + broadcast_bits(static_cast<std::uint64_t>(begin) / 2);
+      Address(random_, load_bits(step), broadcast_bits(replica_))
+          .normals(Purpose::inputs, slot, depth, X + column, N_);
     }
   }
 

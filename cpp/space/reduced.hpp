@@ -242,29 +242,28 @@ class ReducedSpace {
     const int slots = batch() * pairs_;
     const Bits replica = load_bits(replica_);
     if (ahead() == 4) {
-      const FourSteps steps(t, replica);
-      normals_from(steps, Purpose::coordinates, random_, slots, X_.data(), 2 * slots);
-      chi_from(steps, random_, chi_, T_.data());
+      const FourSteps steps(random_, t, replica);
+      steps.normals(Purpose::coordinates, slots, X_.data(), 2 * slots);
+      chi_from(steps, chi_, T_.data());
       return;
     }
-    const auto at = [&](int slot, Purpose purpose) {
-      return Address(broadcast_bits(static_cast<std::uint64_t>(slot)), t, replica, purpose);
-    };
+    const Address at(random_, t, replica);
     const int most = shape_.slow() ? 4096 : slots;  // between polls
-    for (int slot = 0; slot < slots; slot += most) {
+    for (int first = 0; first < slots; first += most) {
       spend(10 * most);
-      normals_from(at(slot, Purpose::coordinates), random_, std::min(most, slots - slot),
-                   X_.data() + 2 * slot);
+      at.normals(Purpose::coordinates, broadcast_bits(static_cast<std::uint64_t>(first)),
+                 2 * std::min(most, slots - first),
+                 reinterpret_cast<double*>(X_.data() + 2 * first), lanes);
     }
-    int slot = slots;
+    auto slot = static_cast<std::uint64_t>(slots);
     for (int i = 0; i < m(); ++i) {
       spend(20 * i);
       for (int j = 0; j < i; ++j)
-        T_[i * m() + j] = normals_at(at(slot++, Purpose::coordinates), random_).first;
+        T_[i * m() + j] = at.normals(Purpose::coordinates, broadcast_bits(slot++)).first;
     }
     for (int i = 0; i < m(); ++i)
-      T_[i * m() + i] =
-          chi_at(at(i, Purpose::chi), random_, ChiSampler(dof_ - static_cast<double>(i)));
+      T_[i * m() + i] = chi_at(at, Purpose::chi, broadcast_bits(static_cast<std::uint64_t>(i)),
+                               ChiSampler(dof_ - static_cast<double>(i)));
   }
   const Pack* T() const { return T_.data() + at_ * m() * m(); }
   int width() const { return n() + m(); }

@@ -310,11 +310,11 @@ class Group {
       scale[i] = chain == nullptr ? 0 : task(*chain).noise;
       step[i] = step_[i % width];
     }
-    Address at(broadcast_bits(0), load_bits(step), load_bits(replica), Purpose::noise);
+    const Address at(random_, load_bits(step), load_bits(replica));
+    std::uint64_t slot = 0;
     for (Scalar& noise : noise_) {
-      store(z, load(scale) * normals_at(at, random_).first);
+      store(z, load(scale) * at.normals(Purpose::noise, broadcast_bits(slot++)).first);
       for (int lane = 0; lane < width; ++lane) put(noise, lane, z[lane]);
-      at = slots_on(at, 1);
     }
   }
 

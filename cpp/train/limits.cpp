@@ -23,19 +23,12 @@ double best_of(int repeats, const F& work) {
   return best;
 }
 
-Address at_step(std::uint64_t step) {
-  return {broadcast_bits(0), broadcast_bits(step), broadcast_bits(0), Purpose::inputs};
-}
-
-// As the ambient space draws them.
-void draw(const Philox& random, std::uint64_t step, int count, double* out) {
-  Address at = at_step(step);
-  Pack z[8];
-  for (int i = 0; i < count; i += 8 * lanes) {
-    normals_from(at, random, 4, z);
-    at = slots_on(at, 4);
-    for (int j = 0; j < 8; ++j) store(out + i + j * lanes, z[j]);
-  }
+// `count` normals, as the ambient space draws them: eight steps side by side.
+void draw(const Philox& random, std::uint64_t first_step, int count, double* out) {
+  std::uint64_t step[lanes];
+  for (std::uint64_t i = 0; i < lanes; ++i) step[i] = first_step + i;
+  Address(random, load_bits(step), broadcast_bits(0))
+      .normals(Purpose::inputs, broadcast_bits(0), count / lanes, out, lanes);
 }
 
 // Multiply-adds that wait for nothing: as many at a time as hide their own latency, all in
@@ -67,7 +60,7 @@ double time_normals(int count, int repeats) {
   return best_of(repeats,
                  [&] {
                    for (int i = 0; i < rounds; ++i)
-                     draw(random, static_cast<std::uint64_t>(i), 4096, out.doubles());
+                     draw(random, static_cast<std::uint64_t>(i) * lanes, 4096, out.doubles());
                  }) /
          rounds / 4096 * count;
 }
@@ -106,13 +99,15 @@ double time_reduced_parts(const ActivationSpec& spec, int k, int steps, int repe
   const ChiSampler sampler(broadcast(1000.0));
   Pack chi[4];
   const Philox random(1);
+  const std::uint64_t replicas[lanes] = {0, 1, 2, 3, 4, 5, 6, 7};
+  const Bits replica = load_bits(replicas);
   return best_of(repeats,
                  [&] {
                    for (int t = 0; t < steps; t += 4) {
-                     const Bits step = broadcast_bits(static_cast<std::uint64_t>(t));
-                     const FourSteps four(step, step);
-                     normals_from(four, Purpose::coordinates, random, pairs, x.data(), 2 * pairs);
-                     chi_from(four, random, sampler, chi);
+                     const FourSteps four(random, broadcast_bits(static_cast<std::uint64_t>(t)),
+                                          replica);
+                     four.normals(Purpose::coordinates, pairs, x.data(), 2 * pairs);
+                     chi_from(four, sampler, chi);
                      for (int i = 0; i < 4; ++i) {
                        const double* z = x.doubles() + i * 2 * pairs * lanes;
                        activation.value(activation.data, z, sigma.doubles(), k);

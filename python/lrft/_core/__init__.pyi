@@ -266,7 +266,7 @@ def philox(
     key: typing.SupportsInt | typing.SupportsIndex,
 ) -> typing.Annotated[list[int], "FixedSize(4)"]:
     """
-    Philox4x32-10 of one counter of four words.
+    Philox4x32-7 of one counter of four words.
     """
 
 def span_basis(
