@@ -51,7 +51,7 @@ def test_full_fine_tuning_is_lora_with_frozen_identity(engine, activation, batch
     assert base["rows"] == k
     identical(rows[0], rows[1] + np.ravel(start))
     identical(losses[0], losses[1])
-    assert np.ptp(losses[0]) > MOVED
+    assert np.ptp(losses[0]) > MOVED * np.max(losses[0])
 
 
 @pytest.mark.parametrize("activation", ["relu", "tanh", "he3"])
@@ -73,7 +73,7 @@ def test_zero_features_give_the_single_index_student(activation):
         u_hat = u_hat / np.linalg.norm(u_hat)
     [chain] = final(spec([task], training, [REPLICA], seed=SEED, ambient=True))
     identical(chain["overlap_u"], expected)
-    assert abs(expected[-1] - expected[0]) > MOVED
+    assert abs(expected[-1] - expected[0]) > MOVED * abs(expected[0])
     # the reduced space, driven along the path of that plain student on any inputs
     inputs = np.random.default_rng(4).standard_normal((STEPS, 1, task.d))
 
@@ -111,8 +111,11 @@ def test_thresholds_are_those_of_the_smallest_singular_value(engine, rank):
         np.testing.assert_array_equal(ds.hit_step.values[:, i], expected)
         some += np.sum(expected > 0)
     assert some > 10
-    stopped = lrft.simulate(task, training.replace(stop_at=0.5), replicas=9, seed=2, engine=engine)
-    hit = ds.hit_step.sel(threshold=0.5).values
+    # Stopped at the largest threshold that a replica reaches after its start.
+    highest = float(ds.threshold.values[(ds.hit_step.values > 0).any(axis=0)].max())
+    stopping = training.replace(stop_at=highest)
+    stopped = lrft.simulate(task, stopping, replicas=9, seed=2, engine=engine)
+    hit = ds.hit_step.sel(threshold=highest).values
     np.testing.assert_array_equal(stopped.stop_step.values, np.where(hit < 0, STEPS, hit))
     assert "converged" in stopped.status.values
 
