@@ -10,6 +10,7 @@
 #pragma once
 
 #include "random/philox.hpp"
+#include "simd/table.hpp"
 
 namespace lrft {
 
