@@ -181,9 +181,13 @@ def test_both_spaces_have_the_same_law(name):
     overlap = [ds.overlap_u.values.reshape(400, -1)[:, -1] for ds in found]
     assert ks_2samp(*overlap).pvalue > 1e-3
     assert ks_2samp(*[ds.loss.values for ds in found]).pvalue > 1e-3
-    # control: a rate 3 times as large is seen
+    # control: rates 3 times as large are seen.  All of them: with lr_b left alone, LoRA of rank 3,
+    # whose A moves little, has p between 1e-5 and 0.1; so, below 1e-15.
+    student, faster = training.student, {"lr": 3 * training.lr}
+    if getattr(student, "lr_b", None) is not None:
+        faster["student"] = student.model_copy(update={"lr_b": 3 * student.lr_b})
     other = lrft.simulate(
-        task, training.replace(lr=3 * training.lr), replicas=400, seed=102, engine="ambient"
+        task, training.replace(**faster), replicas=400, seed=102, engine="ambient"
     ).isel(step=-1)
     different = [other.overlap_u.values.reshape(400, -1)[:, -1], other.loss.values]
     pairs = zip((overlap[0], found[0].loss.values), different, strict=True)

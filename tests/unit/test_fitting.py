@@ -152,10 +152,12 @@ def test_a_merged_network_can_be_fitted_again(tmp_path):
     save_weights(tmp_path / "w.npz", merged.W, merged.lam, merged.activation)
     again = lrft.load_weights(tmp_path / "w.npz")
     student = lrft.LoRA(rank=1)  # B = 0: starts at its base
-    first = fit(student, base=again, epochs=3)
-    assert (first.validation_loss[:, -1] < first.validation_loss[:, 0]).all()
+    # A step down the gradient of all samples lowers their error, from whatever start; that of a few
+    # samples may raise the error of others.
+    first = fit(student, base=again, epochs=30, batch=ROWS, record=1, validation=(X, Y))
+    assert (np.diff(first.validation_loss, axis=1) < 0).all()
     np.testing.assert_allclose(
-        first.validation_loss[0, 0], np.mean((merged.predict(HELD[0]) - HELD[1]) ** 2), rtol=1e-10
+        first.validation_loss[:, 0], np.mean((merged.predict(X) - Y) ** 2), rtol=1e-10
     )
 
 

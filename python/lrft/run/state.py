@@ -28,7 +28,7 @@ from lrft.run import arguments, describe
 __all__ = ["load_state", "save_state"]
 
 #: Version of the file; others are refused.
-STATE_VERSION = 3
+STATE_VERSION = 4
 _SERIES = (
     "overlap_u",
     "overlap_c",
