@@ -154,7 +154,9 @@ def test_a_merged_network_can_be_fitted_again(tmp_path):
     student = lrft.LoRA(rank=1)  # B = 0: starts at its base
     # A step down the gradient of all samples lowers their error, from whatever start; that of a few
     # samples may raise the error of others.
-    first = fit(student, base=again, epochs=30, batch=ROWS, record=1, validation=(X, Y))
+    first = fit(
+        student, base=again, epochs=30, batch=ROWS, record=list(range(31)), validation=(X, Y)
+    )
     assert (np.diff(first.validation_loss, axis=1) < 0).all()
     np.testing.assert_allclose(
         first.validation_loss[:, 0], np.mean((merged.predict(X) - Y) ** 2), rtol=1e-10
