@@ -12,7 +12,8 @@ from lrft.result.endings import counted, one_overlap
 TASK = lrft.Task.sample(d=60, k=4, xi=2.0, c="sphere", seed=0)
 PLANE = lrft.Task.sample(d=60, k=4, xi=3.0, c="sphere", rank=2, activation="relu", seed=1)
 FINALS = ("final_overlap_u", "final_overlap_c", "final_loss")
-#: Student, rate and where it stops: well inside 20,000 steps, at steps that differ.
+#: Student, rate and where it stops: well inside 20,000 steps, at steps that differ.  Nowhere: at
+#: the lowest loss that half of the replicas reach, since noise decides how low that is.
 ENDINGS = {
     "rank one": (TASK, lrft.RankOne(train_c=True, orthogonal=False), 0.01, {"stop_at": 0.6}),
     "rank one, frozen": (TASK, lrft.RankOne(c_init=TASK.c), 0.01, {"stop_at": 0.6}),
@@ -24,7 +25,7 @@ ENDINGS = {
     ),
     "lora, a cosine": (TASK, lrft.LoRA(rank=1), 0.01, {"stop_at": 0.6}),
     "lora": (PLANE, lrft.LoRA(rank=2), 0.003, {"stop_at": 0.5}),
-    "lora, linearised": (PLANE, lrft.LoRA(rank=2, linearized=True), 0.01, {"stop_loss": 11.7}),
+    "lora, linearised": (PLANE, lrft.LoRA(rank=2, linearized=True), 0.01, {}),
     "lora, wide": (PLANE, lrft.LoRA(rank=3), 0.003, {"stop_at": 0.5}),
     "full network": (TASK, lrft.FullNetwork(train_lam=True), 0.01, {"stop_loss": 0.2}),
 }
@@ -38,6 +39,9 @@ def test_final_values_are_a_record_at_the_stop(name, engine):
     coarse = [10_000] if "stop_at" in stop else 401
     training = lrft.Training(student=student, lr=lr, steps=20_000, record=coarse, **stop)
     options = {"replicas": REPLICAS, "seed": 2, "engine": engine}
+    if not stop:
+        lowest = lrft.simulate(task, training, **options).loss.min("step")
+        training = training.replace(stop_loss=float(lowest.median()))
     ds = lrft.simulate(task, training, **options)
     stops = ds.stop_step.values
     assert (ds.status.values == "converged").sum() > 2
