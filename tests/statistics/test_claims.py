@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import functools
 
-import numpy as np
 import pytest
 
 from lrft.paper.claims import claim1, claim3, claim5, claim6
@@ -48,10 +47,10 @@ def test_learning_from_scratch_is_separated_from_fine_tuning():
     assert all(len(fit.x) >= 3 for fit in fits.values())
     scratch, full, rank_one = (fits[name] for name in ("scratch", "full", "rank_one"))
     assert scratch.exponent.low > max(full.exponent.high, rank_one.exponent.high)
-    common = np.isin(scratch.x, rank_one.x)
-    ratios = scratch.medians[common] / rank_one.medians[np.isin(rank_one.x, scratch.x)]
-    assert (np.diff(ratios) > 0).all()
-    assert ratios[-1] > 10
+    # Between the ends, medians of 32 replicas may go up or down.
+    _, ratios = claim5._ratios(scratch, rank_one)
+    assert ratios[-1].low > ratios[0].high
+    assert ratios[-1].value > 10
 
 
 @pytest.mark.parametrize("claim", [claim3, claim5])
