@@ -177,22 +177,19 @@ double expected_square_with_tangents(const Population& population, const std::ve
 }
 
 double linearized_loss(const Population& population, const Shape& shape, const TaskData& task,
-                       const StudentSpec& student, const Statistics& statistics,
-                       const std::vector<double>& own, const std::vector<double>& start) {
-  const int k = shape.k, r = shape.rank, n = shape.n, s = shape.s, fields = k + r + n;
+                       const TaskGram& fixed, const StudentSpec& student,
+                       const Statistics& statistics, const std::vector<double>& own,
+                       const std::vector<double>& start) {
+  const int k = shape.k, r = shape.rank, n = shape.n, fields = k + r + n;
   const int teachers = shape.neurons, m = student.full ? n : teachers, all = teachers + 2 * m;
   // Inner products of everything there is: features, directions, rows.
   std::vector<double> gram(index(fields, 0, fields));
-  const auto basis = [&](int i) {
-    return i < k ? task.R.data() + i * s : task.a.data() + (i - k) * s;
-  };
   for (int i = 0; i < fields; ++i)
     for (int j = 0; j <= i; ++j) {
-      Poll::spend(s);
       double x = 0;
       const int row = i - k - r;
       if (row < 0)
-        for (int q = 0; q < s; ++q) x += basis(i)[q] * basis(j)[q];
+        x = fixed.fixed[index(i, j, k + r)];
       else if (j < k)
         x = statistics.features[index(row, j, k)];
       else if (j < k + r)
@@ -243,12 +240,14 @@ double linearized_loss(const Population& population, const Shape& shape, const T
       if (const double x = M[index(i, p, fields)]; x != 0)
         for (int q = 0; q < fields; ++q) MG[index(i, q, fields)] += x * gram[index(p, q, fields)];
   }
-  for (int i = 0; i < all; ++i)
-    for (int j = 0; j < all; ++j) {
-      Poll::spend(fields);
-      for (int q = 0; q < fields; ++q)
-        C[index(i, j, all)] += scale * MG[index(i, q, fields)] * M[index(j, q, fields)];
-    }
+  for (int j = 0; j < all; ++j) {
+    Poll::spend(fields);
+    for (int q = 0; q < fields; ++q)
+      if (const double x = scale * M[index(j, q, fields)]; x != 0) {
+        Poll::spend(all);
+        for (int i = 0; i < all; ++i) C[index(i, j, all)] += MG[index(i, q, fields)] * x;
+      }
+  }
   return expected_square_with_tangents(population, w, v, at, C);
 }
 

@@ -26,7 +26,8 @@ double expected_square_with_tangents(const Population& population, const std::ve
 
 // E (f - f*)^2 of a linearised student; start: its own parameters at step 0.
 double linearized_loss(const Population& population, const Shape& shape, const TaskData& task,
-                       const StudentSpec& student, const Statistics& statistics,
-                       const std::vector<double>& own, const std::vector<double>& start);
+                       const TaskGram& fixed, const StudentSpec& student,
+                       const Statistics& statistics, const std::vector<double>& own,
+                       const std::vector<double>& start);
 
 }  // namespace lrft

@@ -1,136 +1,162 @@
 #include "population/statistics.hpp"
 
+#include <algorithm>
+
 #include "lrft/poll.hpp"
+#include "space/product.hpp"
 
 namespace lrft {
 namespace {
 
-std::size_t index(int i, int j, int width) { return static_cast<std::size_t>(i * width + j); }
+using Numbers = std::vector<double>;
 
-double dot(const double* x, const double* y, int size) {
-  double sum = 0;
-  for (int i = 0; i < size; ++i) sum += x[i] * y[i];
-  return sum;
+std::size_t index(int i, int j, int width) { return static_cast<std::size_t>(i * width + j); }
+Numbers zeros(int rows, int columns) { return Numbers(index(rows, 0, columns)); }
+
+// y (rows, columns) += a (rows, depth) x (depth, columns), the first entries of rows this wide;
+// or only what is on and below the diagonal, and a little above it.
+struct Block {
+  const double* data;
+  int width;
+};
+enum class Part { all, lower };
+void add_product(Block a, int rows, Block x, int depth, int columns, double* y, int y_width,
+                 Part part = Part::all) {
+  constexpr int tile = 2 * products::tile_rows;
+  for (int first = 0; first < rows; first += tile) {
+    const int height = std::min(tile, rows - first);
+    const int width = part == Part::all ? columns : std::min(columns, first + height);
+    Poll::spend(std::int64_t{height} * (depth + 1) * (width / lanes + 1) / 4);
+    product({a.data + index(first, 0, a.width), a.width, 1}, height, {x.data, x.width}, depth,
+            width, y + index(first, 0, y_width), y_width);
+  }
+}
+
+Numbers transposed(const double* a, int rows, int columns) {
+  Numbers out = zeros(columns, rows);
+  for (int i = 0; i < rows; ++i)
+    for (int j = 0; j < columns; ++j) out[index(j, i, rows)] = a[index(i, j, columns)];
+  return out;
+}
+
+// The lower triangle, above the diagonal as well.
+void mirror(Numbers& a, int n) {
+  for (int i = 0; i < n; ++i)
+    for (int j = 0; j < i; ++j) a[index(j, i, n)] = a[index(i, j, n)];
+}
+
+Numbers times(double factor, Numbers a) {
+  for (double& x : a) x *= factor;
+  return a;
 }
 
 }  // namespace
 
+TaskGram::TaskGram(const Shape& shape, const TaskData& task) {
+  const int k = shape.k, r = shape.rank, s = shape.s, all = k + r;
+  Numbers basis = task.R;
+  basis.insert(basis.end(), task.a.begin(), task.a.end());
+  const Numbers turned = transposed(basis.data(), all, s);
+  fixed = zeros(all, all);
+  add_product({basis.data(), s}, all, {turned.data(), all}, s, all, fixed.data(), all, Part::lower);
+  mirror(fixed, all);
+  // Neuron i of the teacher is w_i + xi sum_q c_iq u_q.
+  const Numbers c = times(task.xi, task.c), ct = transposed(c.data(), k, r);
+  across = zeros(all, k);
+  for (int i = 0; i < all; ++i) std::copy_n(&fixed[index(i, 0, all)], k, &across[index(i, 0, k)]);
+  add_product({fixed.data() + k, all}, all, {ct.data(), k}, r, k, across.data(), k);
+  teacher.assign(across.begin(), across.begin() + k * k);
+  add_product({c.data(), r}, k, {across.data() + index(k, 0, k), k}, r, k, teacher.data(), k);
+}
+
+const TaskGram& TaskGrams::of(const TaskData& task) {
+  auto found = std::find_if(known_.begin(), known_.end(),
+                            [&](const auto& one) { return one.first == &task; });
+  if (found == known_.end()) {
+    known_.emplace_front(&task, TaskGram(shape_, task));
+    if (known_.size() > most_) known_.pop_back();
+  } else {
+    known_.splice(known_.begin(), known_, found);
+  }
+  return known_.front().second;
+}
+
 Statistics reduced_statistics(const Shape& shape, const TaskData& task,
                               const std::vector<double>& rows) {
-  const int n = shape.n, s = shape.s;
+  const int k = shape.k, r = shape.rank, n = shape.n, s = shape.s;
   const double* P = rows.data();
   const double* L = P + n * s;
+  const Numbers Pt = transposed(P, n, s), Lt = transposed(L, n, n);
+  // W and u are read once however many rows there are.
+  Numbers features = zeros(k, n), teacher = zeros(r, n);
+  add_product({task.R.data(), s}, k, {Pt.data(), n}, s, n, features.data(), n);
+  add_product({task.a.data(), s}, r, {Pt.data(), n}, s, n, teacher.data(), n);
   Statistics out;
-  for (int j = 0; j < n; ++j) {
-    Poll::spend(std::int64_t{s} * (shape.k + shape.rank) + (std::int64_t{s} + n) * n);
-    for (int i = 0; i < shape.k; ++i)
-      out.features.push_back(dot(P + j * s, task.R.data() + i * s, s));
-    for (int i = 0; i < shape.rank; ++i)
-      out.teacher.push_back(dot(P + j * s, task.a.data() + i * s, s));
-    for (int i = 0; i < n; ++i)
-      out.gram.push_back(dot(P + j * s, P + i * s, s) + dot(L + j * n, L + i * n, n));
-  }
+  out.features = transposed(features.data(), k, n);
+  out.teacher = transposed(teacher.data(), r, n);
+  out.gram = zeros(n, n);
+  add_product({P, s}, n, {Pt.data(), n}, s, n, out.gram.data(), n, Part::lower);
+  add_product({L, n}, n, {Lt.data(), n}, n, n, out.gram.data(), n, Part::lower);
+  mirror(out.gram, n);
   return out;
 }
 
-std::vector<double> covariance(const Shape& shape, const TaskData& task, const StudentSpec& student,
-                               const Statistics& statistics, const std::vector<double>& own) {
-  const int k = shape.k, n = shape.n, r = shape.rank, s = shape.s;
+std::vector<double> covariance(const Shape& shape, const TaskData& task, const TaskGram& gram,
+                               const StudentSpec& student, const Statistics& statistics,
+                               const std::vector<double>& own) {
+  const int k = shape.k, n = shape.n, r = shape.rank, all = k + r;
   const int neurons = student.full ? n : k, m = k + neurons;
-  const double scale = task.neuron_scale * task.neuron_scale, xi = task.xi;
-  // Inner products of the features, and of the features with the teacher's directions.
-  std::vector<double> WW(static_cast<std::size_t>(k * k)), Wu(static_cast<std::size_t>(k * r)),
-      uu(static_cast<std::size_t>(r * r));
-  const double* R = task.R.data();
-  const double* a = task.a.data();
-  for (int i = 0; i < k; ++i) {
-    Poll::spend(std::int64_t{s} * (i + r));
-    for (int j = 0; j <= i; ++j)
-      WW[index(i, j, k)] = WW[index(j, i, k)] = dot(R + i * s, R + j * s, s);
-    for (int j = 0; j < r; ++j) Wu[index(i, j, r)] = dot(R + i * s, a + j * s, s);
-  }
-  for (int i = 0; i < r; ++i)
-    for (int j = 0; j < r; ++j) uu[index(i, j, r)] = dot(a + i * s, a + j * s, s);
-
-  // Neuron i of the teacher, and of a low-rank student, is w_i plus a combination of
-  // directions: inner products of two such sums.
-  const double* c = task.c.data();
-  std::vector<double> C(static_cast<std::size_t>(m * m));
-  for (int i = 0; i < k; ++i) {
-    Poll::spend(3 * std::int64_t{k});
+  Numbers C = zeros(m, m);
+  const auto at = [&](int i, int j) { return C.data() + index(i, j, m); };
+  for (int i = 0; i < k; ++i) std::copy_n(&gram.teacher[index(i, 0, k)], i + 1, at(i, 0));
+  // Inner products (n, k) of the student's rows with the teacher's neurons.
+  const Numbers ct = times(task.xi, transposed(task.c.data(), k, r));
+  Numbers along = statistics.features;
+  add_product({statistics.teacher.data(), r}, n, {ct.data(), k}, r, k, along.data(), k);
+  if (student.full) {
+    for (int j = 0; j < n; ++j) {
+      std::copy_n(&along[index(j, 0, k)], k, at(k + j, 0));
+      std::copy_n(&statistics.gram[index(j, 0, n)], j + 1, at(k + j, k));
+    }
+  } else {
+    // Neuron i is w_i + sum_p B_ip A_p.  With Z = A W^T + 1/2 A A^T B^T, the inner products of the
+    // student's neurons are W W^T + B Z + (B Z)^T.
+    const Numbers B = times(student.scale, own), Bt = transposed(B.data(), k, n);
+    Numbers Z = times(2, statistics.features);
+    add_product({statistics.gram.data(), n}, n, {Bt.data(), k}, n, k, Z.data(), k);
+    Z = times(0.5, std::move(Z));
+    const Numbers Zt = transposed(Z.data(), n, k);
     for (int j = 0; j < k; ++j) {
-      if (r > 16) Poll::spend(r * std::int64_t{r});
-      double teacher = WW[index(i, j, k)];
-      for (int p = 0; p < r; ++p) {
-        teacher += xi * (c[i * r + p] * Wu[index(j, p, r)] + c[j * r + p] * Wu[index(i, p, r)]);
-        for (int q = 0; q < r; ++q)
-          teacher += xi * xi * c[i * r + p] * c[j * r + q] * uu[index(p, q, r)];
-      }
-      C[index(i, j, m)] = scale * teacher;
+      std::copy_n(&gram.across[index(j, 0, k)], k, at(k + j, 0));
+      std::copy_n(&gram.fixed[index(j, 0, all)], j + 1, at(k + j, k));
     }
+    add_product({B.data(), n}, k, {along.data(), k}, n, k, at(k, 0), m);
+    add_product({B.data(), n}, k, {Z.data(), k}, n, k, at(k, k), m, Part::lower);
+    add_product({Zt.data(), n}, k, {Bt.data(), k}, n, k, at(k, k), m, Part::lower);
   }
-  // Inner products (k, n) of the teacher's neurons with the student's rows.
-  std::vector<double> along(static_cast<std::size_t>(k * n));
-  for (int i = 0; i < k; ++i) {
-    Poll::spend(std::int64_t{n} * r);
-    for (int p = 0; p < n; ++p) {
-      double sum = statistics.features[index(p, i, k)];
-      for (int q = 0; q < r; ++q) sum += xi * c[i * r + q] * statistics.teacher[index(p, q, r)];
-      along[index(i, p, n)] = sum;
-    }
-  }
-  const double* B = own.data();
-  const double xi_hat = student.scale;
-  for (int j = 0; j < neurons; ++j) {
-    Poll::spend(std::int64_t{k} * (r + n + 4));
-    for (int i = 0; i < k; ++i) {
-      double cross = 0;
-      if (student.full) {
-        cross = along[index(i, j, n)];
-      } else {
-        cross = WW[index(i, j, k)];
-        for (int q = 0; q < r; ++q) cross += xi * c[i * r + q] * Wu[index(j, q, r)];
-        for (int p = 0; p < n; ++p) cross += xi_hat * B[j * n + p] * along[index(i, p, n)];
-      }
-      C[index(i, k + j, m)] = C[index(k + j, i, m)] = scale * cross;
-    }
-    for (int i = 0; i < neurons; ++i) {
-      if (n > 16 && !student.full) Poll::spend(n * std::int64_t{n});
-      double both = 0;
-      if (student.full) {
-        both = statistics.gram[index(i, j, n)];
-      } else {
-        both = WW[index(i, j, k)];
-        for (int p = 0; p < n; ++p) {
-          both += xi_hat * (B[i * n + p] * statistics.features[index(p, j, k)] +
-                            B[j * n + p] * statistics.features[index(p, i, k)]);
-          for (int q = 0; q < n; ++q)
-            both += xi_hat * xi_hat * B[i * n + p] * B[j * n + q] * statistics.gram[index(p, q, n)];
-        }
-      }
-      C[index(k + i, k + j, m)] = scale * both;
-    }
-  }
+  const double scale = task.neuron_scale * task.neuron_scale;
+  for (int i = 0; i < m; ++i)
+    for (double* x = at(i, 0); x <= at(i, i); ++x) *x *= scale;
   return C;
 }
 
 double population_loss(const Population& population, const Shape& shape, const TaskData& task,
-                       const StudentSpec& student, const Statistics& statistics,
-                       const std::vector<double>& own) {
+                       const TaskGram& gram, const StudentSpec& student,
+                       const Statistics& statistics, const std::vector<double>& own) {
   std::vector<double> weights;
   for (double x : task.lam) weights.push_back(task.output_scale * x);
   for (double x : student.full ? own : task.lam) weights.push_back(-task.output_scale * x);
-  const std::vector<double> C = covariance(shape, task, student, statistics, own);
+  const std::vector<double> C = covariance(shape, task, gram, student, statistics, own);
   return population
       .expected_square(static_cast<int>(weights.size()), weights.data(), C.data(), false)
       .value;
 }
 
 double drift(const Population& population, const Shape& shape, const TaskData& task,
-             const StudentSpec& student, const Statistics& statistics,
+             const TaskGram& gram, const StudentSpec& student, const Statistics& statistics,
              const std::vector<double>& own) {
   const int k = shape.k, m = 2 * k;
-  const std::vector<double> C = covariance(shape, task, student, statistics, own);
+  const std::vector<double> C = covariance(shape, task, gram, student, statistics, own);
   std::vector<double> K(C.size());
   population.moments(m, C.data(), true, K.data(), nullptr);
   double sum = 0;

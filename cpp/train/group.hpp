@@ -37,6 +37,7 @@ class Group {
       : spec_(spec),
         shape_(shape),
         population_(population),
+        grams_(shape, width),
         next_(std::move(next)),
         random_(spec.seed),
         space_(shape, spec.seed),
@@ -133,7 +134,8 @@ class Group {
       }
     used_[lane] = true;
     if (fresh) {
-      initialise(space_, lane, shape_, spec_, initial(chain), task(chain), population_, chain);
+      initialise(space_, lane, shape_, spec_, initial(chain), task(chain), population_, grams_,
+                 chain);
       chain.status = Status::running;
     }
     if (width > 1 && idle_rows_.empty()) {
@@ -331,8 +333,9 @@ class Group {
   // The student of a lane, at the step that `followed` last saw.
   Observation observe(int lane) {
     const Chain& chain = *chain_[lane];
-    return lrft::observe(space_.statistics(lane, task(chain)), shape_, task(chain), initial(chain),
-                         population_, student_.own_of(lane), start_own(chain), chain.last_overlap);
+    return lrft::observe(space_.statistics(lane, task(chain)), shape_, task(chain),
+                         grams_.of(task(chain)), initial(chain), population_, student_.own_of(lane),
+                         start_own(chain), chain.last_overlap);
   }
   // Has a lane crossed its next threshold, or diverged?
   bool event() {
@@ -457,6 +460,7 @@ class Group {
   const RunSpec& spec_;
   Shape shape_;
   const Population& population_;
+  TaskGrams grams_;
   std::function<Chain*()> next_;
   Philox random_;
   Space space_;

@@ -32,18 +32,18 @@ std::vector<double> initial_own(const Shape& shape, const StudentSpec& student, 
 }
 
 Observation observe(const Statistics& statistics, const Shape& shape, const TaskData& task,
-                    const StudentSpec& student, const Population& population,
+                    const TaskGram& gram, const StudentSpec& student, const Population& population,
                     const std::vector<double>& own, const std::vector<double>& start,
                     double followed) {
   Observation seen;
   seen.loss = student.linearized
-                  ? linearized_loss(population, shape, task, student, statistics, own, start)
-                  : population_loss(population, shape, task, student, statistics, own);
+                  ? linearized_loss(population, shape, task, gram, student, statistics, own, start)
+                  : population_loss(population, shape, task, gram, student, statistics, own);
   // NaN means "not reached": what overflows on the way to a number is larger than any.
   if (std::isnan(seen.loss)) seen.loss = std::numeric_limits<double>::infinity();
   // The value that was compared with the thresholds, so that the two always agree.
   seen.overlap_u = {followed};
-  if (!student.spherical) seen.overlap_u = overlaps_u(shape, task, student, statistics, own);
+  if (!student.spherical) seen.overlap_u = overlaps_u(shape, task, gram, student, statistics, own);
   seen.overlap_c = overlaps_c(shape, task, student, own);
   return seen;
 }

@@ -11,7 +11,7 @@ namespace lrft {
 // Looks at a student.  followed: the overlap that is compared with the thresholds, at this step;
 // start: own at step 0.
 Observation observe(const Statistics& statistics, const Shape& shape, const TaskData& task,
-                    const StudentSpec& student, const Population& population,
+                    const TaskGram& gram, const StudentSpec& student, const Population& population,
                     const std::vector<double>& own, const std::vector<double>& start,
                     double followed);
 // Are the loss and the overlaps of own parameters finite?
@@ -29,7 +29,7 @@ std::vector<double> initial_own(const Shape& shape, const StudentSpec& student, 
 template <class Space>
 void initialise(Space& space, int lane, const Shape& shape, const RunSpec& spec,
                 const StudentSpec& student, const TaskData& task, const Population& population,
-                Chain& chain) {
+                TaskGrams& grams, Chain& chain) {
   chain.own = initial_own(shape, student, spec.seed, chain.replica);
   chain.rows = student.init_rows == InitU::given
                    ? space.given_rows(student)
@@ -37,7 +37,9 @@ void initialise(Space& space, int lane, const Shape& shape, const RunSpec& spec,
   if (student.init_rows == InitU::favourable) {
     space.set_rows(lane, chain.rows);
     const Statistics start = space.statistics(lane, task);
-    if (!(start.teacher[0] * drift(population, shape, task, student, start, chain.own) > 0))
+    if (!(start.teacher[0] *
+              drift(population, shape, task, grams.of(task), student, start, chain.own) >
+          0))
       for (double& x : chain.rows) x = -x;
   }
   if (student.init_rows == InitU::uniform && !student.spherical)

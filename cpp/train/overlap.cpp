@@ -19,12 +19,13 @@ double geometric_mean(double x, double y) {
 
 }  // namespace
 
-std::vector<double> overlaps_u(const Shape& shape, const TaskData& task, const StudentSpec& student,
-                               const Statistics& statistics, const std::vector<double>& own) {
+std::vector<double> overlaps_u(const Shape& shape, const TaskData& task, const TaskGram& gram,
+                               const StudentSpec& student, const Statistics& statistics,
+                               const std::vector<double>& own) {
   const int n = shape.n, k = shape.k;
   if (student.full) {
     const int m = k + n;
-    const std::vector<double> C = covariance(shape, task, student, statistics, own);
+    const std::vector<double> C = covariance(shape, task, gram, student, statistics, own);
     std::vector<double> cosines;
     for (int j = 0; j < n; ++j)
       for (int i = 0; i < shape.neurons; ++i) {

@@ -7,8 +7,9 @@ namespace lrft {
 
 // LoRA: of the rows of A with those of u.  Full network: cosines (n, k) of its neurons
 // with the teacher's.
-std::vector<double> overlaps_u(const Shape& shape, const TaskData& task, const StudentSpec& student,
-                               const Statistics& statistics, const std::vector<double>& own);
+std::vector<double> overlaps_u(const Shape& shape, const TaskData& task, const TaskGram& gram,
+                               const StudentSpec& student, const Statistics& statistics,
+                               const std::vector<double>& own);
 // rank-one: <B, c>; LoRA: of the columns of B with those of c.  Full network: none.
 std::vector<double> overlaps_c(const Shape& shape, const TaskData& task, const StudentSpec& student,
                                const std::vector<double>& own);
