@@ -40,8 +40,7 @@ void bind_population(py::module_& m) {
         double* to = K.mutable_data();
         long_call([&] {
           Population(activation)
-              .moments(static_cast<int>(covariance.shape(0)), covariance.data(), derivative, to,
-                       nullptr);
+              .moments(static_cast<int>(covariance.shape(0)), covariance.data(), derivative, to);
         });
         return K;
       },

@@ -78,8 +78,8 @@ class Pairs {
     std::vector<double> Z(index(m, 0, m));
     for (int i = 0; i < m; ++i)
       for (int j = 0; j < m; ++j) Z[index(i, j, m)] = C[index(i, j, width)];
-    population.moments(m, Z.data(), false, sigma_.data(), nullptr);
-    population.moments(m, Z.data(), true, slope_.data(), nullptr);
+    population.moments(m, Z.data(), false, sigma_.data());
+    population.moments(m, Z.data(), true, slope_.data());
     for (int i = 0; i < m; ++i) {
       s_.push_back(std::sqrt(Z[index(i, i, m)]));
       auto& one = known_[s_.back()];

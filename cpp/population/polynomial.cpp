@@ -36,36 +36,37 @@ void rescaled_series(const std::vector<double>& a, double v, double* alpha, doub
   }
 }
 
-void polynomial_moments(const std::vector<double>& a, int m, const double* C, double* K,
-                        double* bound) {
+void polynomial_moments(const std::vector<double>& a, const MomentRows& wanted, const double* C) {
   const std::size_t n = a.size();
-  const std::size_t rows = static_cast<std::size_t>(m);
-  std::vector<double> alpha(rows * n), size(rows * n), root(rows);
+  const std::size_t rows = static_cast<std::size_t>(wanted.count);
+  std::vector<double> alpha(n * rows), own(n), size(n), root(rows), value(rows), bound(rows);
   const double relative = static_cast<double>(8 + 2 * n) * std::numeric_limits<double>::epsilon();
   for (std::size_t i = 0; i < rows; ++i) {
     const double v = C[i * rows + i];
-    if (i > 0 && v == C[(i - 1) * rows + i - 1]) {
-      for (std::size_t q = 0; q < n; ++q) {
-        alpha[i * n + q] = alpha[(i - 1) * n + q];
-        size[i * n + q] = size[(i - 1) * n + q];
-      }
-    } else {
+    if (i == 0 || v != C[(i - 1) * rows + i - 1]) {
       Poll::spend(static_cast<std::int64_t>(n * n));
-      rescaled_series(a, v, &alpha[i * n], &size[i * n]);
+      rescaled_series(a, v, own.data(), size.data());
     }
+    for (std::size_t q = 0; q < n; ++q) alpha[q * rows + i] = own[q];
     double total = 0.0;
-    for (std::size_t q = n; q-- > 0;) total = total * v + size[i * n + q] * size[i * n + q];
+    for (std::size_t q = n; q-- > 0;) total = total * v + size[q] * size[q];
     root[i] = std::sqrt(total);
   }
-  for (std::size_t i = 0; i < rows; ++i) {
+  for (std::size_t i = static_cast<std::size_t>(wanted.first); i < rows; ++i) {
     Poll::spend(static_cast<std::int64_t>(n * i));
-    for (std::size_t j = 0; j <= i; ++j) {
-      const double c = C[i * rows + j];
-      double value = 0.0;
-      for (std::size_t q = n; q-- > 0;) value = value * c + alpha[i * n + q] * alpha[j * n + q];
-      K[i * rows + j] = K[j * rows + i] = value;
-      if (bound) bound[i * rows + j] = bound[j * rows + i] = relative * root[i] * root[j];
+    std::fill(value.begin(), value.end(), 0.0);
+    for (std::size_t q = n; q-- > 0;) {
+      const double mine = alpha[q * rows + i];
+      if (mine == 0.0) {
+        for (std::size_t j = 0; j <= i; ++j) value[j] *= C[i * rows + j];
+      } else {
+        for (std::size_t j = 0; j <= i; ++j)
+          value[j] = value[j] * C[i * rows + j] + mine * alpha[q * rows + j];
+      }
     }
+    if (wanted.bounded)
+      for (std::size_t j = 0; j <= i; ++j) bound[j] = relative * root[i] * root[j];
+    wanted.take(i, value.data(), bound.data());
   }
 }
 

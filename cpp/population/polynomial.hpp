@@ -3,6 +3,8 @@
 
 #include <vector>
 
+#include "lrft/population.hpp"
+
 namespace lrft {
 
 // The coefficients of sigma' from those of sigma.
@@ -14,8 +16,7 @@ std::vector<double> series_derivative(const std::vector<double>& a);
 void rescaled_series(const std::vector<double>& a, double v, double* alpha, double* size);
 
 // K_ij = sum_q alpha_q(C_ii) alpha_q(C_jj) C_ij^q and bounds on its error.
-void polynomial_moments(const std::vector<double>& a, int m, const double* C, double* K,
-                        double* bound);
+void polynomial_moments(const std::vector<double>& a, const MomentRows& wanted, const double* C);
 
 // mu_p(s) for p < mu.size(), into mu, which starts as zeros; returns a bound on the error of each.
 double polynomial_coefficients(const std::vector<double>& a, double s, std::vector<double>& mu);

@@ -1,12 +1,13 @@
 #include "lrft/population.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <limits>
 
 #include "activation/list.hpp"
-#include "lrft/poll.hpp"
 #include "population/routes.hpp"
+#include "simd/pack.hpp"
 
 namespace lrft {
 
@@ -22,55 +23,72 @@ struct Sum {
   }
 };
 
-bool valid(int m, const double* C) {
-  const std::size_t n = static_cast<std::size_t>(m);
+bool valid(const MomentRows& wanted, const double* C) {
+  const std::size_t n = static_cast<std::size_t>(wanted.count);
   for (std::size_t i = 0; i < n; ++i) {
-    if (!(C[i * n + i] >= 0.0)) return false;
-    for (std::size_t j = 0; j <= i; ++j) {
+    if (!(C[i * n + i] >= 0.0 && std::isfinite(C[i * n + i]))) return false;
+    if (i < static_cast<std::size_t>(wanted.first)) continue;
+    for (std::size_t j = 0; j < i; ++j) {
       if (!std::isfinite(C[i * n + j])) return false;
     }
   }
   return true;
 }
 
+// sum_j w_j x_j, j < count.
+double weighed(const double* w, const double* x, std::size_t count) {
+  Pack sums = broadcast(0.0);
+  std::size_t j = 0;
+  for (; j + lanes <= count; j += lanes) sums = fma(load(w + j), load(x + j), sums);
+  double total = sum(sums);
+  for (; j < count; ++j) total += w[j] * x[j];
+  return total;
+}
+
+constexpr double nan = std::numeric_limits<double>::quiet_NaN();
+
 }  // namespace
 
 Population::Population(const ActivationSpec& spec) : spec_(spec) { check(spec_); }
 
-void Population::moments(int m, const double* C, bool derivative, double* K, double* bound) const {
-  const std::size_t entries = static_cast<std::size_t>(m) * static_cast<std::size_t>(m);
-  if (!valid(m, C)) {
-    for (std::size_t k = 0; k < entries; ++k) {
-      K[k] = std::numeric_limits<double>::quiet_NaN();
-      if (bound) bound[k] = std::numeric_limits<double>::infinity();
-    }
-    return;
-  }
-  with_record(spec_.kind, [&](auto record) {
-    decltype(record)::Exact::moments(spec_, m, C, derivative, K, bound);
-  });
+bool Population::rows(const MomentRows& wanted, const double* C, bool derivative) const {
+  if (!valid(wanted, C)) return false;
+  with_record(spec_.kind,
+              [&](auto record) { decltype(record)::Exact::moments(spec_, wanted, C, derivative); });
+  return true;
+}
+
+void Population::moments(int m, const double* C, bool derivative, double* K) const {
+  const std::size_t n = static_cast<std::size_t>(m);
+  const auto keep = [&](std::size_t i, const double* value, const double*) {
+    for (std::size_t j = 0; j <= i; ++j) K[i * n + j] = K[j * n + i] = value[j];
+  };
+  if (!rows({0, m, false, keep}, C, derivative)) std::fill_n(K, n * n, nan);
+}
+
+double Population::expected_square_from(int first, int m, const double* w, const double* C) const {
+  Sum total;
+  const auto add = [&](std::size_t i, const double* value, const double*) {
+    total.add(2.0 * w[i] * weighed(w, value, i));
+    total.add(w[i] * w[i] * value[i]);
+  };
+  if (!rows({first, m, false, add}, C, false)) return nan;
+  return total.value + total.lost;
 }
 
 Moment Population::expected_square(int m, const double* w, const double* C, bool derivative) const {
-  const std::size_t n = static_cast<std::size_t>(m);
-  std::vector<double> K(n * n), error(n * n);
-  moments(m, C, derivative, K.data(), error.data());
   Sum total;
   double bound = 0.0;
-  for (std::size_t i = 0; i < n; ++i) {
-    double row = 0.0, row_bound = 0.5 * std::fabs(w[i]) * error[i * n + i];
-    for (std::size_t j = 0; j < i; ++j) {
-      row += w[j] * K[i * n + j];
-      row_bound += std::fabs(w[j]) * error[i * n + j];
-    }
-    total.add(2.0 * w[i] * row);
-    total.add(w[i] * w[i] * K[i * n + i]);
-    bound += 2.0 * std::fabs(w[i]) * row_bound;
-  }
+  std::vector<double> size(static_cast<std::size_t>(m));
+  for (std::size_t i = 0; i < size.size(); ++i) size[i] = std::fabs(w[i]);
+  const auto add = [&](std::size_t i, const double* value, const double* error) {
+    total.add(2.0 * w[i] * weighed(w, value, i));
+    total.add(w[i] * w[i] * value[i]);
+    bound += size[i] * (2.0 * weighed(size.data(), error, i) + size[i] * error[i]);
+  };
+  const bool found = rows({0, m, true, add}, C, derivative);
   const double value = total.value + total.lost;
-  if (!std::isfinite(value)) {
-    return {std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity()};
-  }
+  if (!found || !std::isfinite(value)) return {nan, std::numeric_limits<double>::infinity()};
   return {value < 0.0 ? 0.0 : value, bound};
 }
 

@@ -20,8 +20,8 @@ constexpr double epsilon = std::numeric_limits<double>::epsilon();
 
 }  // namespace
 
-void quadrature_moments(Function f, int m, const double* C, double* K, double* bound) {
-  const std::size_t n = static_cast<std::size_t>(m);
+void quadrature_moments(Function f, const MomentRows& wanted, const double* C) {
+  const std::size_t n = static_cast<std::size_t>(wanted.count);
   MehlerTable table(n, terms, 0, 1);
   std::vector<double> norm(n), moment(n), error(n);
   for (std::size_t i = 0; i < n; ++i) {
@@ -45,7 +45,7 @@ void quadrature_moments(Function f, int m, const double* C, double* K, double* b
   }
 
   std::vector<double> rho(table.padded, 0.0), value(table.padded), remainder(table.padded);
-  for (std::size_t i = 0; i < n; ++i) {
+  for (std::size_t i = static_cast<std::size_t>(wanted.first); i < n; ++i) {
     for (std::size_t j = 0; j <= i; ++j) {
       const double scale = norm[i] * norm[j];
       rho[j] = scale > 0.0 ? std::clamp(C[i * n + j] / scale, -1.0, 1.0) : 0.0;
@@ -76,9 +76,9 @@ void quadrature_moments(Function f, int m, const double* C, double* K, double* b
           left = plane.error + 32.0 * epsilon * size;
         }
       }
-      K[i * n + j] = K[j * n + i] = value[j];
-      if (bound) bound[i * n + j] = bound[j * n + i] = left;
+      remainder[j] = left;
     }
+    wanted.take(i, value.data(), remainder.data());
   }
 }
 

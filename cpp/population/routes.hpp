@@ -2,7 +2,9 @@
 // (activation/record.hpp says what each asks of the record).  A route has
 //   name
 //   most        coefficients it gives; 0: any number
-//   moments     K_ij = E[f(z_i) f(z_j)] for f = sigma or sigma', and a bound on the error of each
+//   moments     rows of K_ij = E[f(z_i) f(z_j)] for f = sigma or sigma', and a bound on the error
+//   of
+//               each
 //   coefficients(spec, s, mu) -> a bound on the error of each
 //                mu_p(s) into mu, which starts as zeros
 //   tangents(spec), if the loss of linearised students is known
@@ -16,6 +18,7 @@
 
 #include "activation/record.hpp"
 #include "lrft/poll.hpp"
+#include "lrft/population.hpp"
 #include "math/closed_form.hpp"
 #include "population/polynomial.hpp"
 #include "population/quadrature_moments.hpp"
@@ -41,13 +44,21 @@ inline double rounding(const std::vector<double>& mu) {
 }
 
 template <auto moment>
-void closed_moments(int m, const double* C, double* K, double* bound) {
-  const std::size_t n = static_cast<std::size_t>(m);
+void closed_moments(const MomentRows& wanted, const double* C) {
+  const std::size_t n = static_cast<std::size_t>(wanted.count);
   const std::size_t padded = (n + lanes - 1) / lanes * lanes;
-  std::vector<double> b(padded, 0.0), c(padded, 0.0), det(padded, 0.0), value(padded);
-  for (std::size_t i = 0; i < n; ++i) {
+  std::vector<double> b(padded, 0.0), c(padded, 0.0), det(padded, 0.0), value(padded), root(padded),
+      bound(padded);
+  for (std::size_t i = 0; i < n; ++i) b[i] = C[i * n + i];
+  if (wanted.bounded) {
+    for (std::size_t j = 0; j < n; j += lanes) {
+      const Pack a = load(&b[j]);
+      store(&root[j], sqrt(moment(a, a, a, broadcast(0.0))));
+    }
+  }
+  for (std::size_t i = static_cast<std::size_t>(wanted.first); i < n; ++i) {
     Poll::spend(static_cast<std::int64_t>(8 * i));
-    const double a = b[i] = C[i * n + i];
+    const double a = b[i];
     for (std::size_t j = 0; j <= i; ++j) {
       c[j] = C[i * n + j];
       det[j] = closed_form::determinant(a, b[j], c[j]);
@@ -55,15 +66,12 @@ void closed_moments(int m, const double* C, double* K, double* bound) {
     for (std::size_t j = 0; j <= i; j += lanes) {
       store(&value[j], moment(broadcast(a), load(&b[j]), load(&c[j]), load(&det[j])));
     }
-    for (std::size_t j = 0; j <= i; ++j) K[i * n + j] = K[j * n + i] = value[j];
-  }
-  if (!bound) return;
-  for (std::size_t i = 0; i < n; ++i) {
-    value[i] = std::sqrt(K[i * n + i]);
-    for (std::size_t j = 0; j <= i; ++j) {
-      bound[i * n + j] = bound[j * n + i] =
-          12.0 * std::numeric_limits<double>::epsilon() * value[i] * value[j];
+    if (wanted.bounded) {
+      for (std::size_t j = 0; j <= i; ++j) {
+        bound[j] = 12.0 * std::numeric_limits<double>::epsilon() * root[i] * root[j];
+      }
     }
+    wanted.take(i, value.data(), bound.data());
   }
 }
 
@@ -71,12 +79,12 @@ template <class A>
 struct ClosedForm {
   static constexpr const char* name = "closed form";
   static constexpr int most = 0;
-  static void moments(const ActivationSpec&, int m, const double* C, bool derivative, double* K,
-                      double* bound) {
+  static void moments(const ActivationSpec&, const MomentRows& wanted, const double* C,
+                      bool derivative) {
     if (derivative)
-      closed_moments<A::slope_moment>(m, C, K, bound);
+      closed_moments<A::slope_moment>(wanted, C);
     else
-      closed_moments<A::moment>(m, C, K, bound);
+      closed_moments<A::moment>(wanted, C);
   }
   static double coefficients(const ActivationSpec&, double s, std::vector<double>& mu) {
     A::coefficients(s, mu);
@@ -96,10 +104,10 @@ template <class A>
 struct FiniteSeries {
   static constexpr const char* name = "finite series";
   static constexpr int most = 0;
-  static void moments(const ActivationSpec& spec, int m, const double* C, bool derivative,
-                      double* K, double* bound) {
-    polynomial_moments(derivative ? series_derivative(spec.coefficients) : spec.coefficients, m, C,
-                       K, bound);
+  static void moments(const ActivationSpec& spec, const MomentRows& wanted, const double* C,
+                      bool derivative) {
+    polynomial_moments(derivative ? series_derivative(spec.coefficients) : spec.coefficients,
+                       wanted, C);
   }
   static double coefficients(const ActivationSpec& spec, double s, std::vector<double>& mu) {
     return polynomial_coefficients(spec.coefficients, s, mu);
@@ -113,9 +121,9 @@ template <class A>
 struct ScaleMixture {
   static constexpr const char* name = "scale mixture";
   static constexpr int most = 0;
-  static void moments(const ActivationSpec&, int m, const double* C, bool derivative, double* K,
-                      double* bound) {
-    family_moments(derivative ? A::slope_mixture : A::mixture, m, C, K, bound);
+  static void moments(const ActivationSpec&, const MomentRows& wanted, const double* C,
+                      bool derivative) {
+    family_moments(derivative ? A::slope_mixture : A::mixture, wanted, C);
   }
   static double coefficients(const ActivationSpec&, double s, std::vector<double>& mu) {
     family_coefficients(A::mixture, s, mu);
@@ -128,9 +136,9 @@ template <class A>
 struct Quadrature {
   static constexpr const char* name = "quadrature";
   static constexpr int most = 1024;
-  static void moments(const ActivationSpec& spec, int m, const double* C, bool derivative,
-                      double* K, double* bound) {
-    quadrature_moments(function(spec, derivative), m, C, K, bound);
+  static void moments(const ActivationSpec& spec, const MomentRows& wanted, const double* C,
+                      bool derivative) {
+    quadrature_moments(function(spec, derivative), wanted, C);
   }
   static double coefficients(const ActivationSpec& spec, double s, std::vector<double>& mu) {
     Projection p = project(function(spec, false), s, static_cast<int>(mu.size()));

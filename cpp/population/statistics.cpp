@@ -52,8 +52,8 @@ Numbers times(double factor, Numbers a) {
 
 }  // namespace
 
-TaskGram::TaskGram(const Shape& shape, const TaskData& task) {
-  const int k = shape.k, r = shape.rank, s = shape.s, all = k + r;
+TaskGram::TaskGram(const Population& population, const Shape& shape, const TaskData& task) {
+  const int k = shape.k, neurons = shape.neurons, r = shape.rank, s = shape.s, all = k + r;
   Numbers basis = task.R;
   basis.insert(basis.end(), task.a.begin(), task.a.end());
   const Numbers turned = transposed(basis.data(), all, s);
@@ -65,15 +65,22 @@ TaskGram::TaskGram(const Shape& shape, const TaskData& task) {
   across = zeros(all, k);
   for (int i = 0; i < all; ++i) std::copy_n(&fixed[index(i, 0, all)], k, &across[index(i, 0, k)]);
   add_product({fixed.data() + k, all}, all, {ct.data(), k}, r, k, across.data(), k);
-  teacher.assign(across.begin(), across.begin() + k * k);
+  Numbers teacher(across.begin(), across.begin() + k * k);
   add_product({c.data(), r}, k, {across.data() + index(k, 0, k), k}, r, k, teacher.data(), k);
+  for (int i = 0; i < k; ++i) sizes.push_back(teacher[index(i, i, k)]);
+  const double scale = task.neuron_scale * task.neuron_scale;
+  Numbers C = zeros(neurons, neurons);
+  for (int i = 0; i < neurons; ++i)
+    for (int j = 0; j <= i; ++j) C[index(i, j, neurons)] = scale * teacher[index(i, j, k)];
+  const Numbers weights = times(task.output_scale, task.lam);
+  second_moment = population.expected_square_from(0, neurons, weights.data(), C.data());
 }
 
 const TaskGram& TaskGrams::of(const TaskData& task) {
   auto found = std::find_if(known_.begin(), known_.end(),
                             [&](const auto& one) { return one.first == &task; });
   if (found == known_.end()) {
-    known_.emplace_front(&task, TaskGram(shape_, task));
+    known_.emplace_front(&task, TaskGram(population_, shape_, task));
     if (known_.size() > most_) known_.pop_back();
   } else {
     known_.splice(known_.begin(), known_, found);
@@ -108,7 +115,7 @@ std::vector<double> covariance(const Shape& shape, const TaskData& task, const T
   const int neurons = student.full ? n : k, m = k + neurons;
   Numbers C = zeros(m, m);
   const auto at = [&](int i, int j) { return C.data() + index(i, j, m); };
-  for (int i = 0; i < k; ++i) std::copy_n(&gram.teacher[index(i, 0, k)], i + 1, at(i, 0));
+  for (int i = 0; i < k; ++i) *at(i, i) = gram.sizes[static_cast<std::size_t>(i)];
   // Inner products (n, k) of the student's rows with the teacher's neurons.
   const Numbers ct = times(task.xi, transposed(task.c.data(), k, r));
   Numbers along = statistics.features;
@@ -136,7 +143,7 @@ std::vector<double> covariance(const Shape& shape, const TaskData& task, const T
   }
   const double scale = task.neuron_scale * task.neuron_scale;
   for (int i = 0; i < m; ++i)
-    for (double* x = at(i, 0); x <= at(i, i); ++x) *x *= scale;
+    for (double* x = at(i, i < k ? i : 0); x <= at(i, i); ++x) *x *= scale;
   return C;
 }
 
@@ -147,9 +154,10 @@ double population_loss(const Population& population, const Shape& shape, const T
   for (double x : task.lam) weights.push_back(task.output_scale * x);
   for (double x : student.full ? own : task.lam) weights.push_back(-task.output_scale * x);
   const std::vector<double> C = covariance(shape, task, gram, student, statistics, own);
-  return population
-      .expected_square(static_cast<int>(weights.size()), weights.data(), C.data(), false)
-      .value;
+  const double loss =
+      gram.second_moment + population.expected_square_from(
+                               shape.k, static_cast<int>(weights.size()), weights.data(), C.data());
+  return loss < 0 ? 0 : loss;
 }
 
 double drift(const Population& population, const Shape& shape, const TaskData& task,
@@ -158,7 +166,7 @@ double drift(const Population& population, const Shape& shape, const TaskData& t
   const int k = shape.k, m = 2 * k;
   const std::vector<double> C = covariance(shape, task, gram, student, statistics, own);
   std::vector<double> K(C.size());
-  population.moments(m, C.data(), true, K.data(), nullptr);
+  population.moments(m, C.data(), true, K.data());
   double sum = 0;
   for (int i = 0; i < k; ++i)
     for (int j = 0; j < k; ++j)

@@ -17,30 +17,34 @@ Statistics reduced_statistics(const Shape& shape, const TaskData& task,
                               const std::vector<double>& rows);
 
 // What no training changes, the inner products of a task's features and neurons: k^2 s
-// multiplications and 3 k^2 numbers, once a task instead of once a record.
+// multiplications and 2 k^2 numbers, once a task instead of once a record.
 struct TaskGram {
-  TaskGram(const Shape& shape, const TaskData& task);
-  std::vector<double> fixed;    // (k + r square) of the rows of W and u
-  std::vector<double> across;   // (k + r, k) of the same with the teacher's neurons
-  std::vector<double> teacher;  // (k square) of the teacher's neurons
+  TaskGram(const Population& population, const Shape& shape, const TaskData& task);
+  std::vector<double> fixed;   // (k + r square) of the rows of W and u
+  std::vector<double> across;  // (k + r, k) of the same with the teacher's neurons
+  std::vector<double> sizes;   // (k) squares of the teacher's neurons
+  double second_moment;        // E f*^2
 };
 
 // Those of the tasks that were asked for last, as many as are looked at in turn.
 class TaskGrams {
  public:
-  TaskGrams(const Shape& shape, std::size_t most) : shape_(shape), most_(most) {}
+  TaskGrams(const Population& population, const Shape& shape, std::size_t most)
+      : population_(population), shape_(shape), most_(most) {}
   // Valid until the next call.  The task stays where it is.
   const TaskGram& of(const TaskData& task);
 
  private:
+  const Population& population_;
   Shape shape_;
   std::size_t most_;
   std::list<std::pair<const TaskData*, TaskGram>> known_;  // the last asked for first
 };
 
-// Covariance (k + m square, the lower triangle) of the pre-activations of the teacher's k neurons
-// and then the student's m (m = k, or n of a full network), whose rows have these statistics and
-// whose own parameters are `own`: 3 k^2 n multiplications.
+// Covariance (k + m square) of the pre-activations of the teacher's k neurons and then the
+// student's m (m = k, or n of a full network), whose rows have these statistics and whose own
+// parameters are `own`: the rows of the student up to the diagonal, and of the teacher's the
+// diagonal alone. 2 k^2 n multiplications.
 std::vector<double> covariance(const Shape& shape, const TaskData& task, const TaskGram& gram,
                                const StudentSpec& student, const Statistics& statistics,
                                const std::vector<double>& own);

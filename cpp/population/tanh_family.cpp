@@ -22,8 +22,8 @@ constexpr double epsilon = std::numeric_limits<double>::epsilon();
 
 }  // namespace
 
-void family_moments(const MixtureForm& form, int m, const double* C, double* K, double* bound) {
-  const std::size_t n = static_cast<std::size_t>(m);
+void family_moments(const MixtureForm& form, const MomentRows& wanted, const double* C) {
+  const std::size_t n = static_cast<std::size_t>(wanted.count);
   const double shrink = form.argument * form.argument;
   MehlerTable table(n, terms, is_odd(form.member) ? 1 : 0, 2);
 
@@ -55,7 +55,11 @@ void family_moments(const MixtureForm& form, int m, const double* C, double* K, 
   const double factor = form.factor * form.factor;
   const double constant = form.offset * form.offset;
   const double linear = form.slope * form.slope;
-  for (std::size_t i = 0; i < n; ++i) {
+  // Of the moments themselves, which have an affine part besides.
+  std::vector<double> root(n);
+  for (std::size_t i = 0; i < n; ++i)
+    root[i] = std::sqrt(constant + linear * (shrink * C[i * n + i]) + factor * moment[i]);
+  for (std::size_t i = static_cast<std::size_t>(wanted.first); i < n; ++i) {
     for (std::size_t j = 0; j <= i; ++j) {
       const double scale = norm[i] * norm[j];
       const double r = scale > 0.0 ? shrink * C[i * n + j] / scale : 0.0;
@@ -81,16 +85,10 @@ void family_moments(const MixtureForm& form, int m, const double* C, double* K, 
         value[j] = last;
         remainder[j] = pair_error * size;
       }
-      K[i * n + j] = K[j * n + i] = constant + linear * c + factor * value[j];
-      if (bound) bound[i * n + j] = bound[j * n + i] = factor * remainder[j];
+      value[j] = constant + linear * c + factor * value[j];
+      remainder[j] = factor * remainder[j] + 16.0 * epsilon * root[i] * root[j];
     }
-  }
-  if (!bound) return;
-  for (std::size_t i = 0; i < n; ++i) norm[i] = std::sqrt(K[i * n + i]);
-  for (std::size_t i = 0; i < n; ++i) {
-    for (std::size_t j = 0; j < n; ++j) {
-      bound[i * n + j] += 16.0 * epsilon * norm[i] * norm[j];
-    }
+    wanted.take(i, value.data(), remainder.data());
   }
 }
 

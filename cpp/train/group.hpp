@@ -37,7 +37,7 @@ class Group {
       : spec_(spec),
         shape_(shape),
         population_(population),
-        grams_(shape, width),
+        grams_(population, shape, width),
         next_(std::move(next)),
         random_(spec.seed),
         space_(shape, spec.seed),

@@ -23,6 +23,8 @@
 //                   in the plane (smooth: none at norms near 1; with a kink: |rho| > 0.95).
 #pragma once
 
+#include <cstddef>
+#include <functional>
 #include <vector>
 
 #include "lrft/activation.hpp"
@@ -34,6 +36,14 @@ namespace lrft {
 // coincide up to a relative rounding e of C changes by about sqrt(2 e) / (2 pi).
 struct Moment {
   double value, bound;
+};
+
+// Which moments are wanted, and where they go: rows first .. count - 1 of K, one after the other.
+struct MomentRows {
+  int first, count;
+  bool bounded;  // with a bound on the error of each
+  // Takes entries 0 .. i of row i, and of their bounds.
+  std::function<void(std::size_t i, const double* value, const double* bound)> take;
 };
 
 class Population {
@@ -50,13 +60,18 @@ class Population {
   // infinite.
   Moment expected_square(int m, const double* w, const double* C, bool derivative) const;
 
-  // All K_ij = E[sigma(z_i) sigma(z_j)], m x m row-major, and, unless `bound` is
-  // null, a bound on the error of each.
-  void moments(int m, const double* C, bool derivative, double* K, double* bound) const;
+  // What the pairs (i, j) with max(i, j) >= first add to it, for sigma; below `first` only the
+  // diagonal of C is read.  NaN where that would be.
+  double expected_square_from(int first, int m, const double* w, const double* C) const;
+
+  // All K_ij = E[sigma(z_i) sigma(z_j)], m x m row-major.
+  void moments(int m, const double* C, bool derivative, double* K) const;
 
   const ActivationSpec& activation() const { return spec_; }
 
  private:
+  // False, and nothing done, where C is not a covariance.
+  bool rows(const MomentRows& wanted, const double* C, bool derivative) const;
   ActivationSpec spec_;
 };
 
