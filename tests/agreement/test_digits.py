@@ -12,6 +12,7 @@ import pytest
 
 import lrft
 from lrft.cli import main
+from lrft.core.engine import compiled
 from lrft.model.given import given_weights
 
 SHIPPED = Path(str(resources.files("lrft.data") / "digits.safetensors"))
@@ -72,7 +73,7 @@ def seen(task: lrft.Task) -> float:
     c^T M c against the mean of the eigenvalues of M.  It is also what moves u-hat off its start.
     """
     gram = np.ascontiguousarray(task.neuron_scale**2 * task.W @ task.W.T)
-    M = np.outer(task.lam, task.lam) * lrft._core.moments(task.activation.core, gram, True)
+    M = np.outer(task.lam, task.lam) * compiled.moments(task.activation.core, gram, True)
     return float(task.c @ M @ task.c / (np.trace(M) / task.k))
 
 

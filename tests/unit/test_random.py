@@ -140,10 +140,10 @@ def test_transform_is_exact_at_any_uniform(radius):
 
 def test_transform_of_many_uniforms():
     """Within the stated 4 ulp for 3,000 counters, a third of them with the smallest radii."""
-    z = _core.normals(3, 1, INPUTS, 5, 1 << 20).reshape(-1, 2)
+    z = compiled.normals(3, 1, INPUTS, 5, 1 << 20).reshape(-1, 2)
     smallest = np.argsort(np.hypot(*z.T))[:1000]
     for slot in (*smallest.tolist(), *range(2000)):
-        exact = box_muller(list(_core.philox((slot, 5, 1, 0), 3)))
+        exact = box_muller(list(compiled.philox((slot, 5, 1, 0), 3)))
         for found, truth in zip(z[slot], exact, strict=True):
             assert abs(found - truth) <= 4 * np.spacing(abs(float(truth)))
 
