@@ -167,6 +167,23 @@ def test_records(task, engine, name):
 
 # ---- divergence ---------------------------------------------------------------------------------
 
+
+@each_engine
+@pytest.mark.parametrize(
+    "student",
+    [lrft.RankOne(), lrft.LoRA(rank=2), lrft.FullNetwork(), lrft.RankOne(linearized=True)],
+    ids=["rank one", "lora", "full", "linearised"],
+)
+def test_more_tasks_than_lanes_have_losses_of_their_own(engine, student):
+    """What the losses of a task share is not taken from another that was looked at before."""
+    tasks = [task_of("relu", d=40, xi=1.0 + i / 5, seed=i) for i in range(20)]
+    training = lrft.Training(student=student, lr=0.01, steps=30, record=4)
+    together = lrft.simulate(tasks, training, replicas=2, engine=engine, threads=2)
+    for i, task in enumerate(tasks):
+        alone = lrft.simulate(task, training, replicas=2, engine=engine, threads=1)
+        np.testing.assert_array_equal(together.loss.isel(task=i), alone.loss)
+
+
 QUIET = 37  # steps before the rate becomes absurd
 
 
