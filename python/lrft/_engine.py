@@ -135,11 +135,10 @@ def _drawn_rows(
 def student_spec(task: Task, student: StudentModel, ambient: bool) -> dict[str, Any]:
     """Describe a student on this task."""
     spec = {
+        "kind": student.kind,
         "rows": student.rows(task),
-        "full": False,
         "linearized": student.linearized,
         "start": 0,
-        "spherical": False,
         "project": False,
         "scale": 1.0,
         "rows_std": 1.0,

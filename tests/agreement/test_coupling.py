@@ -46,7 +46,7 @@ def three_rows(task: lrft.Task, activation: str, batch: int, train_own: bool) ->
     lr = rate(activation, task.d)
     described = spec([task], lrft.Training(lr=lr, steps=STEPS, batch=batch))
     described["students"][0] |= {
-        "rows": ROWS, "spherical": False, "train_own": train_own, "project": False,
+        "kind": "lora", "rows": ROWS, "train_own": train_own, "project": False,
     }  # fmt: skip
     A0 = rng.standard_normal((ROWS, task.d)) / np.sqrt(task.d)
     B0 = rng.standard_normal((task.k, ROWS)) / np.sqrt(task.k * ROWS)
