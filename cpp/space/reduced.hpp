@@ -28,7 +28,8 @@
 #include "simd/aligned.hpp"
 #include "simd/few.hpp"
 #include "simd/layout.hpp"
-#include "space/shape.hpp"
+#include "space/noise.hpp"
+#include "space/space.hpp"
 #include "space/subspace.hpp"
 #include "space/triangular.hpp"
 
@@ -42,11 +43,14 @@ class ReducedSpace {
  public:
   using Layout = ReplicaLanes;
   using Scalar = Pack;
+  using Input = TaughtInput<Pack>;
+  static constexpr bool replays = false;  // a path can go on from any step
 
-  ReducedSpace(const Shape& shape, std::uint64_t seed)
+  ReducedSpace(const Shape& shape, const RunSpec& spec)
       : shape_(shape),
-        seed_(seed),
-        random_(seed),
+        seed_(spec.seed),
+        random_(spec.seed),
+        noise_(shape.batch, spec.seed),
         pairs_((shape.s + shape.n + 1) / 2),
         at_(ahead() - 1),
         R_(shape.k * shape.s),
@@ -66,6 +70,7 @@ class ReducedSpace {
   void set_task(int lane, const TaskData& task, std::uint32_t replica) {
     put(R_, task.R, lane);
     put(a_, task.a, lane);
+    noise_.set_task(lane, task, replica);
     replica_[lane] = replica;
     set(dof_, lane, task.d - shape_.s - n());
     chi_ = ChiSampler(dof_);
@@ -90,6 +95,8 @@ class ReducedSpace {
       for (int i = 0; i < n(); ++i) rows.push_back(get(L_[j * width() + i], lane));
     return rows;
   }
+  std::vector<double> rows_now(int lane) const { return rows_of(lane); }
+  static std::int64_t steps_back(std::int64_t) { return 0; }
   // Rows uniform on the unit sphere of the space they may move in (n = 1), or
   // standard normal; drawn from streams of the replica's own.
   std::vector<double> draw_rows(const TaskData& task, std::uint32_t replica, bool unit) const {
@@ -130,8 +137,10 @@ class ReducedSpace {
   }
 
   // ---- the step ----------------------------------------------------------------
-  // Makes the fields of step t (one a lane) available.
-  LRFT_INLINE void draw(const Bits& t) {
+  // Makes the inputs of the steps, one a lane, available.
+  LRFT_INLINE void draw(const std::uint64_t* steps) {
+    const Bits t = load_bits(steps);
+    noise_.draw(t);
     if (++at_ == ahead()) {
       draw_block(t);
       at_ = 0;
@@ -152,18 +161,21 @@ class ReducedSpace {
     fields();
   }
 
-  const Pack* features(int b) const { return identity_ ? x_S(b) : features_.data() + b * shape_.k; }
-  const Scalar* teacher(int b) const { return teacher_.data() + b * shape_.rank; }
-  const Scalar* rows(int b) const { return rows_.data() + b * n(); }
+  int inputs() const { return batch(); }
+  static constexpr double share() { return 1; }
+  LRFT_INLINE Input input(int b) const {
+    return {{identity_ ? x_S(b) : features_.data() + b * shape_.k, rows_.data() + b * n()},
+            teacher_.data() + b * shape_.rank};
+  }
+  const Scalar& label(int b) const { return noise_[b]; }
 
-  // rows <- (scale rows - G^T X), made unit when `unit`; G (b, n), scale (n).
-  LRFT_INLINE void move(const Scalar* G, const Scalar* scale, bool unit) {
-    if constexpr (Rows == 1 && Batch == 1) return move_row(G[0], scale[0]);
-    if (!shape_.slow()) return move_rows<false>(G, scale, unit);
+  LRFT_INLINE void move(const Move<Scalar>& move) {
+    if constexpr (Rows == 1 && Batch == 1) return move_row(move.G[0], move.M[0]);
+    if (!shape_.slow()) return move_rows<false>(move.G, move.M, move.unit);
     before_.assign(P_.data(), P_.data() + P_.size());
     before_.insert(before_.end(), L_.data(), L_.data() + n() * width());
     try {
-      move_rows<true>(G, scale, unit);
+      move_rows<true>(move.G, move.M, move.unit);
     } catch (const Cancelled&) {
       std::copy_n(before_.data(), P_.size(), P_.data());
       std::copy_n(before_.data() + P_.size(), n() * width(), L_.data());
@@ -449,6 +461,7 @@ class ReducedSpace {
   Shape shape_;
   std::uint64_t seed_;
   Philox random_;
+  LabelNoise<Layout> noise_;
   int pairs_;       // counters an input
   int at_;          // the current one among the steps drawn together
   AlignedPacks R_;  // (k, s)
@@ -469,5 +482,8 @@ class ReducedSpace {
   int first_a_ = 0;
   bool identity_ = false;
 };
+
+// Of the paper's own case, `RankOne`.
+using RankOneSpace = ReducedSpace<1, 1>;
 
 }  // namespace lrft

@@ -19,7 +19,6 @@ struct Shape {
   int batch;           // samples a step
   bool project;        // rows move orthogonally to span(W)
   bool follow;         // the rows' Gram matrix is asked for at every step
-  bool labelled;       // labels are given: there is no teacher
   std::int64_t units;  // of work in a step, about (lrft/poll.hpp)
   // The first coordinate of S that the student's rows can have.
   int first() const { return project ? features_rank : 0; }
@@ -33,7 +32,7 @@ inline std::int64_t step_units(const RunSpec& spec) {
   const TaskData& t = spec.tasks.front();
   const double n = spec.student.rows, b = spec.trainings.front().batch, k = t.k, s = t.s,
                r = t.rank;
-  const double forward = k * (4 * r + 20) + 6 * n * (spec.student.full ? 4 : k);
+  const double forward = k * (4 * r + 20) + 6 * n * (spec.student.network() ? 4 : k);
   if (spec.ambient)
     return static_cast<std::int64_t>(b * (t.d * (k + r + 2 * n + 20) + forward) / 8);
   const auto nonzero =
@@ -54,8 +53,7 @@ inline Shape shape_of(const RunSpec& spec) {
           spec.student.rows,
           spec.trainings.front().batch,
           spec.student.project,
-          !spec.student.spherical && !spec.student.full && !spec.data.given(),
-          spec.data.given(),
+          !spec.student.spherical() && !spec.student.network() && !spec.data.given(),
           step_units(spec)};
 }
 
@@ -73,13 +71,6 @@ inline int block_steps(double d, int batch) {
     if (inputs > more_than && padding * steps < best * s) steps = s, best = padding;
   }
   return steps;
-}
-
-// Inputs of the current step: a batch, or fewer where a pass over given samples ends.
-template <class Space>
-int inputs_of(const Space& space, int batch) {
-  if constexpr (requires { space.inputs(); }) return space.inputs();
-  return batch;
 }
 
 // What the population quantities and overlaps need to know of a student's rows
