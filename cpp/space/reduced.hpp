@@ -28,6 +28,8 @@
 #include "simd/aligned.hpp"
 #include "simd/few.hpp"
 #include "simd/layout.hpp"
+#include "space/features.hpp"
+#include "space/rotations.hpp"
 #include "space/shape.hpp"
 #include "space/subspace.hpp"
 #include "space/triangular.hpp"
@@ -49,28 +51,29 @@ class ReducedSpace {
         random_(seed),
         pairs_((shape.s + shape.n + 1) / 2),
         at_(ahead() - 1),
-        R_(shape.k * shape.s),
+        R_(shape.k, shape.s),
         a_(shape.rank * shape.s),
         X_(ahead() * shape.batch * 2 * pairs_),
         T_(ahead() * m() * m()),
         P_(shape.n * shape.s),
         L_(shape.n * (shape.n + m()), broadcast(0.0)),
-        features_(shape.batch * shape.k),
+        features_(ahead() * shape.batch * shape.k),
         teacher_(shape.batch * shape.rank),
         rows_(shape.batch * shape.n, broadcast(0.0)),
         dof_(broadcast(1.0)),
         chi_(dof_),
-        work_(shape.n * shape.n) {}
+        work_(shape.n * shape.n),
+        rotations_(rotates() ? shape.n : 0, rotates() ? shape.batch : 0) {}
 
   // ---- one replica in and out of a lane -------------------------------------
   void set_task(int lane, const TaskData& task, std::uint32_t replica) {
-    put(R_, task.R, lane);
+    R_.set(lane, task.R);
     put(a_, task.a, lane);
     replica_[lane] = replica;
     set(dof_, lane, task.d - shape_.s - n());
     chi_ = ChiSampler(dof_);
     at_ = ahead() - 1;  // what was drawn ahead is no longer this lane's
-    find_extents();
+    find_first();
   }
   // rows: P (n, s) then L (n, n).
   void set_rows(int lane, const std::vector<double>& rows) {
@@ -133,7 +136,9 @@ class ReducedSpace {
   // Makes the fields of step t (one a lane) available.
   LRFT_INLINE void draw(const Bits& t) {
     if (++at_ == ahead()) {
+      R_.look();
       draw_block(t);
+      find_features(ahead() * batch());
       at_ = 0;
     }
     fields();
@@ -145,14 +150,18 @@ class ReducedSpace {
   void set_coordinates(int lane, const double* X_S, const double* Z) {
     const int stride = 2 * pairs_;
     at_ = 0;
+    R_.look();
     for (int b = 0; b < batch(); ++b) {
       for (int q = 0; q < shape_.s; ++q) set(X_[b * stride + q], lane, X_S[b * shape_.s + q]);
       for (int j = 0; j < n(); ++j) set(X_[b * stride + shape_.s + j], lane, Z[b * n() + j]);
     }
+    find_features(batch());
     fields();
   }
 
-  const Pack* features(int b) const { return identity_ ? x_S(b) : features_.data() + b * shape_.k; }
+  const Pack* features(int b) const {
+    return R_.identity() ? x_S(b) : features_.data() + (at_ * batch() + b) * shape_.k;
+  }
   const Scalar* teacher(int b) const { return teacher_.data() + b * shape_.rank; }
   const Scalar* rows(int b) const { return rows_.data() + b * n(); }
 
@@ -172,20 +181,20 @@ class ReducedSpace {
   }
   // The same with the T (b, b) of `lane` given, whatever b; for tests.
   void move_given(const Scalar* G, const Scalar* scale, bool unit, int lane, const double* T) {
+    const int n = this->n(), b = batch();
+    AlignedPacks given(b * b), M(n * (n + b));
+    for (int i = 0; i < b * b; ++i) set(given[i], lane, T[i]);
     move_seen<false>(G, scale);
-    const int n = this->n(), b = batch(), wide = n + b;
-    AlignedPacks M(n * wide);
-    for (int j = 0; j < n; ++j) {
-      for (int i = 0; i < n; ++i) M[j * wide + i] = L_[j * width() + i];
-      for (int i = 0; i < b; ++i) {
-        double g = 0;
-        for (int l = i; l < b; ++l) g += get(G[l * n + j], lane) * T[l * b + i];
-        M[j * wide + n + i] = broadcast(g);
+    if (rotates()) {
+      rotations_.update(L_.data(), width(), G, z(0), 2 * pairs_, given.data(), [](std::int64_t) {});
+    } else {
+      for (int j = 0; j < n; ++j) {
+        std::copy_n(L_.data() + j * width(), n, M.data() + j * (n + b));
+        move_rest<false>(G, given.data(), b, j, M.data() + j * (n + b) + n);
       }
+      triangular(M.data(), n, n + b, [](std::int64_t) {});
+      for (int j = 0; j < n; ++j) std::copy_n(M.data() + j * (n + b), n, L_.data() + j * width());
     }
-    triangular(M.data(), n, wide, [](std::int64_t) {});
-    for (int j = 0; j < n; ++j)
-      for (int i = 0; i < n; ++i) L_[j * width() + i] = M[j * wide + i];
     if (unit) normalise();
   }
   // The squared lengths of the rows together, before they were made unit.
@@ -271,20 +280,17 @@ class ReducedSpace {
   const Pack* x_S(int b) const { return X_.data() + 2 * pairs_ * (at_ * batch() + b); }
   const Pack* z(int b) const { return x_S(b) + shape_.s; }
 
+  // Of the first `inputs` that were drawn: they do not depend on the state.
+  void find_features(int inputs) {
+    if (R_.identity()) return;
+    R_.multiply(X_.data(), 2 * pairs_, inputs, features_.data(), shape_.k,
+                [this](std::int64_t units) { spend(units); });
+  }
   LRFT_INLINE void fields() {
-    const int k = shape_.k, s = shape_.s, n = this->n(), first = shape_.first();
+    const int s = shape_.s, n = this->n(), first = shape_.first();
     for (int b = 0; b < batch(); ++b) {
       if constexpr (Batch == 0) spend(shape_.units / shape_.batch / 4);
       const Pack* x = x_S(b);
-      if (!identity_)
-        for (int i = 0; i < k; ++i) {
-          const Pack* R = R_.data() + i * s;
-          Pack h = broadcast(0.0);
-          for (int q = begin_[static_cast<std::size_t>(i)]; q < end_[static_cast<std::size_t>(i)];
-               ++q)
-            h = fma(R[q], x[q], h);
-          features_[b * k + i] = h;
-        }
       for (int j = 0; j < shape_.rank; ++j) {
         Pack v = broadcast(0.0);
         for (int q = first_a_; q < s; ++q) v = fma(a_[j * s + q], x[q], v);
@@ -298,7 +304,8 @@ class ReducedSpace {
       }
     }
   }
-  // The part of the move along the coordinates X_S and Z.
+  bool rotates() const { return Rotations::pay(n(), batch()); }
+  // The part of the move along the coordinates X_S, and along Z where it is not left to rotations.
   // Polls only where a step is slow: short ones would lose speed to it.
   template <bool Polls>
   void move_seen(const Scalar* G, const Scalar* scale) {
@@ -309,6 +316,10 @@ class ReducedSpace {
         Pack p = G[j] * x_S(0)[q];
         for (int b = 1; b < batch(); ++b) p = fma(G[b * n + j], x_S(b)[q], p);
         P_[j * s + q] = fma(scale[j], P_[j * s + q], -p);
+      }
+      if (rotates()) {
+        for (int i = 0; i <= j; ++i) L_[j * width() + i] *= scale[j];
+        continue;
       }
       for (int i = 0; i < n; ++i) {
         spend_in<Polls>(batch());
@@ -341,15 +352,13 @@ class ReducedSpace {
   void move_rows(const Scalar* G, const Scalar* scale, bool unit) {
     move_seen<Polls>(G, scale);
     const int n = this->n();
+    const auto poll = [](std::int64_t units) { spend_in<Polls>(units); };
+    if (rotates()) {
+      rotations_.update(L_.data(), width(), G, z(0), 2 * pairs_, T(), poll);
+      return finish(unit);
+    }
     if (batch() <= n) {
-      for (int j = 0; j < n; ++j) {
-        spend_in<Polls>(std::int64_t{m()} * m() / 2);
-        for (int i = 0; i < m(); ++i) {
-          Pack g = broadcast(0.0);
-          for (int b = i; b < m(); ++b) g = fma(G[b * n + j], T()[b * m() + i], g);
-          L_[j * width() + n + i] = g;
-        }
-      }
+      for (int j = 0; j < n; ++j) move_rest<Polls>(G, T(), m(), j, L_.data() + j * width() + n);
     } else {
       factor_of_gram<Polls>(G);
       for (int j = 0; j < n; ++j)
@@ -359,7 +368,20 @@ class ReducedSpace {
           L_[j * width() + n + i] = g;
         }
     }
-    triangular(L_.data(), n, width(), [](std::int64_t units) { spend_in<Polls>(units); });
+    triangular(L_.data(), n, width(), poll);
+    finish(unit);
+  }
+  // What row j moves along the b coordinates of T.
+  template <bool Polls>
+  void move_rest(const Scalar* G, const Pack* T, int b, int j, Pack* to) const {
+    spend_in<Polls>(std::int64_t{b} * b / 2);
+    for (int i = 0; i < b; ++i) {
+      Pack g = broadcast(0.0);
+      for (int l = i; l < b; ++l) g = fma(G[l * n() + j], T[l * b + i], g);
+      to[i] = g;
+    }
+  }
+  void finish(bool unit) {
     if (unit)
       normalise();
     else
@@ -415,26 +437,10 @@ class ReducedSpace {
     L_[0] = sqrt(rest) * scale;
     for (int q = shape_.first(); q < shape_.s; ++q) P_[q] *= scale;
   }
-  // Where R and a have entries that are not zero, over all lanes; adding exact
-  // zeros changes no bit, so this depends on company only in speed.
-  void find_extents() {
-    const int k = shape_.k, s = shape_.s;
+  // Where a has entries that are not zero, over all lanes.
+  void find_first() {
     const auto zero = [](const Pack& p, double x) { return !any(~(p == x)); };
-    identity_ = true;
-    begin_.assign(static_cast<std::size_t>(k), 0);
-    end_.assign(static_cast<std::size_t>(k), 0);
-    for (int i = 0; i < k; ++i) {
-      int begin = s, end = 0;
-      for (int q = 0; q < s; ++q) {
-        identity_ = identity_ && zero(R_[i * s + q], q == i ? 1.0 : 0.0);
-        if (!zero(R_[i * s + q], 0.0)) {
-          begin = std::min(begin, q);
-          end = q + 1;
-        }
-      }
-      begin_[static_cast<std::size_t>(i)] = std::min(begin, end);
-      end_[static_cast<std::size_t>(i)] = end;
-    }
+    const int s = shape_.s;
     first_a_ = s;
     for (int j = 0; j < shape_.rank; ++j)
       for (int q = s - 1; q >= 0; --q)
@@ -452,23 +458,23 @@ class ReducedSpace {
   Philox random_;
   int pairs_;       // counters an input
   int at_;          // the current one among the steps drawn together
-  AlignedPacks R_;  // (k, s)
+  Features R_;
   AlignedPacks a_;  // (r, s)
   AlignedPacks X_;  // (ahead, b, s + n, rounded up to even): X_S then Z
   AlignedPacks T_;  // (ahead, m, m) lower triangular
   AlignedPacks P_;  // (n, s)
   Few<Pack, Rows == 1 && Batch == 1 ? 2 : 0> L_;  // (n, n + m): L, then what a step adds
-  AlignedPacks features_, teacher_;
+  AlignedPacks features_;  // (ahead, b, k)
+  AlignedPacks teacher_;
   Few<Pack, Batch * Rows> rows_;
   Pack dof_;
   ChiSampler chi_;  // of dof_
   Pack health_ = broadcast(0.0);
   AlignedPacks work_;         // (n, n)
+  Rotations rotations_;
   std::vector<Pack> before_;  // P and L before a long move
   std::uint64_t replica_[lanes] = {};
-  std::vector<int> begin_, end_;
   int first_a_ = 0;
-  bool identity_ = false;
 };
 
 }  // namespace lrft

@@ -1,0 +1,132 @@
+// The features W x = R x_S of inputs in the reduced space, eight replicas side by side.
+//
+// A tile of rows meets up to four inputs at once: what it adds up stays in registers, and every
+// number that is loaded serves a whole row or column of the tile.  Where all lanes have the same R,
+// its entries are scalars, an eighth of the memory.  Every feature is one sum in the order of
+// the coordinates, whichever tile it is in and whether or not R is shared: same bits.
+//
+// Cost of an input: the entries of R between the first and the last of a tile that are not zero.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <vector>
+
+#include "simd/aligned.hpp"
+
+namespace lrft {
+
+class Features {
+ public:
+  Features(int k, int s) : k_(k), s_(s), R_(k * s) {}
+
+  // R (k, s) of one lane; see `look`.
+  void set(int lane, const std::vector<double>& R) {
+    for (int i = 0; i < R_.size(); ++i)
+      R_.doubles()[i * lanes + lane] = R[static_cast<std::size_t>(i)];
+    seen_ = false;
+  }
+  // Notes what all lanes have in common; to be called after `set`, before all that follows.
+  // Adding exact zeros changes no bit, so this depends on company only in speed.
+  void look() {
+    if (seen_) return;
+    seen_ = identity_ = shared_ = true;
+    begin_.assign(static_cast<std::size_t>(k_), s_);
+    end_.assign(static_cast<std::size_t>(k_), 0);
+    for (int i = 0; i < k_; ++i)
+      for (int q = 0; q < s_; ++q) {
+        const Pack& r = R_[i * s_ + q];
+        const double first = entry(i, q);
+        identity_ = identity_ && same(r, q == i ? 1.0 : 0.0);
+        shared_ = shared_ && same(r, first);
+        if (first == 0 && same(r, 0.0)) continue;
+        const auto row = static_cast<std::size_t>(i);
+        begin_[row] = std::min(begin_[row], q);
+        end_[row] = q + 1;
+      }
+    scalars_.clear();
+    if (shared_)
+      for (int i = 0; i < k_; ++i)
+        for (int q = 0; q < s_; ++q) scalars_.push_back(entry(i, q));
+  }
+  // The features are the first coordinates themselves.
+  bool identity() const { return identity_; }
+  // to[b to_stride + i] = sum_q R[i, q] x[b stride + q] for b < inputs.
+  // spend(units) is told of the work before it is done, and may throw.
+  template <class Spend>
+  void multiply(const Pack* x, int stride, int inputs, Pack* to, int to_stride,
+                const Spend& spend) const {
+    const auto some = [&]<int Inputs>(std::integral_constant<int, Inputs>) {
+      for (; inputs >= Inputs; inputs -= Inputs, x += Inputs * stride, to += Inputs * to_stride)
+        if (shared_)
+          rows_of<Inputs>(Shared{scalars_.data(), s_}, x, stride, to, to_stride, spend);
+        else
+          rows_of<Inputs>(Own{R_.data(), s_}, x, stride, to, to_stride, spend);
+    };
+    some(std::integral_constant<int, 4>{});
+    some(std::integral_constant<int, 2>{});
+    some(std::integral_constant<int, 1>{});
+  }
+
+ private:
+  // As many rows of four inputs as the registers of the set hold.
+  static constexpr int tile_rows = native_width == 4 || (native_width == 2 && parts == 4) ? 2 : 4;
+
+  struct Shared {
+    const double* r;
+    int s;
+    LRFT_INLINE NativeDouble at(int i, int q, int) const { return r[i * s + q] - NativeDouble{}; }
+  };
+  struct Own {
+    const Pack* r;
+    int s;
+    LRFT_INLINE NativeDouble at(int i, int q, int part) const { return r[i * s + q].v[part]; }
+  };
+
+  template <int Inputs, class R, class Spend>
+  void rows_of(const R& r, const Pack* x, int stride, Pack* to, int to_stride,
+               const Spend& spend) const {
+    int i = 0;
+    for (; i + tile_rows <= k_; i += tile_rows)
+      tile<tile_rows, Inputs>(r, i, x, stride, to, to_stride, spend);
+    for (; i + 2 <= k_; i += 2) tile<2, Inputs>(r, i, x, stride, to, to_stride, spend);
+    if (i < k_) tile<1, Inputs>(r, i, x, stride, to, to_stride, spend);
+  }
+  template <int Rows, int Inputs, class R, class Spend>
+  __attribute__((noinline)) void tile(const R& r, int first, const Pack* x, int stride, Pack* to,
+                                      int to_stride, const Spend& spend) const {
+    const auto row = begin_.begin() + first;
+    const int begin = *std::min_element(row, row + Rows);
+    const int end = *std::max_element(end_.begin() + first, end_.begin() + first + Rows);
+    spend(std::int64_t{Rows * Inputs} * std::max(end - begin, 1));
+    for (int part = 0; part < parts; ++part) {
+      NativeDouble sum[Rows][Inputs] = {};
+      for (int q = begin; q < end; ++q) {
+        NativeDouble v[Inputs];
+#pragma GCC unroll 4
+        for (int b = 0; b < Inputs; ++b) v[b] = x[b * stride + q].v[part];
+#pragma GCC unroll 8
+        for (int i = 0; i < Rows; ++i) {
+          const NativeDouble e = r.at(first + i, q, part);
+#pragma GCC unroll 4
+          for (int b = 0; b < Inputs; ++b) sum[i][b] = native_fma(e, v[b], sum[i][b]);
+        }
+      }
+#pragma GCC unroll 8
+      for (int i = 0; i < Rows; ++i)
+#pragma GCC unroll 4
+        for (int b = 0; b < Inputs; ++b) to[b * to_stride + first + i].v[part] = sum[i][b];
+    }
+  }
+
+  double entry(int i, int q) const { return R_.doubles()[(i * s_ + q) * lanes]; }
+  static bool same(const Pack& p, double x) { return !any(~(p == x)); }
+
+  int k_, s_;
+  AlignedPacks R_;               // (k, s)
+  std::vector<double> scalars_;  // the same, where all lanes have it
+  std::vector<int> begin_, end_;
+  bool seen_ = false, identity_ = false, shared_ = false;
+};
+
+}  // namespace lrft
