@@ -154,8 +154,8 @@ class Rotations {
 
   int n_, b_;
   AlignedPacks first_, second_;  // (b, n) rotations: of the two sweeps
-  AlignedPacks Z_, W_;                    // (b, n) and (b, b): what is left of Z and T
-  AlignedPacks F_;                        // (b, together)
+  AlignedPacks Z_, W_;           // (b, n) and (b, b): what is left of Z and T
+  AlignedPacks F_;               // (b, together)
 };
 
 }  // namespace lrft
