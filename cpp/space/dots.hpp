@@ -56,7 +56,7 @@ LRFT_INLINE void dots(const Stretch& one, const Stretch& two, bool chains, Pack*
     detail::dots<Rows, 1>(one, two, to);
 }
 
-// start + the sum of term(i) over i < count, where term(i, sum) adds one of them to a sum.
+// start + a sum over i < count, where term(i, sum) adds one of its terms to a sum.
 template <class Term>
 LRFT_INLINE Pack in_chains(const Pack& start, int count, const Term& term) {
   Pack sum = start;
@@ -70,6 +70,9 @@ LRFT_INLINE Pack in_chains(const Pack& start, int count, const Term& term) {
   }
   for (; i < count; ++i) sum = term(i, sum);
   return sum;
+}
+LRFT_INLINE Pack squares(const Pack* x, int count, const Pack& start) {
+  return in_chains(start, count, [x](int i, const Pack& sum) { return fma(x[i], x[i], sum); });
 }
 
 }  // namespace lrft

@@ -7,7 +7,7 @@
 //   what is left in d - s - n dimensions,
 // with W x = R X_S, <u, x> = a X_S, A x = P X_S + L Z, and the update A <- A - G^T X is
 //   P <- P - G^T X_S,   [L - G^T Z, -G^T T] back to lower-triangular form by reflections
-// from the right.  T is the Bartlett factor (b x b) for b <= n; for b > n only its
+// or rotations from the right.  T is the Bartlett factor (b x b) for b <= n; for b > n only its
 // product with G^T matters, which has the law of chol(G^T G) times an n x n factor.
 //
 // This is the same Markov chain as in R^d, exactly in law, at any d >= s + n + b;
@@ -15,7 +15,8 @@
 // side, each with its own task.  docs/reduced.md has the derivation.
 //
 // Cost of a step of one replica: b (s + n) normals, min(b, n) chi variates,
-// b (nnz(R) + 2 n s) + n^2 (n + b) multiplications; nothing depends on d.
+// b (nnz(R) + 2 n s) + n^2 (n + b) multiplications, or 4 b n^2 for the last where b is small
+// beside n; nothing depends on d.
 #pragma once
 
 #include <algorithm>
@@ -277,26 +278,31 @@ class ReducedSpace {
   }
   // Sums along the rows are long.
   bool long_rows() const { return shape_.s - shape_.first() + n() >= 8; }
-  bool rotates() const { return Rotations::pay(n(), batch()); }
+  bool rotates() const { return Rows != 1 && by_rotations(n(), batch()); }
   // The part of the move along the coordinates X_S, and along Z where it is not left to rotations.
   // Polls only where a step is slow: short ones would lose speed to it.
+  // Returns the sum of the squares of P, while its rows are near.
   template <bool Polls>
-  void move_seen(const Scalar* G, const Scalar* scale) {
-    const int s = shape_.s, n = this->n(), first = shape_.first();
+  Pack move_seen(const Scalar* G, const Scalar* scale) {
+    const int n = this->n(), first = shape_.first(), count = shape_.s - first;
+    Pack sum = broadcast(0.0);
     for (int j = 0; j < n; ++j) {
-      spend_in<Polls>(std::int64_t{batch()} * (s + n));
-      move_along(x_S(0) + first, G + j, scale[j], s - first, &P_[j * s + first]);
-      Pack* L = &L_[j * width()];
+      Pack *P = &P_[j * shape_.s + first], *L = &L_[j * width()];
+      move_along<Polls>(x_S(0) + first, G + j, scale[j], count, P);
+      sum = squares(P, count, sum);
       if (!rotates())
-        move_along(z(0), G + j, scale[j], n, L);
+        move_along<Polls>(z(0), G + j, scale[j], n, L);
       else if (any(~(scale[j] == 1.0)))
         for (int i = 0; i <= j; ++i) L[i] *= scale[j];
     }
+    return sum;
   }
   // row <- scale row - sum_b G[b n] x[b], `count` entries of it, four at a time.
+  template <bool Polls>
   LRFT_INLINE void move_along(const Pack* x, const Pack* G, const Pack scale, int count,
                               Pack* row) const {
     const auto some = [&]<int Count>(std::integral_constant<int, Count>, int q) {
+      spend_in<Polls>(std::int64_t{Count} * batch());
       Pack p[Count];
 #pragma GCC unroll 4
       for (int i = 0; i < Count; ++i) p[i] = G[0] * x[q + i];
@@ -333,12 +339,13 @@ class ReducedSpace {
   }
   template <bool Polls>
   void move_rows(const Scalar* G, const Scalar* scale, bool unit) {
-    move_seen<Polls>(G, scale);
+    health_ = move_seen<Polls>(G, scale);
     const int n = this->n();
     const auto poll = [](std::int64_t units) { spend_in<Polls>(units); };
     if (rotates()) {
-      rotations_.update(L_.data(), width(), G, z(0), 2 * pairs_, T(), poll);
-      return finish(unit);
+      health_ += rotations_.update(L_.data(), width(), G, z(0), 2 * pairs_, T(), poll);
+      if (unit) normalise();
+      return;
     }
     if (batch() <= n) {
       for (int j = 0; j < n; ++j) move_rest<Polls>(G, T(), m(), j, L_.data() + j * width() + n);
@@ -352,7 +359,8 @@ class ReducedSpace {
         }
     }
     triangular(L_.data(), n, width(), poll);
-    finish(unit);
+    for (int j = 0; j < n; ++j) health_ = squares(&L_[j * width()], j + 1, health_);
+    if (unit) normalise();
   }
   // What row j moves along the b coordinates of T.
   template <bool Polls>
@@ -363,12 +371,6 @@ class ReducedSpace {
       for (int l = i; l < b; ++l) g = fma(G[l * n() + j], T[l * b + i], g);
       to[i] = g;
     }
-  }
-  void finish(bool unit) {
-    if (unit)
-      normalise();
-    else
-      sum_up();
   }
   template <bool Polls>
   static void spend_in(std::int64_t units) {
@@ -389,13 +391,6 @@ class ReducedSpace {
       for (int q = 0; q < s - first; ++q) P[q] *= scale;
       for (int i = 0; i <= j; ++i) L[i] *= scale;
     }
-  }
-  void sum_up() {
-    health_ = squares(P_.data(), P_.size(), broadcast(0.0));
-    for (int j = 0; j < n(); ++j) health_ = squares(&L_[j * width()], j + 1, health_);
-  }
-  static LRFT_INLINE Pack squares(const Pack* x, int count, const Pack& start) {
-    return in_chains(start, count, [x](int i, const Pack& sum) { return fma(x[i], x[i], sum); });
   }
   // The whole move of one row of unit length under one input, in one pass, without waiting
   // for one root before the next.

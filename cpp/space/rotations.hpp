@@ -16,6 +16,7 @@
 #include <cstdint>
 
 #include "simd/aligned.hpp"
+#include "space/dots.hpp"
 
 namespace lrft {
 
@@ -51,9 +52,6 @@ LRFT_INLINE Turn turn_of(const Pack& x, const Pack& y) {
 
 class Rotations {
  public:
-  // Few inputs beside the rows; for more, reflections (triangular.hpp) cost less.
-  static bool pay(int n, int b) { return 5 * b <= n; }
-
   // Room for n rows and b inputs.
   Rotations(int n, int b)
       : n_(n),
@@ -65,9 +63,10 @@ class Rotations {
         F_(b * together) {}
 
   // L (n, n) in rows of `width`; G (b, n); Z (b, n) in rows of `stride`; T (b, b) lower triangular.
-  // spend(units) is told of the work before it is done, and may throw.
+  // spend(units) is told of the work before it is done, and may throw.  Returns the sum of the
+  // squares of the new L, while its rows are near.
   template <class Spend>
-  void update(Pack* L, int width, const Pack* G, const Pack* Z, int stride, const Pack* T,
+  Pack update(Pack* L, int width, const Pack* G, const Pack* Z, int stride, const Pack* T,
               const Spend& spend) {
     for (int c = 0; c < b_; ++c) std::copy_n(Z + c * stride, n_, Z_.data() + c * n_);
     std::copy_n(T, b_ * b_, W_.data());
@@ -75,9 +74,11 @@ class Rotations {
       spend(std::int64_t{8} * n_ * (b_ - c));
       gather(c);
     }
+    Pack sum = broadcast(0.0);
     int i = 0;
-    for (; i + together <= n_; i += together) rows<together>(L, width, i, G, spend);
-    for (; i < n_; ++i) rows<1>(L, width, i, G, spend);
+    for (; i + together <= n_; i += together) sum = rows<together>(L, width, i, G, sum, spend);
+    for (; i < n_; ++i) sum = rows<1>(L, width, i, G, sum, spend);
+    return sum;
   }
 
  private:
@@ -100,9 +101,9 @@ class Rotations {
     for (int l = c + 1; l < b_; ++l)
       sweep<1>(Z_.data() + l * n_, 0, n_ - 1, -1, n_, first(c), &W_[l * b_ + c]);
   }
-  // Rows i .. i + Rows - 1.
+  // Rows i .. i + Rows - 1; returns `sum` with their squares.
   template <int Rows, class Spend>
-  void rows(Pack* L, int width, int i, const Pack* G, const Spend& spend) {
+  Pack rows(Pack* L, int width, int i, const Pack* G, Pack sum, const Spend& spend) {
     spend(std::int64_t{8} * Rows * b_ * (i + Rows));
     Pack* row = L + i * width;
     for (int c = 0; c < b_; ++c) {
@@ -123,6 +124,8 @@ class Rotations {
         for (int below = l + 1; below < Rows; ++below)
           sweep<1>(row + below * width, 0, i + l, 1, 1, second(c), f + below);
       }
+    for (int l = 0; l < Rows; ++l) sum = squares(row + l * width, i + l + 1, sum);
+    return sum;
   }
   static LRFT_INLINE void put(Pack* turn, const Pack& c, const Pack& s) {
     turn[0] = c;
