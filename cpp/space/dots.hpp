@@ -31,7 +31,7 @@ LRFT_INLINE void add_dots(const Stretch& of, int part, NativeDouble (&sum)[Rows]
     if (q + c < of.count) add(q + c, c);
 }
 template <int Rows, int Chains>
-LRFT_INLINE void dots(const Stretch& one, const Stretch& two, Pack* to) {
+LRFT_INLINE void dots_in(const Stretch& one, const Stretch& two, Pack* to) {
   for (int part = 0; part < parts; ++part) {
     NativeDouble sum[Rows][Chains] = {};
     add_dots(one, part, sum);
@@ -44,6 +44,11 @@ LRFT_INLINE void dots(const Stretch& one, const Stretch& two, Pack* to) {
         to[l].v[part] = sum[l][0];
   }
 }
+// Out of line: the short step beside it must stay in the first cache.
+template <int Rows>
+__attribute__((noinline)) void long_dots(const Stretch& one, const Stretch& two, Pack* to) {
+  dots_in<Rows, 4>(one, two, to);
+}
 }  // namespace detail
 
 // to[l], l < Rows: of both stretches together.  In four chains where they are long, since one
@@ -51,9 +56,9 @@ LRFT_INLINE void dots(const Stretch& one, const Stretch& two, Pack* to) {
 template <int Rows>
 LRFT_INLINE void dots(const Stretch& one, const Stretch& two, bool chains, Pack* to) {
   if (chains)
-    detail::dots<Rows, 4>(one, two, to);
+    detail::long_dots<Rows>(one, two, to);
   else
-    detail::dots<Rows, 1>(one, two, to);
+    detail::dots_in<Rows, 1>(one, two, to);
 }
 
 // start + a sum over i < count, where term(i, sum) adds one of its terms to a sum.

@@ -397,18 +397,26 @@ class ReducedSpace {
   LRFT_INLINE void move_row(const Pack g, const Pack factor) {
     const Pack l = fma(factor, L_[0], -(g * z(0)[0])), t = g * T()[0];
     const Pack rest = fma(l, l, t * t);
-    const int first = shape_.first(), count = shape_.s - first;
-    Pack* P = P_.data() + first;
-    const Pack* x = x_S(0) + first;
-    const Pack square = in_chains(rest, count, [&](int q, const Pack& sum) {
-      const Pack p = fma(factor, P[q], -(g * x[q]));
-      P[q] = p;
-      return fma(p, p, sum);
-    });
+    const int first = shape_.first(), s = shape_.s;
+    Pack square = rest;
+    if (long_rows())
+      square = move_long_row(g, factor, rest);
+    else
+      for (int q = first; q < s; ++q) square = move_entry(q, g, factor, square);
     health_ = square;
     const Pack scale = sqrt(square) * (1.0 / square);
     L_[0] = sqrt(rest) * scale;
-    for (int q = 0; q < count; ++q) P[q] *= scale;
+    for (int q = first; q < s; ++q) P_[q] *= scale;
+  }
+  LRFT_INLINE Pack move_entry(int q, const Pack& g, const Pack& factor, const Pack& sum) {
+    const Pack p = fma(factor, P_[q], -(g * x_S(0)[q]));
+    P_[q] = p;
+    return fma(p, p, sum);
+  }
+  __attribute__((noinline)) Pack move_long_row(const Pack g, const Pack factor, const Pack rest) {
+    const int first = shape_.first();
+    return in_chains(rest, shape_.s - first,
+                     [&](int i, const Pack& sum) { return move_entry(first + i, g, factor, sum); });
   }
   // Where a has entries that are not zero, over all lanes.
   void find_first() {
