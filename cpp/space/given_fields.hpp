@@ -55,6 +55,15 @@ class GivenFields {
   bool identity() const { return identity_; }
   // a (r, s).
   const Pack* a() const { return R_.data() + k_ * s_; }
+  // The first coordinate where a row of it has an entry that is not zero, over all lanes; s if
+  // none.
+  int first_of_a() const {
+    int first = s_;
+    for (int i = k_; i < rows_; ++i)
+      for (int q = 0; q < first; ++q)
+        if (!same(R_[i * s_ + q], 0.0)) first = q;
+    return first;
+  }
   // to[b (k + r) + i] = sum_q [R; a][i, q] x[b stride + q] for b < inputs; without the features
   // where they are the identity.
   // spend(units) is told of the work before it is done, and may throw.

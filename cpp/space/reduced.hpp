@@ -72,7 +72,7 @@ class ReducedSpace {
     set(dof_, lane, task.d - shape_.s - n());
     chi_ = ChiSampler(dof_);
     at_ = ahead() - 1;  // what was drawn ahead is no longer this lane's
-    find_first();
+    first_a_ = given_.first_of_a();
   }
   // rows: P (n, s) then L (n, n).
   void set_rows(int lane, const std::vector<double>& rows) {
@@ -418,16 +418,6 @@ class ReducedSpace {
     return in_chains(rest, shape_.s - first,
                      [&](int i, const Pack& sum) { return move_entry(first + i, g, factor, sum); });
   }
-  // Where a has entries that are not zero, over all lanes.
-  void find_first() {
-    const auto zero = [](const Pack& p) { return !any(~(p == 0.0)); };
-    const int s = shape_.s;
-    first_a_ = s;
-    for (int j = 0; j < shape_.rank; ++j)
-      for (int q = s - 1; q >= 0; --q)
-        if (!zero(given_.a()[j * s + q])) first_a_ = std::min(first_a_, q);
-  }
-
   static double get(const Pack& p, int lane) { return reinterpret_cast<const double*>(&p)[lane]; }
   static void set(Pack& p, int lane, double x) { reinterpret_cast<double*>(&p)[lane] = x; }
   Shape shape_;

@@ -49,7 +49,9 @@ FULL: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
         {"batch": 2, "lr": 0.003},
     ),
     "scratch, thirteen": (
-        {}, {"width": 13, "init": "gaussian", "lam_init": "signs", "std": 0.2}, {"batch": 3}
+        {},
+        {"width": 13, "init": "gaussian", "lam_init": "signs", "std": 0.2},
+        {"batch": 3},
     ),
     "given": ({}, {"init": V5, "lam_init": 0.4}, {}),
     "teacher of rank 2": ({"c": "sphere", "rank": 2}, {}, {}),
