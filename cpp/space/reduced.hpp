@@ -7,7 +7,7 @@
 //   what is left in d - s - n dimensions,
 // with W x = R X_S, <u, x> = a X_S, A x = P X_S + L Z, and the update A <- A - G^T X is
 //   P <- P - G^T X_S,   [L - G^T Z, -G^T T] back to lower-triangular form by reflections
-// from the right.  T is the Bartlett factor (b x b) for b <= n; for b > n only its
+// or rotations from the right.  T is the Bartlett factor (b x b) for b <= n; for b > n only its
 // product with G^T matters, which has the law of chol(G^T G) times an n x n factor.
 //
 // This is the same Markov chain as in R^d, exactly in law, at any d >= s + n + b;
@@ -15,7 +15,8 @@
 // side, each with its own task.  docs/reduced.md has the derivation.
 //
 // Cost of a step of one replica: b (s + n) normals, min(b, n) chi variates,
-// b (nnz(R) + 2 n s) + n^2 (n + b) multiplications; nothing depends on d.
+// b (nnz(R) + 2 n s) + n^2 (n + b) multiplications, or 4 b n^2 for the last where b is small
+// beside n; nothing depends on d.
 #pragma once
 
 #include <algorithm>
@@ -24,11 +25,14 @@
 #include "lrft/poll.hpp"
 #include "population/statistics.hpp"
 #include "random/chi.hpp"
-#include "random/fill.hpp"
 #include "simd/aligned.hpp"
 #include "simd/few.hpp"
 #include "simd/layout.hpp"
+#include "space/dots.hpp"
+#include "space/given_fields.hpp"
 #include "space/noise.hpp"
+#include "space/reduced_start.hpp"
+#include "space/rotations.hpp"
 #include "space/space.hpp"
 #include "space/subspace.hpp"
 #include "space/triangular.hpp"
@@ -53,29 +57,27 @@ class ReducedSpace {
         noise_(shape.batch, spec.seed),
         pairs_((shape.s + shape.n + 1) / 2),
         at_(ahead() - 1),
-        R_(shape.k * shape.s),
-        a_(shape.rank * shape.s),
+        given_(shape.k, shape.rank, shape.s),
         X_(ahead() * shape.batch * 2 * pairs_),
         T_(ahead() * m() * m()),
         P_(shape.n * shape.s),
         L_(shape.n * (shape.n + m()), broadcast(0.0)),
-        features_(shape.batch * shape.k),
-        teacher_(shape.batch * shape.rank),
+        fields_(ahead() * shape.batch * (shape.k + shape.rank)),
         rows_(shape.batch * shape.n, broadcast(0.0)),
         dof_(broadcast(1.0)),
         chi_(dof_),
-        work_(shape.n * shape.n) {}
+        work_(shape.n * shape.n),
+        rotations_(rotates() ? shape.n : 0, rotates() ? shape.batch : 0) {}
 
   // ---- one replica in and out of a lane -------------------------------------
   void set_task(int lane, const TaskData& task, std::uint32_t replica) {
-    put(R_, task.R, lane);
-    put(a_, task.a, lane);
+    given_.set(lane, task.R, task.a);
     noise_.set_task(lane, task, replica);
     replica_[lane] = replica;
     set(dof_, lane, task.d - shape_.s - n());
     chi_ = ChiSampler(dof_);
     at_ = ahead() - 1;  // what was drawn ahead is no longer this lane's
-    find_extents();
+    first_a_ = given_.first_of_a();
   }
   // rows: P (n, s) then L (n, n).
   void set_rows(int lane, const std::vector<double>& rows) {
@@ -97,32 +99,8 @@ class ReducedSpace {
   }
   std::vector<double> rows_now(int lane) const { return rows_of(lane); }
   static std::int64_t steps_back(std::int64_t) { return 0; }
-  // Rows uniform on the unit sphere of the space they may move in (n = 1), or
-  // standard normal; drawn from streams of the replica's own.
   std::vector<double> draw_rows(const TaskData& task, std::uint32_t replica, bool unit) const {
-    const int n = this->n(), s = shape_.s, first = shape_.first();
-    std::vector<double> z(static_cast<std::size_t>(n * (s + n))), nu(static_cast<std::size_t>(n)),
-        chi(nu);
-    fill_normals(seed_, replica, Purpose::init_rows, 0, z.size(), z.data());
-    for (int j = 0; j < n; ++j) nu[static_cast<std::size_t>(j)] = task.d - s - j;
-    fill_chi(seed_, replica, Purpose::init_chi, 0, nu.size(), nu.data(), chi.data());
-    std::vector<double> rows(static_cast<std::size_t>(n * (s + n)), 0.0);
-    for (int j = 0; j < n; ++j) {
-      double* P = rows.data() + j * s;
-      double* L = rows.data() + n * s + j * n;
-      for (int q = first; q < s; ++q) P[q] = z[static_cast<std::size_t>(j * s + q)];
-      for (int i = 0; i < j; ++i) L[i] = z[static_cast<std::size_t>(n * s + j * n + i)];
-      L[j] = chi[static_cast<std::size_t>(j)];
-      if (unit) {
-        double square = 0;
-        for (int q = 0; q < s; ++q) square += P[q] * P[q];
-        for (int i = 0; i <= j; ++i) square += L[i] * L[i];
-        const double scale = 1 / std::sqrt(square);
-        for (int q = 0; q < s; ++q) P[q] *= scale;
-        for (int i = 0; i <= j; ++i) L[i] *= scale;
-      }
-    }
-    return rows;
+    return draw_reduced_rows(shape_, seed_, task.d, replica, unit);
   }
   static std::vector<double> given_rows(const StudentSpec& student) {
     std::vector<double> rows = student.rows_S;
@@ -142,7 +120,9 @@ class ReducedSpace {
     const Bits t = load_bits(steps);
     noise_.draw(t);
     if (++at_ == ahead()) {
+      given_.look();
       draw_block(t);
+      find_given(ahead() * batch());
       at_ = 0;
     }
     fields();
@@ -154,18 +134,19 @@ class ReducedSpace {
   void set_coordinates(int lane, const double* X_S, const double* Z) {
     const int stride = 2 * pairs_;
     at_ = 0;
+    given_.look();
     for (int b = 0; b < batch(); ++b) {
       for (int q = 0; q < shape_.s; ++q) set(X_[b * stride + q], lane, X_S[b * shape_.s + q]);
       for (int j = 0; j < n(); ++j) set(X_[b * stride + shape_.s + j], lane, Z[b * n() + j]);
     }
+    find_given(batch());
     fields();
   }
 
   int inputs() const { return batch(); }
   static constexpr double share() { return 1; }
   LRFT_INLINE Input input(int b) const {
-    return {{identity_ ? x_S(b) : features_.data() + b * shape_.k, rows_.data() + b * n()},
-            teacher_.data() + b * shape_.rank};
+    return {{given_.identity() ? x_S(b) : given(b), rows_.data() + b * n()}, given(b) + shape_.k};
   }
   const Scalar& label(int b) const { return noise_[b]; }
 
@@ -184,47 +165,46 @@ class ReducedSpace {
   }
   // The same with the T (b, b) of `lane` given, whatever b; for tests.
   void move_given(const Scalar* G, const Scalar* scale, bool unit, int lane, const double* T) {
+    const int n = this->n(), b = batch();
+    AlignedPacks given(b * b), M(n * (n + b));
+    for (int i = 0; i < b * b; ++i) set(given[i], lane, T[i]);
     move_seen<false>(G, scale);
-    const int n = this->n(), b = batch(), wide = n + b;
-    AlignedPacks M(n * wide);
-    for (int j = 0; j < n; ++j) {
-      for (int i = 0; i < n; ++i) M[j * wide + i] = L_[j * width() + i];
-      for (int i = 0; i < b; ++i) {
-        double g = 0;
-        for (int l = i; l < b; ++l) g += get(G[l * n + j], lane) * T[l * b + i];
-        M[j * wide + n + i] = broadcast(g);
+    if (rotates()) {
+      rotations_.update(L_.data(), width(), G, z(0), 2 * pairs_, given.data(), [](std::int64_t) {});
+    } else {
+      for (int j = 0; j < n; ++j) {
+        std::copy_n(L_.data() + j * width(), n, M.data() + j * (n + b));
+        move_rest<false>(G, given.data(), b, j, M.data() + j * (n + b) + n);
       }
+      triangular(M.data(), n, n + b, [](std::int64_t) {});
+      for (int j = 0; j < n; ++j) std::copy_n(M.data() + j * (n + b), n, L_.data() + j * width());
     }
-    triangular(M.data(), n, wide, [](std::int64_t) {});
-    for (int j = 0; j < n; ++j)
-      for (int i = 0; i < n; ++i) L_[j * width() + i] = M[j * wide + i];
     if (unit) normalise();
   }
   // The squared lengths of the rows together, before they were made unit.
   Scalar health() const { return health_; }
   // The rows' inner products with each other, (n, n) lower triangle, and with u, (n, r).
   void products(Scalar* gram, Scalar* teacher) const {
-    const int n = this->n(), s = shape_.s, first = shape_.first();
+    const int n = this->n(), s = shape_.s, r = shape_.rank, first = shape_.first();
+    const int first_a = std::max(first_a_, first);
     for (int j = 0; j < n; ++j) {
-      spend(std::int64_t{s} * (j + shape_.rank));
-      for (int i = 0; i <= j; ++i) {
-        Pack g = broadcast(0.0);
-        for (int q = first; q < s; ++q) g = fma(P_[j * s + q], P_[i * s + q], g);
-        for (int q = 0; q <= i; ++q) g = fma(L_[j * width() + q], L_[i * width() + q], g);
-        gram[j * n + i] = g;
-      }
-      for (int i = 0; i < shape_.rank; ++i) {
+      spend(std::int64_t{s} * (j + r));
+      const Pack *P = P_.data() + j * s, *L = L_.data() + j * width();
+      for (int i = 0; i <= j; ++i)
+        dots<1>({P_.data() + i * s + first, s, P + first, s - first},
+                {L_.data() + i * width(), width(), L, i + 1}, long_rows(), gram + j * n + i);
+      for (int i = 0; i < r; ++i) {
         Pack m = broadcast(0.0);
-        for (int q = std::max(first_a_, first); q < s; ++q)
-          m = fma(P_[j * s + q], a_[i * s + q], m);
-        teacher[j * shape_.rank + i] = m;
+        for (int q = first_a; q < s; ++q) m = fma(P[q], given_.a()[i * s + q], m);
+        teacher[j * r + i] = m;
       }
     }
   }
   // <A_0, u_0>.
   Scalar overlap() const {
     Pack m = broadcast(0.0);
-    for (int q = std::max(first_a_, shape_.first()); q < shape_.s; ++q) m = fma(P_[q], a_[q], m);
+    for (int q = std::max(first_a_, shape_.first()); q < shape_.s; ++q)
+      m = fma(P_[q], given_.a()[q], m);
     return m;
   }
 
@@ -282,52 +262,71 @@ class ReducedSpace {
   const Pack* x_S(int b) const { return X_.data() + 2 * pairs_ * (at_ * batch() + b); }
   const Pack* z(int b) const { return x_S(b) + shape_.s; }
 
+  // Of the first `inputs` that were drawn.
+  void find_given(int inputs) {
+    given_.multiply(X_.data(), 2 * pairs_, inputs, fields_.data(),
+                    [this](std::int64_t units) { spend(units); });
+  }
+  const Pack* given(int b) const {
+    return fields_.data() + (at_ * batch() + b) * (shape_.k + shape_.rank);
+  }
   LRFT_INLINE void fields() {
-    const int k = shape_.k, s = shape_.s, n = this->n(), first = shape_.first();
+    const int s = shape_.s, n = this->n(), first = shape_.first();
     for (int b = 0; b < batch(); ++b) {
       if constexpr (Batch == 0) spend(shape_.units / shape_.batch / 4);
       const Pack* x = x_S(b);
-      if (!identity_)
-        for (int i = 0; i < k; ++i) {
-          const Pack* R = R_.data() + i * s;
-          Pack h = broadcast(0.0);
-          for (int q = begin_[static_cast<std::size_t>(i)]; q < end_[static_cast<std::size_t>(i)];
-               ++q)
-            h = fma(R[q], x[q], h);
-          features_[b * k + i] = h;
-        }
-      for (int j = 0; j < shape_.rank; ++j) {
-        Pack v = broadcast(0.0);
-        for (int q = first_a_; q < s; ++q) v = fma(a_[j * s + q], x[q], v);
-        teacher_[b * shape_.rank + j] = v;
-      }
-      for (int j = 0; j < n; ++j) {
-        Pack v = broadcast(0.0);
-        for (int q = first; q < s; ++q) v = fma(P_[j * s + q], x[q], v);
-        for (int i = 0; i <= j; ++i) v = fma(L_[j * width() + i], z(b)[i], v);
-        rows_[b * n + j] = v;
-      }
+      const auto some = [&]<int Count>(std::integral_constant<int, Count>, int j) {
+        dots<Count>({P_.data() + j * s + first, s, x + first, s - first},
+                    {L_.data() + j * width(), width(), z(b), j + Count}, long_rows(),
+                    &rows_[b * n + j]);
+      };
+      int j = 0;
+      if constexpr (Rows != 1)
+        for (; j + 2 <= n; j += 2) some(std::integral_constant<int, 2>{}, j);
+      if (j < n) some(std::integral_constant<int, 1>{}, j);
     }
   }
-  // The part of the move along the coordinates X_S and Z.
+  // Sums along the rows are long.
+  bool long_rows() const { return shape_.s - shape_.first() + n() >= 8; }
+  bool rotates() const { return Rows != 1 && by_rotations(n(), batch()); }
+  // The part of the move along the coordinates X_S, and along Z where it is not left to rotations.
   // Polls only where a step is slow: short ones would lose speed to it.
+  // Returns the sum of the squares of P, while its rows are near.
   template <bool Polls>
-  void move_seen(const Scalar* G, const Scalar* scale) {
-    const int s = shape_.s, n = this->n();
+  Pack move_seen(const Scalar* G, const Scalar* scale) {
+    const int n = this->n(), first = shape_.first(), count = shape_.s - first;
+    Pack sum = broadcast(0.0);
     for (int j = 0; j < n; ++j) {
-      for (int q = shape_.first(); q < s; ++q) {
-        spend_in<Polls>(batch());
-        Pack p = G[j] * x_S(0)[q];
-        for (int b = 1; b < batch(); ++b) p = fma(G[b * n + j], x_S(b)[q], p);
-        P_[j * s + q] = fma(scale[j], P_[j * s + q], -p);
-      }
-      for (int i = 0; i < n; ++i) {
-        spend_in<Polls>(batch());
-        Pack l = G[j] * z(0)[i];
-        for (int b = 1; b < batch(); ++b) l = fma(G[b * n + j], z(b)[i], l);
-        L_[j * width() + i] = fma(scale[j], L_[j * width() + i], -l);
-      }
+      Pack *P = &P_[j * shape_.s + first], *L = &L_[j * width()];
+      move_along<Polls>(x_S(0) + first, G + j, scale[j], count, P);
+      sum = squares(P, count, sum);
+      if (!rotates())
+        move_along<Polls>(z(0), G + j, scale[j], n, L);
+      else if (any(~(scale[j] == 1.0)))
+        for (int i = 0; i <= j; ++i) L[i] *= scale[j];
     }
+    return sum;
+  }
+  // row <- scale row - sum_b G[b n] x[b], `count` entries of it, four at a time.
+  template <bool Polls>
+  LRFT_INLINE void move_along(const Pack* x, const Pack* G, const Pack scale, int count,
+                              Pack* row) const {
+    const auto some = [&]<int Count>(std::integral_constant<int, Count>, int q) {
+      spend_in<Polls>(std::int64_t{Count} * batch());
+      Pack p[Count];
+#pragma GCC unroll 4
+      for (int i = 0; i < Count; ++i) p[i] = G[0] * x[q + i];
+      for (int b = 1; b < batch(); ++b) {
+        const Pack g = G[b * n()];
+#pragma GCC unroll 4
+        for (int i = 0; i < Count; ++i) p[i] = fma(g, x[2 * pairs_ * b + q + i], p[i]);
+      }
+#pragma GCC unroll 4
+      for (int i = 0; i < Count; ++i) row[q + i] = fma(scale, row[q + i], -p[i]);
+    };
+    int q = 0;
+    for (; q + 4 <= count; q += 4) some(std::integral_constant<int, 4>{}, q);
+    for (; q < count; ++q) some(std::integral_constant<int, 1>{}, q);
   }
   // work_ = the lower Cholesky factor of G^T G (n x n); a pivot that rounding
   // leaves at or below zero belongs to a dependent column, whose factor is zero.
@@ -350,17 +349,16 @@ class ReducedSpace {
   }
   template <bool Polls>
   void move_rows(const Scalar* G, const Scalar* scale, bool unit) {
-    move_seen<Polls>(G, scale);
+    health_ = move_seen<Polls>(G, scale);
     const int n = this->n();
+    const auto poll = [](std::int64_t units) { spend_in<Polls>(units); };
+    if (rotates()) {
+      health_ += rotations_.update(L_.data(), width(), G, z(0), 2 * pairs_, T(), poll);
+      if (unit) normalise();
+      return;
+    }
     if (batch() <= n) {
-      for (int j = 0; j < n; ++j) {
-        spend_in<Polls>(std::int64_t{m()} * m() / 2);
-        for (int i = 0; i < m(); ++i) {
-          Pack g = broadcast(0.0);
-          for (int b = i; b < m(); ++b) g = fma(G[b * n + j], T()[b * m() + i], g);
-          L_[j * width() + n + i] = g;
-        }
-      }
+      for (int j = 0; j < n; ++j) move_rest<Polls>(G, T(), m(), j, L_.data() + j * width() + n);
     } else {
       factor_of_gram<Polls>(G);
       for (int j = 0; j < n; ++j)
@@ -370,11 +368,19 @@ class ReducedSpace {
           L_[j * width() + n + i] = g;
         }
     }
-    triangular(L_.data(), n, width(), [](std::int64_t units) { spend_in<Polls>(units); });
-    if (unit)
-      normalise();
-    else
-      sum_up();
+    triangular(L_.data(), n, width(), poll);
+    for (int j = 0; j < n; ++j) health_ = squares(&L_[j * width()], j + 1, health_);
+    if (unit) normalise();
+  }
+  // What row j moves along the b coordinates of T.
+  template <bool Polls>
+  void move_rest(const Scalar* G, const Pack* T, int b, int j, Pack* to) const {
+    spend_in<Polls>(std::int64_t{b} * b / 2);
+    for (int i = 0; i < b; ++i) {
+      Pack g = broadcast(0.0);
+      for (int l = i; l < b; ++l) g = fma(G[l * n() + j], T[l * b + i], g);
+      to[i] = g;
+    }
   }
   template <bool Polls>
   static void spend_in(std::int64_t units) {
@@ -386,101 +392,65 @@ class ReducedSpace {
       Poll::spend(units);
   }
   void normalise() {
-    const int s = shape_.s, n = this->n();
+    const int s = shape_.s, n = this->n(), first = shape_.first();
     for (int j = 0; j < n; ++j) {
-      Pack square = broadcast(0.0);
-      for (int q = shape_.first(); q < s; ++q) square = fma(P_[j * s + q], P_[j * s + q], square);
-      for (int i = 0; i <= j; ++i) square = fma(L_[j * width() + i], L_[j * width() + i], square);
+      Pack *P = P_.data() + j * s + first, *L = &L_[j * width()];
+      const Pack square = squares(L, j + 1, squares(P, s - first, broadcast(0.0)));
       health_ = j == 0 ? square : health_ + square;
       const Pack scale = 1.0 / sqrt(square);
-      for (int q = shape_.first(); q < s; ++q) P_[j * s + q] *= scale;
-      for (int i = 0; i <= j; ++i) L_[j * width() + i] *= scale;
+      for (int q = 0; q < s - first; ++q) P[q] *= scale;
+      for (int i = 0; i <= j; ++i) L[i] *= scale;
     }
-  }
-  // Only compared with a bound, so in any order: four chains, since one waits for its own sums.
-  void sum_up() {
-    Pack sum[4] = {broadcast(0.0), broadcast(0.0), broadcast(0.0), broadcast(0.0)};
-    const auto add = [&sum](const Pack* x, int count) {
-      int i = 0;
-      for (; i + 4 <= count; i += 4)
-        for (int l = 0; l < 4; ++l) sum[l] = fma(x[i + l], x[i + l], sum[l]);
-      for (; i < count; ++i) sum[i % 4] = fma(x[i], x[i], sum[i % 4]);
-    };
-    add(P_.data(), P_.size());
-    for (int j = 0; j < n(); ++j) add(L_.data() + j * width(), j + 1);
-    health_ = (sum[0] + sum[1]) + (sum[2] + sum[3]);
   }
   // The whole move of one row of unit length under one input, in one pass, without waiting
   // for one root before the next.
   LRFT_INLINE void move_row(const Pack g, const Pack factor) {
     const Pack l = fma(factor, L_[0], -(g * z(0)[0])), t = g * T()[0];
     const Pack rest = fma(l, l, t * t);
+    const int first = shape_.first(), s = shape_.s;
     Pack square = rest;
-    for (int q = shape_.first(); q < shape_.s; ++q) {
-      const Pack p = fma(factor, P_[q], -(g * x_S(0)[q]));
-      square = fma(p, p, square);
-      P_[q] = p;
-    }
+    if (long_rows())
+      square = move_long_row(g, factor, rest);
+    else
+      for (int q = first; q < s; ++q) square = move_entry(q, g, factor, square);
     health_ = square;
     const Pack scale = sqrt(square) * (1.0 / square);
     L_[0] = sqrt(rest) * scale;
-    for (int q = shape_.first(); q < shape_.s; ++q) P_[q] *= scale;
+    for (int q = first; q < s; ++q) P_[q] *= scale;
   }
-  // Where R and a have entries that are not zero, over all lanes; adding exact
-  // zeros changes no bit, so this depends on company only in speed.
-  void find_extents() {
-    const int k = shape_.k, s = shape_.s;
-    const auto zero = [](const Pack& p, double x) { return !any(~(p == x)); };
-    identity_ = true;
-    begin_.assign(static_cast<std::size_t>(k), 0);
-    end_.assign(static_cast<std::size_t>(k), 0);
-    for (int i = 0; i < k; ++i) {
-      int begin = s, end = 0;
-      for (int q = 0; q < s; ++q) {
-        identity_ = identity_ && zero(R_[i * s + q], q == i ? 1.0 : 0.0);
-        if (!zero(R_[i * s + q], 0.0)) {
-          begin = std::min(begin, q);
-          end = q + 1;
-        }
-      }
-      begin_[static_cast<std::size_t>(i)] = std::min(begin, end);
-      end_[static_cast<std::size_t>(i)] = end;
-    }
-    first_a_ = s;
-    for (int j = 0; j < shape_.rank; ++j)
-      for (int q = s - 1; q >= 0; --q)
-        if (!zero(a_[j * s + q], 0.0)) first_a_ = std::min(first_a_, q);
+  LRFT_INLINE Pack move_entry(int q, const Pack& g, const Pack& factor, const Pack& sum) {
+    const Pack p = fma(factor, P_[q], -(g * x_S(0)[q]));
+    P_[q] = p;
+    return fma(p, p, sum);
   }
-
+  __attribute__((noinline)) Pack move_long_row(const Pack g, const Pack factor, const Pack rest) {
+    const int first = shape_.first();
+    return in_chains(rest, shape_.s - first,
+                     [&](int i, const Pack& sum) { return move_entry(first + i, g, factor, sum); });
+  }
   static double get(const Pack& p, int lane) { return reinterpret_cast<const double*>(&p)[lane]; }
   static void set(Pack& p, int lane, double x) { reinterpret_cast<double*>(&p)[lane] = x; }
-  static void put(AlignedPacks& to, const std::vector<double>& from, int lane) {
-    for (int i = 0; i < to.size(); ++i) set(to[i], lane, from[static_cast<std::size_t>(i)]);
-  }
-
   Shape shape_;
   std::uint64_t seed_;
   Philox random_;
   LabelNoise<Layout> noise_;
-  int pairs_;       // counters an input
-  int at_;          // the current one among the steps drawn together
-  AlignedPacks R_;  // (k, s)
-  AlignedPacks a_;  // (r, s)
+  int pairs_;  // counters an input
+  int at_;     // the current one among the steps drawn together
+  GivenFields given_;
   AlignedPacks X_;  // (ahead, b, s + n, rounded up to even): X_S then Z
   AlignedPacks T_;  // (ahead, m, m) lower triangular
   AlignedPacks P_;  // (n, s)
   Few<Pack, Rows == 1 && Batch == 1 ? 2 : 0> L_;  // (n, n + m): L, then what a step adds
-  AlignedPacks features_, teacher_;
+  AlignedPacks fields_;                           // (ahead, b, k + r)
   Few<Pack, Batch * Rows> rows_;
   Pack dof_;
   ChiSampler chi_;  // of dof_
   Pack health_ = broadcast(0.0);
-  AlignedPacks work_;         // (n, n)
+  AlignedPacks work_;  // (n, n)
+  Rotations rotations_;
   std::vector<Pack> before_;  // P and L before a long move
   std::uint64_t replica_[lanes] = {};
-  std::vector<int> begin_, end_;
   int first_a_ = 0;
-  bool identity_ = false;
 };
 
 // Of the paper's own case, `RankOne`.

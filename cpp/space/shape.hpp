@@ -27,6 +27,10 @@ struct Shape {
   bool slow() const { return units > 5'000'000; }
 };
 
+// A batch that moves the triangular factor of n rows by rotations (rotations.hpp); with more inputs
+// beside the rows, reflections (triangular.hpp) cost less.
+inline bool by_rotations(int n, int batch) { return 3 * (batch + 1) <= n; }
+
 // Work of a step of one group: eight replicas in the reduced space, else one.
 inline std::int64_t step_units(const RunSpec& spec) {
   const TaskData& t = spec.tasks.front();
@@ -38,8 +42,9 @@ inline std::int64_t step_units(const RunSpec& spec) {
   const auto nonzero =
       static_cast<double>(std::count_if(t.R.begin(), t.R.end(), [](double x) { return x != 0; }));
   const double fields = nonzero + (r + 2 * n) * s + 4 * (s + n) + n * n;
-  return static_cast<std::int64_t>(b * (fields + forward + (b > n ? n * n / 2 : n)) +
-                                   n * n * (n + std::min(b, n)));
+  const bool few = by_rotations(spec.student.rows, spec.trainings.front().batch);
+  const double triangle = few ? 4 * b * n * n : n * n * (n + std::min(b, n));
+  return static_cast<std::int64_t>(b * (fields + forward + (b > n ? n * n / 2 : n)) + triangle);
 }
 
 inline Shape shape_of(const RunSpec& spec) {

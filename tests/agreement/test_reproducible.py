@@ -152,6 +152,19 @@ def test_orthonormal_features_in_company():
         assert_same_bits(pair.isel(task=i), alone)
 
 
+@pytest.mark.parametrize("batch", [1, 2])
+def test_wide_networks_in_company(batch):
+    """Rows whose factor is moved by rotations; lanes with the same R and with different ones."""
+    tasks = [lrft.Task.sample(d=D, k=K, xi=2.0, parallel=0.5, seed=seed) for seed in (1, 2)]
+    student = lrft.FullNetwork(width=10, init="gaussian", lam_init="signs")
+    training = lrft.Training(student=student, lr=0.002, steps=101, batch=batch, record=11)
+    pair = lrft.simulate(tasks, training, replicas=11, seed=1, engine="reduced", threads=2)
+    for i, task in enumerate(tasks):
+        for replicas in (range(11), [3], [9, 4]):
+            alone = lrft.simulate(task, training, replicas=replicas, seed=1, engine="reduced")
+            assert_same_bits(pair.isel(task=i).sel(replica=list(replicas)), alone)
+
+
 @each_engine
 def test_lanes_that_are_refilled(engine):
     """More replicas than lanes, ending at very different steps: who follows whom is a matter of

@@ -102,6 +102,16 @@ def test_ambient_path_of_every_activation(name, activation):
     check_path(*case(name, activation))
 
 
+@pytest.mark.parametrize("batch", [1, 2])
+def test_coupling_of_rows_of_very_different_size(batch):
+    """A row whose squares underflow must not turn those of ordinary size into noise."""
+    size = np.resize([1e-158, 1.0, 1e-170, 1.0, 1.0, 1e-300, 1.0], 10)
+    V = np.random.default_rng(6).standard_normal((10, 24)) / 5 * size[:, None]
+    task, training = case("full, given")
+    student = training.student.replace(init=V, lam_init=0.4 * size)
+    check_coupling(task, training.replace(student=student, batch=batch))
+
+
 @pytest.mark.parametrize(
     "name", [name for name in CASES if "wide" not in name and name != "linear, LoRA, zero A"]
 )

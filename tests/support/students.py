@@ -48,6 +48,11 @@ FULL: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
         {"width": 9, "init": "gaussian", "lam_init": "gaussian", "train_lam": True, "std": 0.1},
         {"batch": 2, "lr": 0.003},
     ),
+    "scratch, thirteen": (
+        {},
+        {"width": 13, "init": "gaussian", "lam_init": "signs", "std": 0.2},
+        {"batch": 3},
+    ),
     "given": ({}, {"init": V5, "lam_init": 0.4}, {}),
     "teacher of rank 2": ({"c": "sphere", "rank": 2}, {}, {}),
     "zero features": (

@@ -59,14 +59,14 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("batch", [1, 2, 9])
+@pytest.mark.parametrize(("k", "batch"), [(4, 1), (4, 2), (4, 9), (12, 1), (12, 2)])
 @pytest.mark.parametrize("case", CASES)
-def test_underflow_is_no_divergence(case, batch):
+def test_underflow_is_no_divergence(case, k, batch):
     norm, activation, student, lr, steps = CASES[case]
     task = lrft.Task(
-        W=norm * np.eye(4, 60),
-        lam=np.ones(4),
-        c=np.full(4, 0.5),
+        W=norm * np.eye(k, 60),
+        lam=np.ones(k),
+        c=np.full(k, k**-0.5),
         u=np.eye(60)[59],
         xi=1.0,
         activation=activation,

@@ -55,13 +55,13 @@ STUDENTS = {
     "lora": lrft.LoRA(rank=2, alpha=3.0),
     "lora, linearised": lrft.LoRA(rank=2, linearized=True),
     "full network": lrft.FullNetwork(train_lam=True),
-    "full network from scratch": lrft.FullNetwork(width=3, init="gaussian", lam_init="ones"),
+    "full network from scratch": lrft.FullNetwork(width=7, init="gaussian", lam_init="ones"),
     "full network, linearised": lrft.FullNetwork(linearized=True),
 }
 
 
 #: The others run in the long suite.
-QUICK = ("rank one, joint", "lora, linearised", "full network")
+QUICK = ("rank one, joint", "lora, linearised", "full network from scratch")
 
 
 @pytest.mark.parametrize("engine", ["reduced", "ambient"])
