@@ -46,24 +46,21 @@ void check_task(const TaskData& t, bool ambient) {
   }
 }
 
-Size own_size(const StudentSpec& student, const TaskData& task) {
-  return student.full ? student.rows : Size{task.neurons} * student.rows;
-}
-
 void check_student(const StudentSpec& student, const TaskData& t, bool ambient) {
   const Size n = student.rows;
   require(n >= 1, "rows must be at least 1");
-  require(!student.spherical || (n == 1 && t.rank == 1 && !student.full),
-          "spherical is for one row and a teacher of rank 1");
-  require(student.init_rows != InitU::favourable || student.spherical,
-          "init_rows='favourable' is for a spherical student");
+  require(!student.spherical() || (n == 1 && t.rank == 1),
+          "a student of kind rank_one must have one row, and a teacher of rank 1");
+  require(student.init_rows != InitRows::favourable || student.spherical(),
+          "init_rows='favourable' is for a student of kind rank_one");
   require(student.start >= 0, "start must not be negative");
-  if (student.linearized && !student.spherical)
+  if (student.linearized && !student.spherical())
     require(student.start + n <= t.k, "start: the rows of the start must be features");
-  require(student.full || t.neurons == t.k || student.linearized,
+  require(student.network() || t.neurons == t.k || student.linearized,
           "neurons must be k but for a linearised student");
-  if (student.init_own == InitC::given) sized(student.own, own_size(student, t), "own");
-  if (student.init_rows == InitU::given) {
+  if (student.init_own == InitOwn::given)
+    sized(student.own, static_cast<Size>(student.own_size(t.neurons)), "own");
+  if (student.init_rows == InitRows::given) {
     if (ambient) {
       require(student.rows_x != nullptr, "rows_x must be given in the ambient space");
     } else {
@@ -80,7 +77,7 @@ void check_countable(const TaskData& t, const StudentSpec& student, Size batch) 
   countable(2 * n, n);
   countable(2 * k + n, 2 * k + n);  // the covariance of the loss
   if (student.linearized) {
-    const Size all = neurons + 2 * (student.full ? n : neurons);
+    const Size all = neurons + 2 * (student.network() ? n : neurons);
     countable(all, all);
     countable(all, k + rank + n);
   }
@@ -122,9 +119,10 @@ void check_chain(const Chain& chain, const RunSpec& spec) {
           "state_step must be in [0, step]");
   const Size n = spec.student.rows, pairs = std::min(n, Size{task.rank});
   if (!chain.last.overlap_u.empty())
-    sized(chain.last.overlap_u, spec.student.full ? n * task.neurons : pairs, "final_overlap_u");
+    sized(chain.last.overlap_u, spec.student.network() ? n * task.neurons : pairs,
+          "final_overlap_u");
   if (!chain.last.overlap_c.empty())
-    sized(chain.last.overlap_c, spec.student.full ? 0 : pairs, "final_overlap_c");
+    sized(chain.last.overlap_c, spec.student.network() ? 0 : pairs, "final_overlap_c");
   if (chain.status != Status::running) return;
   const auto due = std::upper_bound(plan.record.begin(), plan.record.end(), chain.step);
   sized(chain.loss, due - plan.record.begin(), "loss");
@@ -132,7 +130,7 @@ void check_chain(const Chain& chain, const RunSpec& spec) {
           "state_step must be step in the reduced space");
   require(chain.step < plan.steps, "step of a running chain must be below steps");
   sized(chain.rows, spec.ambient ? n * static_cast<Size>(task.d) : n * (task.s + n), "rows");
-  sized(chain.own, own_size(spec.student, task), "own");
+  sized(chain.own, static_cast<Size>(spec.student.own_size(task.neurons)), "own");
 }
 
 }  // namespace
@@ -145,8 +143,7 @@ void check_spec(const RunSpec& spec) {
     return std::make_tuple(t.k, t.neurons, t.s, t.features_rank, t.rank, spec.ambient ? t.d : 0.0);
   };
   const auto kind = [](const StudentSpec& s) {
-    return std::make_tuple(s.rows, s.full, s.linearized, s.start, s.spherical, s.train_own,
-                           s.project);
+    return std::make_tuple(s.kind, s.rows, s.linearized, s.start, s.train_own, s.project);
   };
   for (std::size_t i = 0; i < spec.tasks.size(); ++i) {
     check_task(spec.tasks[i], spec.ambient);

@@ -19,10 +19,9 @@ class BoundDrive {
     s_ = run.tasks.front().s;
     n_ = run.student.rows;
     batch_ = run.trainings.front().batch;
-    const int k = run.tasks.front().neurons;
     if (lane < 0 || lane >= 8) throw py::value_error("lane must be in 0..7");
     sized(rows, n_ * (s_ + n_), "rows");
-    sized(own, run.student.full ? n_ : k * n_, "own");
+    sized(own, static_cast<int>(run.student.own_size(run.tasks.front().neurons)), "own");
     drive_ = make_drive(run, to_vector(rows), to_vector(own), lane);
   }
   void step(const Array& X_S, const Array& Z, const Array& T, const Array& noise, double lr,

@@ -62,21 +62,24 @@ StudentSpec read_student(const py::handle& d, const TaskData& task,
                          std::vector<py::object>& alive) {
   StudentSpec s;
   s.rows = get<int>(d, "rows");
-  s.full = get<bool>(d, "full");
+  s.kind = choose<StudentKind>(d, "kind",
+                               {{"rank_one", StudentKind::rank_one},
+                                {"lora", StudentKind::lora},
+                                {"full", StudentKind::full}});
   s.linearized = get<bool>(d, "linearized");
   s.start = get<int>(d, "start");
-  s.spherical = get<bool>(d, "spherical");
   s.train_own = get<bool>(d, "train_own");
   s.project = get<bool>(d, "project");
-  s.init_own = choose<InitC>(d, "init_own",
-                             {{"quantized", InitC::quantized},
-                              {"sphere", InitC::sphere},
-                              {"given", InitC::given},
-                              {"signs", InitC::signs},
-                              {"gaussian", InitC::gaussian}});
-  s.init_rows = choose<InitU>(
-      d, "init_rows",
-      {{"uniform", InitU::uniform}, {"favourable", InitU::favourable}, {"given", InitU::given}});
+  s.init_own = choose<InitOwn>(d, "init_own",
+                               {{"quantized", InitOwn::quantized},
+                                {"sphere", InitOwn::sphere},
+                                {"given", InitOwn::given},
+                                {"signs", InitOwn::signs},
+                                {"gaussian", InitOwn::gaussian}});
+  s.init_rows = choose<InitRows>(d, "init_rows",
+                                 {{"uniform", InitRows::uniform},
+                                  {"favourable", InitRows::favourable},
+                                  {"given", InitRows::given}});
   s.scale = get<double>(d, "scale");
   s.rows_std = get<double>(d, "rows_std");
   s.own_std = get<double>(d, "own_std");

@@ -36,7 +36,7 @@ Statistics reduced_statistics(const Shape& shape, const TaskData& task,
 std::vector<double> covariance(const Shape& shape, const TaskData& task, const StudentSpec& student,
                                const Statistics& statistics, const std::vector<double>& own) {
   const int k = shape.k, n = shape.n, r = shape.rank, s = shape.s;
-  const int neurons = student.full ? n : k, m = k + neurons;
+  const int neurons = student.network() ? n : k, m = k + neurons;
   const double scale = task.neuron_scale * task.neuron_scale, xi = task.xi;
   // Inner products of the features, and of the features with the teacher's directions.
   std::vector<double> WW(static_cast<std::size_t>(k * k)), Wu(static_cast<std::size_t>(k * r)),
@@ -85,7 +85,7 @@ std::vector<double> covariance(const Shape& shape, const TaskData& task, const S
     Poll::spend(std::int64_t{k} * (r + n + 4));
     for (int i = 0; i < k; ++i) {
       double cross = 0;
-      if (student.full) {
+      if (student.network()) {
         cross = along[index(i, j, n)];
       } else {
         cross = WW[index(i, j, k)];
@@ -95,9 +95,9 @@ std::vector<double> covariance(const Shape& shape, const TaskData& task, const S
       C[index(i, k + j, m)] = C[index(k + j, i, m)] = scale * cross;
     }
     for (int i = 0; i < neurons; ++i) {
-      if (n > 16 && !student.full) Poll::spend(n * std::int64_t{n});
+      if (n > 16 && !student.network()) Poll::spend(n * std::int64_t{n});
       double both = 0;
-      if (student.full) {
+      if (student.network()) {
         both = statistics.gram[index(i, j, n)];
       } else {
         both = WW[index(i, j, k)];
@@ -119,7 +119,7 @@ double population_loss(const Population& population, const Shape& shape, const T
                        const std::vector<double>& own) {
   std::vector<double> weights;
   for (double x : task.lam) weights.push_back(task.output_scale * x);
-  for (double x : student.full ? own : task.lam) weights.push_back(-task.output_scale * x);
+  for (double x : student.network() ? own : task.lam) weights.push_back(-task.output_scale * x);
   const std::vector<double> C = covariance(shape, task, student, statistics, own);
   return population
       .expected_square(static_cast<int>(weights.size()), weights.data(), C.data(), false)

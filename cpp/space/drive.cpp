@@ -58,9 +58,14 @@ class DriveReduced final : public Drive {
 
 std::unique_ptr<Drive> make_drive(const RunSpec& spec, const std::vector<double>& rows,
                                   const std::vector<double>& own, int lane) {
-  if (spec.student.full)
-    return std::make_unique<DriveReduced<Full<ReplicaLanes>>>(spec, rows, own, lane);
-  return std::make_unique<DriveReduced<LowRank<ReplicaLanes>>>(spec, rows, own, lane);
+  switch (spec.student.kind) {
+    case StudentKind::rank_one:
+    case StudentKind::lora:
+      return std::make_unique<DriveReduced<LowRank<ReplicaLanes>>>(spec, rows, own, lane);
+    case StudentKind::full:
+      return std::make_unique<DriveReduced<Full<ReplicaLanes>>>(spec, rows, own, lane);
+  }
+  return nullptr;
 }
 
 std::vector<double> Products::product(const double* a, const double* x, int rows, int depth,

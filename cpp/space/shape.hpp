@@ -33,7 +33,7 @@ inline std::int64_t step_units(const RunSpec& spec) {
   const TaskData& t = spec.tasks.front();
   const double n = spec.student.rows, b = spec.trainings.front().batch, k = t.k, s = t.s,
                r = t.rank;
-  const double forward = k * (4 * r + 20) + 6 * n * (spec.student.full ? 4 : k);
+  const double forward = k * (4 * r + 20) + 6 * n * (spec.student.network() ? 4 : k);
   if (spec.ambient)
     return static_cast<std::int64_t>(b * (t.d * (k + r + 2 * n + 20) + forward) / 8);
   const auto nonzero =
@@ -54,7 +54,7 @@ inline Shape shape_of(const RunSpec& spec) {
           spec.student.rows,
           spec.trainings.front().batch,
           spec.student.project,
-          !spec.student.spherical && !spec.student.full && !spec.data.given(),
+          !spec.student.spherical() && !spec.student.network() && !spec.data.given(),
           spec.data.given(),
           step_units(spec)};
 }

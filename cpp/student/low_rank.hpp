@@ -39,10 +39,10 @@ class LowRank {
   LowRank(const Shape& shape, const StudentSpec& spec, const Activation& activation)
       : shape_(shape),
         packs_(Layout::packs(shape.k)),
-        spherical_(spec.spherical),
+        spherical_(spec.spherical()),
         train_own_(spec.train_own),
         linear_(spec.linearized),
-        expanded_(spec.linearized && !spec.spherical),
+        expanded_(spec.linearized && !spec.spherical()),
         single_(shape.n == 1 && shape.rank == 1 && !spec.linearized && !shape.labelled),
         start_(spec.start),
         activation_(activation),

@@ -180,7 +180,7 @@ class Group {
     student_.set_own(lane, idle_own_);
     put(lr_, lane, 0);
     put(lr_own_, lane, 0);
-    limit_[lane] = spec_.student.full ? std::numeric_limits<double>::infinity() : 2;
+    limit_[lane] = spec_.student.network() ? std::numeric_limits<double>::infinity() : 2;
   }
   void save(int lane) {
     Chain& chain = *chain_[lane];
@@ -323,8 +323,8 @@ class Group {
   // smallest singular value between the row spaces of A and u; of a full network, and
   // without a teacher, 0.
   double followed(int lane) {
-    if (spec_.student.spherical) return get(overlap_, lane);
-    if (spec_.student.full || labelled) return 0;
+    if (spec_.student.spherical()) return get(overlap_, lane);
+    if (spec_.student.network() || labelled) return 0;
     const Chain& chain = *chain_[lane];
     return space_.statistics(lane, task(chain)).cosines.back();
   }
@@ -432,7 +432,7 @@ class Group {
     const Chain& chain = *chain_[lane];
     const TrainingData& plan = training(chain);
     limit_[lane] = plan.stop_at;
-    if (spec_.student.full || labelled) {
+    if (spec_.student.network() || labelled) {
       limit_[lane] = std::numeric_limits<double>::infinity();
       return;
     }

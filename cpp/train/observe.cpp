@@ -19,13 +19,12 @@ double norm(const std::vector<double>& x) {
 
 std::vector<double> initial_own(const Shape& shape, const StudentSpec& student, std::uint64_t seed,
                                 std::uint32_t replica) {
-  if (student.init_own == InitC::given) return student.own;
-  std::vector<double> own(
-      static_cast<std::size_t>(student.full ? shape.n : shape.neurons * shape.n));
+  if (student.init_own == InitOwn::given) return student.own;
+  std::vector<double> own(student.own_size(shape.neurons));
   fill_normals(seed, replica, Purpose::init_c, 0, own.size(), own.data());
-  if (student.init_own == InitC::quantized || student.init_own == InitC::signs)
+  if (student.init_own == InitOwn::quantized || student.init_own == InitOwn::signs)
     for (double& x : own) x = x < 0 ? -1 : 1;
-  const bool unit = student.init_own == InitC::quantized || student.init_own == InitC::sphere;
+  const bool unit = student.init_own == InitOwn::quantized || student.init_own == InitOwn::sphere;
   const double scale = unit ? 1 / norm(own) : student.own_std;
   for (double& x : own) x *= scale;
   return own;
@@ -43,7 +42,7 @@ Observation observe(const Statistics& statistics, const Shape& shape, const Task
   if (std::isnan(seen.loss)) seen.loss = std::numeric_limits<double>::infinity();
   // The value that was compared with the thresholds, so that the two always agree.
   seen.overlap_u = {followed};
-  if (!student.spherical) seen.overlap_u = overlaps_u(shape, task, student, statistics, own);
+  if (!student.spherical()) seen.overlap_u = overlaps_u(shape, task, student, statistics, own);
   seen.overlap_c = overlaps_c(shape, task, student, own);
   return seen;
 }

@@ -31,16 +31,16 @@ void initialise(Space& space, int lane, const Shape& shape, const RunSpec& spec,
                 const StudentSpec& student, const TaskData& task, const Population& population,
                 Chain& chain) {
   chain.own = initial_own(shape, student, spec.seed, chain.replica);
-  chain.rows = student.init_rows == InitU::given
+  chain.rows = student.init_rows == InitRows::given
                    ? space.given_rows(student)
-                   : space.draw_rows(task, chain.replica, student.spherical);
-  if (student.init_rows == InitU::favourable) {
+                   : space.draw_rows(task, chain.replica, student.spherical());
+  if (student.init_rows == InitRows::favourable) {
     space.set_rows(lane, chain.rows);
     const Statistics start = space.statistics(lane, task);
     if (!(start.teacher[0] * drift(population, shape, task, student, start, chain.own) > 0))
       for (double& x : chain.rows) x = -x;
   }
-  if (student.init_rows == InitU::uniform && !student.spherical)
+  if (student.init_rows == InitRows::uniform && !student.spherical())
     for (double& x : chain.rows) x *= student.rows_std;
 }
 

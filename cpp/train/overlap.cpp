@@ -22,7 +22,7 @@ double geometric_mean(double x, double y) {
 std::vector<double> overlaps_u(const Shape& shape, const TaskData& task, const StudentSpec& student,
                                const Statistics& statistics, const std::vector<double>& own) {
   const int n = shape.n, k = shape.k;
-  if (student.full) {
+  if (student.network()) {
     const int m = k + n;
     const std::vector<double> C = covariance(shape, task, student, statistics, own);
     std::vector<double> cosines;
@@ -39,7 +39,7 @@ std::vector<double> overlaps_u(const Shape& shape, const TaskData& task, const S
 std::vector<double> overlaps_c(const Shape& shape, const TaskData& task, const StudentSpec& student,
                                const std::vector<double>& own) {
   const int n = shape.n, r = shape.rank, k = shape.neurons;
-  if (student.full) return {};
+  if (student.network()) return {};
   std::vector<double> BB(static_cast<std::size_t>(n * n)), cc(static_cast<std::size_t>(r * r)),
       Bc(static_cast<std::size_t>(n * r));
   for (int i = 0; i < k; ++i) {
@@ -53,7 +53,7 @@ std::vector<double> overlaps_c(const Shape& shape, const TaskData& task, const S
     for (int p = 0; p < r; ++p)
       for (int q = 0; q < r; ++q) cc[index(p, q, r)] += c[p] * c[q];
   }
-  if (student.spherical) return Bc;
+  if (student.kind == StudentKind::rank_one) return Bc;
   return subspace_cosines(n, r, BB, cc, Bc, [&] {
     return RowSets{Eigen::Map<const Matrix>(own.data(), k, n).transpose(),
                    Eigen::Map<const Matrix>(task.c.data(), k, r).transpose()};

@@ -22,7 +22,14 @@ double Schedule::at(std::int64_t t) const {
 }
 
 std::unique_ptr<Run> make_run(const RunSpec& spec) {
-  return spec.student.full ? run_full(spec) : run_low_rank(spec);
+  switch (spec.student.kind) {
+    case StudentKind::rank_one:
+    case StudentKind::lora:
+      return run_low_rank(spec);
+    case StudentKind::full:
+      return run_full(spec);
+  }
+  return nullptr;
 }
 
 }  // namespace lrft

@@ -59,8 +59,8 @@ def three_rows(task: lrft.Task, activation: str, batch: int, train_own: bool) ->
     lr = rate(activation, task.d)
     described = spec([task], lrft.Training(lr=lr, steps=STEPS, batch=batch))
     described["students"][0] |= {
+        "kind": "lora",
         "rows": ROWS,
-        "spherical": False,
         "train_own": train_own,
         "project": False,
     }

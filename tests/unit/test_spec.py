@@ -105,7 +105,8 @@ NUMBERS = [
     *[("chains", "loss", [0.0] * count) for count in (0, 2, 3)],
     *[("chains", f"final_overlap_{name}", [0.0] * 13) for name in "uc"],
     ("students", "start", -1),
-    ("students", "full", "other"),
+    ("students", "kind", "other"),
+    ("students", "kind", "another"),
 ]
 
 
@@ -116,8 +117,8 @@ def test_numbers_out_of_range_are_refused(student, space):
         if name in ("loss", "final_overlap_u", "final_overlap_c"):
             bad = np.array(bad)
         elif bad == "other":
-            bad = not whole[part][0][name]
-        with pytest.raises(ValueError, match=r"must|sizes|spherical|unknown"):
+            bad = "lora" if whole[part][0][name] == "full" else "full"
+        with pytest.raises(ValueError, match=r"must|sizes|unknown"):
             compiled.Run(with_part(whole, part, **{name: bad}))
     schedule = whole["trainings"][0]["lr"] | {"values": np.empty(0)}
     with pytest.raises(ValueError, match="must not be empty"):

@@ -31,25 +31,28 @@ struct TaskData {
   const double* u = nullptr;  // (r, d)
 };
 
-enum class InitC { quantized, sphere, given, signs, gaussian };
-enum class InitU { uniform, favourable, given };
+// Of what is trained.
+//   rank_one  neurons w_i + scale B_i A, A the unit vector u-hat, B the unit vector c-hat, scale =
+//   xi lora      neurons w_i + scale sum_j B_ij A_j, rows A (n, d), B (k, n) full      a network of
+//   its own: n neurons, the rows, and n output weights
+enum class StudentKind { rank_one, lora, full };
+// How own parameters and rows start.
+enum class InitOwn { quantized, sphere, given, signs, gaussian };
+enum class InitRows { uniform, favourable, given };
 
-// Either a perturbation of rank n: neurons w_i + scale sum_j B_ij A_j, rows A (n, d);
-// rank-one: n = 1, A = the unit vector u-hat, B = the unit vector c-hat, scale = xi.
-// Or, with `full`, a network of its own: n neurons, the rows, and n output weights.
-// "Own" are the parameters that are not rows: B (k, n), or the output weights (n).
+// "Own" are the parameters that are not rows: B (k, n), or the output weights (n) of a full
+// network.
 struct StudentSpec {
+  StudentKind kind = StudentKind::rank_one;
   int rows = 1;
-  bool full = false;
   // Taylor expansion to first order: of rank-one in its neurons around the base, of the
   // others in their parameters around the start, whose rows are features from `start` on.
   bool linearized = false;
   int start = 0;
-  bool spherical = true;
   bool train_own = false;  // move B or the output weights as well
   bool project = true;     // Pi: rows move orthogonally to span(W)
-  InitC init_own = InitC::quantized;
-  InitU init_rows = InitU::uniform;
+  InitOwn init_own = InitOwn::quantized;
+  InitRows init_rows = InitRows::uniform;
   double scale = 1;                // of the perturbation
   double rows_std = 1;             // of rows that start normal
   double own_std = 1;              // of own parameters that start normal
@@ -57,6 +60,15 @@ struct StudentSpec {
   std::vector<double> rows_S;      // (n, s) when given: coordinates in S ...
   std::vector<double> rows_rest;   // (n, n) ... and lower-triangular rest; reduced space
   const double* rows_x = nullptr;  // (n, d) when given; ambient space
+
+  // What follows from the kind.  Do rows and own parameters stay on unit spheres?
+  bool spherical() const { return kind == StudentKind::rank_one; }
+  // Are the rows neurons?  Else the neurons are those of the base, perturbed.
+  bool network() const { return kind == StudentKind::full; }
+  // Numbers that are own parameters, beside a teacher of so many neurons.
+  std::size_t own_size(int neurons) const {
+    return static_cast<std::size_t>(network() ? rows : neurons * rows);
+  }
 };
 
 struct Schedule {

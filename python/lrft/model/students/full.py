@@ -134,7 +134,7 @@ class FullNetwork(StudentModel):
 
     def describe(self, task: Task, *, ambient: bool) -> dict[str, Any]:
         """Describe the student on this task to the core."""
-        spec: dict[str, Any] = {"full": True, "train_own": self.train_lam}
+        spec: dict[str, Any] = {"train_own": self.train_lam}
         lam = self.lam_init
         if isinstance(lam, str) and lam in ("signs", "gaussian"):
             spec["init_own"] = lam

@@ -120,7 +120,6 @@ class RankOne(StudentModel):
     def describe(self, task: Task, *, ambient: bool) -> dict[str, Any]:
         """Describe the student on this task to the core."""
         spec: dict[str, Any] = {
-            "spherical": True,
             "train_own": self.train_c,
             "project": self.orthogonal,
             "scale": task.xi,

@@ -96,11 +96,10 @@ class StudentModel(Model):
         """Say all that the core reads of the student on this task."""
         none = np.empty(0)
         spec = {
+            "kind": self.kind,
             "rows": self.rows(task),
-            "full": False,
             "linearized": self.linearized,
             "start": 0,
-            "spherical": False,
             "project": False,
             "scale": 1.0,
             "rows_std": 1.0,
