@@ -2,22 +2,32 @@
 #pragma once
 
 #include "space/blocks.hpp"
+#include "space/noise.hpp"
 
 namespace lrft {
 
 class GaussianInputs {
  public:
-  static constexpr bool labelled = false;
+  using Input = TaughtInput<double>;
 
-  GaussianInputs(const Shape& shape, std::uint64_t seed, int used, int N)
-      : random_(seed), batch_(shape.batch), used_(used), N_(N) {}
+  GaussianInputs(const Shape& shape, const RunSpec& spec, int used, int N)
+      : random_(spec.seed),
+        noise_(shape.batch, spec.seed),
+        batch_(shape.batch),
+        used_(used),
+        N_(N) {}
 
   void set_task(const TaskData& task, std::uint32_t replica) {
+    noise_.set_task(0, task, replica);
     replica_ = replica;
     pairs_ = (static_cast<std::uint64_t>(task.d) + 1) / 2;
   }
   void begin(std::int64_t step) { first_step_ = static_cast<std::uint64_t>(step); }
-  int count(int) const { return batch_; }
+  void draw(std::int64_t step, int) {
+    noise_.draw(broadcast_bits(static_cast<std::uint64_t>(step)));
+  }
+  int count() const { return batch_; }
+  double label(int b) const { return noise_[b]; }
   void tile(Index begin, Index depth, double* X) const {
     for (int column = 0; column < N_; column += lanes) {
       Poll::spend(2 * depth * lanes);
@@ -43,6 +53,7 @@ class GaussianInputs {
 
  private:
   Philox random_;
+  LabelNoise<NeuronLanes> noise_;
   int batch_;
   int used_, N_;  // inputs of a block; the same, rounded up to packs
   std::uint32_t replica_ = 0;

@@ -18,9 +18,10 @@
 // no G.  Inputs are kept for the update where they fit in `kept_inputs` bytes and asked for
 // again where they do not: memory is that of W plus a few MiB at any d.
 //
-// Inputs has `labelled`, `set_task`, `begin(first step)`, `count(step in the block)` inputs
-// of a step, and `tile(begin, depth, X)`: X (depth, N) = coordinates [begin, begin + depth)
-// of the block's inputs, begin even, zero where a step has fewer than its batch.
+// Inputs has the type `Input` of what a student sees, `set_task`, `begin(first step of a block)`,
+// `draw(step, position in the block)`, after which there are `count()` inputs and `label(b)` is
+// that of one, and `tile(begin, depth, X)`: X (depth, N) = coordinates [begin, begin + depth) of
+// the block's inputs, begin even, zero where a step has fewer than its batch.
 //
 // Cost an input: the input, 2 (k + r + n) d flops + N d flops; A is touched once a block.
 #pragma once
@@ -37,7 +38,7 @@
 #include "space/basis.hpp"
 #include "space/product.hpp"
 #include "space/rows.hpp"
-#include "space/shape.hpp"
+#include "space/space.hpp"
 #include "space/subspace.hpp"
 
 namespace lrft {
@@ -47,14 +48,16 @@ class Blocks {
  public:
   using Layout = NeuronLanes;
   using Scalar = double;
+  using Input = typename Inputs::Input;
+  static constexpr bool replays = true;
 
-  Blocks(const Shape& shape, std::uint64_t seed)
+  Blocks(const Shape& shape, const RunSpec& spec)
       : shape_(shape),
-        seed_(seed),
-        steps_(lrft::block_steps(shape.d, shape.batch)),
+        seed_(spec.seed),
+        steps_(block_steps(shape.d, shape.batch)),
         used_(steps_ * shape.batch),
         N_((used_ + lanes - 1) / lanes * lanes),
-        inputs_(shape, seed, used_, N_),
+        inputs_(shape, spec, used_, N_),
         packs_(NeuronLanes::packs(shape.k)),
         A_(shape.rank, shape.n),
         next_(A_),
@@ -73,8 +76,8 @@ class Blocks {
         rows_(static_cast<std::size_t>(shape.batch * shape.n)),
         alpha_(static_cast<std::size_t>(shape.n)) {}
 
-  // Steps between two states from which the path can be replayed.
-  int block_steps() const { return steps_; }
+  // Steps since the last state from which the path can be replayed.
+  std::int64_t steps_back(std::int64_t step) const { return step % steps_; }
 
   // ---- one replica in and out ----------------------------------------------------
   void set_task(int, const TaskData& task, std::uint32_t replica) {
@@ -107,7 +110,7 @@ class Blocks {
     return A_.get();
   }
   // The rows now.
-  std::vector<double> rows_now() {
+  std::vector<double> rows_now(int) {
     settle();
     Rows rows = A_;
     if (position_ > 0) {
@@ -158,7 +161,7 @@ class Blocks {
     if (shape_.follow) {
       const Eigen::Map<const Matrix> a(task.a.data(), r, shape_.s);
       out.cosines = subspace_cosines(n, r, out.gram, gram_of(a), out.teacher, [&] {
-        const std::vector<double> rows = rows_now();
+        const std::vector<double> rows = rows_now(0);
         return RowSets{Eigen::Map<const Matrix>(rows.data(), n, d_),
                        Eigen::Map<const Matrix>(task.u, r, d_)};
       });
@@ -167,46 +170,43 @@ class Blocks {
   }
 
   // ---- the step --------------------------------------------------------------------
-  // Makes the fields of step t available.
-  void draw(std::int64_t t) {
+  // Makes the inputs of the step available.
+  void draw(const std::uint64_t* steps) {
+    const auto t = static_cast<std::int64_t>(steps[0]);
     const auto at = static_cast<int>(t % steps_);
     if (at == 0) {
       inputs_.begin(t);
       draw_block();
     }
     current_ = at * shape_.batch;
-    count_ = inputs_.count(at);
+    inputs_.draw(t, at);
+    count_ = inputs_.count();
     for (int b = 0; b < count_; ++b)
       for (int j = 0; j < shape_.n; ++j)
         rows_[static_cast<std::size_t>(b * shape_.n + j)] = alpha(j) * rows_now_(j, current_ + b);
   }
   // A step that was left has changed nothing.
   void undo_draw() {}
-  // What is given, where inputs are; see dataset.hpp.
-  void set_data(const DataSet& data, std::int64_t end)
-    requires Inputs::labelled
-  {
-    inputs_.set_data(data, end);
-  }
-  const double* labels() const
-    requires Inputs::labelled
-  {
-    return inputs_.labels(current_);
-  }
   // Of this step; fewer than a batch only where given inputs end.
   int inputs() const { return count_; }
-  const Pack* features(int b) const { return features_.data() + (current_ + b) * packs_; }
-  const Scalar* teacher(int b) const { return teacher_.data() + (current_ + b) * shape_.rank; }
-  const Scalar* rows(int b) const { return rows_.data() + b * shape_.n; }
+  double share() const { return static_cast<double>(shape_.batch) / count_; }
+  Input input(int b) const {
+    const lrft::Input<double> x{features_.data() + (current_ + b) * packs_,
+                                rows_.data() + b * shape_.n};
+    if constexpr (Taught<Input>)
+      return {x, teacher_.data() + (current_ + b) * shape_.rank};
+    else
+      return x;
+  }
+  double label(int b) const { return inputs_.label(b); }
 
-  // rows <- (scale rows - G^T X), made unit when `unit`; G (b, n), scale (n).
-  void move(const Scalar* G, const Scalar* scale, bool unit) {
-    if (!slow_) return move_rows(G, scale, unit);
+  void move(const Move<Scalar>& move) {
+    if (!slow_) return move_rows(move);
     const std::vector<double> alpha = alpha_;
     const Matrix gram = gram_now_;
     const int position = position_;
     try {
-      move_rows(G, scale, unit);
+      move_rows(move);
     } catch (const Cancelled&) {
       alpha_ = alpha;
       gram_now_ = gram;
@@ -232,21 +232,22 @@ class Blocks {
 
   double alpha(int j) const { return alpha_[static_cast<std::size_t>(j)]; }
 
-  void move_rows(const Scalar* G, const Scalar* scale, bool unit) {
+  void move_rows(const Move<Scalar>& move) {
+    const Scalar *const G = move.G, *const M = move.M;
     const int n = shape_.n, batch = count_;
     health_ = 0;
     for (int j = 0; j < n; ++j) {
       double& factor = alpha_[static_cast<std::size_t>(j)];
       for (int i = shape_.follow ? 0 : j; i <= j; ++i) {
         if (slow_) Poll::spend(std::int64_t{batch} * (steps_ > 1 ? batch : 1));
-        move_product(i, j, G, scale);
+        move_product(i, j, G, M);
       }
-      factor *= scale[j];
+      factor *= M[j];
       for (int b = 0; b < shape_.batch; ++b)
         gamma_(j, current_ + b) = b < batch ? G[b * n + j] / factor : 0;
       double& square = gram_now_(j, j);
       health_ += square;
-      if (unit) {
+      if (move.unit) {
         // In a block of one step, without gram_, this is not the length: see `settle`.
         if (steps_ > 1) factor /= std::sqrt(square);
         square = 1;
@@ -255,7 +256,7 @@ class Blocks {
     position_ = current_ + shape_.batch;
     waiting_ = position_ == used_;
     // Without their inputs at hand, or slowly enough to be left, rows are formed at once.
-    if (waiting_ && (steps_ == 1 || !keep_ || slow_)) return settle(0, unit && steps_ == 1);
+    if (waiting_ && (steps_ == 1 || !keep_ || slow_)) return settle(0, move.unit && steps_ == 1);
     for (int j = 0; j < n; ++j)
       for (int b = 0; b < batch; ++b) {
         const int q = current_ + b;
@@ -264,14 +265,14 @@ class Blocks {
       }
   }
 
-  // <A_i, A_j> after the rows have become scale rows - G^T X.
-  void move_product(int i, int j, const Scalar* G, const Scalar* scale) {
+  // <A_i, A_j> after the rows have become M A - G^T X.
+  void move_product(int i, int j, const Scalar* G, const Scalar* M) {
     const int n = shape_.n, batch = count_;
-    double sum = gram_now_(j, i) * scale[j] * scale[i];
+    double sum = gram_now_(j, i) * M[j] * M[i];
     for (int b = 0; b < batch; ++b) {
       const double gi = G[b * n + i], gj = G[b * n + j];
-      sum -= scale[j] * gi * rows_[static_cast<std::size_t>(b * n + j)] +
-             scale[i] * gj * rows_[static_cast<std::size_t>(b * n + i)];
+      sum -= M[j] * gi * rows_[static_cast<std::size_t>(b * n + j)] +
+             M[i] * gj * rows_[static_cast<std::size_t>(b * n + i)];
       if (steps_ > 1)
         for (int l = 0; l < batch; ++l)
           sum += gj * G[l * n + i] * gram_(current_ + b, current_ + l);

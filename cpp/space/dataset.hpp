@@ -36,21 +36,19 @@ inline void gather(const Samples& from, const std::int64_t* which, int width, In
 
 class GivenInputs {
  public:
-  static constexpr bool labelled = true;
+  using Input = lrft::Input<double>;
 
-  GivenInputs(const Shape& shape, std::uint64_t seed, int used, int N)
-      : seed_(seed),
+  // The data outlive this; after the last step nothing is asked for.
+  GivenInputs(const Shape& shape, const RunSpec& spec, int used, int N)
+      : seed_(spec.seed),
+        data_(&spec.data),
+        end_(spec.trainings.front().steps),
         batch_(shape.batch),
         used_(used),
         N_(N),
         which_(static_cast<std::size_t>(N), -1),
         labels_(static_cast<std::size_t>(N), 0.0) {}
 
-  // data outlives this; from step `end` on nothing is asked for.
-  void set_data(const DataSet& data, std::int64_t end) {
-    data_ = &data;
-    end_ = end;
-  }
   void set_task(const TaskData&, std::uint32_t replica) {
     if (replica != replica_) shuffled_ = -1;
     replica_ = replica;
@@ -69,12 +67,13 @@ class GivenInputs {
       labels_[static_cast<std::size_t>(q)] = row < 0 ? 0 : data_->train.y[row];
     }
   }
-  int count(int step) const {
-    const auto* first = which_.data() + step * batch_;
+  void draw(std::int64_t, int at) { current_ = at * batch_; }
+  int count() const {
+    const auto* first = which_.data() + current_;
     return static_cast<int>(
         std::count_if(first, first + batch_, [](std::int64_t row) { return row >= 0; }));
   }
-  const double* labels(int input) const { return labels_.data() + input; }
+  double label(int b) const { return labels_[static_cast<std::size_t>(current_ + b)]; }
   void tile(Index begin, Index depth, double* X) const {
     gather(data_->train, which_.data(), N_, begin, depth, X);
   }
@@ -92,10 +91,11 @@ class GivenInputs {
   }
 
   std::uint64_t seed_;
+  const DataSet* data_;
+  std::int64_t end_;
   int batch_;
-  int used_, N_;  // inputs of a block; the same, rounded up to packs
-  const DataSet* data_ = nullptr;
-  std::int64_t end_ = 0;
+  int used_, N_;     // inputs of a block; the same, rounded up to packs
+  int current_ = 0;  // the first input of the step
   std::uint32_t replica_ = 0;
   std::int64_t shuffled_ = -1;        // the pass whose order is in order_
   std::vector<std::uint32_t> order_;  // (pass)

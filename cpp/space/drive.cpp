@@ -4,22 +4,25 @@
 #include "space/reduced.hpp"
 #include "student/full.hpp"
 #include "student/low_rank.hpp"
+#include "train/step.hpp"
 
 namespace lrft {
 namespace {
 
-// A reduced space whose T comes from outside.
-struct GivenT {
+// A reduced space whose T and label noise come from outside.
+struct Given {
+  using Layout = ReplicaLanes;
+  using Scalar = Pack;
+  using Input = TaughtInput<Pack>;
   ReducedSpace<>& space;
   int lane;
-  const double* T;
-  const Pack* features(int b) const { return space.features(b); }
-  const Pack* teacher(int b) const { return space.teacher(b); }
-  const Pack* rows(int b) const { return space.rows(b); }
+  const double *T, *noise;
+  int inputs() const { return space.inputs(); }
+  double share() const { return space.share(); }
+  Input input(int b) const { return space.input(b); }
+  Pack label(int b) const { return broadcast(noise[b]); }
+  void move(const Move<Pack>& move) { space.move_given(move, lane, T); }
   Pack health() const { return space.health(); }
-  void move(const Pack* G, const Pack* scale, bool unit) {
-    space.move_given(G, scale, unit, lane, T);
-  }
 };
 
 template <class Student>
@@ -28,8 +31,7 @@ class DriveReduced final : public Drive {
   DriveReduced(const RunSpec& spec, const std::vector<double>& rows, const std::vector<double>& own,
                int lane)
       : lane_(lane),
-        batch_(spec.trainings.front().batch),
-        space_(shape_of(spec), spec.seed),
+        space_(shape_of(spec), spec),
         student_(shape_of(spec), spec.student, make_activation(spec.activation)) {
     space_.set_task(lane, spec.tasks.front(), 0);
     student_.set_task(lane, spec.tasks.front(), spec.student);
@@ -39,17 +41,15 @@ class DriveReduced final : public Drive {
   }
   void step(const double* X_S, const double* Z, const double* T, const double* noise, double lr,
             double lr_own) override {
-    std::vector<Pack> added;
-    for (int b = 0; b < batch_; ++b) added.push_back(broadcast(noise[b]));
     space_.set_coordinates(lane_, X_S, Z);
-    GivenT given{space_, lane_, T};
-    student_.step(given, added.data(), broadcast(lr), broadcast(lr_own));
+    Given given{space_, lane_, T, noise};
+    lrft::step(given, student_, Squared{}, broadcast(lr), broadcast(lr_own));
   }
   std::vector<double> rows() const override { return space_.rows_of(lane_); }
   std::vector<double> own() const override { return student_.own_of(lane_); }
 
  private:
-  int lane_, batch_;
+  int lane_;
   ReducedSpace<> space_;
   Student student_;
 };

@@ -28,7 +28,8 @@
 #include "simd/aligned.hpp"
 #include "simd/few.hpp"
 #include "simd/layout.hpp"
-#include "space/shape.hpp"
+#include "space/noise.hpp"
+#include "space/space.hpp"
 #include "space/subspace.hpp"
 #include "space/triangular.hpp"
 
@@ -42,11 +43,14 @@ class ReducedSpace {
  public:
   using Layout = ReplicaLanes;
   using Scalar = Pack;
+  using Input = TaughtInput<Pack>;
+  static constexpr bool replays = false;  // a path can go on from any step
 
-  ReducedSpace(const Shape& shape, std::uint64_t seed)
+  ReducedSpace(const Shape& shape, const RunSpec& spec)
       : shape_(shape),
-        seed_(seed),
-        random_(seed),
+        seed_(spec.seed),
+        random_(spec.seed),
+        noise_(shape.batch, spec.seed),
         pairs_((shape.s + shape.n + 1) / 2),
         at_(ahead() - 1),
         R_(shape.k * shape.s),
@@ -66,6 +70,7 @@ class ReducedSpace {
   void set_task(int lane, const TaskData& task, std::uint32_t replica) {
     put(R_, task.R, lane);
     put(a_, task.a, lane);
+    noise_.set_task(lane, task, replica);
     replica_[lane] = replica;
     set(dof_, lane, task.d - shape_.s - n());
     chi_ = ChiSampler(dof_);
@@ -90,6 +95,8 @@ class ReducedSpace {
       for (int i = 0; i < n(); ++i) rows.push_back(get(L_[j * width() + i], lane));
     return rows;
   }
+  std::vector<double> rows_now(int lane) const { return rows_of(lane); }
+  static std::int64_t steps_back(std::int64_t) { return 0; }
   // Rows uniform on the unit sphere of the space they may move in (n = 1), or
   // standard normal; drawn from streams of the replica's own.
   std::vector<double> draw_rows(const TaskData& task, std::uint32_t replica, bool unit) const {
@@ -130,8 +137,10 @@ class ReducedSpace {
   }
 
   // ---- the step ----------------------------------------------------------------
-  // Makes the fields of step t (one a lane) available.
-  LRFT_INLINE void draw(const Bits& t) {
+  // Makes the inputs of the steps, one a lane, available.
+  LRFT_INLINE void draw(const std::uint64_t* steps) {
+    const Bits t = load_bits(steps);
+    noise_.draw(t);
     if (++at_ == ahead()) {
       draw_block(t);
       at_ = 0;
@@ -152,18 +161,21 @@ class ReducedSpace {
     fields();
   }
 
-  const Pack* features(int b) const { return identity_ ? x_S(b) : features_.data() + b * shape_.k; }
-  const Scalar* teacher(int b) const { return teacher_.data() + b * shape_.rank; }
-  const Scalar* rows(int b) const { return rows_.data() + b * n(); }
+  int inputs() const { return batch(); }
+  static constexpr double share() { return 1; }
+  LRFT_INLINE Input input(int b) const {
+    return {{identity_ ? x_S(b) : features_.data() + b * shape_.k, rows_.data() + b * n()},
+            teacher_.data() + b * shape_.rank};
+  }
+  const Scalar& label(int b) const { return noise_[b]; }
 
-  // rows <- (scale rows - G^T X), made unit when `unit`; G (b, n), scale (n).
-  LRFT_INLINE void move(const Scalar* G, const Scalar* scale, bool unit) {
-    if constexpr (Rows == 1 && Batch == 1) return move_row(G[0], scale[0]);
-    if (!shape_.slow()) return move_rows<false>(G, scale, unit);
+  LRFT_INLINE void move(const Move<Scalar>& move) {
+    if constexpr (Rows == 1 && Batch == 1) return move_row(move.G[0], move.M[0]);
+    if (!shape_.slow()) return move_rows<false>(move);
     before_.assign(P_.data(), P_.data() + P_.size());
     before_.insert(before_.end(), L_.data(), L_.data() + n() * width());
     try {
-      move_rows<true>(G, scale, unit);
+      move_rows<true>(move);
     } catch (const Cancelled&) {
       std::copy_n(before_.data(), P_.size(), P_.data());
       std::copy_n(before_.data() + P_.size(), n() * width(), L_.data());
@@ -171,8 +183,9 @@ class ReducedSpace {
     }
   }
   // The same with the T (b, b) of `lane` given, whatever b; for tests.
-  void move_given(const Scalar* G, const Scalar* scale, bool unit, int lane, const double* T) {
-    move_seen<false>(G, scale);
+  void move_given(const Move<Scalar>& move, int lane, const double* T) {
+    const Scalar* G = move.G;
+    move_seen<false>(G, move.M);
     const int n = this->n(), b = batch(), wide = n + b;
     AlignedPacks M(n * wide);
     for (int j = 0; j < n; ++j) {
@@ -186,7 +199,7 @@ class ReducedSpace {
     triangular(M.data(), n, wide, [](std::int64_t) {});
     for (int j = 0; j < n; ++j)
       for (int i = 0; i < n; ++i) L_[j * width() + i] = M[j * wide + i];
-    if (unit) normalise();
+    if (move.unit) normalise();
   }
   // The squared lengths of the rows together, before they were made unit.
   Scalar health() const { return health_; }
@@ -301,20 +314,20 @@ class ReducedSpace {
   // The part of the move along the coordinates X_S and Z.
   // Polls only where a step is slow: short ones would lose speed to it.
   template <bool Polls>
-  void move_seen(const Scalar* G, const Scalar* scale) {
+  void move_seen(const Scalar* G, const Scalar* M) {
     const int s = shape_.s, n = this->n();
     for (int j = 0; j < n; ++j) {
       for (int q = shape_.first(); q < s; ++q) {
         spend_in<Polls>(batch());
         Pack p = G[j] * x_S(0)[q];
         for (int b = 1; b < batch(); ++b) p = fma(G[b * n + j], x_S(b)[q], p);
-        P_[j * s + q] = fma(scale[j], P_[j * s + q], -p);
+        P_[j * s + q] = fma(M[j], P_[j * s + q], -p);
       }
       for (int i = 0; i < n; ++i) {
         spend_in<Polls>(batch());
         Pack l = G[j] * z(0)[i];
         for (int b = 1; b < batch(); ++b) l = fma(G[b * n + j], z(b)[i], l);
-        L_[j * width() + i] = fma(scale[j], L_[j * width() + i], -l);
+        L_[j * width() + i] = fma(M[j], L_[j * width() + i], -l);
       }
     }
   }
@@ -338,8 +351,9 @@ class ReducedSpace {
       }
   }
   template <bool Polls>
-  void move_rows(const Scalar* G, const Scalar* scale, bool unit) {
-    move_seen<Polls>(G, scale);
+  void move_rows(const Move<Scalar>& move) {
+    const Scalar* G = move.G;
+    move_seen<Polls>(G, move.M);
     const int n = this->n();
     if (batch() <= n) {
       for (int j = 0; j < n; ++j) {
@@ -360,7 +374,7 @@ class ReducedSpace {
         }
     }
     triangular(L_.data(), n, width(), [](std::int64_t units) { spend_in<Polls>(units); });
-    if (unit)
+    if (move.unit)
       normalise();
     else
       sum_up();
@@ -450,6 +464,7 @@ class ReducedSpace {
   Shape shape_;
   std::uint64_t seed_;
   Philox random_;
+  LabelNoise<Layout> noise_;
   int pairs_;       // counters an input
   int at_;          // the current one among the steps drawn together
   AlignedPacks R_;  // (k, s)

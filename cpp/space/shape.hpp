@@ -19,7 +19,6 @@ struct Shape {
   int batch;           // samples a step
   bool project;        // rows move orthogonally to span(W)
   bool follow;         // the rows' Gram matrix is asked for at every step
-  bool labelled;       // labels are given: there is no teacher
   std::int64_t units;  // of work in a step, about (lrft/poll.hpp)
   // The first coordinate of S that the student's rows can have.
   int first() const { return project ? features_rank : 0; }
@@ -55,7 +54,6 @@ inline Shape shape_of(const RunSpec& spec) {
           spec.trainings.front().batch,
           spec.student.project,
           !spec.student.spherical() && !spec.student.network() && !spec.data.given(),
-          spec.data.given(),
           step_units(spec)};
 }
 
@@ -73,13 +71,6 @@ inline int block_steps(double d, int batch) {
     if (inputs > more_than && padding * steps < best * s) steps = s, best = padding;
   }
   return steps;
-}
-
-// Inputs of the current step: a batch, or fewer where a pass over given samples ends.
-template <class Space>
-int inputs_of(const Space& space, int batch) {
-  if constexpr (requires { space.inputs(); }) return space.inputs();
-  return batch;
 }
 
 // What the population quantities and overlaps need to know of a student's rows

@@ -6,8 +6,8 @@
 // both from the state before the step.  Euclidean students leave out the
 // projections.  The gradient is the mean over the batch of that of (f* - f)^2.
 //
-// What the student sees of an input is its fields; what it does to its rows is a
-// coefficient a sample, G (b x n), and a factor a row: rows <- factor rows - G^T X.
+// What the student sees of an input is its fields; what it does to its rows is a coefficient a
+// sample, G (b x n), and a factor a row, M.
 //
 // Linearised, sigma_i is replaced by sigma(z_i) + sigma'(z_i) t_i with z_i that of the start:
 //   rank-one    z_i = <w_i, x>,  t_i = scale B_i A x, still a product of the two
@@ -18,23 +18,18 @@
 #pragma once
 
 #include "activation/activation.hpp"
-#include "simd/aligned.hpp"
+#include "simd/columns.hpp"
 #include "simd/few.hpp"
-#include "simd/layout.hpp"
-#include "space/shape.hpp"
+#include "space/space.hpp"
+#include "student/one_row.hpp"
 
 namespace lrft {
 
-LRFT_INLINE double sqrt(double x) { return std::sqrt(x); }
-LRFT_INLINE double abs(double x) { return std::abs(x); }
-
-// Rows and batch are fixed when compiled where they are not 0.
-template <class Layout, int Rows = 0, int Batch = 0>
+template <class Layout>
 class LowRank {
  public:
   using Scalar = typename Layout::Scalar;
-  // May be LoRA, whose overlap is that of subspaces; the fastest type is rank-one only.
-  static constexpr bool follows = Rows == 0;
+  static constexpr bool follows = true;
 
   LowRank(const Shape& shape, const StudentSpec& spec, const Activation& activation)
       : shape_(shape),
@@ -43,7 +38,7 @@ class LowRank {
         train_own_(spec.train_own),
         linear_(spec.linearized),
         expanded_(spec.linearized && !spec.spherical()),
-        single_(shape.n == 1 && shape.rank == 1 && !spec.linearized && !shape.labelled),
+        single_(shape.n == 1 && shape.rank == 1 && !spec.linearized),
         start_(spec.start),
         activation_(activation),
         own_(packs_ * shape.n),
@@ -56,137 +51,108 @@ class LowRank {
         slope_(packs_),
         target_(packs_),
         tangent_(packs_),
-        sum_(1 + shape.n, broadcast(0.0)),
+        sum_(shape.n, broadcast(0.0)),
         G_(shape.batch * shape.n, Layout::constant(0)),
-        factor_(shape.n, Layout::constant(1)) {}
+        M_(shape.n, Layout::constant(1)) {}
 
   // ---- one replica in and out of a lane --------------------------------------
   void set_task(int lane, const TaskData& task, const StudentSpec& student) {
-    for (int i = 0; i < shape_.k; ++i) {
-      lam_.doubles()[Layout::at(i, lane)] = task.lam[static_cast<std::size_t>(i)];
-      for (int j = 0; j < shape_.rank; ++j)
-        c_.doubles()[Layout::at(i, lane) + j * packs_ * lanes] =
-            task.c[static_cast<std::size_t>(i * shape_.rank + j)];
-    }
+    put_columns<Layout>(lam_, lane, task.lam, shape_.k, 1);
+    put_columns<Layout>(c_, lane, task.c, shape_.k, shape_.rank);
     put(xi_, lane, task.xi);
     put(neuron_scale_, lane, task.neuron_scale);
     put(output_scale_, lane, task.output_scale);
     put(scale_, lane, student.scale);
-    put(pull_scale_, lane, 2.0 / batch() * task.output_scale * task.neuron_scale * student.scale);
+    put(pull_scale_, lane,
+        1.0 / shape_.batch * task.output_scale * task.neuron_scale * student.scale);
   }
   void set_own(int lane, const std::vector<double>& own) {
-    put(own_, lane, own);
+    put_columns<Layout>(own_, lane, own, shape_.neurons, n());
     weigh();
   }
   // The own parameters around which a linearised student is expanded.
-  void set_start(int lane, const std::vector<double>& own) { put(own_start_, lane, own); }
+  void set_start(int lane, const std::vector<double>& own) {
+    put_columns<Layout>(own_start_, lane, own, shape_.neurons, n());
+  }
   std::vector<double> own_of(int lane) const {
-    std::vector<double> own;
-    for (int i = 0; i < shape_.neurons; ++i)
-      for (int j = 0; j < n(); ++j)
-        own.push_back(own_.doubles()[Layout::at(i, lane) + j * packs_ * lanes]);
-    return own;
+    return columns_of<Layout>(own_, lane, shape_.neurons, n());
   }
 
   // ---- the step -----------------------------------------------------------------
-  // Forward, gradient and update of one batch; returns the sum of the squares of errors, rows and
-  // own parameters, by which divergence is told.  noise (b) is what was added to the labels.
-  template <class Space>
-  LRFT_INLINE Scalar step(Space& space, const Scalar* noise, const Scalar& lr,
-                          const Scalar& lr_own) {
-    const int n = this->n();
+  void begin() {
     if (train_own_)
-      for (int i = 0; i < packs_ * n; ++i) gradient_[i] = broadcast(0.0);
-    for (int j = 0; j < n; ++j) factor_[j] = Layout::constant(1);
-
-    Scalar worst = Layout::constant(0);
-    const int inputs = Batch > 0 ? Batch : inputs_of(space, batch());
-    for (int b = 0; b < inputs; ++b) {
-      if constexpr (Batch == 0)
-        if (shape_.slow()) Poll::spend(shape_.units / shape_.batch);
-      const Scalar* rows = space.rows(b);
-      const Scalar error = forward(space.features(b), space.teacher(b), rows) - noise[b];
-      worst = worst + error * error;
-      // 2 (f - y) / b times the slope of f in the fields of the rows, over B.
-      const Scalar pull = error * pull_scale_;
-      for (int j = 0; j < n; ++j) {
-        const Scalar step = error * (lr * pull_scale_ * Layout::reduce(sum_[1 + j]));
-        G_[b * n + j] = step;
-        if (spherical_) factor_[j] = factor_[j] + step * rows[j];
-        if (train_own_) {
-          const Pack along = Layout::spread(pull * field(j, rows));
-          for (int i = 0; i < packs_; ++i)
-            gradient_[j * packs_ + i] = fma(lam_[i] * slope_[i], along, gradient_[j * packs_ + i]);
-        }
-      }
-    }
-    if constexpr (Rows == 0) squared_error_ = worst;
-    space.move(G_.data(), factor_.data(), spherical_);
-    worst = worst + space.health();
-    if (train_own_) {
-      worst = worst + move_own(lr_own);
-      weigh();
-    }
-    return worst;
+      for (int i = 0; i < packs_ * n(); ++i) gradient_[i] = broadcast(0.0);
+    for (int j = 0; j < n(); ++j) M_[j] = Layout::constant(1);
   }
-
-  // Of the last step's samples together, before their update.
-  const Scalar& squared_error() const { return squared_error_; }
-  // f - f*; leaves sigma' of the student's neurons in slope_ and its sums with the
-  // columns of lambda B in sum_[1 ..].
-  LRFT_INLINE Scalar forward(const Pack* features, const Scalar* teacher, const Scalar* rows) {
-    if (single_) return forward_single(features, teacher, rows);
-    perturb(features, teacher, rows);
-    if constexpr (Rows == 0)
-      if (linear_) return forward_linear(features, rows);
-    teach();
+  // f - f*, or f where there is no teacher; leaves sigma' of the student's neurons in slope_ and
+  // its sums with the columns of lambda B in sum_.
+  template <class X>
+  LRFT_INLINE Scalar forward(const X& x) {
+    if (shape_.slow()) Poll::spend(shape_.units / shape_.batch);
+    if constexpr (Taught<X>)
+      if (single_) return forward_single(x);
+    perturb(x);
+    if (linear_) return forward_linear(x);
     activation_.both(activation_.data, sigma_.doubles(), sigma_.doubles(), slope_.doubles(),
                      packs_);
-    sum_[0] = dot([this](int i) { return sigma_[i] - target_[i]; }, lam_.data());
-    for (int j = 0; j < n(); ++j)
-      sum_[1 + j] = dot([this](int i) { return slope_[i]; }, weighted_.data() + j * packs_);
-    return output_scale_ * Layout::reduce(sum_[0]);
+    return output([this](int i) { return sigma_[i] - target_[i]; });
+  }
+  template <class X>
+  LRFT_INLINE void gradient(int b, const X& x, const Scalar& slope, const Scalar& lr) {
+    // The slope of the loss in the fields of the rows, over B.
+    const Scalar pull = slope * pull_scale_;
+    for (int j = 0; j < n(); ++j) {
+      const Scalar step = slope * (lr * pull_scale_ * Layout::reduce(sum_[j]));
+      G_[b * n() + j] = step;
+      if (spherical_) M_[j] = M_[j] + step * x.rows[j];  // of the tangent
+      if (train_own_) {
+        // The field along which column j of B moves.
+        const Scalar field = expanded_ ? Layout::entry(x.features, start_ + j) : x.rows[j];
+        const Pack along = Layout::spread(pull * field);
+        for (int i = 0; i < packs_; ++i)
+          gradient_[j * packs_ + i] = fma(lam_[i] * slope_[i], along, gradient_[j * packs_ + i]);
+      }
+    }
+  }
+  Move<Scalar> moves() const { return {G_.data(), M_.data(), spherical_}; }
+  // The square of B, before it was made unit.
+  Scalar move_own(const Scalar& lr) {
+    if (!train_own_) return Layout::constant(0);
+    const Scalar square = move_columns(lr);
+    weigh();
+    return square;
   }
 
  private:
-  int n() const { return Rows > 0 ? Rows : shape_.n; }
-  int batch() const { return Batch > 0 ? Batch : shape_.batch; }
+  int n() const { return shape_.n; }
 
-  // sigma of the teacher's neurons; none where labels are given.
-  void teach() {
-    if (Rows == 0 && shape_.labelled)
-      for (int i = 0; i < packs_; ++i) target_[i] = broadcast(0.0);
-    else
-      activation_.value(activation_.data, target_.doubles(), target_.doubles(), packs_);
-  }
-  // The same of one row and one direction: the paper's case, in one pass over the neurons.
-  LRFT_INLINE Scalar forward_single(const Pack* features, const Scalar* teacher,
-                                    const Scalar* rows) {
-    const OneRow fields{features,
-                        c_.data(),
-                        own_.data(),
-                        lam_.data(),
-                        weighted_.data(),
-                        Layout::spread(neuron_scale_),
-                        Layout::spread(neuron_scale_ * xi_ * teacher[0]),
-                        Layout::spread(neuron_scale_ * scale_ * rows[0]),
-                        slope_.data(),
-                        packs_};
-    // The way there and back would take as long as relu itself.
-    const OneRowSums sums = activation_.one_row == one_row<Relu>
-                                ? one_row<Relu>(activation_.data, fields)
-                                : activation_.one_row(activation_.data, fields);
-    sum_[1] = sums.pull;
+  // Of one row and one direction, in one pass over the neurons.
+  LRFT_INLINE Scalar forward_single(const TaughtInput<Scalar>& x) {
+    const OneRowSums sums =
+        sums_of(activation_,
+                {x.features, c_.data(), own_.data(), lam_.data(), weighted_.data(),
+                 Layout::spread(neuron_scale_), Layout::spread(neuron_scale_ * xi_ * x.teacher[0]),
+                 Layout::spread(neuron_scale_ * scale_ * x.rows[0]), slope_.data(), packs_});
+    sum_[0] = sums.pull;
     return output_scale_ * Layout::reduce(sums.error);
   }
-  Scalar forward_linear(const Pack* features, const Scalar* rows) {
+  // sum_i lambda_i out(i), and the sums with sigma'.
+  template <class Out>
+  LRFT_INLINE Scalar output(const Out& out) {
+    const Pack f = dot(out, lam_.data());
+    for (int j = 0; j < n(); ++j)
+      sum_[j] = dot([this](int i) { return slope_[i]; }, weighted_.data() + j * packs_);
+    return output_scale_ * Layout::reduce(f);
+  }
+  Scalar forward_linear(const Input<Scalar>& x) {
+    const Pack* features = x.features;
     const Pack scale = Layout::spread(neuron_scale_);
     for (int i = 0; i < packs_; ++i) {
       sigma_[i] = scale * features[i];
       tangent_[i] = broadcast(0.0);
     }
     for (int j = 0; j < n(); ++j) {
-      const Pack a = Layout::spread(neuron_scale_ * scale_ * rows[j]);
+      const Pack a = Layout::spread(neuron_scale_ * scale_ * x.rows[j]);
       const Pack* B = own_.data() + j * packs_;
       const Pack* B0 = own_start_.data() + j * packs_;
       if (!expanded_) {
@@ -199,21 +165,9 @@ class LowRank {
         tangent_[i] = fma(B0[i], a - a0, fma(B[i] - B0[i], a0, tangent_[i]));
       }
     }
-    teach();
     activation_.both(activation_.data, sigma_.doubles(), sigma_.doubles(), slope_.doubles(),
                      packs_);
-    sum_[0] = dot([this](int i) { return fma(slope_[i], tangent_[i], sigma_[i] - target_[i]); },
-                  lam_.data());
-    for (int j = 0; j < n(); ++j)
-      sum_[1 + j] = dot([this](int i) { return slope_[i]; }, weighted_.data() + j * packs_);
-    start_fields_ = features;
-    return output_scale_ * Layout::reduce(sum_[0]);
-  }
-  // The field along which column j of B moves.
-  Scalar field(int j, const Scalar* rows) const {
-    if constexpr (Rows == 0)
-      if (expanded_) return Layout::entry(start_fields_, start_ + j);
-    return rows[j];
+    return output([this](int i) { return fma(slope_[i], tangent_[i], sigma_[i] - target_[i]); });
   }
   // sum_i a(i) b[i] in four interleaved chains.
   template <class A>
@@ -226,19 +180,25 @@ class LowRank {
     for (; i < packs_; ++i) chain[0] = fma(a(i), b[i], chain[0]);
     return (chain[0] + chain[1]) + (chain[2] + chain[3]);
   }
-  // Pre-activations neuron_scale (features + xi sum_j c_j field_j) of the teacher's
-  // neurons, in target_, and of the student's, with its scale and B, in sigma_.
-  void perturb(const Pack* features, const Scalar* teacher, const Scalar* rows) {
+  // sigma of the teacher's neurons in target_, which stays 0 where there is none, and the
+  // pre-activations of the student's, neuron_scale (features + scale B rows), in sigma_.
+  template <class X>
+  void perturb(const X& x) {
     const Pack scale = Layout::spread(neuron_scale_);
-    const Pack v = Layout::spread(neuron_scale_ * xi_ * teacher[0]);
-    const Pack a = Layout::spread(neuron_scale_ * scale_ * rows[0]);
-    for (int i = 0; i < packs_; ++i) {
-      const Pack base = scale * features[i];
-      target_[i] = fma(c_[i], v, base);
-      sigma_[i] = fma(own_[i], a, base);
+    const Pack a = Layout::spread(neuron_scale_ * scale_ * x.rows[0]);
+    if constexpr (Taught<X>) {
+      const Pack v = Layout::spread(neuron_scale_ * xi_ * x.teacher[0]);
+      for (int i = 0; i < packs_; ++i) {
+        const Pack base = scale * x.features[i];
+        target_[i] = fma(c_[i], v, base);
+        sigma_[i] = fma(own_[i], a, base);
+      }
+      for (int j = 1; j < shape_.rank; ++j) add(c_, j, xi_ * x.teacher[j], target_);
+      activation_.value(activation_.data, target_.doubles(), target_.doubles(), packs_);
+    } else {
+      for (int i = 0; i < packs_; ++i) sigma_[i] = fma(own_[i], a, scale * x.features[i]);
     }
-    for (int j = 1; j < shape_.rank; ++j) add(c_, j, xi_ * teacher[j], target_);
-    for (int j = 1; j < n(); ++j) add(own_, j, scale_ * rows[j], sigma_);
+    for (int j = 1; j < n(); ++j) add(own_, j, scale_ * x.rows[j], sigma_);
   }
   void add(const AlignedPacks& B, int j, const Scalar& field, AlignedPacks& z) const {
     const Pack f = Layout::spread(neuron_scale_ * field);
@@ -249,8 +209,7 @@ class LowRank {
     for (int j = 0; j < n(); ++j)
       for (int i = 0; i < packs_; ++i) weighted_[j * packs_ + i] = lam_[i] * B[j * packs_ + i];
   }
-  // Returns the square of B, before it was made unit.
-  Scalar move_own(const Scalar& lr) {
+  Scalar move_columns(const Scalar& lr) {
     Scalar health = Layout::constant(0);
     for (int j = 0; j < n(); ++j) {
       Pack* B = own_.data() + j * packs_;
@@ -280,14 +239,6 @@ class LowRank {
     }
     return health;
   }
-  void put(AlignedPacks& B, int lane, const std::vector<double>& own) {
-    for (int i = 0; i < shape_.neurons; ++i)
-      for (int j = 0; j < n(); ++j)
-        B.doubles()[Layout::at(i, lane) + j * packs_ * lanes] =
-            own[static_cast<std::size_t>(i * n() + j)];
-  }
-  static void put(Pack& p, int lane, double x) { reinterpret_cast<double*>(&p)[lane] = x; }
-  static void put(double& p, int, double x) { p = x; }
 
   Shape shape_;
   int packs_;
@@ -295,7 +246,6 @@ class LowRank {
   bool linear_, expanded_;  // linearised; in the parameters
   bool single_;             // one row, one direction, not linearised
   int start_;               // the feature that is the first row of the start
-  const Pack* start_fields_ = nullptr;
   Activation activation_;
   AlignedPacks own_;        // (n, k)  B, transposed
   AlignedPacks own_start_;  // (n, k)  the same at the start, of a linearised student
@@ -304,13 +254,11 @@ class LowRank {
   AlignedPacks c_;          // (r, k)
   AlignedPacks lam_;        // (k)
   AlignedPacks sigma_, slope_, target_, tangent_;
-  Few<Pack, Rows == 0 ? 0 : Rows + 1> sum_;  // (1 + n)
-  Scalar squared_error_ = Layout::constant(0);
+  Few<Pack, 0> sum_;  // (n)
   Scalar xi_ = Layout::constant(0), scale_ = Layout::constant(0),
          neuron_scale_ = Layout::constant(0), output_scale_ = Layout::constant(0),
          pull_scale_ = Layout::constant(0);
-  Few<Scalar, Rows * Batch> G_;
-  Few<Scalar, Rows> factor_;
+  Few<Scalar, 0> G_, M_;  // (b, n), (n)
 };
 
 }  // namespace lrft

@@ -24,7 +24,6 @@ double mean_squared_error(Student& student, const Matrix& A, const TaskData& tas
   Matrix Y(k + n, width), X(tile, width);
   AlignedPacks features(packs);
   std::vector<double> rows(static_cast<std::size_t>(n));
-  const std::vector<double> teacher(static_cast<std::size_t>(task.rank), 0.0);
   double sum = 0;
   for (std::int64_t first = 0; first < samples.rows; first += width) {
     const int count = static_cast<int>(std::min<std::int64_t>(width, samples.rows - first));
@@ -42,7 +41,7 @@ double mean_squared_error(Student& student, const Matrix& A, const TaskData& tas
       for (int i = 0; i < k; ++i) features.doubles()[i] = Y(i, q);
       for (int j = 0; j < n; ++j) rows[static_cast<std::size_t>(j)] = Y(k + j, q);
       const double miss =
-          student.forward(features.data(), teacher.data(), rows.data()) - samples.y[first + q];
+          student.forward(Input<double>{features.data(), rows.data()}) - samples.y[first + q];
       sum += miss * miss;
     }
   }

@@ -17,6 +17,16 @@ Observation observe(const Statistics& statistics, const Shape& shape, const Task
 // Are the loss and the overlaps of own parameters finite?
 bool finite(const Observation& seen);
 
+// The step of the next record, or the last step.
+inline std::int64_t next_record(const TrainingData& plan, const Chain& chain) {
+  const std::size_t done = chain.loss.size();
+  return done < plan.record.size() ? plan.record[done] : plan.steps;
+}
+// Is the state at this step recorded?
+inline bool recorded(const TrainingData& plan, const Chain& chain) {
+  const std::size_t done = chain.loss.size();
+  return done < plan.record.size() && plan.record[done] == chain.step;
+}
 // Appends one record to the chain, and notes the thresholds that its loss meets.
 void record(const Observation& seen, const TrainingData& plan, Chain& chain);
 
@@ -26,8 +36,8 @@ std::vector<double> initial_own(const Shape& shape, const StudentSpec& student, 
 
 // Rows and own parameters at step 0; the favourable sign where asked for.  Uses `lane` of the
 // space, and no other: replicas may be running there.
-template <class Space>
-void initialise(Space& space, int lane, const Shape& shape, const RunSpec& spec,
+template <class S>
+void initialise(S& space, int lane, const Shape& shape, const RunSpec& spec,
                 const StudentSpec& student, const TaskData& task, const Population& population,
                 Chain& chain) {
   chain.own = initial_own(shape, student, spec.seed, chain.replica);

@@ -8,9 +8,9 @@
 namespace lrft {
 
 std::unique_ptr<Run> run_full(const RunSpec& spec) {
-  if (spec.data.given()) return std::make_unique<RunOn<DatasetSpace, Full<NeuronLanes>>>(spec);
-  if (spec.ambient) return std::make_unique<RunOn<AmbientSpace, Full<NeuronLanes>>>(spec);
-  return std::make_unique<RunOn<ReducedSpace<>, Full<ReplicaLanes>>>(spec);
+  if (spec.data.given()) return run_on<DatasetSpace, Full<NeuronLanes>>(spec);
+  if (spec.ambient) return run_on<AmbientSpace, Full<NeuronLanes>>(spec);
+  return run_on<ReducedSpace<>, Full<ReplicaLanes>>(spec);
 }
 
 }  // namespace lrft

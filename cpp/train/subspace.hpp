@@ -58,7 +58,7 @@ class Subspace {
     const Scalar doubt = teacher_doubt_ + cholesky(n_, C_.data(), apart);
     whiten(n_, r_, C_.data(), D_.data(), M_.data());
     const int m = least(), inner = n_ + r_ - m, row = n_ < r_ ? r_ : 1, along = n_ < r_ ? 1 : r_;
-    Scalar worst = Layout::constant(1);
+    Scalar smallest = Layout::constant(1);
     for (int j = 0; j < m; ++j) {
       for (int i = 0; i < m; ++i) {
         Scalar x = zero();
@@ -71,9 +71,9 @@ class Subspace {
           x = x - K_[at(i * m + l)] * K_[at(j * m + l)] * K_[at(l * m + l)];
         K_[at(i * m + j)] = i == j ? x : over_pivot(x, K_[at(j * m + j)]);
       }
-      worst = lesser(worst, K_[at(j * m + j)]);
+      smallest = lesser(smallest, K_[at(j * m + j)]);
     }
-    return within(limit, 1.0, worst + 8.0 * doubt, Layout::constant(-1));
+    return within(limit, 1.0, smallest + 8.0 * doubt, Layout::constant(-1));
   }
 
  private:
@@ -85,8 +85,6 @@ class Subspace {
   static Scalar zero() { return Layout::constant(0); }
   static std::size_t size(int a, int b) { return static_cast<std::size_t>(a * b); }
   static std::size_t at(int i) { return static_cast<std::size_t>(i); }
-  static void put(Pack& p, int lane, double x) { reinterpret_cast<double*>(&p)[lane] = x; }
-  static void put(double& p, int, double x) { p = x; }
 
   int n_, r_, s_;
   Scalar teacher_doubt_ = zero();  // 0 where u u^T serves

@@ -1,0 +1,49 @@
+// Label noise: a normal number a sample, of the standard deviation that the task says.
+#pragma once
+
+#include <vector>
+
+#include "random/address.hpp"
+#include "simd/layout.hpp"
+#include "space/shape.hpp"
+
+namespace lrft {
+
+template <class Layout>
+class LabelNoise {
+ public:
+  using Scalar = typename Layout::Scalar;
+
+  LabelNoise(int batch, std::uint64_t seed)
+      : random_(seed), noise_(static_cast<std::size_t>(batch), Layout::constant(0)) {}
+
+  void set_task(int lane, const TaskData& task, std::uint32_t replica) {
+    // One replica fills the pack with copies of itself.
+    for (int i = lane; i < lanes; i += Layout::replicas) {
+      scale_[i] = task.noise;
+      replica_[i] = replica;
+    }
+    noisy_ = noisy_ || task.noise > 0;
+  }
+  // Of the steps `t`, one a lane.
+  void draw(const Bits& t) {
+    if (!noisy_) return;
+    Address at(broadcast_bits(0), t, load_bits(replica_), Purpose::noise);
+    for (Scalar& noise : noise_) {
+      alignas(64) double z[lanes];
+      store(z, load(scale_) * normals_at(at, random_).first);
+      noise = Layout::load(z);
+      at = slots_on(at, 1);
+    }
+  }
+  const Scalar& operator[](int b) const { return noise_[static_cast<std::size_t>(b)]; }
+
+ private:
+  Philox random_;
+  std::vector<Scalar> noise_;  // (b)
+  alignas(64) double scale_[lanes] = {};
+  alignas(64) std::uint64_t replica_[lanes] = {};
+  bool noisy_ = false;
+};
+
+}  // namespace lrft

@@ -1,0 +1,78 @@
+// What a space is: where inputs live, and how rows move along them.
+//
+// The trainer never sees d, the student never sees an input, the space never sees a parameter that
+// is not a row.  docs: cpp/README.md, "How to add a space".
+#pragma once
+
+#include <concepts>
+#include <cstdint>
+#include <vector>
+
+#include "simd/layout.hpp"
+#include "space/shape.hpp"
+
+namespace lrft {
+
+// What a student sees of an input x.  Where there is no teacher, labels are given.
+template <class Scalar>
+struct Input {
+  const Pack* features;  // (k, in packs)  W x
+  const Scalar* rows;    // (n)  A x
+};
+template <class Scalar>
+struct TaughtInput : Input<Scalar> {
+  const Scalar* teacher;  // (r)  u x
+};
+template <class X>
+concept Taught = requires(const X& x) { x.teacher; };
+
+// How the rows A (n x d) move under a batch X (b x d):
+//   A <- M A - G^T X,   and each row is made unit where they stay on spheres.
+template <class Scalar>
+struct Move {
+  const Scalar* G;  // (b, n)
+  const Scalar* M;  // (n)  its diagonal; off it there is nothing
+  bool unit;
+};
+
+// What a step asks of a space that has drawn its batch.
+template <class B>
+concept Batch = requires(B& batch, const B& seen, int b, const Move<typename B::Scalar>& move) {
+  typename B::Layout;                      // how replicas and neurons sit in packs
+  { seen.inputs() } -> std::same_as<int>;  // of this step
+  {
+    seen.share()
+  } -> std::convertible_to<double>;  // batch / inputs, since G is a mean over a batch
+  { seen.input(b) } -> std::same_as<typename B::Input>;
+  // What is added to the teacher's output: noise; all of it where there is no teacher.
+  { seen.label(b) } -> std::convertible_to<typename B::Scalar>;
+  batch.move(move);
+  { seen.health() } -> std::convertible_to<typename B::Scalar>;  // squares of the moved rows
+};
+
+template <class S>
+concept Space =
+    Batch<S> && std::constructible_from<S, const Shape&, const RunSpec&> &&
+    requires(S& space, const S& seen, int lane, const TaskData& task, std::uint32_t replica,
+             const std::vector<double>& rows, const StudentSpec& student,
+             const std::uint64_t* steps, std::int64_t t, typename S::Scalar* out) {
+      // One replica in and out of a lane; rows in a form of the space's own.
+      space.set_task(lane, task, replica);
+      space.set_rows(lane, rows);
+      { space.rows_now(lane) } -> std::same_as<std::vector<double>>;
+      // A path can go on from the rows `steps_back` steps ago; `replays`: that may be more than 0.
+      { space.rows_of(lane) } -> std::same_as<std::vector<double>>;
+      { seen.steps_back(t) } -> std::same_as<std::int64_t>;
+      { S::replays } -> std::convertible_to<bool>;
+      { seen.draw_rows(task, replica, bool()) } -> std::same_as<std::vector<double>>;
+      { seen.given_rows(student) } -> std::same_as<std::vector<double>>;
+      // The inputs of step `steps[lane]` of each lane; taken back if their step is left.
+      space.draw(steps);
+      space.undo_draw();
+      // Looking at the rows.
+      { space.statistics(lane, task) } -> std::same_as<Statistics>;
+      { seen.overlap() } -> std::convertible_to<typename S::Scalar>;
+      seen.products(out, out);
+    };
+
+}  // namespace lrft

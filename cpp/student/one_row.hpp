@@ -1,0 +1,14 @@
+// What a student with one row, and a teacher with one direction, asks of an input.
+#pragma once
+
+#include "activation/activation.hpp"
+
+namespace lrft {
+
+// The way there and back through the pointer would take as long as relu itself.
+LRFT_INLINE OneRowSums sums_of(const Activation& activation, const OneRow& fields) {
+  return activation.one_row == one_row<Relu> ? one_row<Relu>(activation.data, fields)
+                                             : activation.one_row(activation.data, fields);
+}
+
+}  // namespace lrft

@@ -1,0 +1,28 @@
+// The loss of one sample, as a function of its error f - y.
+#pragma once
+
+#include <concepts>
+
+#include "simd/layout.hpp"
+
+namespace lrft {
+
+// Its derivative in f is factor slope(error).  The factor is apart because it costs nothing in the
+// learning rate.
+template <class L>
+concept Loss = requires(const L& loss, double x, const Pack& p) {
+  { L::factor } -> std::convertible_to<double>;
+  { loss.slope(x) } -> std::convertible_to<double>;
+  { loss.slope(p) } -> std::convertible_to<Pack>;
+};
+
+// (f - y)^2
+struct Squared {
+  static constexpr double factor = 2;
+  template <class Scalar>
+  static LRFT_INLINE const Scalar& slope(const Scalar& error) {
+    return error;
+  }
+};
+
+}  // namespace lrft

@@ -1,0 +1,41 @@
+// The step: every experiment is this, for every space, student and loss.
+#pragma once
+
+#include "space/space.hpp"
+#include "student/student.hpp"
+#include "train/loss.hpp"
+
+namespace lrft {
+
+template <class Scalar>
+struct Stepped {
+  // The squares of errors, rows and own parameters together, by which divergence is told
+  // (`diverged_above` in lrft/run.hpp).
+  Scalar health;
+  Scalar squared_error;  // the sum over the batch, before its update
+};
+
+// One update on the batch that the space has drawn; rows and own parameters move from the state
+// before it.  Costs what space and student say.
+template <Batch B, Student<B> T, Loss L>
+LRFT_INLINE Stepped<typename B::Scalar> step(B& space, T& student, const L& loss,
+                                             const typename B::Scalar& lr,
+                                             const typename B::Scalar& lr_own) {
+  using Scalar = typename B::Scalar;
+  const double factor = L::factor * space.share();
+  const Scalar rate = factor * lr;
+  Scalar squared_error = B::Layout::constant(0);
+  student.begin();
+  const int inputs = space.inputs();
+  for (int b = 0; b < inputs; ++b) {
+    const auto x = space.input(b);
+    const Scalar error = student.forward(x) - space.label(b);
+    squared_error = squared_error + error * error;
+    student.gradient(b, x, loss.slope(error), rate);
+  }
+  space.move(student.moves());
+  const Scalar health = squared_error + space.health();
+  return {health + student.move_own(factor * lr_own), squared_error};
+}
+
+}  // namespace lrft

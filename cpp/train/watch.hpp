@@ -1,0 +1,187 @@
+// What is followed between records and written down at them.
+//
+// Beside a teacher, the overlap with it at every step, and the exact loss; beside given labels, the
+// errors.  A watch has
+//   set_task(lane, task), rest(lane)  what is in the lane
+//   aim(lane)       the next threshold of its chain
+//   stepped(done)   after each step
+//   look()          has any lane an event?  Throws Cancelled where that takes long
+//   event(lane)     the same of one lane, at the step that look() last saw
+//   follow(lane)    brings what is followed into its chain
+//   note(lane)      at a step of its own: hits and records; what they mean for the chain
+//   keep(lane)      the student now is the one that is handed back
+//   observe(lane)   looks at it where it stands
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <type_traits>
+
+#include "train/held_out.hpp"
+#include "train/lanes.hpp"
+#include "train/subspace.hpp"
+
+namespace lrft {
+
+// Followed is <u-hat, u>; for LoRA the smallest singular value between the row spaces of A and u;
+// of a full network nothing.
+template <class Lanes>
+class OverlapWatch {
+ public:
+  using Layout = typename Lanes::Layout;
+  using Scalar = typename Layout::Scalar;
+
+  OverlapWatch(const RunSpec& spec, const Shape& shape, const Population& population, Lanes& from)
+      : spec_(spec), shape_(shape), population_(population), lanes_(from), subspace_(shape) {
+    std::fill(std::begin(limit_), std::end(limit_), never);
+  }
+
+  void set_task(int lane, const TaskData& task) {
+    if (shape_.follow) subspace_.set_task(lane, task);
+  }
+  void rest(int lane) { limit_[lane] = never; }
+  void aim(int lane) {
+    if (spec_.student.network()) return;
+    const Chain& chain = *lanes_.chain(lane);
+    const TrainingData& plan = lanes_.training(chain);
+    limit_[lane] = plan.stop_at;
+    for (std::size_t i = 0; i < plan.thresholds.size(); ++i)
+      if (chain.hits[i] < 0) {
+        limit_[lane] = std::min(limit_[lane], plan.thresholds[i]);
+        break;
+      }
+  }
+  LRFT_INLINE void stepped(const Stepped<Scalar>&) {}
+  LRFT_INLINE bool look() {
+    const Scalar limit = Layout::load(limit_);
+    overlap_ = lanes_.space().overlap();
+    if (subspaces()) {
+      // A little early, so that what decides is always the exact value.
+      above_ = subspace_.above(lanes_.space(), (1 - 1e-7) * limit);
+      return !Layout::all((above_ < 0.0) & (lanes_.health() <= diverged_above));
+    }
+    return !Layout::all((abs(overlap_) < limit) & (lanes_.health() <= diverged_above));
+  }
+  bool event(int lane) const {
+    const bool below =
+        subspaces() ? get(above_, lane) < 0 : std::abs(get(overlap_, lane)) < limit_[lane];
+    return !below || lanes_.diverged(lane);
+  }
+  void follow(int lane) { lanes_.chain(lane)->last_overlap = followed(lane); }
+  Status note(int lane) {
+    Chain& chain = *lanes_.chain(lane);
+    const TrainingData& plan = lanes_.training(chain);
+    const double size = std::abs(chain.last_overlap);
+    for (std::size_t i = 0; i < plan.thresholds.size(); ++i)
+      if (chain.hits[i] < 0 && size >= plan.thresholds[i]) chain.hits[i] = chain.step;
+    Status status = size >= plan.stop_at ? Status::converged : Status::running;
+    // The start and what ends are looked at whether or not a record is due, at most once: a loss
+    // that is not finite is no start and no result, and what a record sees stops nothing else.
+    const bool due = lanes_.next_record(chain) == chain.step;
+    const bool edge = chain.step == 0 || chain.step == plan.steps;
+    if (!due && !edge && status == Status::running) return status;
+    const Observation seen = seen_of(lane);
+    if (due) record(seen, plan, chain);
+    if (due && seen.loss <= plan.stop_loss) status = Status::converged;
+    const bool ends = status != Status::running || chain.step == plan.steps;
+    if ((edge || ends) && !finite(seen))
+      status = Status::diverged;
+    else if (ends)
+      chain.last = seen;
+    return status;
+  }
+  void keep(int) {}
+  void observe(int lane) {
+    follow(lane);  // steps may have been done since it was
+    lanes_.chain(lane)->last = seen_of(lane);
+  }
+
+ private:
+  static constexpr double never = std::numeric_limits<double>::infinity();
+
+  bool subspaces() const { return Lanes::StudentType::follows && shape_.follow; }
+  double followed(int lane) {
+    switch (spec_.student.kind) {
+      case StudentKind::rank_one:
+        return get(overlap_, lane);
+      case StudentKind::lora:
+        return lanes_.space().statistics(lane, lanes_.task(*lanes_.chain(lane))).cosines.back();
+      case StudentKind::full:
+        return 0;
+    }
+    return 0;
+  }
+  // The student of a lane, at the step that `follow` last saw.
+  Observation seen_of(int lane) {
+    const Chain& chain = *lanes_.chain(lane);
+    const TaskData& task = lanes_.task(chain);
+    return lrft::observe(lanes_.space().statistics(lane, task), shape_, task, lanes_.initial(chain),
+                         population_, lanes_.student().own_of(lane), lanes_.start_own(chain),
+                         chain.last_overlap);
+  }
+
+  const RunSpec& spec_;
+  const Shape& shape_;
+  const Population& population_;
+  Lanes& lanes_;
+  Subspace<Layout> subspace_;
+  alignas(64) double limit_[lanes];  // the |overlap| at which something happens
+  Scalar overlap_ = Layout::constant(0);
+  Scalar above_ = Layout::constant(0);  // not negative where subspaces may have met the limit
+};
+
+// Followed is nothing; noted are the errors of the samples passed, and of those held out.
+template <class Lanes>
+class ErrorWatch {
+ public:
+  using Scalar = typename Lanes::Scalar;
+
+  ErrorWatch(const RunSpec& spec, const Shape& shape, const Population&, Lanes& from)
+      : spec_(spec), shape_(shape), lanes_(from) {}
+
+  void set_task(int, const TaskData&) {}
+  void rest(int) {}
+  void aim(int) {}
+  void stepped(const Stepped<Scalar>& done) {
+    lanes_.chain(0)->squared += done.squared_error;
+    lanes_.chain(0)->seen += lanes_.space().inputs();
+  }
+  bool look() { return lanes_.diverged(0); }
+  bool event(int lane) const { return lanes_.diverged(lane); }
+  void follow(int lane) { lanes_.chain(lane)->last_overlap = 0; }
+  Status note(int lane) {
+    Chain& chain = *lanes_.chain(lane);
+    const TrainingData& plan = lanes_.training(chain);
+    if (!recorded(plan, chain)) return Status::running;
+    const Samples& held_out = spec_.data.held_out;
+    std::vector<double> rows = lanes_.space().rows_now(lane);
+    const TaskData& task = lanes_.task(chain);
+    const Eigen::Map<const Matrix> A(rows.data(), shape_.n, static_cast<Index>(task.d));
+    const double error = mean_squared_error(lanes_.student(), A, task, held_out);
+    if (record_errors(error, chain) && spec_.keep_best) keep(lane, std::move(rows));
+    return after_record(plan, held_out, chain);
+  }
+  void keep(int lane) {
+    if (!spec_.keep_best) keep(lane, lanes_.space().rows_now(lane));
+  }
+  void observe(int) {}
+
+ private:
+  void keep(int lane, std::vector<double> rows) {
+    Chain& chain = *lanes_.chain(lane);
+    chain.kept_rows = std::move(rows);
+    chain.kept_own = lanes_.student().own_of(lane);
+    chain.kept_step = chain.step;
+  }
+
+  const RunSpec& spec_;
+  const Shape& shape_;
+  Lanes& lanes_;
+};
+
+template <class Lanes>
+using WatchOf = std::conditional_t<Taught<typename Lanes::SpaceType::Input>, OverlapWatch<Lanes>,
+                                   ErrorWatch<Lanes>>;
+
+}  // namespace lrft
