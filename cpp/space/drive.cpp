@@ -21,7 +21,7 @@ struct Given {
   double share() const { return space.share(); }
   Input input(int b) const { return space.input(b); }
   Pack label(int b) const { return broadcast(noise[b]); }
-  void move(const Move<Pack>& move) { space.move_given(move, lane, T); }
+  void move(const Move<Pack>& move) { space.move_given(move.G, move.M, move.unit, lane, T); }
   Pack health() const { return space.health(); }
 };
 
@@ -31,6 +31,7 @@ class DriveReduced final : public Drive {
   DriveReduced(const RunSpec& spec, const std::vector<double>& rows, const std::vector<double>& own,
                int lane)
       : lane_(lane),
+        loss_(spec),
         space_(shape_of(spec), spec),
         student_(shape_of(spec), spec.student, make_activation(spec.activation)) {
     space_.set_task(lane, spec.tasks.front(), 0);
@@ -43,13 +44,14 @@ class DriveReduced final : public Drive {
             double lr_own) override {
     space_.set_coordinates(lane_, X_S, Z);
     Given given{space_, lane_, T, noise};
-    lrft::step(given, student_, Squared{}, broadcast(lr), broadcast(lr_own));
+    lrft::step(given, student_, loss_, broadcast(lr), broadcast(lr_own));
   }
   std::vector<double> rows() const override { return space_.rows_of(lane_); }
   std::vector<double> own() const override { return student_.own_of(lane_); }
 
  private:
   int lane_;
+  Squared loss_;
   ReducedSpace<> space_;
   Student student_;
 };

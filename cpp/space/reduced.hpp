@@ -171,11 +171,11 @@ class ReducedSpace {
 
   LRFT_INLINE void move(const Move<Scalar>& move) {
     if constexpr (Rows == 1 && Batch == 1) return move_row(move.G[0], move.M[0]);
-    if (!shape_.slow()) return move_rows<false>(move);
+    if (!shape_.slow()) return move_rows<false>(move.G, move.M, move.unit);
     before_.assign(P_.data(), P_.data() + P_.size());
     before_.insert(before_.end(), L_.data(), L_.data() + n() * width());
     try {
-      move_rows<true>(move);
+      move_rows<true>(move.G, move.M, move.unit);
     } catch (const Cancelled&) {
       std::copy_n(before_.data(), P_.size(), P_.data());
       std::copy_n(before_.data() + P_.size(), n() * width(), L_.data());
@@ -183,9 +183,8 @@ class ReducedSpace {
     }
   }
   // The same with the T (b, b) of `lane` given, whatever b; for tests.
-  void move_given(const Move<Scalar>& move, int lane, const double* T) {
-    const Scalar* G = move.G;
-    move_seen<false>(G, move.M);
+  void move_given(const Scalar* G, const Scalar* scale, bool unit, int lane, const double* T) {
+    move_seen<false>(G, scale);
     const int n = this->n(), b = batch(), wide = n + b;
     AlignedPacks M(n * wide);
     for (int j = 0; j < n; ++j) {
@@ -199,7 +198,7 @@ class ReducedSpace {
     triangular(M.data(), n, wide, [](std::int64_t) {});
     for (int j = 0; j < n; ++j)
       for (int i = 0; i < n; ++i) L_[j * width() + i] = M[j * wide + i];
-    if (move.unit) normalise();
+    if (unit) normalise();
   }
   // The squared lengths of the rows together, before they were made unit.
   Scalar health() const { return health_; }
@@ -314,20 +313,20 @@ class ReducedSpace {
   // The part of the move along the coordinates X_S and Z.
   // Polls only where a step is slow: short ones would lose speed to it.
   template <bool Polls>
-  void move_seen(const Scalar* G, const Scalar* M) {
+  void move_seen(const Scalar* G, const Scalar* scale) {
     const int s = shape_.s, n = this->n();
     for (int j = 0; j < n; ++j) {
       for (int q = shape_.first(); q < s; ++q) {
         spend_in<Polls>(batch());
         Pack p = G[j] * x_S(0)[q];
         for (int b = 1; b < batch(); ++b) p = fma(G[b * n + j], x_S(b)[q], p);
-        P_[j * s + q] = fma(M[j], P_[j * s + q], -p);
+        P_[j * s + q] = fma(scale[j], P_[j * s + q], -p);
       }
       for (int i = 0; i < n; ++i) {
         spend_in<Polls>(batch());
         Pack l = G[j] * z(0)[i];
         for (int b = 1; b < batch(); ++b) l = fma(G[b * n + j], z(b)[i], l);
-        L_[j * width() + i] = fma(M[j], L_[j * width() + i], -l);
+        L_[j * width() + i] = fma(scale[j], L_[j * width() + i], -l);
       }
     }
   }
@@ -351,9 +350,8 @@ class ReducedSpace {
       }
   }
   template <bool Polls>
-  void move_rows(const Move<Scalar>& move) {
-    const Scalar* G = move.G;
-    move_seen<Polls>(G, move.M);
+  void move_rows(const Scalar* G, const Scalar* scale, bool unit) {
+    move_seen<Polls>(G, scale);
     const int n = this->n();
     if (batch() <= n) {
       for (int j = 0; j < n; ++j) {
@@ -374,7 +372,7 @@ class ReducedSpace {
         }
     }
     triangular(L_.data(), n, width(), [](std::int64_t units) { spend_in<Polls>(units); });
-    if (move.unit)
+    if (unit)
       normalise();
     else
       sum_up();
@@ -485,5 +483,8 @@ class ReducedSpace {
   int first_a_ = 0;
   bool identity_ = false;
 };
+
+// Of the paper's own case, `RankOne`.
+using RankOneSpace = ReducedSpace<1, 1>;
 
 }  // namespace lrft

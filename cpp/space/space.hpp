@@ -28,6 +28,9 @@ concept Taught = requires(const X& x) { x.teacher; };
 
 // How the rows A (n x d) move under a batch X (b x d):
 //   A <- M A - G^T X,   and each row is made unit where they stay on spheres.
+// This is what all of today's students ask for, and the spaces know.  A move of another type, M
+// with entries off its diagonal (momentum: as many rows again) or + K Q^T (rows drawn to a point of
+// S), is a `move` more in each space it is for; step and trainer take what the student makes.
 template <class Scalar>
 struct Move {
   const Scalar* G;  // (b, n)
@@ -40,9 +43,8 @@ template <class B>
 concept Batch = requires(B& batch, const B& seen, int b, const Move<typename B::Scalar>& move) {
   typename B::Layout;                      // how replicas and neurons sit in packs
   { seen.inputs() } -> std::same_as<int>;  // of this step
-  {
-    seen.share()
-  } -> std::convertible_to<double>;  // batch / inputs, since G is a mean over a batch
+  // batch / inputs, since G is a mean over a batch
+  { seen.share() } -> std::convertible_to<double>;
   { seen.input(b) } -> std::same_as<typename B::Input>;
   // What is added to the teacher's output: noise; all of it where there is no teacher.
   { seen.label(b) } -> std::convertible_to<typename B::Scalar>;

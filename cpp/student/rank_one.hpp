@@ -10,8 +10,6 @@
 // Cost a step: 2k values and k derivatives of the activation, about 6 k operations.
 #pragma once
 
-#include <algorithm>
-
 #include "activation/activation.hpp"
 #include "simd/columns.hpp"
 #include "space/space.hpp"
@@ -94,8 +92,8 @@ class RankOne {
   bool train_own_;
   Activation activation_;
   AlignedPacks c_, lam_, own_, weighted_, slope_, gradient_;  // (k)
-  Pack scale_, teacher_scale_, row_scale_, output_scale_, pull_scale_;
-  Pack pull_, G_, M_;
+  Pack scale_ = {}, teacher_scale_ = {}, row_scale_ = {}, output_scale_ = {}, pull_scale_ = {};
+  Pack pull_ = {}, G_ = {}, M_ = {};
 };
 
 }  // namespace lrft

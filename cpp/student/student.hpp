@@ -13,9 +13,9 @@ namespace lrft {
 template <class T, class B>
 concept Student =
     Batch<B> && std::constructible_from<T, const Shape&, const StudentSpec&, const Activation&> &&
-    requires(T& student, const T& seen, int lane, const TaskData& task, const StudentSpec& spec,
-             const std::vector<double>& own, int b, const typename B::Input& x,
-             const typename B::Scalar& number) {
+    requires(B& batch, T& student, const T& seen, int lane, const TaskData& task,
+             const StudentSpec& spec, const std::vector<double>& own, int b,
+             const typename B::Input& x, const typename B::Scalar& number) {
       // One replica in and out of a lane.
       student.set_task(lane, task, spec);
       student.set_start(lane, own);  // around which a linearised student is expanded
@@ -26,7 +26,7 @@ concept Student =
       student.begin();
       { student.forward(x) } -> std::same_as<typename B::Scalar>;
       student.gradient(b, x, number, number);
-      { seen.moves() } -> std::same_as<Move<typename B::Scalar>>;
+      batch.move(seen.moves());  // how its rows move
       // Own parameters at a learning rate; returns their squares before they were made unit.
       { student.move_own(number) } -> std::same_as<typename B::Scalar>;
       // May its overlap be that of subspaces, which then is followed at every step?

@@ -1,7 +1,6 @@
 // The trainer of one thread: steps all lanes until one has something to say, and hears it.
 //
-// What a step is, is in train/step.hpp; what is in the lanes, in train/lanes.hpp; what is said, in
-// train/watch.hpp.  The group never sees d.
+// The step is in train/step.hpp, the lanes in train/lanes.hpp, what is said in train/watch.hpp.
 #pragma once
 
 #include <algorithm>
@@ -53,8 +52,7 @@ class Group {
     // twice.
     if (!fresh) watch_.aim(lane);
     look();
-    due_[lane] = !fresh;
-    if (!fresh) return;
+    if ((due_[lane] = !fresh)) return;
     watch_.follow(lane);
     arrived(lane);
   }

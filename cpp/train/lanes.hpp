@@ -29,7 +29,8 @@ class Lanes {
         population_(population),
         next_(std::move(next)),
         space_(shape, spec),
-        student_(shape, spec.student, make_activation(spec.activation)) {}
+        student_(shape, spec.student, make_activation(spec.activation)),
+        loss_(spec) {}
 
   // ---- what a chain is about ------------------------------------------------------------
   const TaskData& task(const Chain& chain) const {

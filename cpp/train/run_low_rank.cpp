@@ -13,7 +13,7 @@ std::unique_ptr<Run> run_low_rank(const RunSpec& spec) {
   if (spec.ambient) return run_on<AmbientSpace, LowRank<NeuronLanes>>(spec);
   if (spec.student.kind == StudentKind::rank_one && !spec.student.linearized &&
       spec.trainings.front().batch == 1)
-    return run_on<ReducedSpace<1, 1>, RankOne>(spec);
+    return run_on<RankOneSpace, RankOne>(spec);
   return run_on<ReducedSpace<>, LowRank<ReplicaLanes>>(spec);
 }
 
