@@ -21,6 +21,7 @@ void bind_build(py::module_& m);
 void bind_random(py::module_& m);
 void bind_activation(py::module_& m);
 void bind_population(py::module_& m);
+void bind_types(py::module_& m);
 void bind_run(py::module_& m);
 void bind_work(py::module_& m);
 void bind_basis(py::module_& m);

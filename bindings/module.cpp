@@ -11,6 +11,7 @@ PYBIND11_MODULE(_core, m) {
   bind_activation(m);
   bind_population(m);
   bind_basis(m);
+  bind_types(m);
   bind_run(m);
   bind_reduced(m);
   bind_limits(m);

@@ -1,6 +1,6 @@
 // The reduced space driven from outside, and products alone, for tests.
+#include "bind.hpp"
 #include "space/drive.hpp"
-#include "spec.hpp"
 
 namespace lrft::bindings {
 namespace {
@@ -14,8 +14,7 @@ const double* sized(const Array& a, int size, const char* name) {
 
 class BoundDrive {
  public:
-  BoundDrive(const py::dict& spec, const Array& rows, const Array& own, int lane) {
-    const RunSpec run = read_spec(spec, alive_);
+  BoundDrive(const RunSpec& run, const Array& rows, const Array& own, int lane) {
     s_ = run.tasks.front().s;
     n_ = run.student.rows;
     batch_ = run.trainings.front().batch;
@@ -33,7 +32,6 @@ class BoundDrive {
   Array own() const { return to_array(drive_->own()); }
 
  private:
-  std::vector<py::object> alive_;
   int s_ = 0, n_ = 0, batch_ = 0;
   std::unique_ptr<Drive> drive_;
 };
@@ -79,7 +77,7 @@ void bind_reduced(py::module_& m) {
   products.def("product_transposed", &product_transposed, Door(), py::arg("a"), py::arg("x"),
                "a x^T.");
   py::class_<BoundDrive>(m, "Drive", "The reduced space driven by given coordinates; for tests.")
-      .def(py::init<const py::dict&, const Array&, const Array&, int>(), Door(), py::arg("spec"),
+      .def(py::init<const RunSpec&, const Array&, const Array&, int>(), Door(), py::arg("run"),
            py::arg("rows"), py::arg("own"), py::arg("lane") = 0)
       .def("step", &BoundDrive::step, Door(), py::arg("X_S"), py::arg("Z"), py::arg("T"),
            py::arg("noise"), py::arg("lr"), py::arg("lr_own"))

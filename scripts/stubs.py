@@ -37,6 +37,7 @@ def generate() -> dict[str, str]:
 def _format(text: str) -> str:
     # The version has one home, and it is not here.
     text = re.sub(r"^__version__: str = .*$", "__version__: str", text, flags=re.MULTILINE)
+    text = text.replace("**kwargs)", "**kwargs: typing.Any)")
     command = [sys.executable, "-m", "ruff", "format", "--line-length", "100", "--isolated"]
     return subprocess.run(
         [*command, "--stdin-filename", "stub.pyi", "-"],

@@ -129,7 +129,8 @@ class Blocks {
     return {A.data(), A.data() + A.size()};
   }
   std::vector<double> given_rows(const StudentSpec& student) const {
-    return {student.rows_x, student.rows_x + shape_.n * d_};
+    const double* rows = student.rows_x;
+    return {rows, rows + shape_.n * d_};
   }
   Statistics statistics(int, const TaskData& task) {
     settle();

@@ -3,8 +3,8 @@
 
 #include <algorithm>
 
+#include "lrft/footprint.hpp"
 #include "lrft/poll.hpp"
-#include "lrft/run.hpp"
 
 namespace lrft {
 
@@ -20,6 +20,7 @@ struct Shape {
   bool project;        // rows move orthogonally to span(W)
   bool follow;         // the rows' Gram matrix is asked for at every step
   std::int64_t units;  // of work in a step, about (lrft/poll.hpp)
+  Sizes sizes;
   // The first coordinate of S that the student's rows can have.
   int first() const { return project ? features_rank : 0; }
   // A step that polls inside, and then keeps what it takes to be undone.  Others would lose
@@ -29,37 +30,24 @@ struct Shape {
 
 // A batch that moves the triangular factor of n rows by rotations (rotations.hpp); with more inputs
 // beside the rows, reflections (triangular.hpp) cost less.
-inline bool by_rotations(int n, int batch) { return 3 * (batch + 1) <= n; }
-
-// Work of a step of one group: eight replicas in the reduced space, else one.
-inline std::int64_t step_units(const RunSpec& spec) {
-  const TaskData& t = spec.tasks.front();
-  const double n = spec.student.rows, b = spec.trainings.front().batch, k = t.k, s = t.s,
-               r = t.rank;
-  const double forward = k * (4 * r + 20) + 6 * n * (spec.student.network() ? 4 : k);
-  if (spec.ambient)
-    return static_cast<std::int64_t>(b * (t.d * (k + r + 2 * n + 20) + forward) / 8);
-  const auto nonzero =
-      static_cast<double>(std::count_if(t.R.begin(), t.R.end(), [](double x) { return x != 0; }));
-  const double fields = nonzero + (r + 2 * n) * s + 4 * (s + n) + n * n;
-  const bool few = by_rotations(spec.student.rows, spec.trainings.front().batch);
-  const double triangle = few ? 4 * b * n * n : n * n * (n + std::min(b, n));
-  return static_cast<std::int64_t>(b * (fields + forward + (b > n ? n * n / 2 : n)) + triangle);
-}
+inline bool by_rotations(std::int64_t n, std::int64_t batch) { return 3 * (batch + 1) <= n; }
 
 inline Shape shape_of(const RunSpec& spec) {
   const TaskData& t = spec.tasks.front();
+  const StudentSpec& student = spec.student;
+  const Sizes sizes = sizes_of(spec);
   return {t.d,
           t.k,
           t.neurons,
           t.s,
           t.features_rank,
           t.rank,
-          spec.student.rows,
+          student.rows,
           spec.trainings.front().batch,
-          spec.student.project,
-          !spec.student.spherical() && !spec.student.network() && !spec.data.given(),
-          step_units(spec)};
+          student.project,
+          !student.spherical() && !student.network() && !sizes.labelled,
+          footprint(sizes).units,
+          sizes};
 }
 
 // Steps of a block of inputs in R^d (blocks.hpp): so many that inputs come in packs of eight

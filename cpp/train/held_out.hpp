@@ -8,6 +8,7 @@
 #include "simd/aligned.hpp"
 #include "simd/layout.hpp"
 #include "space/dataset.hpp"
+#include "train/observe.hpp"
 
 namespace lrft {
 
@@ -49,26 +50,29 @@ double mean_squared_error(Student& student, const Matrix& A, const TaskData& tas
                           : std::numeric_limits<double>::quiet_NaN();
 }
 
-// Appends a record: the error of the samples since the last one, and the held-out error.
-// True if that is the least so far.
-inline bool record_errors(double held_out, Chain& chain) {
-  const bool best = std::all_of(chain.held_out.begin(), chain.held_out.end(),
-                                [&](double before) { return held_out < before; });
-  chain.loss.push_back(chain.seen > 0 ? chain.squared / static_cast<double>(chain.seen)
-                                      : std::numeric_limits<double>::quiet_NaN());
-  chain.held_out.push_back(held_out);
+// Mean squared error of the samples since the last record, each before its update; a new mean
+// begins.
+inline double take_error(Chain& chain) {
+  const double error = chain.seen > 0 ? chain.squared / static_cast<double>(chain.seen)
+                                      : std::numeric_limits<double>::quiet_NaN();
   chain.squared = 0;
   chain.seen = 0;
-  return best;
+  return error;
+}
+// Less than at all records before?
+inline bool least_yet(double error, const Chain& chain) {
+  const auto& before = chain.records[Place::validation_loss];
+  return std::all_of(before.begin(), before.end(), [&](double one) { return error < one; });
 }
 
 // What the last record means for the chain.
 inline Status after_record(const TrainingData& plan, const Samples& held_out, const Chain& chain) {
   if (held_out.rows == 0) return Status::running;
-  if (!std::isfinite(chain.held_out.back())) return Status::diverged;
-  if (chain.held_out.back() <= plan.stop_loss) return Status::converged;
-  const auto least = std::min_element(chain.held_out.begin(), chain.held_out.end());
-  const bool patient = plan.patience == 0 || chain.held_out.end() - least <= plan.patience;
+  const std::vector<double>& errors = chain.records[Place::validation_loss];
+  if (!std::isfinite(errors.back())) return Status::diverged;
+  if (errors.back() <= plan.stop_loss) return Status::converged;
+  const auto least = std::min_element(errors.begin(), errors.end());
+  const bool patient = plan.patience == 0 || errors.end() - least <= plan.patience;
   return patient ? Status::running : Status::converged;
 }
 

@@ -1,11 +1,5 @@
 #include "train/observe.hpp"
 
-#include "population/linearized.hpp"
-#include "train/overlap.hpp"
-
-#include <algorithm>
-#include <limits>
-
 namespace lrft {
 namespace {
 
@@ -30,36 +24,28 @@ std::vector<double> initial_own(const Shape& shape, const StudentSpec& student, 
   return own;
 }
 
-Observation observe(const Statistics& statistics, const Shape& shape, const TaskData& task,
-                    const TaskGram& gram, const StudentSpec& student, const Population& population,
-                    const std::vector<double>& own, const std::vector<double>& start,
-                    double followed) {
-  Observation seen;
-  seen.loss = student.linearized
-                  ? linearized_loss(population, shape, task, gram, student, statistics, own, start)
-                  : population_loss(population, shape, task, gram, student, statistics, own);
-  // NaN means "not reached": what overflows on the way to a number is larger than any.
-  if (std::isnan(seen.loss)) seen.loss = std::numeric_limits<double>::infinity();
-  // The value that was compared with the thresholds, so that the two always agree.
-  seen.overlap_u = {followed};
-  if (!student.spherical()) seen.overlap_u = overlaps_u(shape, task, gram, student, statistics, own);
-  seen.overlap_c = overlaps_c(shape, task, student, own);
-  return seen;
-}
-
-bool finite(const Observation& seen) {
+bool finite(const Records& seen) {
   double along = 0;
-  for (double x : seen.overlap_c) along += x;
-  return std::isfinite(seen.loss) && std::isfinite(along);
+  for (double x : seen[Place::overlap_c]) along += x;
+  return std::isfinite(seen[Place::loss].front()) && std::isfinite(along);
 }
 
-void record(const Observation& seen, const TrainingData& plan, Chain& chain) {
-  chain.overlap_u.insert(chain.overlap_u.end(), seen.overlap_u.begin(), seen.overlap_u.end());
-  chain.overlap_c.insert(chain.overlap_c.end(), seen.overlap_c.begin(), seen.overlap_c.end());
-  chain.loss.push_back(seen.loss);
+void record(const Records& seen, const TrainingData& plan, Chain& chain) {
+  for (std::size_t i = 0; i < seen.values.size(); ++i)
+    chain.records[i].insert(chain.records[i].end(), seen[i].begin(), seen[i].end());
+  ++chain.recorded;
+  if (seen[Place::loss].empty()) return;
   for (std::size_t i = 0; i < plan.loss_thresholds.size(); ++i)
-    if (chain.loss_hits[i] < 0 && seen.loss <= plan.loss_thresholds[i])
+    if (chain.loss_hits[i] < 0 && seen[Place::loss].front() <= plan.loss_thresholds[i])
       chain.loss_hits[i] = chain.step;
+}
+
+void prepare(const RunSpec& run, Chain& chain) {
+  if (chain.status != Status::waiting) return;
+  const TrainingData& plan = run.trainings[static_cast<std::size_t>(chain.training)];
+  chain.records.values.resize(statistic_names().size());
+  chain.hits.resize(plan.thresholds.size(), -1);
+  chain.loss_hits.resize(plan.loss_thresholds.size(), -1);
 }
 
 }  // namespace lrft

@@ -3,32 +3,49 @@
 
 #include <cmath>
 
+#include "lrft/statistic.hpp"
 #include "population/statistics.hpp"
 #include "random/fill.hpp"
 
 namespace lrft {
 
-// Looks at a student.  followed: the overlap that is compared with the thresholds, at this step;
-// start: own at step 0.
-Observation observe(const Statistics& statistics, const Shape& shape, const TaskData& task,
-                    const TaskGram& gram, const StudentSpec& student, const Population& population,
-                    const std::vector<double>& own, const std::vector<double>& start,
-                    double followed);
+// A student with its teacher, or with its errors on given samples, at one step.
+struct Seen {
+  const Shape& shape;
+  const TaskData& task;
+  const TaskGram* gram;  // beside a teacher
+  const StudentSpec& student;
+  const Population& population;
+  Statistics rows{};
+  std::vector<double> own{}, start{};  // own parameters now, and at step 0
+  double followed = 0;                 // the overlap that is compared with the thresholds
+  double train_loss = 0, validation_loss = 0;
+};
+// Looks at all that is recorded of it; the table is in train/statistic.cpp.
+Records observe(const Seen& seen);
+// Those that a run asks for by their place in it.
+struct Place {
+  enum : std::size_t { overlap_u, overlap_c, loss, train_loss, validation_loss };
+};
+
 // Are the loss and the overlaps of own parameters finite?
-bool finite(const Observation& seen);
+bool finite(const Records& seen);
 
 // The step of the next record, or the last step.
 inline std::int64_t next_record(const TrainingData& plan, const Chain& chain) {
-  const std::size_t done = chain.loss.size();
+  const auto done = static_cast<std::size_t>(chain.recorded);
   return done < plan.record.size() ? plan.record[done] : plan.steps;
 }
 // Is the state at this step recorded?
 inline bool recorded(const TrainingData& plan, const Chain& chain) {
-  const std::size_t done = chain.loss.size();
+  const auto done = static_cast<std::size_t>(chain.recorded);
   return done < plan.record.size() && plan.record[done] == chain.step;
 }
 // Appends one record to the chain, and notes the thresholds that its loss meets.
-void record(const Observation& seen, const TrainingData& plan, Chain& chain);
+void record(const Records& seen, const TrainingData& plan, Chain& chain);
+
+// Room for what is recorded of a chain that waits.
+void prepare(const RunSpec& run, Chain& chain);
 
 // The student's own parameters at step 0: (k, n), or (n) of a full network.
 std::vector<double> initial_own(const Shape& shape, const StudentSpec& student, std::uint64_t seed,

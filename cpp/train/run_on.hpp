@@ -19,6 +19,7 @@ class RunOn final : public Run {
   explicit RunOn(const RunSpec& spec)
       : spec_(spec), shape_(shape_of(spec)), population_(spec.activation), chains_(spec.chains) {
     fix_cache_sizes();
+    for (Chain& chain : chains_) prepare(spec_, chain);
     const auto next = [this]() -> Chain* {
       const std::lock_guard<std::mutex> lock(mutex_);
       while (queue_ < chains_.size()) {

@@ -81,9 +81,9 @@ class OverlapWatch {
     const bool due = lanes_.next_record(chain) == chain.step;
     const bool edge = chain.step == 0 || chain.step == plan.steps;
     if (!due && !edge && status == Status::running) return status;
-    const Observation seen = seen_of(lane);
+    const Records seen = seen_of(lane);
     if (due) record(seen, plan, chain);
-    if (due && seen.loss <= plan.stop_loss) status = Status::converged;
+    if (due && seen[Place::loss].front() <= plan.stop_loss) status = Status::converged;
     const bool ends = status != Status::running || chain.step == plan.steps;
     if ((edge || ends) && !finite(seen))
       status = Status::diverged;
@@ -113,12 +113,12 @@ class OverlapWatch {
     return 0;
   }
   // The student of a lane, at the step that `follow` last saw.
-  Observation seen_of(int lane) {
+  Records seen_of(int lane) {
     const Chain& chain = *lanes_.chain(lane);
     const TaskData& task = lanes_.task(chain);
-    return lrft::observe(lanes_.space().statistics(lane, task), shape_, task, lanes_.gram(chain),
-                         lanes_.initial(chain), population_, lanes_.student().own_of(lane), lanes_.start_own(chain),
-                         chain.last_overlap);
+    return lrft::observe({shape_, task, &lanes_.gram(chain), lanes_.initial(chain), population_,
+                          lanes_.space().statistics(lane, task), lanes_.student().own_of(lane),
+                          lanes_.start_own(chain), chain.last_overlap});
   }
 
   const RunSpec& spec_;
@@ -137,8 +137,8 @@ class ErrorWatch {
  public:
   using Scalar = typename Lanes::Scalar;
 
-  ErrorWatch(const RunSpec& spec, const Shape& shape, const Population&, Lanes& from)
-      : spec_(spec), shape_(shape), lanes_(from) {}
+  ErrorWatch(const RunSpec& spec, const Shape& shape, const Population& population, Lanes& from)
+      : spec_(spec), shape_(shape), population_(population), lanes_(from) {}
 
   void set_task(int, const TaskData&) {}
   void rest(int) {}
@@ -159,7 +159,11 @@ class ErrorWatch {
     const TaskData& task = lanes_.task(chain);
     const Eigen::Map<const Matrix> A(rows.data(), shape_.n, static_cast<Index>(task.d));
     const double error = mean_squared_error(lanes_.student(), A, task, held_out);
-    if (record_errors(error, chain) && spec_.keep_best) keep(lane, std::move(rows));
+    if (spec_.keep_best && least_yet(error, chain)) keep(lane, std::move(rows));
+    Seen seen{shape_, task, nullptr, lanes_.initial(chain), population_};
+    seen.train_loss = take_error(chain);
+    seen.validation_loss = error;
+    record(lrft::observe(seen), plan, chain);
     return after_record(plan, held_out, chain);
   }
   void keep(int lane) {
@@ -177,6 +181,7 @@ class ErrorWatch {
 
   const RunSpec& spec_;
   const Shape& shape_;
+  const Population& population_;
   Lanes& lanes_;
 };
 

@@ -23,19 +23,19 @@ def agree(task: lrft.Task, training: lrft.Training) -> None:
     u_hat = np.array([u for u, _ in path])
     c_hat = np.array([c for _, c in path])
     [chain] = final(spec([task], training, [REPLICA], seed=SEED, ambient=True))
-    assert chain["status"] == "finished"
-    assert chain["step"] == training.steps
+    assert chain.status == "finished"
+    assert chain.step == training.steps
     u = np.ravel(task.u)
-    assert np.abs(chain["overlap_u"] - u_hat @ u).max() < TOLERANCE
-    assert np.abs(chain["overlap_c"] - c_hat @ task.c).max() < TOLERANCE
-    assert np.linalg.norm(chain["rows"] - u_hat[-1]) < TOLERANCE
-    assert np.linalg.norm(chain["own"] - c_hat[-1]) < TOLERANCE
+    assert np.abs(chain.records["overlap_u"] - u_hat @ u).max() < TOLERANCE
+    assert np.abs(chain.records["overlap_c"] - c_hat @ task.c).max() < TOLERANCE
+    assert np.linalg.norm(chain.rows - u_hat[-1]) < TOLERANCE
+    assert np.linalg.norm(chain.own - c_hat[-1]) < TOLERANCE
     assert np.linalg.norm(u_hat[-1] - u_hat[0]) > MOVED
     if training.student.train_c:
         assert np.linalg.norm(c_hat[-1] - c_hat[0]) > MOVED
     else:
         # Frozen; the two lengths by which the start was divided may differ in rounding.
-        np.testing.assert_allclose(chain["own"], c_hat[0], rtol=4e-16)
+        np.testing.assert_allclose(chain.own, c_hat[0], rtol=4e-16)
 
 
 def training_of(task: lrft.Task, activation: str, **changes: Any) -> lrft.Training:
@@ -147,8 +147,8 @@ def test_favourable_starts_have_the_sign_of_the_drift():
             start: final(spec([task], training, [replica], seed=3, ambient=True))[0]
             for start, training in trainings.items()
         }
-        u0, c0 = run["uniform"]["rows"], run["uniform"]["own"]
+        u0, c0 = run["uniform"].rows, run["uniform"].own
         m = float(u0 @ task.u)
         signs.append(1 if m * lrft.theory.drift(task, c0, m) > 0 else -1)
-        np.testing.assert_array_equal(run["favourable"]["rows"], signs[-1] * u0)
+        np.testing.assert_array_equal(run["favourable"].rows, signs[-1] * u0)
     assert set(signs) == {-1, 1}

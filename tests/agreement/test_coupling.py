@@ -58,12 +58,9 @@ def three_rows(task: lrft.Task, activation: str, batch: int, train_own: bool) ->
     rng = np.random.default_rng(5)
     lr = rate(activation, task.d)
     described = spec([task], lrft.Training(lr=lr, steps=STEPS, batch=batch))
-    described["students"][0] |= {
-        "kind": "lora",
-        "rows": ROWS,
-        "train_own": train_own,
-        "project": False,
-    }
+    (student,) = described.students
+    student = student.replace(kind="lora", rows=ROWS, train_own=train_own, project=False)
+    described = described.replace(students=[student])
     A0 = rng.standard_normal((ROWS, task.d)) / np.sqrt(task.d)
     B0 = rng.standard_normal((task.k, ROWS)) / np.sqrt(task.k * ROWS)
     inputs = batches(task, batch)

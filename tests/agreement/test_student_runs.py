@@ -44,11 +44,11 @@ def test_full_fine_tuning_is_lora_with_frozen_identity(engine, activation, batch
         )
         described = spec([task], training, range(3), seed=5, ambient=engine == "ambient")
         chains = final(described)
-        losses.append([chain["loss"] for chain in chains])
-        rows.append(np.array([chain["rows"] for chain in chains]))
-    base = described["students"][0]
+        losses.append([chain.records["loss"] for chain in chains])
+        rows.append(np.array([chain.rows for chain in chains]))
+    base = described.students[0]
     start = task.W if engine == "ambient" else np.concatenate([task.R, np.zeros((k, k))], axis=None)
-    assert base["rows"] == k
+    assert base.rows == k
     identical(rows[0], rows[1] + np.ravel(start))
     identical(losses[0], losses[1])
     assert np.ptp(losses[0]) > MOVED * np.max(losses[0])
@@ -72,7 +72,7 @@ def test_zero_features_give_the_single_index_student(activation):
         u_hat = u_hat - lr * (gradient - (gradient @ u_hat) * u_hat)
         u_hat = u_hat / np.linalg.norm(u_hat)
     [chain] = final(spec([task], training, [REPLICA], seed=SEED, ambient=True))
-    identical(chain["overlap_u"], expected)
+    identical(chain.records["overlap_u"], expected)
     assert abs(expected[-1] - expected[0]) > MOVED * abs(expected[0])
     # the reduced space, driven along the path of that plain student on any inputs
     inputs = np.random.default_rng(4).standard_normal((STEPS, 1, task.d))
@@ -91,8 +91,8 @@ def test_zero_features_give_the_single_index_student(activation):
     # in the reduced space any number of neurons makes the same path, on the same normals
     one = lrft.Task.sample(d=24, k=1, features="zero", activation=ACTIVATIONS[activation], seed=3)
     paths = [final(spec([each], training, [REPLICA], seed=SEED))[0] for each in (task, one)]
-    identical(paths[0]["overlap_u"], paths[1]["overlap_u"])
-    identical(paths[0]["loss"], paths[1]["loss"])
+    identical(paths[0].records["overlap_u"], paths[1].records["overlap_u"])
+    identical(paths[0].records["loss"], paths[1].records["loss"])
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -267,6 +267,6 @@ def test_linearised_loss_is_that_of_the_theory(activation):
         record=2,
     )
     for chain in final(spec([task], training, range(3), seed=3)):
-        c_hat = chain["own"] / np.linalg.norm(chain["own"])
-        expected = lrft.theory.linearized_loss(task, c_hat, chain["last_overlap"])
-        np.testing.assert_allclose(chain["loss"][-1], expected, rtol=1e-12)
+        c_hat = chain.own / np.linalg.norm(chain.own)
+        expected = lrft.theory.linearized_loss(task, c_hat, chain.last_overlap)
+        np.testing.assert_allclose(chain.records["loss"][-1], expected, rtol=1e-12)

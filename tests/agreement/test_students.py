@@ -16,6 +16,7 @@ from coupling import MOVED, STEPS, TOLERANCE, follow, lower_factor
 from students import CASES, REPLICA, SEED, case, linear_loss, loss, overlaps
 
 import lrft
+from lrft.model import sizes
 
 
 def can_move(student: lrft.LoRA) -> bool:
@@ -35,25 +36,29 @@ def check_path(task: lrft.Task, training: lrft.Training) -> None:
     path = list(twin(task, training, seed=SEED, replica=REPLICA))
     assert moved(path, student)
     [chain] = final(spec([task], training, [REPLICA], seed=SEED, ambient=True))
-    assert chain["status"] == "finished"
+    assert chain.status == "finished"
     for name, expected in zip(("rows", "own"), path[-1], strict=True):
         size = np.abs(expected).max()
-        assert np.abs(chain[name].reshape(expected.shape) - expected).max() < TOLERANCE * size
-    shape = student.overlap_shapes(task)[0]
+        assert (
+            np.abs(getattr(chain, name).reshape(expected.shape) - expected).max() < TOLERANCE * size
+        )
+    shapes = sizes.record_shapes(task, training)
     for i, t in enumerate(training.record_steps):
         for name, expected in zip(
             ("overlap_u", "overlap_c"), overlaps(task, student, *path[t]), strict=False
         ):
-            found = chain[name].reshape(-1, *shape)[i]
+            found = chain.records[name].reshape(-1, *shapes[name])[i]
             # a cosine forgets the length, and so does its error
-            np.testing.assert_allclose(found, expected.reshape(shape), rtol=0, atol=1e-9)
+            np.testing.assert_allclose(found, expected.reshape(shapes[name]), rtol=0, atol=1e-9)
         if student.linearized:
             expected_loss = linear_loss(task, student, path[0], path[t])
             tolerance = 1e-6 if task.activation.kind == "relu" else 1e-9
-            assert abs(chain["loss"][i] - expected_loss) < tolerance * max(1.0, expected_loss)
+            assert abs(chain.records["loss"][i] - expected_loss) < tolerance * max(
+                1.0, expected_loss
+            )
             continue
         expected_loss = loss(task, student, *path[t])
-        assert abs(chain["loss"][i] - expected_loss) < 1e-9 * max(1.0, expected_loss)
+        assert abs(chain.records["loss"][i] - expected_loss) < 1e-9 * max(1.0, expected_loss)
 
 
 def check_coupling(task: lrft.Task, training: lrft.Training) -> None:
@@ -70,7 +75,7 @@ def check_coupling(task: lrft.Task, training: lrft.Training) -> None:
         training = training.replace(student=given)
         Q = np.concatenate([Q, lower_factor(start[0] - start[0] @ Q @ Q.T)[1].T], axis=1)
     described = spec([task], training)
-    rates = [described["trainings"][0][name]["rate"] for name in ("lr", "lr_own")]
+    rates = [getattr(described.trainings[0], name).rate for name in ("lr", "lr_own")]
     follow(task, path, inputs, described, rates, moved=-1.0 if frozen else MOVED, Q=Q)
 
 

@@ -16,6 +16,7 @@ from strategies import SEEDS, engines, examples, runs, tasks, trainings, unit
 import lrft
 from lrft import theory
 from lrft.core.engine import compiled
+from lrft.model import sizes
 from lrft.model.students import is_named
 from lrft.run import describe
 
@@ -103,7 +104,7 @@ def test_a_rotated_step_is_the_step_rotated(run, seed):
     training = tame(task, training)
     student = training.student
     assume(not student.start_of_its_own)
-    assume(task.d >= describe.smallest_reduced_dimension(task, training))
+    assume(task.d >= sizes.smallest_reduced_dimension(task, training))
     # Not the stream of the task: rows equal to its features have nothing outside S to follow.
     rng = np.random.default_rng([seed, 1])
     n, b, d = student.rows(task), training.batch, task.d
@@ -131,14 +132,12 @@ def driven(task: lrft.Task, training: lrft.Training, rows: Any, own: Any, inputs
     Q, n = task.Q, len(rows)
     s = Q.shape[1]
     described = describe.described([task], training.student, False, 0, [])
-    spec = described | {
-        "ambient": False,
-        "activation": task.activation.core,
-        "seed": 0,
-        "threads": 1,
-        "keep_state": True,
-        "trainings": [describe.training_spec(training, training.lr)],
-    }
+    spec = compiled.RunSpec(
+        **described,
+        activation=task.activation.core,
+        keep_state=True,
+        trainings=[describe.training_data(training, training.lr)],
+    )
     P, L = compiled.coordinates(np.ascontiguousarray(rows), np.ascontiguousarray(Q.T))
     drive = compiled.Drive(spec, np.concatenate([P, L], axis=None), own, 3)
     # Directions outside S that carry the rows, and what is left of the inputs.

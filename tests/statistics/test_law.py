@@ -15,7 +15,7 @@ from laws import LEVEL, assert_same, two_samples
 
 import lrft
 from lrft.core.engine import compiled
-from lrft.run import describe
+from lrft.model import sizes
 
 AMBIENT_SEED, REDUCED_SEED = 101, 202
 
@@ -166,7 +166,7 @@ def one_step(name):
         **changes,
     )
     training = lrft.Training(lr=0.5, steps=1, batch=batch)
-    task = make(describe.smallest_reduced_dimension(make(D), training))
+    task = make(sizes.smallest_reduced_dimension(make(D), training))
     inside = 0.4 * task.Q[:, -1]  # the part of u outside span(W), which Pi leaves alone
     outside = np.linalg.svd(task.Q.T)[2][-1]  # orthogonal to S
     start = inside + np.sqrt(1 - inside @ inside) * outside
@@ -192,12 +192,12 @@ def driven(task, training, rest):
     """The reduced step on coordinates of our own, with the Gram factor T (b, b) from `rest`."""
     rng = np.random.default_rng(77)
     described = spec([task], training)
-    student = described["students"][0]
-    rows = np.concatenate([student["rows_S"].ravel(), student["rows_rest"].ravel()])
+    student = described.students[0]
+    rows = np.concatenate([student.rows_S.ravel(), student.rows_rest.ravel()])
     b, s, lr = training.batch, task.R.shape[1], training.lr
     overlaps = np.empty(REPLICAS)
     for i in range(REPLICAS):
-        drive = compiled.Drive(described, rows, student["own"].reshape(-1, 1), 0)
+        drive = compiled.Drive(described, rows, student.own.reshape(-1, 1), 0)
         X_S, Z = rng.standard_normal((b, s)), rng.standard_normal((b, 1))
         drive.step(X_S, Z, rest(rng, b), np.zeros(b), lr, lr)
         overlaps[i] = drive.rows()[:s] @ task.a[0]
@@ -262,4 +262,4 @@ def test_ensembles_do_not_depend_on_who_runs_them():
     task, training = one_step("frozen")
     chains = final(spec([task], training, range(4), seed=9))
     ds = lrft.simulate(task, training, replicas=4, seed=9, engine="reduced")
-    np.testing.assert_array_equal(ds.overlap_u[:, -1], [c["last_overlap"] for c in chains])
+    np.testing.assert_array_equal(ds.overlap_u[:, -1], [c.last_overlap for c in chains])

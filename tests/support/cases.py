@@ -81,24 +81,22 @@ def spec(
     seed: int = 0,
     ambient: bool = False,
     threads: int = 1,
-) -> dict[str, Any]:
+) -> compiled.RunSpec:
     """Describe a run to the core, with the final students kept."""
-    chains = [
-        describe.new_chain(i, replica, training) for i in range(len(tasks)) for replica in replicas
-    ]
-    return {
-        "ambient": ambient,
-        "activation": tasks[0].activation.core,
+    chains = [describe.new_chain(i, replica) for i in range(len(tasks)) for replica in replicas]
+    return compiled.RunSpec(
+        ambient=ambient,
+        activation=tasks[0].activation.core,
         **describe.described(list(tasks), training.student, ambient, seed, chains),
-        "trainings": [describe.training_spec(training, training.lr) for _ in tasks],
-        "seed": seed,
-        "threads": threads,
-        "keep_state": True,
-    }
+        trainings=[describe.training_data(training, training.lr) for _ in tasks],
+        seed=seed,
+        threads=threads,
+        keep_state=True,
+    )
 
 
-def final(run_spec: dict[str, Any]) -> list[dict[str, Any]]:
-    """Run to the end and return every chain, with its student in "rows" and "own"."""
+def final(run_spec: compiled.RunSpec) -> list[compiled.Chain]:
+    """Run to the end and return every chain, with its student in its rows and own."""
     run = compiled.Run(run_spec)
     while not run.advance(10.0):
         pass

@@ -253,5 +253,5 @@ class TestPythonFunctions:
         )
         with pytest.raises(KeyboardInterrupt):
             simulation.advance(60.0)
-        statuses = {chain["status"] for chain in simulation.chains()}
+        statuses = {chain.status for chain in simulation.chains()}
         assert statuses == {"running"}

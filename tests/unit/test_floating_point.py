@@ -44,7 +44,7 @@ for spec in specs:
     run = start(spec)
     assert run.advance(60.0)
     for chain in run.chains():
-        parts += [chain["loss"], chain["overlap_u"], chain["overlap_c"]]
+        parts += list(chain.records.values())
 parts += activation.evaluate(-points)
 parts.append(lrft.normals(3, 1, 7, 1001))
 parts.append(lrft._core.moments(activation, C))

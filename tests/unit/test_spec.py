@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import os
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from cases import spec
 
 import lrft
 from lrft.core.engine import compiled
+from lrft.model import sizes
 
 TASK = lrft.Task.sample(d=24, k=4, seed=0)
 A, V = np.random.default_rng(1).standard_normal((2, 3, 24)) / 5
@@ -34,7 +36,7 @@ ARRAYS_OF = {
 }
 
 
-def valid(student: str, space: str) -> dict:
+def valid(student: str, space: str) -> compiled.RunSpec:
     """A run that has begun, as it goes on from a saved state."""
     training = lrft.Training(
         student=STUDENTS[student],
@@ -48,25 +50,25 @@ def valid(student: str, space: str) -> dict:
     run = compiled.Run(whole)
     run.save()
     waiting = run.chains()
-    assert {chain["status"] for chain in waiting} == {"waiting"}
-    n, task = whole["students"][0]["rows"], whole["tasks"][0]
-    numbers = n * task["W"].shape[1] if SPACES[space] else n * (task["s"] + n)
+    assert {chain.status for chain in waiting} == {"waiting"}
+    one, task = whole.students[0], whole.tasks[0]
+    numbers = one.rows * (task.W.shape[1] if SPACES[space] else task.s + one.rows)
+    shapes = sizes.record_shapes(TASK, training)
     begun = {
-        "overlap_u": np.zeros(1),
-        "overlap_c": np.zeros(1),
-        "loss": np.ones(1),
+        "records": {name: np.ones(math.prod(shape)) for name, shape in shapes.items()},
+        "recorded": 1,
         "status": "running",
         "step": 2,
         "state_step": 0 if SPACES[space] else 2,
         "rows": np.full(numbers, 0.1),
-        "own": whole["students"][0]["own"].reshape(-1),
+        "own": one.own,
     }
-    whole["chains"] = [chain | begun for chain in waiting]
-    return whole
+    return whole.replace(chains=[chain.replace(**begun) for chain in waiting])
 
 
-def with_part(whole: dict, part: str, **changes: object) -> dict:
-    return whole | {part: [whole[part][0] | changes, *whole[part][1:]]}
+def with_part(whole: compiled.RunSpec, part: str, **changes: object) -> compiled.RunSpec:
+    first, *rest = getattr(whole, part)
+    return whole.replace(**{part: [first.replace(**changes), *rest]})
 
 
 @pytest.mark.parametrize(("student", "space"), [*itertools.product(STUDENTS, SPACES)])
@@ -75,15 +77,14 @@ def test_arrays_of_another_size_are_refused(student, space):
     assert compiled.Run(whole).advance(10.0)
     for part, common in ARRAYS.items():
         for name in common + ARRAYS_OF[space].get(part, []):
-            given = np.ravel(whole[part][0][name])
+            given = np.ravel(getattr(getattr(whole, part)[0], name))
             for other in (given[:-1], np.append(given, given[-1:]), given[:0]):
-                changed = other.tolist() if "hits" in name else other
-                with pytest.raises(ValueError, match=r"must have"):
-                    compiled.Run(with_part(whole, part, **{name: changed}))
+                with pytest.raises(ValueError, match=rf"{name} must have"):
+                    with_part(whole, part, **{name: other})
     if space == "ambient":
         for part, name in (("tasks", "W"), ("tasks", "u"), ("students", "rows_x")):
             with pytest.raises(ValueError, match="must be given"):
-                compiled.Run(with_part(whole, part, **{name: None}))
+                with_part(whole, part, **{name: None})
 
 
 #: part, field, what it must not be, in both spaces
@@ -99,11 +100,15 @@ NUMBERS = [
     ("trainings", "record", [-1]),
     ("trainings", "record", [6]),
     *[("chains", name, bad) for name in ("task", "training") for bad in (-1, 2, 2**31 - 1)],
+    *[("chains", "recorded", bad) for bad in (-1, 0, 2)],
+    ("chains", "records", {}),
+    ("chains", "records", {"loss": np.zeros(1)}),
+    ("chains", "records", {"weather": np.zeros(1)}),
+    *[("chains", name, {"loss": np.zeros(2)}) for name in ("records", "last")],
+    *[("chains", "last", {f"overlap_{name}": np.zeros(13)}) for name in "uc"],
     *[("chains", "step", bad) for bad in (-1, 6)],
     *[("chains", "state_step", bad) for bad in (-1, 3)],
     ("chains", "status", "gone"),
-    *[("chains", "loss", [0.0] * count) for count in (0, 2, 3)],
-    *[("chains", f"final_overlap_{name}", [0.0] * 13) for name in "uc"],
     ("students", "start", -1),
     ("students", "kind", "other"),
     ("students", "kind", "another"),
@@ -114,17 +119,14 @@ NUMBERS = [
 def test_numbers_out_of_range_are_refused(student, space):
     whole = valid(student, space)
     for part, name, bad in NUMBERS:
-        if name in ("loss", "final_overlap_u", "final_overlap_c"):
-            bad = np.array(bad)
-        elif bad == "other":
-            bad = "lora" if whole[part][0][name] == "full" else "full"
+        if isinstance(bad, str) and bad == "other":
+            bad = "lora" if whole.students[0].kind == "full" else "full"
         with pytest.raises(ValueError, match=r"must|sizes|unknown"):
-            compiled.Run(with_part(whole, part, **{name: bad}))
-    schedule = whole["trainings"][0]["lr"] | {"values": np.empty(0)}
+            with_part(whole, part, **{name: bad})
     with pytest.raises(ValueError, match="must not be empty"):
-        compiled.Run(with_part(whole, "trainings", lr=schedule))
+        whole.trainings[0].lr.replace(values=np.empty(0))
     with pytest.raises(ValueError, match="threads"):
-        compiled.Run(whole | {"threads": 0})
+        whole.replace(threads=0)
 
 
 def test_a_state_inside_a_block_is_refused():
@@ -141,15 +143,16 @@ def test_members_of_a_run_must_be_alike():
         ("students", {"train_own": False}),
         ("trainings", {"batch": 2}),
     ):
-        more = {name: [*whole[name], whole[name][0]] for name in ("tasks", "students", "trainings")}
-        more[part] = [whole[part][0], whole[part][0] | changes]
+        more = {name: 2 * getattr(whole, name) for name in ("tasks", "students", "trainings")}
+        first = more[part][0]
+        more[part] = [first, first.replace(**changes)]
         with pytest.raises(ValueError, match=r"of a run must"):
-            compiled.Run(whole | more)
+            whole.replace(**more)
 
 
 def test_a_drive_checks_too():
     whole = valid("lora", "reduced")
-    n, s = 3, whole["tasks"][0]["s"]
+    n, s = 3, whole.tasks[0].s
     rows, own = np.zeros(n * (s + n)), np.zeros(4 * n)
     drive = compiled.Drive(whole, rows, own)
     step = {"X_S": np.zeros(s), "Z": np.zeros(n), "T": np.ones(1), "noise": np.zeros(1)}
@@ -162,7 +165,7 @@ def test_a_drive_checks_too():
             compiled.Drive(whole, *bad)
     for name in ("R", "a", "c", "lam"):
         with pytest.raises(ValueError, match=f"{name} must have"):
-            compiled.Drive(with_part(whole, "tasks", **{name: np.zeros(1)}), rows, own)
+            whole.tasks[0].replace(**{name: np.zeros(1)})
 
 
 def test_limits_refuse_sizes_that_make_no_sense():

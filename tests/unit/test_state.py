@@ -85,7 +85,7 @@ def test_resumed_at_ten_random_steps(name, engine, tmp_path):
     ):
         for _ in range(stretches):
             assert not simulation.advance(0.0), "the run ended before it was saved ten times"
-        stops.update(chain["step"] for chain in simulation.chains())
+        stops.update(chain.step for chain in simulation.chains())
         simulation.save_state(tmp_path / "state.npz")
         simulation = lrft.Simulation.resume(tmp_path / "state.npz", threads=1)
     assert len(stops - {0}) >= 10
@@ -132,7 +132,7 @@ def sealed(**changes):
 
 def edited(entries):
     # Not the rows: a replica that has ended on a fast machine has none.
-    entries["chain0.loss"] = np.nextafter(entries["chain0.loss"], 0.0)
+    entries["chain0.records.loss"] = np.nextafter(entries["chain0.records.loss"], 0.0)
 
 
 def nested(entries):

@@ -109,19 +109,8 @@ def test_empty_arrays_reach_no_pointer():
     for W, u in ((np.zeros((0, 3)), np.ones((1, 3))), (np.eye(3), np.zeros((0, 3)))):
         with pytest.raises(ValueError, match="must not be empty"):
             compiled.span_basis(W, u)
-    spec = {
-        "ambient": False,
-        "activation": compiled.activation("relu", []),
-        "tasks": [],
-        "students": [],
-        "trainings": [],
-        "chains": [],
-        "seed": 0,
-        "threads": 1,
-        "keep_state": False,
-    }
     with pytest.raises(ValueError, match="at least one task"):
-        compiled.Run(spec)
+        compiled.Run(compiled.RunSpec())
 
 
 def test_a_wide_student_counts_in_a_batch():

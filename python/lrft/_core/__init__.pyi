@@ -15,9 +15,19 @@ __all__: list[str] = [
     "Activation",
     "ActivationFacts",
     "Cancelled",
+    "Chain",
+    "DataSet",
     "Drive",
+    "Footprint",
     "Run",
+    "RunSpec",
+    "Samples",
+    "Schedule",
+    "Sizes",
     "Stop",
+    "StudentSpec",
+    "TaskData",
+    "TrainingData",
     "activation",
     "activations",
     "block_steps",
@@ -25,6 +35,7 @@ __all__: list[str] = [
     "chi",
     "coordinates",
     "expected_square",
+    "footprint",
     "hermite_coefficients",
     "limits",
     "moments",
@@ -34,6 +45,7 @@ __all__: list[str] = [
     "products",
     "purposes",
     "span_basis",
+    "statistics",
 ]
 
 class Cancelled(KeyboardInterrupt):
@@ -114,18 +126,398 @@ class Activation:
         (sigma, sigma') at z, float64 arrays of its shape.
         """
 
+class TaskData:
+    """
+    One teacher and the base network it perturbs.
+    """
+    def __init__(self, **kwargs: typing.Any) -> None:
+        """
+        Fields by name; those that are left out are as the core has them.
+        """
+    def __reduce__(self) -> tuple[typing.Any, tuple[str, dict]]: ...
+    def fields(self) -> dict:
+        """
+        All fields by name.
+        """
+    def replace(self, **kwargs: typing.Any) -> TaskData:
+        """
+        The same with other values for the fields that are named.
+        """
+    @property
+    def R(self) -> numpy.typing.NDArray[numpy.float64]: ...
+    @property
+    def W(self) -> typing.Any: ...
+    @property
+    def a(self) -> numpy.typing.NDArray[numpy.float64]: ...
+    @property
+    def c(self) -> numpy.typing.NDArray[numpy.float64]: ...
+    @property
+    def d(self) -> float: ...
+    @property
+    def features_rank(self) -> int: ...
+    @property
+    def k(self) -> int: ...
+    @property
+    def lam(self) -> numpy.typing.NDArray[numpy.float64]: ...
+    @property
+    def neuron_scale(self) -> float: ...
+    @property
+    def neurons(self) -> int: ...
+    @property
+    def noise(self) -> float: ...
+    @property
+    def output_scale(self) -> float: ...
+    @property
+    def rank(self) -> int: ...
+    @property
+    def s(self) -> int: ...
+    @property
+    def u(self) -> typing.Any: ...
+    @property
+    def xi(self) -> float: ...
+
+class StudentSpec:
+    """
+    A student and where it starts.
+    """
+    def __init__(self, **kwargs: typing.Any) -> None:
+        """
+        Fields by name; those that are left out are as the core has them.
+        """
+    def __reduce__(self) -> tuple[typing.Any, tuple[str, dict]]: ...
+    def fields(self) -> dict:
+        """
+        All fields by name.
+        """
+    def replace(self, **kwargs: typing.Any) -> StudentSpec:
+        """
+        The same with other values for the fields that are named.
+        """
+    @property
+    def init_own(self) -> str: ...
+    @property
+    def init_rows(self) -> str: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def linearized(self) -> bool: ...
+    @property
+    def own(self) -> numpy.typing.NDArray[numpy.float64]: ...
+    @property
+    def own_std(self) -> float: ...
+    @property
+    def project(self) -> bool: ...
+    @property
+    def rows(self) -> int: ...
+    @property
+    def rows_S(self) -> numpy.typing.NDArray[numpy.float64]: ...
+    @property
+    def rows_rest(self) -> numpy.typing.NDArray[numpy.float64]: ...
+    @property
+    def rows_std(self) -> float: ...
+    @property
+    def rows_x(self) -> typing.Any: ...
+    @property
+    def scale(self) -> float: ...
+    @property
+    def start(self) -> int: ...
+    @property
+    def train_own(self) -> bool: ...
+
+class Schedule:
+    """
+    A learning rate by step.
+    """
+    def __init__(self, **kwargs: typing.Any) -> None:
+        """
+        Fields by name; those that are left out are as the core has them.
+        """
+    def __reduce__(self) -> tuple[typing.Any, tuple[str, dict]]: ...
+    def fields(self) -> dict:
+        """
+        All fields by name.
+        """
+    def replace(self, **kwargs: typing.Any) -> Schedule:
+        """
+        The same with other values for the fields that are named.
+        """
+    @property
+    def every(self) -> float: ...
+    @property
+    def factor(self) -> float: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def rate(self) -> float: ...
+    @property
+    def scale(self) -> float: ...
+    @property
+    def values(self) -> numpy.typing.NDArray[numpy.float64]: ...
+
+class TrainingData:
+    """
+    Steps, rates, and what is recorded when.
+    """
+    def __init__(self, **kwargs: typing.Any) -> None:
+        """
+        Fields by name; those that are left out are as the core has them.
+        """
+    def __reduce__(self) -> tuple[typing.Any, tuple[str, dict]]: ...
+    def fields(self) -> dict:
+        """
+        All fields by name.
+        """
+    def replace(self, **kwargs: typing.Any) -> TrainingData:
+        """
+        The same with other values for the fields that are named.
+        """
+    @property
+    def batch(self) -> int: ...
+    @property
+    def loss_thresholds(self) -> numpy.typing.NDArray[numpy.float64]: ...
+    @property
+    def lr(self) -> Schedule: ...
+    @property
+    def lr_own(self) -> Schedule: ...
+    @property
+    def patience(self) -> int: ...
+    @property
+    def record(self) -> numpy.typing.NDArray[numpy.int64]: ...
+    @property
+    def steps(self) -> int: ...
+    @property
+    def stop_at(self) -> float: ...
+    @property
+    def stop_loss(self) -> float: ...
+    @property
+    def thresholds(self) -> numpy.typing.NDArray[numpy.float64]: ...
+
+class Chain:
+    """
+    What becomes of one replica, and all it takes to go on.
+    """
+    def __init__(self, **kwargs: typing.Any) -> None:
+        """
+        Fields by name; those that are left out are as the core has them.
+        """
+    def __reduce__(self) -> tuple[typing.Any, tuple[str, dict]]: ...
+    def fields(self) -> dict:
+        """
+        All fields by name.
+        """
+    def replace(self, **kwargs: typing.Any) -> Chain:
+        """
+        The same with other values for the fields that are named.
+        """
+    @property
+    def hits(self) -> numpy.typing.NDArray[numpy.int64]: ...
+    @property
+    def kept_own(self) -> numpy.typing.NDArray[numpy.float64]: ...
+    @property
+    def kept_rows(self) -> numpy.typing.NDArray[numpy.float64]: ...
+    @property
+    def kept_step(self) -> int: ...
+    @property
+    def last(self) -> dict: ...
+    @property
+    def last_overlap(self) -> float: ...
+    @property
+    def loss_hits(self) -> numpy.typing.NDArray[numpy.int64]: ...
+    @property
+    def own(self) -> numpy.typing.NDArray[numpy.float64]: ...
+    @property
+    def recorded(self) -> int: ...
+    @property
+    def records(self) -> dict: ...
+    @property
+    def replica(self) -> int: ...
+    @property
+    def rows(self) -> numpy.typing.NDArray[numpy.float64]: ...
+    @property
+    def seen(self) -> int: ...
+    @property
+    def squared(self) -> float: ...
+    @property
+    def state_step(self) -> int: ...
+    @property
+    def status(self) -> str: ...
+    @property
+    def step(self) -> int: ...
+    @property
+    def task(self) -> int: ...
+    @property
+    def training(self) -> int: ...
+
+class Samples:
+    """
+    Given samples.
+    """
+    def __init__(
+        self, X: numpy.ndarray, y: typing.Annotated[numpy.typing.ArrayLike, numpy.float64]
+    ) -> None: ...
+
+class DataSet:
+    """
+    What a student is fitted to in place of a teacher.
+    """
+    def __init__(self, **kwargs: typing.Any) -> None:
+        """
+        Fields by name; those that are left out are as the core has them.
+        """
+    def __reduce__(self) -> tuple[typing.Any, tuple[str, dict]]: ...
+    def fields(self) -> dict:
+        """
+        All fields by name.
+        """
+    def replace(self, **kwargs: typing.Any) -> DataSet:
+        """
+        The same with other values for the fields that are named.
+        """
+    @property
+    def first(self) -> int: ...
+    @property
+    def held_out(self) -> Samples: ...
+    @property
+    def pass_(self) -> int: ...
+    @property
+    def shuffle(self) -> bool: ...
+    @property
+    def train(self) -> Samples: ...
+
+class RunSpec:
+    """
+    All that a run is given.
+    """
+    def __init__(self, **kwargs: typing.Any) -> None:
+        """
+        Fields by name; those that are left out are as the core has them.
+        """
+    def __reduce__(self) -> tuple[typing.Any, tuple[str, dict]]: ...
+    def fields(self) -> dict:
+        """
+        All fields by name.
+        """
+    def replace(self, **kwargs: typing.Any) -> RunSpec:
+        """
+        The same with other values for the fields that are named.
+        """
+    @property
+    def activation(self) -> Activation: ...
+    @property
+    def ambient(self) -> bool: ...
+    @property
+    def chains(self) -> list[Chain]: ...
+    @property
+    def data(self) -> DataSet: ...
+    @property
+    def keep_best(self) -> bool: ...
+    @property
+    def keep_state(self) -> bool: ...
+    @property
+    def seed(self) -> int: ...
+    @property
+    def students(self) -> list[StudentSpec]: ...
+    @property
+    def tasks(self) -> list[TaskData]: ...
+    @property
+    def threads(self) -> int: ...
+    @property
+    def trainings(self) -> list[TrainingData]: ...
+
+class Sizes:
+    """
+    The sizes of a run.
+    """
+    def __init__(self, **kwargs: typing.Any) -> None:
+        """
+        Fields by name; those that are left out are as the core has them.
+        """
+    def __reduce__(self) -> tuple[typing.Any, tuple[str, dict]]: ...
+    def fields(self) -> dict:
+        """
+        All fields by name.
+        """
+    def replace(self, **kwargs: typing.Any) -> Sizes:
+        """
+        The same with other values for the fields that are named.
+        """
+    @property
+    def ambient(self) -> bool: ...
+    @property
+    def batch(self) -> int: ...
+    @property
+    def d(self) -> float: ...
+    @property
+    def k(self) -> int: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def labelled(self) -> bool: ...
+    @property
+    def linearized(self) -> bool: ...
+    @property
+    def neurons(self) -> int: ...
+    @property
+    def nonzero(self) -> int: ...
+    @property
+    def rank(self) -> int: ...
+    @property
+    def rows(self) -> int: ...
+    @property
+    def s(self) -> int: ...
+
+class Footprint:
+    """
+    How large a run is.
+    """
+    def __init__(self, **kwargs: typing.Any) -> None:
+        """
+        Fields by name; those that are left out are as the core has them.
+        """
+    def __reduce__(self) -> tuple[typing.Any, tuple[str, dict]]: ...
+    def fields(self) -> dict:
+        """
+        All fields by name.
+        """
+    def replace(self, **kwargs: typing.Any) -> Footprint:
+        """
+        The same with other values for the fields that are named.
+        """
+    @property
+    def batch_bytes(self) -> float: ...
+    @property
+    def counters(self) -> float: ...
+    @property
+    def lanes(self) -> int: ...
+    @property
+    def least_d(self) -> float: ...
+    @property
+    def longest(self) -> float: ...
+    @property
+    def own(self) -> float: ...
+    @property
+    def record_bytes(self) -> float: ...
+    @property
+    def state_bytes(self) -> float: ...
+    @property
+    def task_bytes(self) -> float: ...
+    @property
+    def thread_bytes(self) -> float: ...
+    @property
+    def units(self) -> int: ...
+
 class Run:
     """
     A set of chains being trained; see lrft.simulate.
     """
-    def __init__(self, spec: dict) -> None: ...
+    def __init__(self, run: RunSpec) -> None: ...
     def advance(self, seconds: typing.SupportsFloat | typing.SupportsIndex) -> bool:
         """
         Work for about `seconds`; True when every chain has ended.
         """
-    def chains(self) -> list:
+    def chains(self) -> list[Chain]:
         """
-        Every chain as a dictionary.
+        Every chain, as it is now.
         """
     def observe(self) -> None:
         """
@@ -148,7 +540,7 @@ class Drive:
     """
     def __init__(
         self,
-        spec: dict,
+        run: RunSpec,
         rows: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
         own: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
         lane: typing.SupportsInt | typing.SupportsIndex = 0,
@@ -220,6 +612,14 @@ def expected_square(
     (value, bound on its error) of E[(sum_j weights_j sigma(z_j))^2], z ~ N(0, covariance).
     """
 
+@typing.overload
+def footprint(sizes: Sizes) -> Footprint:
+    """
+    What a run of these sizes holds and takes.
+    """
+
+@typing.overload
+def footprint(run: RunSpec) -> Footprint: ...
 def hermite_coefficients(
     activation: Activation,
     scale: typing.SupportsFloat | typing.SupportsIndex,
@@ -274,6 +674,11 @@ def span_basis(
 ) -> tuple:
     """
     (R, a, Q, rank of W): W = R Q and u = a Q with orthonormal rows Q.
+    """
+
+def statistics(sizes: Sizes) -> dict:
+    """
+    What is recorded in a run of these sizes: the shape of a record by name.
     """
 
 __version__: str

@@ -13,7 +13,7 @@ from lrft.algorithm import recovery
 from lrft.base import checks
 from lrft.core import callbacks
 from lrft.core.engine import compiled
-from lrft.model import schedule
+from lrft.model import schedule, sizes
 from lrft.model.training import RankOne, Training, check_compatible
 from lrft.run import chains, describe
 from lrft.theory import population
@@ -347,11 +347,11 @@ class _Tuner:
             stop_loss=self.target,
         )
         state, chain = self._run(training, state, number * REPLICAS + 1 + i)
-        if chain["status"] == "diverged":
-            self._note(number, i, "u", chain["step"], damping * auto, state, float("inf"))
+        if chain.status == "diverged":
+            self._note(number, i, "u", chain.step, damping * auto, state, float("inf"))
             return None
         loss = _loss(self.task, state)
-        self._note(number, i, "u", chain["step"], damping * auto, state, loss)
+        self._note(number, i, "u", chain.step, damping * auto, state, loss)
         return state
 
     def _regress(self, number: int, i: int, state: _State) -> _State:
@@ -375,39 +375,36 @@ class _Tuner:
 
     def _run(
         self, training: Training, state: _State | None, replica: int
-    ) -> tuple[_State, dict[str, Any]]:
+    ) -> tuple[_State, compiled.Chain]:
         """One chain in the reduced space, from a state to a state."""
         task = self.task
-        least = describe.smallest_reduced_dimension(task, training)
+        least = sizes.smallest_reduced_dimension(task, training)
         if task.d < least:
             raise ValueError(f"task must have d >= {least} for the reduced space, got d = {task.d}")
         student = training.student.specification(task, ambient=False)
         if state is not None:
-            student |= {
-                "init_rows": "given",
-                "rows_S": state.P[None, :],
-                "rows_rest": np.array([[state.rest]]),
-                "init_own": "given",
-                "own": state.c_hat,
-            }
+            student = student.replace(
+                init_rows="given",
+                rows_S=state.P,
+                rows_rest=np.array([state.rest]),
+                init_own="given",
+                own=state.c_hat,
+            )
         run = compiled.Run(
-            {
-                "ambient": False,
-                "activation": task.activation.core,
-                "tasks": [describe.task_spec(task, False)],
-                "students": [student],
-                "trainings": [describe.training_spec(training, training.lr)],  # type: ignore[arg-type]
-                "chains": [describe.new_chain(0, replica, training)],
-                "seed": self.seed,
-                "threads": 1,
-                "keep_state": True,
-            }
+            compiled.RunSpec(
+                activation=task.activation.core,
+                tasks=[describe.task_data(task, False)],
+                students=[student],
+                trainings=[describe.training_data(training, training.lr)],  # type: ignore[arg-type]
+                chains=[describe.new_chain(0, replica)],
+                seed=self.seed,
+                keep_state=True,
+            )
         )
         while not chains.advance(run, [task], chains.SLICE):
             pass
         chain = run.chains()[0]
-        rows = np.ravel(chain["rows"])
-        return _State(rows[:-1], float(rows[-1]), np.ravel(chain["own"])), chain
+        return _State(chain.rows[:-1], float(chain.rows[-1]), chain.own), chain
 
 
 # ---- exact losses ------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ import os
 import sys
 from collections.abc import Iterable
 from types import ModuleType
+from typing import Any
 
 try:
     from lrft import _cpu
@@ -106,3 +107,8 @@ def load() -> ModuleType:
     # What an ordinary import would do, so that `lrft._core` is found on the package.
     sys.modules["lrft"]._core = module  # type: ignore[attr-defined]
     return module
+
+
+def rebuilt(name: str, fields: dict[str, Any]) -> Any:
+    """Make an object of the compiled engine again, from its pickle: its class and its fields."""
+    return getattr(load(), name)(**fields)

@@ -95,17 +95,16 @@ def base_task(base: Any, xi: float | None) -> Task:
     )
 
 
-def without_teacher(task: dict[str, Any]) -> dict[str, Any]:
+def without_teacher(task: compiled.TaskData) -> compiled.TaskData:
     """Describe a task whose teacher is nothing."""
-    k, s, d = task["k"], task["s"], int(task["d"])
-    return task | {
-        "rank": 1,
-        "xi": 0.0,
-        "noise": 0.0,
-        "a": np.zeros((1, s)),
-        "c": np.zeros((k, 1)),
-        "u": np.zeros((1, d)),
-    }
+    return task.replace(
+        rank=1,
+        xi=0.0,
+        noise=0.0,
+        a=np.zeros((1, task.s)),
+        c=np.zeros((task.k, 1)),
+        u=np.zeros((1, int(task.d))),
+    )
 
 
 def check_student_of(base: Any, task: Task, student: StudentModel) -> None:

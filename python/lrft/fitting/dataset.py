@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrft.base import checks
+from lrft.core.engine import compiled
 from lrft.fitting.arguments import base_task
 from lrft.fitting.samples import Samples, Stream
 from lrft.model.task import Task
@@ -73,7 +74,7 @@ def kept_samples(train: Samples | Stream, held_out: Samples | None) -> dict[str,
 def assemble(
     task: Task,
     training: Training,
-    chains: list[dict[str, Any]],
+    chains: list[compiled.Chain],
     samples: dict[str, NDArray[Any]],
     attrs: dict[str, Any],
 ) -> xr.Dataset:
@@ -84,33 +85,33 @@ def assemble(
     if training.steps == checks.MAX_STEPS:  # a stream: those that there were
         steps = np.array(sorted({s for c in chains for s in _steps(c, training)}), dtype=np.int64)
     count = len(chains)
-    errors = {name: np.full((count, len(steps)), np.nan) for name in ("loss", "held_out")}
+    errors = {
+        name: np.full((count, len(steps)), np.nan) for name in ("train_loss", "validation_loss")
+    }
     parameters = training.student.parameters(task)
     students = {name: np.full((count, *shape), np.nan) for name, (_, shape) in parameters.items()}
     for i, chain in enumerate(chains):
         at = np.searchsorted(steps, _steps(chain, training))
         for name, values in errors.items():
-            values[i, at] = chain[name]
-        for (name, (_, shape)), kept in zip(
-            parameters.items(), ("kept_rows", "kept_own"), strict=True
-        ):
-            if chain["kept_step"] >= 0:
-                students[name][i] = chain[kept].reshape(shape)
+            values[i, at] = chain.records[name]
+        if chain.kept_step >= 0:
+            kept = chain.kept_rows, chain.kept_own
+            for (name, (_, shape)), values in zip(parameters.items(), kept, strict=True):
+                students[name][i] = values.reshape(shape)
     open_ended = ("waiting", "running")
-    status = ["interrupted" if c["status"] in open_ended else c["status"] for c in chains]
+    status = ["interrupted" if c.status in open_ended else c.status for c in chains]
     data: dict[str, Any] = {
-        "train_loss": (("replica", "step"), errors["loss"]),
-        "validation_loss": (("replica", "step"), errors["held_out"]),
+        **{name: (("replica", "step"), values) for name, values in errors.items()},
         "status": (("replica",), np.array(status, dtype=str)),
-        "stop_step": (("replica",), np.array([c["step"] for c in chains], dtype=np.int64)),
-        "kept_step": (("replica",), np.array([c["kept_step"] for c in chains], dtype=np.int64)),
+        "stop_step": (("replica",), np.array([c.step for c in chains], dtype=np.int64)),
+        "kept_step": (("replica",), np.array([c.kept_step for c in chains], dtype=np.int64)),
     }
     for name, (dims, _) in parameters.items():
         data[name] = (("replica", *dims), students[name])
     for name, values in samples.items():
         dims = (f"{name[:-1]}sample", "input")
         data[name] = (dims[: values.ndim], values)
-    replica = np.array([c["replica"] for c in chains], dtype=np.int64)
+    replica = np.array([c.replica for c in chains], dtype=np.int64)
     ds = xr.Dataset(data, coords={"replica": replica, "step": steps})
     for key, variable in ds.data_vars.items():
         long_name, definition = _TEXT[str(key)]
@@ -135,12 +136,12 @@ def assemble(
     return ds
 
 
-def _steps(chain: dict[str, Any], training: Training) -> list[int]:
+def _steps(chain: compiled.Chain, training: Training) -> list[int]:
     """List the steps of the chain's records; of a stream, the last one is where it ended."""
     plan = training.record_steps.tolist()
-    count = len(chain["loss"])
-    if count and plan[count - 1] > chain["step"]:
-        return [*plan[: count - 1], chain["step"]]
+    count = chain.recorded
+    if count and plan[count - 1] > chain.step:
+        return [*plan[: count - 1], chain.step]
     return list(plan[:count])
 
 

@@ -138,7 +138,7 @@ class Fitting:
         self.shuffle, self.epochs = shuffle, epochs
         self.seconds, self.interrupted, self._done_before = 0.0, False, 0
         self._failures = runs.Failures()
-        chains = [describe.new_chain(0, replica, self.training) for replica in self.indices]
+        chains = [describe.new_chain(0, replica) for replica in self.indices]
         if y is None:
             rows = batch * window_steps(self.task.d, batch)
             self._stream: Stream | None = Stream(X, self.task.d, rows)
@@ -149,7 +149,7 @@ class Fitting:
             self._stream = None
             self.samples = Samples(("X", "y"), X, y, self.task.d)
             self._last = True
-            data = {"train": self.samples.core(), "pass": len(self.samples), "first": 0}
+            data = {"train": self.samples.core(), "pass_": len(self.samples)}
             self._run = self._start(chains, data, self._plan())
 
     # ---- running ----------------------------------------------------------------------
@@ -191,7 +191,7 @@ class Fitting:
             ):
                 chains = self._chains()
                 # No more is asked of a stream, which may have no end, than the replicas need.
-                if self._last or not any(chain["status"] == "running" for chain in chains):
+                if self._last or not any(chain.status == "running" for chain in chains):
                     return True
                 self._next_run(chains)
             return False
@@ -288,47 +288,44 @@ class Fitting:
         chains = self._failures.marked(self._chains())
         return assemble(self.task, self.training, chains, given, attrs)
 
-    def _chains(self) -> list[dict[str, Any]]:
+    def _chains(self) -> list[compiled.Chain]:
         """Every replica; one that ended with a window of a stream has only come to its end."""
-        chains = self._run.chains()
-        for chain in chains:
-            if chain["status"] == "finished" and not self._last:
-                chain["status"] = "running"
-        return chains
+        return [
+            chain.replace(status="running")
+            if chain.status == "finished" and not self._last
+            else chain
+            for chain in self._run.chains()
+        ]
 
     # ---- setting up ---------------------------------------------------------------------
 
-    def _plan(self) -> dict[str, Any]:
-        plan = describe.training_spec(self.training, self.training.lr)  # type: ignore[arg-type]
-        return plan | {"patience": self.patience}
+    def _plan(self) -> compiled.TrainingData:
+        plan = describe.training_data(self.training, self.training.lr)  # type: ignore[arg-type]
+        return plan.replace(patience=self.patience)
 
     def _start(
-        self, chains: list[dict[str, Any]], data: dict[str, Any], plan: dict[str, Any]
+        self, chains: list[compiled.Chain], data: dict[str, Any], plan: compiled.TrainingData
     ) -> compiled.Run:
         described = describe.described([self.task], self.training.student, True, self.seed, chains)
         described["tasks"] = [without_teacher(task) for task in described["tasks"]]
         held_out = None if self.validation is None else self.validation.core()
-        data = data | {
-            "held_out": held_out,
-            "shuffle": self.shuffle,
-            "keep_best": self.keep == "best",
-        }
         return compiled.Run(
-            {
-                "ambient": True,
-                "activation": self.task.activation.core,
+            compiled.RunSpec(
+                ambient=True,
+                activation=self.task.activation.core,
                 **described,
-                "trainings": [plan],
-                "seed": self.seed,
-                "threads": self.threads,
-                "keep_state": self._stream is not None,
-                "data": data,
-            }
+                trainings=[plan],
+                seed=self.seed,
+                threads=self.threads,
+                keep_state=self._stream is not None,
+                data=compiled.DataSet(**data, held_out=held_out, shuffle=self.shuffle),
+                keep_best=self.keep == "best",
+            )
         )
 
     # ---- streams ------------------------------------------------------------------------
 
-    def _next_run(self, chains: list[dict[str, Any]]) -> None:
+    def _next_run(self, chains: list[compiled.Chain]) -> None:
         """Go on with the next window; Ctrl-C on the way leaves everything as it was."""
         assert self._stream is not None
         if self._pending is None:
@@ -338,13 +335,15 @@ class Fitting:
         next_first = first + len(y)
         end = -(-next_first // batch)
         plan = self._plan()
-        record = [step for step in plan["record"] if step <= end and step < self.training.steps]
+        record = [
+            step for step in plan.record.tolist() if step <= end and step < self.training.steps
+        ]
         if is_last and record[-1] != end:
             record.append(end)
         # A pass that has no end in sight.
-        data = {"train": {"X": X, "y": y}, "pass": 2**62, "first": first}
-        chains = [chain | {"task": 0} for chain in chains]
-        run = self._start(chains, data, plan | {"steps": end, "record": record})
+        data = {"train": compiled.Samples(X, y), "pass_": 2**62, "first": first}
+        chains = [chain.replace(task=0) for chain in chains]
+        run = self._start(chains, data, plan.replace(steps=end, record=record))
         done = self._done_before + (self._run.steps_done if first else 0)
         self._run, self._done_before, self._first, self._last, self._pending = (
             run,

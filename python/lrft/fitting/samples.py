@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrft.base import checks
+from lrft.core.engine import compiled
 
 Floats = NDArray[np.float64]
 
@@ -40,9 +41,9 @@ class Samples:
     def __len__(self) -> int:
         return len(self.X)
 
-    def core(self) -> dict[str, Any]:
+    def core(self) -> compiled.Samples:
         """Describe them to the core."""
-        return {"X": self.X, "y": self.y}
+        return compiled.Samples(self.X, self.y)
 
 
 def inputs(name: str, X: Any, d: int) -> NDArray[Any]:

@@ -15,7 +15,8 @@ from pydantic import model_validator
 
 from lrft.base import checks
 from lrft.base.fields import Count, Model, checked, optional
-from lrft.model import schedule
+from lrft.core.engine import compiled
+from lrft.model import schedule, sizes
 from lrft.model.recording import Geometric, LossThresholds, Record, Thresholds, geometric
 from lrft.model.students import FullNetwork, LoRA, RankOne, Student
 from lrft.model.students.student import OptionalPositive, RateOrAuto
@@ -176,7 +177,7 @@ class Training(Model):
         )
 
     def record_size(self, task: Task) -> int:
-        """Count the numbers kept at each record of one replica: overlaps of u and c, and the loss.
+        """Count the numbers kept at each record of one replica, of all statistics together.
 
         Parameters
         ----------
@@ -192,7 +193,7 @@ class Training(Model):
         >>> lrft.Training(lr=0.1, steps=10).record_size(lrft.Task.sample(d=100, k=4))
         3
         """
-        return self.student.record_size(task)
+        return int(compiled.footprint(sizes.sizes_of(task, self)).record_bytes) // 8
 
 
 def check_compatible(task: Task, training: Training) -> None:

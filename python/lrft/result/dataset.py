@@ -31,6 +31,12 @@ class _Variable(NamedTuple):
     definition: str
 
 
+class _Statistic(NamedTuple):
+    long_name: str
+    definition: str
+    several: bool = False  # may be more than one number
+
+
 _RUN = ("task", "replica")
 
 _OVERLAP_U = (
@@ -63,17 +69,26 @@ _STATUS = (
     "Python function that is its activation raised, as the attribute failure says"
 )
 
+STATISTICS: dict[str, _Statistic] = {
+    "overlap_u": _Statistic("overlap of û with u", _OVERLAP_U, several=True),
+    "overlap_c": _Statistic("overlap of ĉ with c", _OVERLAP_C, several=True),
+    "loss": _Statistic("population loss", _LOSS),
+}
+"""What is recorded of a student: name and definition, by the name that the core has for it."""
+
 VARIABLES: dict[str, _Variable] = {
-    "overlap_u": _Variable((*_RUN, "step"), "overlap of û with u", _OVERLAP_U + _PAST),
-    "overlap_c": _Variable((*_RUN, "step"), "overlap of ĉ with c", _OVERLAP_C + _PAST),
-    "loss": _Variable((*_RUN, "step"), "population loss", _LOSS + _PAST),
+    **{
+        name: _Variable((*_RUN, "step"), one.long_name, one.definition + _PAST)
+        for name, one in STATISTICS.items()
+    },
     "hit_step": _Variable((*_RUN, "threshold"), "first step at the overlap threshold", _HIT),
     "loss_hit_step": _Variable(
         (*_RUN, "loss_threshold"), "first recorded step at the loss threshold", _LOSS_HIT
     ),
-    "final_overlap_u": _Variable(_RUN, "final overlap of û with u", _FINAL + _OVERLAP_U),
-    "final_overlap_c": _Variable(_RUN, "final overlap of ĉ with c", _FINAL + _OVERLAP_C),
-    "final_loss": _Variable(_RUN, "final population loss", _FINAL + _LOSS),
+    **{
+        f"final_{name}": _Variable(_RUN, f"final {one.long_name}", _FINAL + one.definition)
+        for name, one in STATISTICS.items()
+    },
     "status": _Variable(_RUN, "how the replica ended", _STATUS),
     "stop_step": _Variable(_RUN, "steps done", "updates after which the replica stopped"),
 }
@@ -181,7 +196,9 @@ def assemble(
     data = {}
     for name, variable in VARIABLES.items():
         values = status if name == "status" else np.asarray(raw[name])
-        extra = _EXTRA_DIMS.get(values.ndim - len(variable.dims)) if "overlap" in name else ()
+        statistic = STATISTICS.get(name.removeprefix("final_"))
+        several = statistic is not None and statistic.several
+        extra = _EXTRA_DIMS.get(values.ndim - len(variable.dims)) if several else ()
         expected = tuple(sizes[dim] for dim in variable.dims)
         if (
             extra is None

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
 __all__ = ["counted", "held", "hit_quantile", "one_overlap"]
 
-_SERIES = ("overlap_u", "overlap_c", "loss", "train_loss", "validation_loss")
-
 
 def held(ds: xr.Dataset) -> xr.Dataset:
     """Carry converged replicas on past their stop, with the values that they ended with.
@@ -68,8 +66,8 @@ def held(ds: xr.Dataset) -> xr.Dataset:
     broken = ds.status.isin(["diverged", "failed"]) & (ds.step >= ds.stop_step)
     carried = past & (ds.status == "converged")
     found = {}
-    for name in _SERIES:
-        if name not in ds or "step" not in ds[name].dims:
+    for name in map(str, ds.data_vars):
+        if "step" not in ds[name].dims:
             continue
         known = ds[name].where(np.isfinite(ds[name]) & ~broken)
         final = ds[f"final_{name}"] if f"final_{name}" in ds else _last_record(known)

@@ -9,7 +9,7 @@ import numpy as np
 
 from lrft import theory
 from lrft.base import checks
-from lrft.model import schedule
+from lrft.model import schedule, sizes
 from lrft.model.task import Task
 from lrft.model.training import Training
 from lrft.run import describe
@@ -74,11 +74,11 @@ def check_replicas(replicas: object, tasks: int = 1) -> list[int]:
 def choose_engine(tasks: list[Task], training: Training, engine: object) -> str:
     """Settle the space; the reduced one wherever it is defined."""
     name = checks.choice("engine", engine, ENGINES)
-    small = [t for t in tasks if t.d < describe.smallest_reduced_dimension(t, training)]
+    small = [t for t in tasks if t.d < sizes.smallest_reduced_dimension(t, training)]
     if name == "auto":
         name = "ambient" if small else "reduced"
     if name == "reduced" and small:
-        least = describe.smallest_reduced_dimension(small[0], training)
+        least = sizes.smallest_reduced_dimension(small[0], training)
         raise ValueError(
             f"engine='reduced' needs d >= {least} for this task (dimension of span(W, u), plus "
             f"the student's rows, plus the lesser of rows and batch), got d = {small[0].d}: "

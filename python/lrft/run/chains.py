@@ -13,7 +13,7 @@ from lrft.base import interrupts
 from lrft.base.progress import Progress, ProgressCallback
 from lrft.core import callbacks
 from lrft.core.engine import compiled
-from lrft.model import schedule
+from lrft.model import schedule, sizes
 from lrft.model.task import Task
 from lrft.model.training import Training
 from lrft.result import dataset as results
@@ -37,7 +37,7 @@ def start(
     training: Training,
     rates: list[float | schedule.Schedule],
     group: list[int],
-    chains: list[dict[str, Any]],
+    chains: list[compiled.Chain],
     *,
     ambient: bool,
     seed: int,
@@ -48,20 +48,20 @@ def start(
     mine = [tasks[i] for i in group]
     place = {task: j for j, task in enumerate(group)}
     theirs = [
-        chain | {"task": place[chain["task"]], "training": place[chain["task"]]}
+        chain.replace(task=place[chain.task], training=place[chain.task])
         for chain in chains
-        if chain["task"] in place
+        if chain.task in place
     ]
     return compiled.Run(
-        {
-            "ambient": ambient,
-            "activation": mine[0].activation.core,
+        compiled.RunSpec(
+            ambient=ambient,
+            activation=mine[0].activation.core,
             **describe.described(mine, training.student, ambient, seed, theirs),
-            "trainings": [describe.training_spec(training, rates[i]) for i in group],
-            "seed": seed,
-            "threads": threads,
-            "keep_state": keep_students,
-        }
+            trainings=[describe.training_data(training, rates[i]) for i in group],
+            seed=seed,
+            threads=threads,
+            keep_state=keep_students,
+        )
     )
 
 
@@ -115,9 +115,9 @@ class Failures:
             done = _guarded(run, guards, seconds)
         finally:  # a signal that waited does not take the reason away
             ended = {
-                (chain["training"], chain["replica"])
+                (chain.training, chain.replica)
                 for chain in run.chains()
-                if chain["status"] == "diverged"
+                if chain.status == "diverged"
             } - self._diverged
             self._diverged |= ended
             error = callbacks.taken(guards)
@@ -129,11 +129,11 @@ class Failures:
             raise error
         return done
 
-    def marked(self, chains: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    def marked(self, chains: list[compiled.Chain]) -> list[compiled.Chain]:
         """Give the chains that failed this status."""
         return [
-            chain | {"status": "failed"}
-            if (chain["training"], chain["replica"]) in self.reasons
+            chain.replace(status="failed")
+            if (chain.training, chain.replica) in self.reasons
             else chain
             for chain in chains
         ]
@@ -195,7 +195,7 @@ def finished(work: Work, progress: ProgressCallback | None, on_interrupt: str) -
 
 
 def gather(
-    tasks: list[Task], training: Training, replicas: list[int], chains: list[dict[str, Any]]
+    tasks: list[Task], training: Training, replicas: list[int], chains: list[compiled.Chain]
 ) -> dict[str, Any]:
     """Fill arrays over (task, replica, ...) from chains, as `result.assemble` takes them."""
     steps = training.record_steps
@@ -210,27 +210,27 @@ def gather(
         "status": np.full(shape, "interrupted", dtype=object),
         "stop_step": np.zeros(shape, dtype=np.int64),
     }
-    student = training.student
-    shapes_u, shapes_c = zip(*(student.overlap_shapes(task) for task in tasks), strict=True)
-    extra = {"overlap_u": shapes_u, "overlap_c": shapes_c, "loss": ((),) * len(tasks)}
-    for name, shapes in extra.items():
-        # Tasks with fewer overlaps leave the rest NaN.
-        most = tuple(np.max(np.array(list(_aligned(shapes))), axis=0).tolist())
+    of_task = [sizes.record_shapes(task, training) for task in tasks]
+    for name in results.STATISTICS:
+        # Tasks with fewer overlaps leave the rest NaN; what is not recorded is NaN.
+        most = tuple(
+            np.max(_aligned([shapes.get(name, ()) for shapes in of_task]), axis=0).tolist()
+        )
         raw[name] = np.full((*shape, len(steps), *most), np.nan)
         raw[f"final_{name}"] = np.full((*shape, *most), np.nan)
     place = {replica: i for i, replica in enumerate(replicas)}
     for chain in chains:
-        at = (chain["task"], place[chain["replica"]])
-        for name, shapes in extra.items():
-            records = chain[name].reshape(-1, *shapes[chain["task"]])
-            _put(raw[name][at], records)
-            if np.size(final := chain[f"final_{name}"]):
-                _put(raw[f"final_{name}"][(*at, ...)], np.reshape(final, shapes[chain["task"]]))
-        raw["hit_step"][at] = chain["hits"]
-        raw["loss_hit_step"][at] = chain["loss_hits"]
-        raw["stop_step"][at] = chain["step"]
-        if chain["status"] not in ("waiting", "running"):
-            raw["status"][at] = chain["status"]
+        at = (chain.task, place[chain.replica])
+        records, last = chain.records, chain.last
+        for name, one in of_task[chain.task].items():
+            _put(raw[name][at], records[name].reshape(-1, *one))
+            if name in last and last[name].size:
+                _put(raw[f"final_{name}"][(*at, ...)], last[name].reshape(one))
+        raw["hit_step"][at] = chain.hits
+        raw["loss_hit_step"][at] = chain.loss_hits
+        raw["stop_step"][at] = chain.step
+        if chain.status not in ("waiting", "running"):
+            raw["status"][at] = chain.status
     return raw
 
 
@@ -240,7 +240,7 @@ def _put(target: NDArray[np.float64], values: NDArray[np.float64]) -> None:
     target[used + (0,) * (target.ndim - values.ndim)] = values
 
 
-def _aligned(shapes: Sequence[tuple[int, ...]]) -> list[tuple[int, ...]]:
+def _aligned(shapes: Sequence[tuple[int, ...]]) -> NDArray[np.int64]:
     """Make shapes equally long; one number is the first of several."""
     most = max(map(len, shapes))
-    return [shape + (1,) * (most - len(shape)) for shape in shapes]
+    return np.array([shape + (1,) * (most - len(shape)) for shape in shapes], dtype=np.int64)

@@ -12,6 +12,7 @@ import numpy as np
 from lrft.base import checks, foreign
 from lrft.base.progress import Progress, ProgressCallback
 from lrft.core import callbacks
+from lrft.core.engine import compiled
 from lrft.model import schedule
 from lrft.model.task import Task
 from lrft.model.training import Training, check_compatible
@@ -68,7 +69,7 @@ class Simulation:
     >>> while not simulation.advance(seconds=0.1):
     ...     pass
     >>> simulation.run()  # nothing is left to do
-    >>> [chain["status"] for chain in simulation.chains()]
+    >>> [chain.status for chain in simulation.chains()]
     ['finished', 'finished']
     >>> simulation.dataset().sizes["replica"]
     2
@@ -165,7 +166,7 @@ class Simulation:
         seed: int,
         engine: str,
         seconds: float,
-        chains: list[dict[str, Any]] | None,
+        chains: list[compiled.Chain] | None,
         keep_students: bool,
     ) -> None:
         """Set up the core, from the start or from the chains of a saved state."""
@@ -182,9 +183,7 @@ class Simulation:
         self.interrupted = False
         if chains is None:
             chains = [
-                describe.new_chain(i, replica, training)
-                for i in range(len(tasks))
-                for replica in replicas
+                describe.new_chain(i, replica) for i in range(len(tasks)) for replica in replicas
             ]
         self._runs = [
             runs.start(
@@ -398,19 +397,19 @@ class Simulation:
 
     # ---- results --------------------------------------------------------------------------
 
-    def chains(self) -> list[dict[str, Any]]:
+    def chains(self) -> list[compiled.Chain]:
         """Return every replica of every task as the core holds it.
 
         Returns
         -------
-        list of dict
+        list of Chain
             With ``task``, ``replica``, ``status``, ``step``, the records ``overlap_u``,
-            ``overlap_c`` and ``loss`` so far, ``hits``, ``loss_hits``, the final values of those
-            that have ended (``final_overlap_u``, …), and the student's ``rows`` and ``own`` at
-            ``state_step``, empty where they are not kept.
+            ``overlap_c`` and ``loss`` so far by name in ``records``, ``hits``, ``loss_hits``, the
+            final values of those that have ended in ``last``, and the student's ``rows`` and
+            ``own`` at ``state_step``, empty where they are not kept.
         """
         return [
-            chain | {"task": group[chain["training"]], "training": group[chain["training"]]}
+            chain.replace(task=group[chain.training], training=group[chain.training])
             for group, run, failures in zip(self._groups(), self._runs, self._failures, strict=True)
             for chain in failures.marked(run.chains())
         ]

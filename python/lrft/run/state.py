@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from os import PathLike
 from typing import Any
 
@@ -23,25 +22,14 @@ from lrft.model.schedule import Schedule
 from lrft.model.task import Task
 from lrft.model.training import Training
 from lrft.result import provenance
-from lrft.run import arguments, describe
+from lrft.run import arguments
 
 __all__ = ["load_state", "save_state"]
 
 #: Version of the file; others are refused.
 STATE_VERSION = 4
-_SERIES = (
-    "overlap_u",
-    "overlap_c",
-    "loss",
-    "final_overlap_u",
-    "final_overlap_c",
-    "rows",
-    "own",
-)
-
 #: Of the state, what is in the file as it is.
 _PLAIN = ("single", "rate_notes", "replicas", "seed", "engine", "seconds", "keep_students")
-
 Arrays = dict[str, NDArray[Any]]
 
 
@@ -55,8 +43,7 @@ def save_state(state: dict[str, Any], path: str | PathLike[str]) -> None:
         tasks.append(about)
     chains = []
     for i, chain in enumerate(state["chains"]):
-        arrays |= {f"chain{i}.{name}": chain.pop(name) for name in _SERIES}
-        chains.append(chain)
+        chains.append(_chain_out(chain, f"chain{i}.", arrays))
     about = {
         "format": "lrft state",
         "version": STATE_VERSION,
@@ -113,8 +100,12 @@ def _state_of(arrays: Arrays, text: dict[str, str]) -> dict[str, Any]:
         task_files.from_parts(Task, _under(arrays, f"task{i}."), one)
         for i, one in enumerate(about["tasks"])
     ]
-    chains = [chain | _under(arrays, f"chain{i}.") for i, chain in enumerate(about["chains"])]
-    _check_chains(chains, tasks, training, replicas)
+    chains = [
+        _chain_in(chain, _under(arrays, f"chain{i}.")) for i, chain in enumerate(about["chains"])
+    ]
+    places = [(chain.task, chain.replica) for chain in chains]
+    if sorted(places) != [(i, one) for i in range(len(tasks)) for one in sorted(replicas)]:
+        raise ValueError("its chains are not one for each task and replica")
     if len(about["rates"]) != len(tasks):
         raise ValueError(f"it has {len(about['rates'])} rates for {len(tasks)} tasks")
     return {
@@ -132,35 +123,30 @@ def _state_of(arrays: Arrays, text: dict[str, str]) -> dict[str, Any]:
     }
 
 
-def _check_chains(
-    chains: list[dict[str, Any]], tasks: list[Task], training: Training, replicas: list[int]
-) -> None:
-    """Refuse chains that are not those of such a run; the core looks at the students in them."""
-    places = [(chain["task"], chain["replica"]) for chain in chains]
-    if sorted(places) != [(i, one) for i in range(len(tasks)) for one in sorted(replicas)]:
-        raise ValueError("its chains are not one for each task and replica")
-    for i, chain in enumerate(chains):
-        for name, value in describe.new_chain(0, 0, training).items():
-            found = chain[name]
-            if isinstance(value, np.ndarray):
-                if found.dtype != np.float64:
-                    raise ValueError(f"{name} of chain {i} has dtype {found.dtype}")
-            elif type(found) is not type(value):
-                raise ValueError(f"{name} of chain {i} is {checks.describe(found)}")
-            elif isinstance(value, list) and len(found) != len(value):
-                raise ValueError(f"{name} of chain {i} has {len(found)} entries")
-        step = checks.integer(f"step of chain {i}", chain["step"], 0, training.steps)
-        checks.integer(f"state_step of chain {i}", chain["state_step"], 0, step)
-        overlap_u, overlap_c = training.student.overlap_shapes(tasks[chain["task"]])
-        records = len(chain["loss"])
-        plan = training.record_steps
-        if records > len(plan) or (records and plan[records - 1] > step):
-            raise ValueError(f"chain {i} has {records} records at step {step}")
-        shapes = {"overlap_u": overlap_u, "overlap_c": overlap_c, "loss": ()}
-        for name, shape in shapes.items():
-            none = name == "overlap_c" and not training.student.followed and not chain[name].size
-            if not none and chain[name].size != records * math.prod(shape):
-                raise ValueError(f"{name} of chain {i} has {chain[name].size} numbers")
+def _chain_out(chain: compiled.Chain, prefix: str, arrays: Arrays) -> dict[str, Any]:
+    """Put the arrays of a chain under its prefix and return the rest; what is empty is left out."""
+    plain = {}
+    for name, value in chain.fields().items():
+        if not isinstance(value, dict | np.ndarray):
+            plain[name] = value
+            continue
+        parts = value if isinstance(value, dict) else {"": value}
+        for part, numbers in parts.items():
+            if numbers.size:
+                arrays[f"{prefix}{name}{'.' * bool(part)}{part}"] = numbers
+    return plain
+
+
+def _chain_in(plain: dict[str, Any], arrays: Arrays) -> compiled.Chain:
+    """Make the chain again; the core checks it with the run that it belongs to."""
+    fields: dict[str, Any] = plain | {"records": {}, "last": {}}
+    for name, numbers in arrays.items():
+        name, _, part = name.partition(".")
+        if part:
+            fields[name][part] = numbers
+        else:
+            fields[name] = numbers
+    return compiled.Chain(**fields)
 
 
 def _under(arrays: Arrays, prefix: str) -> Arrays:

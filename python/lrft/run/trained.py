@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -64,22 +63,22 @@ def merged(
     return Weights(W, lam, base.activation, base.neuron_scale, base.output_scale, factors)
 
 
-def ended(chains: list[dict[str, Any]], task: int, replica: int) -> dict[str, Any]:
+def ended(chains: list[compiled.Chain], task: int, replica: int) -> compiled.Chain:
     """Find the chain of a replica that has a trained network; ValueError says why it has none."""
-    found = [c for c in chains if (c["task"], c["replica"]) == (task, replica)]
+    found = [c for c in chains if (c.task, c.replica) == (task, replica)]
     if not found:
         raise ValueError(f"replica must be one of this run's, got {replica}")
     (chain,) = found
-    if chain["status"] not in ("converged", "finished"):
+    if chain.status not in ("converged", "finished"):
         raise ValueError(
-            f"replica {replica} is {chain['status']} at step {chain['step']}: "
+            f"replica {replica} is {chain.status} at step {chain.step}: "
             "only one that has converged or finished has a trained network"
         )
     return chain
 
 
 def from_chain(
-    task: Task, student: StudentModel, chain: Mapping[str, Any], *, ambient: bool, seed: int
+    task: Task, student: StudentModel, chain: compiled.Chain, *, ambient: bool, seed: int
 ) -> Weights:
     """Make the weights of a replica that has ended, from what the core keeps of it.
 
@@ -89,11 +88,11 @@ def from_chain(
     of those in R^d and are the same whenever they are asked for.
     """
     if ambient:
-        rows = np.reshape(chain["rows"], (-1, task.d))
+        rows = chain.rows.reshape(-1, task.d)
     else:
-        rows = _lifted(task, np.asarray(chain["rows"]), seed, int(chain["replica"]))
+        rows = _lifted(task, chain.rows, seed, chain.replica)
     base = Weights(task.W, task.lam, task.activation, task.neuron_scale, task.output_scale)
-    return merged(base, student, rows, np.asarray(chain["own"]), xi=task.xi)
+    return merged(base, student, rows, chain.own, xi=task.xi)
 
 
 def _lifted(task: Task, state: Floats, seed: int, replica: int) -> Floats:

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from lrft.base import files
 from lrft.model.task import Task
 from lrft.result import netcdf, provenance
-from lrft.result.dataset import VARIABLES
+from lrft.result.dataset import STATISTICS, VARIABLES
 from lrft.study.design import Design, label
 from lrft.study.ledger import Damaged, Ledger
 from lrft.study.points import Point, Unit
@@ -29,7 +29,6 @@ __all__ = ["SCHEMA_VERSION", "assemble", "load", "save", "to_dataframe"]
 
 #: Version of the layout of a study's file.
 SCHEMA_VERSION = 2
-_SERIES = ("overlap_u", "overlap_c", "loss")
 #: Full records are left out where they would need more bytes.
 MOST_RECORD_BYTES = 2**30
 _EXTRA = ((), ("component",), ("student_row", "teacher_row"))
@@ -106,7 +105,7 @@ def _arrays(
     levels = len(points[0].training.thresholds), len(points[0].training.loss_thresholds)
     extra = _largest(points)
     found: dict[str, NDArray[Any]] = {
-        f"final_{name}": np.full((*shape, *extra[name]), np.nan) for name in _SERIES
+        f"final_{name}": np.full((*shape, *extra[name]), np.nan) for name in STATISTICS
     }
     found |= {
         "hit_step": np.full((*shape, levels[0]), -1, dtype=np.int64),
@@ -119,7 +118,7 @@ def _arrays(
     if _same_records(points) and 8 * replicas * len(points) * len(steps) * numbers <= (
         MOST_RECORD_BYTES
     ):
-        found |= {name: np.full((*shape, len(steps), *extra[name]), np.nan) for name in _SERIES}
+        found |= {name: np.full((*shape, len(steps), *extra[name]), np.nan) for name in STATISTICS}
     rates = [""] * len(points)
     places: dict[str, list[tuple[int, slice]]] = {}
     for i, point in enumerate(points):
@@ -146,7 +145,7 @@ def _arrays(
 def _fill(found: dict[str, NDArray[Any]], at: tuple[int, slice], result: Mapping[str, Any]) -> None:
     for name in ("hit_step", "loss_hit_step", "stop_step", "status"):
         found[name][at] = result[name]
-    for name in _SERIES:
+    for name in STATISTICS:
         _put(found[f"final_{name}"][at], result[f"final_{name}"])
         if name in found:
             _put(found[name][at], result[name])
@@ -162,7 +161,7 @@ def _largest(points: list[Point]) -> dict[str, tuple[int, ...]]:
     """Shapes of one record, large enough for all points."""
     shapes = [record_shapes(point.units[0]) for point in points]
     found = {}
-    for name in _SERIES:
+    for name in STATISTICS:
         several = {shape[name] for shape in shapes}
         most = max(map(len, several))
         padded = [shape + (1,) * (most - len(shape)) for shape in several]

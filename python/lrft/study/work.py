@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 
 from lrft.base import foreign
 from lrft.core.engine import compiled
+from lrft.model import sizes
 from lrft.result import provenance
+from lrft.result.dataset import STATISTICS
 from lrft.run import arguments, describe
 from lrft.run import chains as runs
 from lrft.study.points import Unit
@@ -116,23 +118,22 @@ def _start(units: Sequence[Unit], threads: int) -> tuple[compiled.Run, list[str]
         rates.append(rate)
         notes.append(note)
     chains = [
-        describe.new_chain(place[unit.task.content_hash], replica, unit.training) | {"training": i}
+        describe.new_chain(place[unit.task.content_hash], replica).replace(training=i)
         for i, unit in enumerate(units)
         for replica in unit.replicas
     ]
     run = compiled.Run(
-        {
-            "ambient": ambient,
-            "activation": tasks[0].activation.core,
+        compiled.RunSpec(
+            ambient=ambient,
+            activation=tasks[0].activation.core,
             **describe.described(tasks, student, ambient, units[0].seed, chains),
-            "trainings": [
-                describe.training_spec(unit.training, rate)
+            trainings=[
+                describe.training_data(unit.training, rate)
                 for unit, rate in zip(units, rates, strict=True)
             ],
-            "seed": units[0].seed,
-            "threads": threads,
-            "keep_state": False,
-        }
+            seed=units[0].seed,
+            threads=threads,
+        )
     )
     return run, notes
 
@@ -142,19 +143,21 @@ def _results(
 ) -> list[tuple[Arrays, dict[str, Any]]]:
     found = [_empty(unit) for unit in units]
     statuses = [["" for _ in unit.replicas] for unit in units]
+    shapes = [record_shapes(unit) for unit in units]
     for chain in run.chains():
-        i = chain["training"]
-        row = units[i].replicas.index(chain["replica"])
-        for name in ("overlap_u", "overlap_c", "loss"):
-            fill = found[i][name][row]
-            records = chain[name].reshape(-1, *fill.shape[1:])
-            fill[: len(records)] = records
-            if np.size(final := chain[f"final_{name}"]):
-                found[i][f"final_{name}"][row] = np.reshape(final, fill.shape[1:])
-        found[i]["hit_step"][row] = chain["hits"]
-        found[i]["loss_hit_step"][row] = chain["loss_hits"]
-        found[i]["stop_step"][row] = chain["step"]
-        statuses[i][row] = chain["status"]
+        i = chain.training
+        row = units[i].replicas.index(chain.replica)
+        records, last = chain.records, chain.last
+        for name, shape in shapes[i].items():
+            if name in records:  # not of this student, else
+                values = records[name].reshape(-1, *shape)
+                found[i][name][row][: len(values)] = values
+            if name in last and last[name].size:
+                found[i][f"final_{name}"][row] = last[name].reshape(shape)
+        found[i]["hit_step"][row] = chain.hits
+        found[i]["loss_hit_step"][row] = chain.loss_hits
+        found[i]["stop_step"][row] = chain.step
+        statuses[i][row] = chain.status
     about = [
         {"status": status, "learning_rate": note}
         for status, note in zip(statuses, notes, strict=True)
@@ -164,8 +167,8 @@ def _results(
 
 def record_shapes(unit: Unit) -> dict[str, tuple[int, ...]]:
     """Shape of each series at one record of one replica."""
-    overlap_u, overlap_c = unit.training.student.overlap_shapes(unit.task)
-    return {"overlap_u": overlap_u, "overlap_c": overlap_c, "loss": ()}
+    found = sizes.record_shapes(unit.task, unit.training)
+    return {name: found.get(name, ()) for name in STATISTICS}
 
 
 def _empty(unit: Unit) -> Arrays:

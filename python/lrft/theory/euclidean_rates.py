@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from lrft.base import interrupts
 from lrft.core.engine import compiled
-from lrft.model.students import FullNetwork, LoRA, StudentModel, is_named
+from lrft.model.students import FullNetwork, LoRA, StudentModel
 from lrft.theory.population import perturbation
 from lrft.theory.sampled import SEED
 
@@ -181,21 +181,20 @@ def _lora(student: LoRA, task: Task, batch: int, samples: int) -> list[Limit]:
 def _start(task: Task, student: StudentModel) -> tuple[Floats, list[Floats]]:
     """Coordinates (n, s + n) of the rows at step 0; the own parameters, some draws if random."""
     spec = student.specification(task, ambient=False)
-    n, s = spec["rows"], task.R.shape[1]
-    if spec["init_rows"] == "given":
-        rows = np.concatenate(
-            [np.reshape(spec["rows_S"], (n, s)), np.reshape(spec["rows_rest"], (n, n))], axis=1
-        )
+    n, s = spec.rows, task.R.shape[1]
+    if spec.init_rows == "given":
+        parts = [spec.rows_S.reshape(n, s), spec.rows_rest.reshape(n, n)]
+        rows = np.concatenate(parts, axis=1)
     else:  # nearly orthogonal to S and to each other
-        length = spec["rows_std"] * np.sqrt(task.d)
+        length = spec.rows_std * np.sqrt(task.d)
         rows = np.concatenate([np.zeros((n, s)), length * np.eye(n)], axis=1)
     _, (_, shape) = student.parameters(task).values()
-    if spec["init_own"] == "given":
-        return rows, [np.ravel(spec["own"])]
+    if spec.init_own == "given":
+        return rows, [spec.own]
     draws = []
     for i in range(DRAWS):
         own = np.asarray(compiled.normals(0, i, compiled.purposes["init_c"], 0, math.prod(shape)))
-        if is_named(spec["init_own"], "signs"):
+        if spec.init_own == "signs":
             own = np.where(own < 0, -1.0, 1.0)
-        draws.append(spec["own_std"] * own)
+        draws.append(spec.own_std * own)
     return rows, draws

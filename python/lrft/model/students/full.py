@@ -15,7 +15,6 @@ from lrft.model.students.student import (
     OptionalPositive,
     OptionalRate,
     Parameters,
-    Shape,
     StudentModel,
     expect,
     is_named,
@@ -122,10 +121,6 @@ class FullNetwork(StudentModel):
     def rows(self, task: Task) -> int:
         """Return the width."""
         return self.neurons(task)
-
-    def overlap_shapes(self, task: Task) -> tuple[Shape, Shape]:
-        """Cosines of its neurons with the teacher's; no overlap with c."""
-        return (self.neurons(task), task.k), ()
 
     def parameters(self, task: Task) -> Parameters:
         """Ŵ (m, d) and λ̂ (m,)."""

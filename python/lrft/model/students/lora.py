@@ -15,7 +15,6 @@ from lrft.model.students.student import (
     OptionalPositive,
     OptionalRate,
     Parameters,
-    Shape,
     StudentModel,
     expect,
     is_named,
@@ -113,12 +112,6 @@ class LoRA(StudentModel):
     def rows(self, task: Task) -> int:
         """Return the rank."""
         return self.rank
-
-    def overlap_shapes(self, task: Task) -> tuple[Shape, Shape]:
-        """One cosine, or the singular values between the row spaces, and between the columns."""
-        count = min(self.rank, task.rank)
-        shape = () if count == 1 else (count,)
-        return shape, shape
 
     def parameters(self, task: Task) -> Parameters:
         """Return A (r, d) and B (k, r)."""

@@ -13,7 +13,6 @@ from lrft.model.students.starts import given_rows
 from lrft.model.students.student import (
     OptionalRate,
     Parameters,
-    Shape,
     StudentModel,
     expect,
     is_named,
@@ -108,10 +107,6 @@ class RankOne(StudentModel):
     def rows(self, task: Task) -> int:
         """One row, û."""
         return 1
-
-    def overlap_shapes(self, task: Task) -> tuple[Shape, Shape]:
-        """⟨û, u⟩ and ⟨ĉ, c⟩."""
-        return (), ()
 
     def parameters(self, task: Task) -> Parameters:
         """û (d,) and ĉ (k,)."""

@@ -15,6 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from lrft.base import checks
 from lrft.base.fields import AS_JSON, Model, explain, optional, plain
+from lrft.core.engine import compiled
 from lrft.model.schedule import Schedule
 
 if TYPE_CHECKING:
@@ -81,10 +82,6 @@ class StudentModel(Model):
         """Return how many rows move in R^d: 1, the rank or the width."""
 
     @abstractmethod
-    def overlap_shapes(self, task: Task) -> tuple[Shape, Shape]:
-        """Return the shapes of one record of ``overlap_u`` and ``overlap_c``; () for one number."""
-
-    @abstractmethod
     def parameters(self, task: Task) -> Parameters:
         """Return dimensions and shapes of what is trained, the rows first."""
 
@@ -92,26 +89,14 @@ class StudentModel(Model):
     def describe(self, task: Task, *, ambient: bool) -> dict[str, Any]:
         """Describe the student on this task to the core; what is left out is as `start` says."""
 
-    def specification(self, task: Task, *, ambient: bool) -> dict[str, Any]:
-        """Say all that the core reads of the student on this task."""
-        none = np.empty(0)
-        spec = {
-            "kind": self.kind,
-            "rows": self.rows(task),
-            "linearized": self.linearized,
-            "start": 0,
-            "project": False,
-            "scale": 1.0,
-            "rows_std": 1.0,
-            "own_std": 1.0,
-            "init_own": "given",
-            "init_rows": "given",
-            "own": none,
-            "rows_S": none,
-            "rows_rest": none,
-            "rows_x": None,
-        }
-        return spec | self.describe(task, ambient=ambient)
+    def specification(self, task: Task, *, ambient: bool) -> compiled.StudentSpec:
+        """Describe the student on this task to the core."""
+        return compiled.StudentSpec(
+            kind=self.kind,
+            rows=self.rows(task),
+            linearized=self.linearized,
+            **self.describe(task, ambient=ambient),
+        )
 
     @abstractmethod
     def check(self, task: Task) -> None:
@@ -144,11 +129,6 @@ class StudentModel(Model):
         """Return the rates of rows and own parameters, where `lr` is that of the training."""
         own = self.given_own_rate
         return lr, lr if own is None else own
-
-    def record_size(self, task: Task) -> int:
-        """Count the numbers kept at each record of a replica: overlaps of u and c, and the loss."""
-        u, c = self.overlap_shapes(task)
-        return int(np.prod(u)) + (int(np.prod(c)) if self.followed else 0) + 1
 
 
 def expect(name: str, value: object, shape: Shape) -> None:

@@ -143,7 +143,7 @@ def _simulation(
         engine="reduced",
         seconds=0.0,
         keep_students=False,
-        chains=[describe.new_chain(j, i, training) for j, (_, i) in enumerate(chains)],
+        chains=[describe.new_chain(j, i) for j, (_, i) in enumerate(chains)],
     )
     return simulation
 
@@ -154,8 +154,8 @@ def _taken(simulation: Simulation) -> list[xr.Dataset]:
     place = {replica: i for i, replica in enumerate(simulation.replicas)}
     found: list[Any] = [None] * ds.sizes["task"]
     for chain in simulation.chains():
-        task = chain["task"]
-        one = ds.isel(task=task, replica=place[chain["replica"]])
+        task = chain.task
+        one = ds.isel(task=task, replica=place[chain.replica])
         found[task] = one.drop_vars(["task_hash", "replica"]).drop_dims("loss_threshold")
     return found
 

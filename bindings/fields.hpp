@@ -1,0 +1,174 @@
+// The core's plain types as classes, through their lists of fields.
+//
+// An object never changes: it is made of named fields, those left out as the core has them, and
+// `replace` makes another.  So an array that is read from one is a view of it and keeps it alive.
+#pragma once
+
+#include <algorithm>
+#include <iterator>
+#include <string>
+#include <type_traits>
+#include <vector>
+
+#include "bind.hpp"
+#include "lrft/check.hpp"
+#include "lrft/statistic.hpp"
+
+namespace lrft::bindings {
+
+// ---- from Python ------------------------------------------------------------------------------
+
+// Releases what `Given` keeps, from whatever thread.
+template <class T>
+Given<T> keep(const py::array& array) {
+  auto* held = new py::object(array);
+  const auto release = [held](const T*) {
+    const py::gil_scoped_acquire acquire;
+    delete held;
+  };
+  return {std::shared_ptr<const T>(static_cast<const T*>(array.data()), release), array.size()};
+}
+
+template <class T>
+void read(T& to, const py::handle& from) {
+  if constexpr (requires { Names<T>::all; }) {
+    const auto name = from.cast<std::string>();
+    const auto found = std::find(Names<T>::all.begin(), Names<T>::all.end(), name);
+    if (found == Names<T>::all.end()) throw py::value_error("unknown value");
+    to = static_cast<T>(found - Names<T>::all.begin());
+  } else {
+    to = from.cast<T>();
+  }
+}
+template <class T>
+  requires std::is_arithmetic_v<T>
+void read(std::vector<T>& to, const py::handle& from) {
+  const auto array = from.cast<py::array_t<T, py::array::c_style>>();  // never silently cast
+  to.assign(array.data(), array.data() + array.size());
+}
+inline void read(Given<double>& to, const py::handle& from) {
+  to = from.is_none() ? Given<double>() : keep<double>(from.cast<Array>());
+}
+inline void read(Samples& to, const py::handle& from) {
+  if (!from.is_none()) to = from.cast<Samples>();
+}
+inline void read(Records& to, const py::handle& from) {
+  const auto& names = statistic_names();
+  to.values.assign(names.size(), {});
+  for (const auto& [name, values] : from.cast<py::dict>()) {
+    const auto text = name.cast<std::string>();
+    const auto found = std::find(names.begin(), names.end(), text);
+    if (found == names.end()) throw py::value_error("unknown statistic " + text);
+    read(to[static_cast<std::size_t>(found - names.begin())], values);
+  }
+}
+
+inline std::string type_name(const py::handle& value) {
+  return py::type::handle_of(value).attr("__name__").cast<std::string>();
+}
+
+// Sets one field by name; what is wrong with its value names it.
+template <class T>
+void set_field(T& object, const std::string& name, const py::handle& value) {
+  bool known = false;
+  each_field<T>([&](const auto& one) {
+    if (known || name != one.name) return;
+    known = true;
+    try {
+      read(object.*one.at, value);
+    } catch (const py::cast_error&) {
+      throw py::type_error(name + " is " + type_name(value) + ", which it cannot be");
+    } catch (const py::error_already_set&) {
+      throw py::type_error(name + " is no array of its type");
+    } catch (const py::value_error& error) {
+      throw py::value_error(name + ": " + error.what());
+    }
+  });
+  if (!known) throw py::type_error("no field is called " + name);
+}
+
+// What a run says once and its parts repeat.
+template <class T>
+void settle(T&) {}
+inline void settle(RunSpec& run) {
+  if (!run.students.empty()) run.student = run.students.front();
+}
+
+template <class T>
+T replaced(T object, const py::kwargs& changes) {
+  for (const auto& [name, value] : changes) set_field(object, py::cast<std::string>(name), value);
+  settle(object);
+  check(object);
+  return object;
+}
+
+// ---- to Python --------------------------------------------------------------------------------
+
+template <class T>
+py::array_t<T> view(const T* data, const Dims& shape, const py::object& owner) {
+  py::array_t<T> out(shape, data, owner);
+  out.attr("setflags")(py::arg("write") = false);
+  return out;
+}
+
+// one: of a list of fields.  A view where it is an array.
+template <class T, class M>
+auto write(const py::object& owner, const T& object, const Field<T, M>& one) {
+  const M& value = object.*one.at;
+  if constexpr (requires { Names<M>::all; }) {
+    return py::str(Names<M>::all[static_cast<std::size_t>(value)]);
+  } else if constexpr (std::is_same_v<M, Records>) {
+    py::dict out;
+    for (std::size_t i = 0; i < value.values.size(); ++i)
+      out[statistic_names()[i]] =
+          view(value[i].data(), {static_cast<std::int64_t>(value[i].size())}, owner);
+    return out;
+  } else if constexpr (requires {
+                         value[0] * 1.0;
+                         value.size();
+                       }) {
+    const Dims shape =
+        one.shape == nullptr ? Dims{static_cast<std::int64_t>(value.size())} : one.shape(object);
+    if constexpr (std::is_same_v<M, Given<double>>)
+      return value == nullptr ? py::object(py::none())
+                              : py::object(view<double>(value, shape, owner));
+    else
+      return view(value.data(), shape, owner);
+  } else {
+    return value;
+  }
+}
+
+template <class T>
+py::dict fields_of(const py::object& self) {
+  py::dict out;
+  each_field<T>([&](const auto& one) { out[one.name] = write(self, self.cast<const T&>(), one); });
+  return out;
+}
+
+// Names are the module's own: another instruction set is another module with such classes.
+template <class T>
+py::class_<T> bind_fields(py::module_& m, const char* name, const char* doc) {
+  py::class_<T> bound(m, name, py::module_local(), doc);
+  bound
+      .def(py::init([](const py::kwargs& fields) { return replaced(T(), fields); }),
+           "Fields by name; those that are left out are as the core has them.")
+      .def(
+          "replace",
+          [](const T& self, const py::kwargs& changes) { return replaced(self, changes); },
+          "The same with other values for the fields that are named.")
+      .def("fields", &fields_of<T>, "All fields by name.")
+      .def("__reduce__", [](const py::object& self) {
+        // By name, so that any module can make it again.
+        const py::object rebuilt = py::module_::import("lrft.core.isa").attr("rebuilt");
+        return py::make_tuple(rebuilt, py::make_tuple(type_name(self), fields_of<T>(self)));
+      });
+  each_field<T>([&](const auto& one) {
+    bound.def_property_readonly(one.name, [one](const py::object& self) {
+      return write(self, self.cast<const T&>(), one);
+    });
+  });
+  return bound;
+}
+
+}  // namespace lrft::bindings

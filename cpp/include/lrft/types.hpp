@@ -1,0 +1,264 @@
+// Plain types: what a run is given and what becomes of its replicas, each with its list of fields.
+// Arrays are row-major.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "lrft/activation.hpp"
+#include "lrft/fields.hpp"
+
+namespace lrft {
+
+// One teacher and the base network it perturbs.  Arrays are row-major.
+struct TaskData {
+  double d = 0;             // input dimension
+  int k = 0;                // features: the neurons', then the start of a linearised student
+  int neurons = 0;          // of the teacher; the others have no output weight
+  int s = 0;                // dimension of S = span(rows of W, rows of u)
+  int features_rank = 0;    // the first coordinates of S span the rows of W
+  int rank = 1;             // rank r of the teacher's perturbation
+  std::vector<double> R;    // (k, s)  W = R Qt
+  std::vector<double> a;    // (r, s)  u = a Qt
+  std::vector<double> c;    // (k, r)
+  std::vector<double> lam;  // (k)
+  double xi = 1, neuron_scale = 1, output_scale = 1, noise = 0;
+  // Ambient space only.
+  Given<double> W;  // (k, d)
+  Given<double> u;  // (r, d)
+};
+template <>
+struct Fields<TaskData> {
+  using T = TaskData;
+  static Dims in_space(int rows, double d) {
+    return {rows, static_cast<std::int64_t>(d < 2147483648.0 ? d : 0)};
+  }
+  static constexpr auto all = std::make_tuple(
+      field("d", &T::d), field("k", &T::k), field("neurons", &T::neurons), field("s", &T::s),
+      field("features_rank", &T::features_rank), field("rank", &T::rank),
+      field("R", &T::R, [](const T& t) { return Dims{t.k, t.s}; }),
+      field("a", &T::a, [](const T& t) { return Dims{t.rank, t.s}; }),
+      field("c", &T::c, [](const T& t) { return Dims{t.k, t.rank}; }),
+      field("lam", &T::lam, [](const T& t) { return Dims{t.k}; }), field("xi", &T::xi),
+      field("neuron_scale", &T::neuron_scale), field("output_scale", &T::output_scale),
+      field("noise", &T::noise), field("W", &T::W, [](const T& t) { return in_space(t.k, t.d); }),
+      field("u", &T::u, [](const T& t) { return in_space(t.rank, t.d); }));
+};
+
+// Of what is trained.
+//   rank_one  neurons w_i + scale B_i A; A and B are the unit vectors u-hat and c-hat, scale = xi
+//   lora      neurons w_i + scale sum_j B_ij A_j, rows A (n, d), B (k, n)
+//   full      a network of its own: n neurons, the rows, and n output weights
+enum class StudentKind { rank_one, lora, full };
+template <>
+struct Names<StudentKind> {
+  static constexpr std::array all = {"rank_one", "lora", "full"};
+};
+// How own parameters and rows start.
+enum class InitOwn { quantized, sphere, given, signs, gaussian };
+template <>
+struct Names<InitOwn> {
+  static constexpr std::array all = {"quantized", "sphere", "given", "signs", "gaussian"};
+};
+enum class InitRows { uniform, favourable, given };
+template <>
+struct Names<InitRows> {
+  static constexpr std::array all = {"uniform", "favourable", "given"};
+};
+
+// What follows from a student's kind.  Do rows and own parameters stay on unit spheres?
+constexpr bool spherical(StudentKind kind) { return kind == StudentKind::rank_one; }
+// Are the rows neurons?  Else the neurons are those of the base, perturbed.
+constexpr bool network(StudentKind kind) { return kind == StudentKind::full; }
+
+// "Own" are the parameters that are not rows: B (k, n), or the output weights (n) of a full
+// network.
+struct StudentSpec {
+  StudentKind kind = StudentKind::rank_one;
+  int rows = 1;
+  // Taylor expansion to first order: of rank-one in its neurons around the base, of the
+  // others in their parameters around the start, whose rows are features from `start` on.
+  bool linearized = false;
+  int start = 0;
+  bool train_own = false;  // move B or the output weights as well
+  bool project = false;    // Pi: rows move orthogonally to span(W)
+  InitOwn init_own = InitOwn::given;
+  InitRows init_rows = InitRows::given;
+  double scale = 1;               // of the perturbation
+  double rows_std = 1;            // of rows that start normal
+  double own_std = 1;             // of own parameters that start normal
+  std::vector<double> own;        // when given
+  std::vector<double> rows_S;     // (n, s) when given: coordinates in S ...
+  std::vector<double> rows_rest;  // (n, n) ... and lower-triangular rest; reduced space
+  Given<double> rows_x;           // (n, d) when given; ambient space
+
+  bool spherical() const { return lrft::spherical(kind); }
+  bool network() const { return lrft::network(kind); }
+  // Numbers that are own parameters, beside a teacher of so many neurons.
+  std::size_t own_size(int neurons) const {
+    return static_cast<std::size_t>(network() ? rows : neurons * rows);
+  }
+};
+template <>
+struct Fields<StudentSpec> {
+  using T = StudentSpec;
+  static constexpr auto all = std::make_tuple(
+      field("kind", &T::kind), field("rows", &T::rows), field("linearized", &T::linearized),
+      field("start", &T::start), field("train_own", &T::train_own), field("project", &T::project),
+      field("init_own", &T::init_own), field("init_rows", &T::init_rows), field("scale", &T::scale),
+      field("rows_std", &T::rows_std), field("own_std", &T::own_std), field("own", &T::own),
+      field("rows_S", &T::rows_S), field("rows_rest", &T::rows_rest), field("rows_x", &T::rows_x));
+};
+
+struct Schedule {
+  enum class Kind { constant, inverse_time, step, array };
+  Kind kind = Kind::constant;
+  double rate = 0;               // at step 0
+  double scale = 1;              // inverse_time: rate / (1 + t / scale)
+  double factor = 1, every = 1;  // step: rate factor^floor(t / every)
+  std::vector<double> values;    // array
+  double at(std::int64_t t) const;
+};
+template <>
+struct Names<Schedule::Kind> {
+  static constexpr std::array all = {"constant", "inverse_time", "step", "array"};
+};
+template <>
+struct Fields<Schedule> {
+  using T = Schedule;
+  static constexpr auto all = std::make_tuple(
+      field("kind", &T::kind), field("rate", &T::rate), field("scale", &T::scale),
+      field("factor", &T::factor), field("every", &T::every), field("values", &T::values));
+};
+
+struct TrainingData {
+  std::int64_t steps = 0;
+  int batch = 1;
+  Schedule lr, lr_own;
+  double stop_at = 1e300;               // on |overlap_u|; above 1: never
+  double stop_loss = -1;                // checked at records; below 0: never
+  std::vector<std::int64_t> record;     // increasing, within [0, steps]
+  std::vector<double> thresholds;       // increasing, on |overlap_u|, every step
+  std::vector<double> loss_thresholds;  // decreasing, at records
+  int patience = 0;                     // data: records without a new least held-out error; 0: any
+};
+template <>
+struct Fields<TrainingData> {
+  using T = TrainingData;
+  static constexpr auto all = std::make_tuple(
+      field("steps", &T::steps), field("batch", &T::batch), field("lr", &T::lr),
+      field("lr_own", &T::lr_own), field("stop_at", &T::stop_at), field("stop_loss", &T::stop_loss),
+      field("record", &T::record), field("thresholds", &T::thresholds),
+      field("loss_thresholds", &T::loss_thresholds), field("patience", &T::patience));
+};
+
+// Samples that are given, as they lie in memory.
+struct Samples {
+  std::int64_t rows = 0, columns = 0;
+  Given<char> X;        // (rows, d), any strides, in bytes
+  bool single = false;  // float32, else float64
+  std::int64_t row_stride = 0, column_stride = 0;
+  Given<double> y;  // (rows)
+};
+// What a student is fitted to in place of a teacher.
+struct DataSet {
+  Samples train, held_out;  // nothing may be held out
+  std::int64_t pass = 0;    // samples of a pass
+  std::int64_t first = 0;   // of them in `train`, if that is a window
+  bool shuffle = false;     // every pass has an order of its own
+  bool given() const { return train.y != nullptr; }
+};
+template <>
+struct Fields<DataSet> {
+  using T = DataSet;
+  static constexpr auto all = std::make_tuple(
+      field("train", &T::train), field("held_out", &T::held_out), field("pass_", &T::pass),
+      field("first", &T::first), field("shuffle", &T::shuffle));
+};
+
+// The statistics of a student, in the order of `statistics` (lrft/statistic.hpp): at one step, or
+// at all records one after the other.  Those that are not recorded are empty.
+struct Records {
+  std::vector<std::vector<double>> values;
+  std::vector<double>& operator[](std::size_t i) { return values[i]; }
+  const std::vector<double>& operator[](std::size_t i) const { return values[i]; }
+};
+
+// What becomes of one replica of one task.  It is also the whole saved state:
+// a run restored from its chains goes on bit for bit.
+//
+// Diverged: the squares of a step's errors, of the rows and of the own parameters that moved in it,
+// the last two before they were made unit, together exceed `diverged_above` or are no number.
+// Asked at every step.
+inline constexpr double diverged_above = 1e300;
+//
+// Failed: said from outside, of one that diverged because its activation is a function that raised.
+enum class Status : int { waiting = 0, running, converged, finished, diverged, failed };
+template <>
+struct Names<Status> {
+  static constexpr std::array all = {"waiting",  "running",  "converged",
+                                     "finished", "diverged", "failed"};
+};
+struct Chain {
+  int task = 0, training = 0;
+  std::uint32_t replica = 0;
+  Status status = Status::waiting;
+  std::int64_t step = 0;                // updates done
+  std::int64_t recorded = 0;            // records reached
+  Records records;                      // at these
+  std::vector<std::int64_t> hits;       // per threshold, -1 never
+  std::vector<std::int64_t> loss_hits;  // per loss threshold
+  double last_overlap = 0;
+  // At `step`: of a chain that ended and did not diverge, and of one that `observe` looked at.
+  Records last;
+  // State of the student: at step `state_step`, from which replay starts.
+  std::int64_t state_step = 0;
+  std::vector<double> rows;  // reduced: P (n,s) then L (n,n); ambient: A (n,d)
+  std::vector<double> own;   // (k, n), or (n) of a full network
+  // Data only.
+  double squared = 0;                       // errors since the last record, each before its update
+  std::int64_t seen = 0;                    // samples they are of
+  std::int64_t kept_step = -1;              // of the student that is handed back:
+  std::vector<double> kept_rows, kept_own;  // the last, or that of the least held-out error
+};
+template <>
+struct Fields<Chain> {
+  using T = Chain;
+  static constexpr auto all = std::make_tuple(
+      field("task", &T::task), field("training", &T::training), field("replica", &T::replica),
+      field("status", &T::status), field("step", &T::step), field("recorded", &T::recorded),
+      field("records", &T::records), field("hits", &T::hits), field("loss_hits", &T::loss_hits),
+      field("last_overlap", &T::last_overlap), field("last", &T::last),
+      field("state_step", &T::state_step), field("rows", &T::rows), field("own", &T::own),
+      field("squared", &T::squared), field("seen", &T::seen), field("kept_step", &T::kept_step),
+      field("kept_rows", &T::kept_rows), field("kept_own", &T::kept_own));
+};
+
+struct RunSpec {
+  bool ambient = false;
+  ActivationSpec activation;
+  std::vector<TaskData> tasks;          // equal k, s, rank, features_rank
+  StudentSpec student;                  // the first: what all have in common is its
+  std::vector<StudentSpec> students;    // one a task: initial values may differ
+  std::vector<TrainingData> trainings;  // equal batch
+  std::vector<Chain> chains;
+  std::uint64_t seed = 0;
+  int threads = 1;
+  bool keep_state = false;  // keep the final student of every chain
+  DataSet data;             // in place of a teacher, which has no effect
+  bool keep_best = false;   // data: hand back the student of the least held-out error
+};
+template <>
+struct Fields<RunSpec> {
+  using T = RunSpec;
+  static constexpr auto all = std::make_tuple(
+      field("ambient", &T::ambient), field("activation", &T::activation), field("tasks", &T::tasks),
+      field("students", &T::students), field("trainings", &T::trainings),
+      field("chains", &T::chains), field("seed", &T::seed), field("threads", &T::threads),
+      field("keep_state", &T::keep_state), field("data", &T::data),
+      field("keep_best", &T::keep_best));
+};
+
+}  // namespace lrft

@@ -1,0 +1,202 @@
+// Sizes are checked against each other; those of arrays by the lists of fields where they can be.
+#include "lrft/check.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <stdexcept>
+#include <string>
+#include <tuple>
+
+#include "lrft/statistic.hpp"
+
+namespace lrft {
+namespace {
+
+using Size = std::int64_t;
+
+void require(bool holds, const char* what) {
+  if (!holds) throw std::invalid_argument(what);
+}
+
+void sized(std::size_t size, Size expected, const std::string& name) {
+  if (static_cast<Size>(size) != expected)
+    throw std::invalid_argument(name + " must have " + std::to_string(expected) + " entries, got " +
+                                std::to_string(size));
+}
+
+// Arrays whose shapes the list states.  Those that are another's may be missing.
+template <class T>
+void check_shapes(const T& value) {
+  each_field<T>([&](const auto& one) {
+    const auto& array = value.*one.at;
+    if constexpr (requires { array.size(); }) {
+      if (one.shape == nullptr) return;
+      if constexpr (requires { array.data.get(); })
+        if (array == nullptr) return;
+      Size expected = 1;
+      for (const Size size : one.shape(value)) expected *= size;
+      sized(array.size(), expected, one.name);
+    }
+  });
+}
+
+void check_student(const StudentSpec& student, const TaskData& t, bool ambient, double own) {
+  const Size n = student.rows;
+  require(n >= 1, "rows must be at least 1");
+  require(!student.spherical() || (n == 1 && t.rank == 1),
+          "a student of kind rank_one must have one row, and a teacher of rank 1");
+  require(student.init_rows != InitRows::favourable || student.spherical(),
+          "init_rows='favourable' is for a student of kind rank_one");
+  require(student.start >= 0, "start must not be negative");
+  if (student.linearized && !student.spherical())
+    require(student.start + n <= t.k, "start: the rows of the start must be features");
+  require(student.network() || t.neurons == t.k || student.linearized,
+          "neurons must be k but for a linearised student");
+  if (student.init_own == InitOwn::given) sized(student.own.size(), static_cast<Size>(own), "own");
+  if (student.init_rows != InitRows::given) return;
+  if (ambient) {
+    require(student.rows_x != nullptr, "rows_x must be given in the ambient space");
+    sized(student.rows_x.size(), n * static_cast<Size>(t.d), "rows_x");
+  } else {
+    sized(student.rows_S.size(), n * t.s, "rows_S");
+    sized(student.rows_rest.size(), n * n, "rows_rest");
+  }
+}
+
+// records: how many; a chain that nobody looked at has none.
+void check_records(const Records& found, const Sizes& sizes, Size records, const char* where) {
+  const auto known = statistics_of(sizes);
+  require(found.values.size() <= known.size(), "records: more than there are statistics");
+  for (std::size_t i = 0; i < found.values.size(); ++i) {
+    Size numbers = known[i].second ? records : 0;
+    if (known[i].second)
+      for (const Size size : *known[i].second) numbers *= size;
+    sized(found[i].size(), numbers, std::string(where) + " of " + known[i].first);
+  }
+}
+
+void check_chain(const Chain& chain, const RunSpec& run, const Sizes& sizes, double own) {
+  const auto inside = [](int i, std::size_t count) {
+    return i >= 0 && static_cast<std::size_t>(i) < count;
+  };
+  require(inside(chain.task, run.tasks.size()) && inside(chain.training, run.trainings.size()),
+          "chains: task and training must count in tasks and trainings");
+  const TaskData& task = run.tasks[static_cast<std::size_t>(chain.task)];
+  const TrainingData& plan = run.trainings[static_cast<std::size_t>(chain.training)];
+  require(chain.step >= 0 && chain.step <= plan.steps, "step must be in [0, steps]");
+  require(chain.state_step >= 0 && chain.state_step <= chain.step,
+          "state_step must be in [0, step]");
+  require(chain.recorded >= 0, "recorded must not be negative");
+  const auto due = std::upper_bound(plan.record.begin(), plan.record.end(), chain.step);
+  require(chain.recorded <= due - plan.record.begin(),
+          "recorded must be at most the number of records up to step");
+  check_records(chain.records, sizes, chain.recorded, "records");
+  const bool seen = std::any_of(chain.last.values.begin(), chain.last.values.end(),
+                                [](const auto& values) { return !values.empty(); });
+  check_records(chain.last, sizes, seen ? 1 : 0, "last");
+  // One that waits has no hits yet.
+  if (chain.status == Status::waiting && chain.hits.empty() && chain.loss_hits.empty()) return;
+  sized(chain.hits.size(), static_cast<Size>(plan.thresholds.size()), "hits");
+  sized(chain.loss_hits.size(), static_cast<Size>(plan.loss_thresholds.size()), "loss_hits");
+  if (chain.status != Status::running) return;
+  require(chain.recorded == due - plan.record.begin(),
+          "recorded must be the number of records up to step");
+  require(chain.records.values.size() == statistic_names().size(),
+          "records must have every statistic");
+  require(run.ambient || chain.state_step == chain.step,
+          "state_step must be step in the reduced space");
+  require(chain.step < plan.steps, "step of a running chain must be below steps");
+  const Size n = sizes.rows;
+  sized(chain.rows.size(), run.ambient ? n * static_cast<Size>(task.d) : n * (task.s + n), "rows");
+  sized(chain.own.size(), static_cast<Size>(own), "own");
+}
+
+void check_data(const DataSet& data, const TaskData& task) {
+  const bool inside = data.first >= 0 && data.pass > 0 && data.train.rows > 0;
+  require(inside && !(data.shuffle && (data.first > 0 || data.pass > data.train.rows ||
+                                       data.pass > Size{0xFFFFFFFF})),
+          "data: pass and first do not fit the samples");
+  for (const Samples* samples : {&data.train, &data.held_out})
+    require(samples->y == nullptr || samples->columns == static_cast<Size>(task.d),
+            "data: X must have d columns");
+}
+
+}  // namespace
+
+void check(const TaskData& t) {
+  require(t.k >= 1 && t.s >= 1 && t.rank >= 1, "k, s, rank must be at least 1");
+  require(t.neurons >= 1 && t.neurons <= t.k, "neurons must be in [1, k]");
+  require(t.features_rank >= 0 && t.features_rank <= std::min(t.k, t.s),
+          "features_rank must be in [0, min(k, s)]");
+  require(std::isfinite(t.d) && t.d >= 1 && t.d == std::floor(t.d),
+          "d must be a whole number, at least 1");
+  check_shapes(t);
+}
+
+void check(const Schedule& schedule) {
+  require(schedule.kind != Schedule::Kind::array || !schedule.values.empty(),
+          "values of a schedule must not be empty");
+}
+
+void check(const TrainingData& plan) {
+  require(plan.steps >= 0 && plan.steps <= Size{1} << 40, "steps must be in [0, 2^40]");
+  require(plan.batch >= 1, "batch must be at least 1");
+  check(plan.lr);
+  check(plan.lr_own);
+  Size last = -1;
+  for (const Size step : plan.record) {
+    require(step > last && step <= plan.steps, "record must increase within [0, steps]");
+    last = step;
+  }
+}
+
+void check(const Sizes& sizes) {
+  require(sizes.k >= 1 && sizes.neurons >= 1 && sizes.s >= 1 && sizes.rank >= 1 &&
+              sizes.rows >= 1 && sizes.batch >= 1,
+          "k, neurons, s, rank, rows, batch must be at least 1");
+  require(std::isfinite(sizes.d) && sizes.d >= 1, "d must be at least 1");
+}
+
+void check(const RunSpec& run) {
+  require(!run.tasks.empty() && run.students.size() == run.tasks.size(),
+          "tasks, students: one student a task, and at least one task");
+  require(!run.trainings.empty(), "trainings must not be empty");
+  require(run.threads >= 1, "threads must be at least 1");
+  const TaskData& first = run.tasks.front();
+  const StudentSpec& student = run.students.front();
+  const auto shape = [&](const TaskData& t) {
+    return std::make_tuple(t.k, t.neurons, t.s, t.features_rank, t.rank, run.ambient ? t.d : 0.0);
+  };
+  const auto kind = [](const StudentSpec& s) {
+    return std::make_tuple(s.kind, s.rows, s.linearized, s.start, s.train_own, s.project);
+  };
+  const Sizes sizes = sizes_of(run);
+  const Footprint size = footprint(sizes);
+  for (std::size_t i = 0; i < run.tasks.size(); ++i) {
+    const TaskData& task = run.tasks[i];
+    check(task);
+    if (run.ambient) {
+      require(task.W != nullptr && task.u != nullptr, "W and u must be given in the ambient space");
+      require(task.d < std::numeric_limits<int>::max(),
+              "d must be below 2^31 in the ambient space");
+    } else {
+      require(task.d >= size.least_d,
+              "d must be at least s + rows + min(rows, batch) in the reduced space");
+    }
+    check_student(run.students[i], task, run.ambient, size.own);
+    require(shape(task) == shape(first), "tasks of a run must be of one shape");
+    require(kind(run.students[i]) == kind(student), "students of a run must be of one kind");
+  }
+  for (const TrainingData& plan : run.trainings) {
+    check(plan);
+    require(plan.batch == run.trainings.front().batch, "trainings of a run must have one batch");
+  }
+  // The core counts the entries of an array in an int.
+  require(size.longest <= std::numeric_limits<int>::max(),
+          "sizes: the longest array would have more numbers than it can, 2^31 - 1");
+  if (run.data.given()) check_data(run.data, first);
+  for (const Chain& chain : run.chains) check_chain(chain, run, sizes, size.own);
+}
+
+}  // namespace lrft

@@ -1,0 +1,86 @@
+#include "lrft/footprint.hpp"
+
+#include <algorithm>
+
+#include "lrft/statistic.hpp"
+#include "space/shape.hpp"
+
+namespace lrft {
+namespace {
+
+constexpr double bytes = sizeof(double);
+constexpr int tile = 128;  // coordinates of an input that the ambient space holds at a time
+
+// Work of a step of one thread: eight replicas in the reduced space, else one.
+double units_of(const Sizes& z) {
+  const auto n = static_cast<double>(z.rows), b = static_cast<double>(z.batch),
+             k = static_cast<double>(z.k), s = static_cast<double>(z.s),
+             r = static_cast<double>(z.rank);
+  const double forward = k * (4 * r + 20) + 6 * n * (network(z.kind) ? 4 : k);
+  if (z.ambient) return b * (z.d * (k + r + 2 * n + 20) + forward) / 8;
+  const double nonzero = z.nonzero < 0 ? k * s : static_cast<double>(z.nonzero);
+  const double fields = nonzero + (r + 2 * n) * s + 4 * (s + n) + n * n;
+  const double triangle =
+      by_rotations(z.rows, z.batch) ? 4 * b * n * n : n * n * (n + std::min(b, n));
+  return b * (fields + forward + (b > n ? n * n / 2 : n)) + triangle;
+}
+
+double record_numbers(const Sizes& sizes) {
+  double sum = 0;
+  for (const auto& [name, shape] : statistics_of(sizes)) {
+    double numbers = shape ? 1 : 0;
+    if (shape)
+      for (const std::int64_t size : *shape) numbers *= static_cast<double>(size);
+    sum += numbers;
+  }
+  return sum;
+}
+
+}  // namespace
+
+Footprint footprint(const Sizes& z) {
+  const auto n = static_cast<double>(z.rows), b = static_cast<double>(z.batch),
+             k = static_cast<double>(z.k), s = static_cast<double>(z.s),
+             r = static_cast<double>(z.rank), neurons = static_cast<double>(z.neurons);
+  // Neurons and slopes whose covariance the exact loss needs.
+  const double side =
+      z.linearized ? neurons + 2 * (network(z.kind) ? n : neurons) : k + std::max(k, n);
+  const double input = k + s + r + 2 * n + 2;  // fields and coordinates
+  Footprint out;
+  out.lanes = z.ambient ? 1 : 8;
+  out.least_d = s + n + std::min(n, b);
+  out.own = network(z.kind) ? n : neurons * n;
+  out.longest =
+      std::max({side * side, side * (k + n + r), (2 * k + n) * (2 * k + n), k * s, 2 * n * n,
+                n * (s + n), n * 2 * k, b * (z.ambient ? input + tile : 8 * input)});
+  out.counters = b * ((z.ambient ? z.d : input) + 1) / 2;
+  out.task_bytes = bytes * (k * s + (z.ambient ? (k + r) * z.d : 0));
+  out.state_bytes = bytes * (n * (z.ambient ? z.d : s + n) + out.own);
+  out.record_bytes = bytes * record_numbers(z);
+  out.thread_bytes = bytes * (3 * side * side + (z.ambient ? 4 * n * n + 3 * n * z.d
+                                                           : 8 * (4 * n * n + 2 * n * s + k * s)));
+  out.batch_bytes = bytes * b * (z.ambient ? input + tile : 8 * input);
+  out.units = static_cast<std::int64_t>(std::min(units_of(z), 9e18));
+  return out;
+}
+
+Sizes sizes_of(const RunSpec& spec) {
+  const TaskData& t = spec.tasks.front();
+  const StudentSpec& student = spec.students.front();
+  Sizes z;
+  z.ambient = spec.ambient;
+  z.labelled = spec.data.given();
+  z.d = t.d;
+  z.k = t.k;
+  z.neurons = t.neurons;
+  z.s = t.s;
+  z.rank = t.rank;
+  z.rows = student.rows;
+  z.kind = student.kind;
+  z.linearized = student.linearized;
+  z.batch = spec.trainings.front().batch;
+  z.nonzero = std::count_if(t.R.begin(), t.R.end(), [](double x) { return x != 0; });
+  return z;
+}
+
+}  // namespace lrft
