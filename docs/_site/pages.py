@@ -47,7 +47,7 @@ GROUPS = {
     "reference": "The readable twin",
 }
 #: Public names that `lrft` itself does not export.
-ALSO = {"lrft.result": ["counted"]}
+ALSO = {"lrft.result": ["counted", "environment", "code_version", "package_versions"]}
 COMMANDS = ("run", "plot", "bench", "info", "sweep", "rerun", "reproduce")
 
 

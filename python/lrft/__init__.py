@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from lrft.paper.runner import reproduce
     from lrft.result import held, hit_quantile, load, one_overlap, save
     from lrft.result.tables import to_pandas
+    from lrft.run.jobs import Job, simulate_all
     from lrft.run.simulate import simulate
     from lrft.run.simulation import Simulation
     from lrft.study import sweep
@@ -45,6 +46,7 @@ _HOME = {
     "FullNetwork": "model.students",
     "Geometric": "model.recording",
     "Interrupted": "base.interrupts",
+    "Job": "run.jobs",
     "LoRA": "model.students",
     "Progress": "base.progress",
     "RankOne": "model.students",
@@ -71,6 +73,7 @@ _HOME = {
     "save": "result",
     "save_weights": "model.weights",
     "simulate": "run.simulate",
+    "simulate_all": "run.jobs",
     "sweep": "study",
     "to_pandas": "result.tables",
 }
@@ -94,6 +97,7 @@ __all__ = [
     "FullNetwork",
     "Geometric",
     "Interrupted",
+    "Job",
     "LoRA",
     "Progress",
     "RankOne",
@@ -124,6 +128,7 @@ __all__ = [
     "save_weights",
     "schedule",
     "simulate",
+    "simulate_all",
     "study",
     "sweep",
     "theory",

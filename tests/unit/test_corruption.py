@@ -23,7 +23,7 @@ import pytest
 from corruption import damaged, junk, mutated_array, mutated_json
 
 import lrft
-from lrft.result import netcdf
+from lrft.base import netcdf
 from lrft.run import state
 
 pytestmark = [pytest.mark.any_set, pytest.mark.filterwarnings("ignore")]

@@ -18,8 +18,7 @@ import numpy as np
 import pytest
 
 import lrft
-from lrft.base import foreign
-from lrft.result import netcdf
+from lrft.base import foreign, netcdf
 
 pytestmark = pytest.mark.any_set
 

@@ -381,29 +381,20 @@ class _Tuner:
         least = sizes.smallest_reduced_dimension(task, training)
         if task.d < least:
             raise ValueError(f"task must have d >= {least} for the reduced space, got d = {task.d}")
-        student = training.student.specification(task, ambient=False)
+        job = describe.Settled(task, training, training.lr)  # type: ignore[arg-type]
+        first = describe.new_chain(0, replica)
+        spec = describe.run_spec([job], [first], ambient=False, seed=self.seed, keep_state=True)
         if state is not None:
-            student = student.replace(
+            (student,) = spec.students
+            given = student.replace(
                 init_rows="given",
                 rows_S=state.P,
                 rows_rest=np.array([state.rest]),
                 init_own="given",
                 own=state.c_hat,
             )
-        run = compiled.Run(
-            compiled.RunSpec(
-                activation=task.activation.core,
-                tasks=[describe.task_data(task, False)],
-                students=[student],
-                trainings=[describe.training_data(training, training.lr)],  # type: ignore[arg-type]
-                chains=[describe.new_chain(0, replica)],
-                seed=self.seed,
-                keep_state=True,
-            )
-        )
-        while not chains.advance(run, [task], chains.SLICE):
-            pass
-        chain = run.chains()[0]
+            spec = spec.replace(students=[given])
+        (chain,) = chains.Chains([task], spec).finish()
         return _State(chain.rows[:-1], float(chain.rows[-1]), chain.own), chain
 
 

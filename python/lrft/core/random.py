@@ -11,8 +11,15 @@ from lrft.core.engine import compiled
 __all__ = ["normals"]
 
 
-def normals(seed: int, replica: int, step: int, size: int | tuple[int, int]) -> NDArray[np.float64]:
-    """Return the inputs x that the ambient space draws at a step.
+def normals(
+    seed: int,
+    replica: int,
+    step: int,
+    size: int | tuple[int, int],
+    *,
+    purpose: str = "inputs",
+) -> NDArray[np.float64]:
+    """Return the inputs x that the ambient space draws at a step, or normals of another purpose.
 
     Randomness is addressed, not consumed: any step of any replica can be asked for.
 
@@ -26,6 +33,9 @@ def normals(seed: int, replica: int, step: int, size: int | tuple[int, int]) -> 
         Step, from 0; the inputs of step t move state t to state t + 1.
     size : int or (int, int)
         The dimension d, or (batch, d).
+    purpose : str
+        ``"inputs"``; ``"init_u"`` or ``"init_c"``, what a replica's û₀ and ĉ₀ are made of at step
+        0: normalised, or for a quantised ĉ₀ its signs; and other streams of the core.
 
     Returns
     -------
@@ -35,7 +45,7 @@ def normals(seed: int, replica: int, step: int, size: int | tuple[int, int]) -> 
     Raises
     ------
     TypeError, ValueError
-        For arguments that are not nonnegative integers in range.
+        For arguments that are not nonnegative integers in range, or another purpose.
 
     Examples
     --------
@@ -46,6 +56,8 @@ def normals(seed: int, replica: int, step: int, size: int | tuple[int, int]) -> 
     >>> bool((lrft.normals(1, 0, 0, size=(2, 3))[0] == x).all())
     True
     """
+    purposes: dict[str, int] = compiled.purposes
+    number = purposes[checks.choice("purpose", purpose, purposes)]
     seed = checks.seed("seed", seed)
     replica = checks.integer("replica", replica, 0, 2**32 - 1)
     step = checks.integer("step", step, 0, checks.MAX_STEPS)
@@ -58,7 +70,7 @@ def normals(seed: int, replica: int, step: int, size: int | tuple[int, int]) -> 
     stride = d + d % 2
     if batch * stride > 2**33:
         raise ValueError(f"size must be at most 2^33 numbers a step, got {size!r}")
-    drawn = compiled.normals(seed, replica, compiled.purposes["inputs"], step, batch * stride)
+    drawn = compiled.normals(seed, replica, number, step, batch * stride)
     x = drawn.reshape(batch, stride)[:, :d]
     if d % 2 and batch > 1:  # in parts, so that Ctrl-C acts
         whole = np.empty((batch, d))

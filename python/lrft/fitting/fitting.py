@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from lrft.base import checks
 from lrft.base.progress import Progress, ProgressCallback
+from lrft.base.threads import settle_threads
 from lrft.core.engine import compiled
 from lrft.fitting.arguments import (
     base_task,
@@ -125,7 +126,7 @@ class Fitting:
         check_student_of(base, self.task, student)
         self.indices = arguments.check_replicas(replicas, 1)
         self.seed = checks.seed("seed", seed)
-        self.threads = arguments.settle_threads(threads)
+        self.threads = settle_threads(threads)
         shuffled = len(X) if shuffle else 0
         check_memory(self.task, self.training, len(self.indices), self.threads, shuffled)
         self.validation: Samples | None = None
@@ -137,7 +138,6 @@ class Fitting:
             self.validation = Samples(("validation[0]", "validation[1]"), *validation, self.task.d)
         self.shuffle, self.epochs = shuffle, epochs
         self.seconds, self.interrupted, self._done_before = 0.0, False, 0
-        self._failures = runs.Failures()
         chains = [describe.new_chain(0, replica) for replica in self.indices]
         if y is None:
             rows = batch * window_steps(self.task.d, batch)
@@ -150,7 +150,7 @@ class Fitting:
             self.samples = Samples(("X", "y"), X, y, self.task.d)
             self._last = True
             data = {"train": self.samples.core(), "pass_": len(self.samples)}
-            self._run = self._start(chains, data, self._plan())
+            self._chains = self._start(chains, data, self._plan())
 
     # ---- running ----------------------------------------------------------------------
 
@@ -186,10 +186,8 @@ class Fitting:
         seconds = checks.real("seconds", seconds, minimum=0.0)
         begin = time.perf_counter()
         try:
-            while self._failures.advance(
-                self._run, [self.task], begin + seconds - time.perf_counter()
-            ):
-                chains = self._chains()
+            while self._chains.advance(begin + seconds - time.perf_counter()):
+                chains = self._now()
                 # No more is asked of a stream, which may have no end, than the replicas need.
                 if self._last or not any(chain.status == "running" for chain in chains):
                     return True
@@ -238,8 +236,8 @@ class Fitting:
         >>> fitting.progress().done_steps
         0
         """
-        waiting, running, ended, diverged, *_ = self._run.progress()
-        done = (self._done_before + self._run.steps_done) // len(self.indices)
+        waiting, running, ended, diverged, *_ = self._chains.core.progress()
+        done = (self._done_before + self._chains.core.steps_done) // len(self.indices)
         return Progress(
             done_steps=done,
             total_steps=done if self._stream is not None else self.training.steps,
@@ -268,7 +266,7 @@ class Fitting:
         >>> fitting.dataset().A.dims
         ('replica', 'row', 'input')
         """
-        self._run.save()
+        self._chains.core.save()
         source = self.samples if self._stream is None else self._stream
         attrs: dict[str, Any] = {
             "seed": self.seed,
@@ -284,17 +282,17 @@ class Fitting:
         if self.validation is not None:
             attrs["validation_sha256"] = self.validation.digest
         given = kept_samples(source, self.validation)
-        attrs |= self._failures.attrs()
-        chains = self._failures.marked(self._chains())
+        attrs |= self._chains.attrs()
+        chains = self._chains.marked(self._now())
         return assemble(self.task, self.training, chains, given, attrs)
 
-    def _chains(self) -> list[compiled.Chain]:
+    def _now(self) -> list[compiled.Chain]:
         """Every replica; one that ended with a window of a stream has only come to its end."""
         return [
             chain.replace(status="running")
             if chain.status == "finished" and not self._last
             else chain
-            for chain in self._run.chains()
+            for chain in self._chains.core.chains()
         ]
 
     # ---- setting up ---------------------------------------------------------------------
@@ -304,24 +302,25 @@ class Fitting:
         return plan.replace(patience=self.patience)
 
     def _start(
-        self, chains: list[compiled.Chain], data: dict[str, Any], plan: compiled.TrainingData
-    ) -> compiled.Run:
-        described = describe.described([self.task], self.training.student, True, self.seed, chains)
-        described["tasks"] = [without_teacher(task) for task in described["tasks"]]
-        held_out = None if self.validation is None else self.validation.core()
-        return compiled.Run(
-            compiled.RunSpec(
-                ambient=True,
-                activation=self.task.activation.core,
-                **described,
-                trainings=[plan],
-                seed=self.seed,
-                threads=self.threads,
-                keep_state=self._stream is not None,
-                data=compiled.DataSet(**data, held_out=held_out, shuffle=self.shuffle),
-                keep_best=self.keep == "best",
-            )
+        self,
+        chains: list[compiled.Chain],
+        data: dict[str, Any],
+        plan: compiled.TrainingData,
+        after: runs.Chains | None = None,
+    ) -> runs.Chains:
+        job = describe.Settled(self.task, self.training, self.training.lr)  # type: ignore[arg-type]
+        streamed = self._stream is not None
+        spec = describe.run_spec(
+            [job], chains, ambient=True, seed=self.seed, threads=self.threads, keep_state=streamed
         )
+        held_out = None if self.validation is None else self.validation.core()
+        spec = spec.replace(
+            tasks=[without_teacher(task) for task in spec.tasks],
+            trainings=[plan],
+            data=compiled.DataSet(**data, held_out=held_out, shuffle=self.shuffle),
+            keep_best=self.keep == "best",
+        )
+        return runs.Chains([self.task], spec, after=after)
 
     # ---- streams ------------------------------------------------------------------------
 
@@ -343,10 +342,11 @@ class Fitting:
         # A pass that has no end in sight.
         data = {"train": compiled.Samples(X, y), "pass_": 2**62, "first": first}
         chains = [chain.replace(task=0) for chain in chains]
-        run = self._start(chains, data, plan.replace(steps=end, record=record))
-        done = self._done_before + (self._run.steps_done if first else 0)
-        self._run, self._done_before, self._first, self._last, self._pending = (
-            run,
+        before = self._chains if first else None
+        now = self._start(chains, data, plan.replace(steps=end, record=record), before)
+        done = self._done_before + (before.core.steps_done if before else 0)
+        self._chains, self._done_before, self._first, self._last, self._pending = (
+            now,
             done,
             next_first,
             is_last,

@@ -17,15 +17,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lrft.base import files as whole_files
-from lrft.base import interrupts
-from lrft.core.engine import compiled
+from lrft.base import interrupts, netcdf
+from lrft.base.threads import settle_threads
 from lrft.paper import registry
 from lrft.paper.drawing import style
 from lrft.paper.experiment import Context, Experiment, Finished, Reproduction, Verdict
 from lrft.paper.report import html as report
-from lrft.plot import pictures
-from lrft.result import netcdf
-from lrft.run import arguments
+from lrft.plot import plain
+from lrft.result import code_version, environment
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -89,7 +88,7 @@ def reproduce(
     on_interrupt = interrupts.check(on_interrupt)
     chosen = registry.experiments(names)
     _ask_for_matplotlib()
-    threads = None if threads is None else arguments.settle_threads(threads)
+    threads = None if threads is None else settle_threads(threads)
     folder = whole_files.folder(out)
     done = Reproduction(out=folder, report=folder / "report.html", quick=bool(quick))
     begin = time.perf_counter()
@@ -179,7 +178,7 @@ def _one(
 def _ask_for_matplotlib() -> None:
     """Refuse to begin where it is not installed; what else is wrong with it, each picture says."""
     try:
-        with pictures.plain():
+        with plain():
             pass
     except ImportError:
         raise
@@ -231,7 +230,7 @@ def _write_picture(
     if "seed" in data.attrs:
         origin += f"   seed {data.attrs['seed']}"
     files = []
-    with pictures.plain(), style.context():
+    with plain(), style.context():
         figure = experiment.draw(data)
         figure.supxlabel(origin, x=0.99, ha="right", fontsize=7.5, color=style.MUTED)
         for suffix, metadata in (
@@ -274,9 +273,8 @@ def _write_verdicts(done: Reproduction) -> None:
 def fingerprint() -> str:
     """Hash of the package's Python files, engine and instruction set: what decides the data."""
     root = Path(__file__).resolve().parents[1]
-    digest = hashlib.sha256(compiled.build_info()["isa"].encode())
-    engine = Path(str(compiled.__file__))
-    for path in (*sorted(root.rglob("*.py")), engine):
+    digest = hashlib.sha256(f"{environment()['instruction_set']} {code_version()}".encode())
+    for path in sorted(root.rglob("*.py")):
         digest.update(path.name.encode() + path.read_bytes())
     return digest.hexdigest()
 

@@ -28,6 +28,12 @@ def plain() -> Iterator[None]:
     ------
     ImportError
         If matplotlib is not installed.
+
+    Examples
+    --------
+    >>> import lrft
+    >>> with lrft.plot.plain():
+    ...     figure = lrft.plot.figure_class()()
     """
     before = {name: os.environ.get(name) for name in _ENVIRONMENT}
     os.environ.update(_ENVIRONMENT)  # read when matplotlib is first loaded

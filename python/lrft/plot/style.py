@@ -37,7 +37,24 @@ def styled() -> Any:
 
 
 def figure_class() -> type[Figure]:
-    """Load matplotlib's figure; ImportError says how to install it."""
+    """Load matplotlib's figure, on which ``lrft.plot`` draws without pyplot.
+
+    Returns
+    -------
+    type
+        ``matplotlib.figure.Figure``.
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is not installed; it says how to.
+
+    Examples
+    --------
+    >>> import lrft
+    >>> lrft.plot.figure_class().__name__
+    'Figure'
+    """
     try:
         from matplotlib.figure import Figure
     except ImportError as error:

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from lrft.base import netcdf
 from lrft.model.task import Task
-from lrft.result import netcdf, provenance
+from lrft.result import provenance
 from lrft.result.endings import hit_quantile, one_overlap
 
 if TYPE_CHECKING:
@@ -134,6 +135,8 @@ def assemble(
     training: Training,
     raw: Mapping[str, Any],
     attrs: Mapping[str, Any],
+    *,
+    paired: bool = False,
 ) -> xr.Dataset:
     """Label the arrays of a run and attach where they came from.
 
@@ -151,6 +154,8 @@ def assemble(
     attrs : mapping
         ``seed``, ``engine`` and ``threads`` are required; the rest (str, int or float, for example
         ``interrupted``) is kept as it is.
+    paired : bool
+        Replica i is of task i: the arrays have one row of replicas, T = 1.
 
     Returns
     -------
@@ -180,10 +185,9 @@ def assemble(
 
     # Through objects, so that the string width is that of the longest entry, as `load` gives it.
     status = np.asarray(raw["status"]).astype(object).astype(str)
-    if status.ndim != 2 or status.shape[0] != len(task_list):
-        raise ValueError(
-            f"raw['status'] has shape {status.shape}, expected ({len(task_list)}, replicas)"
-        )
+    rows = 1 if paired else len(task_list)
+    if status.ndim != 2 or status.shape[0] != rows:
+        raise ValueError(f"raw['status'] has shape {status.shape}, expected ({rows}, replicas)")
     replicas = status.shape[1]
     coordinates = {
         "step": np.asarray(raw["step"], dtype=np.int64),
@@ -191,7 +195,7 @@ def assemble(
         "threshold": np.asarray(raw["thresholds"], dtype=np.float64),
         "loss_threshold": np.asarray(raw["loss_thresholds"], dtype=np.float64),
     }
-    sizes = {"task": len(task_list)} | {name: len(values) for name, values in coordinates.items()}
+    sizes = {"task": rows} | {name: len(values) for name, values in coordinates.items()}
 
     data = {}
     for name, variable in VARIABLES.items():
@@ -217,7 +221,8 @@ def assemble(
     }
     ds = xr.Dataset(
         data,
-        coords=coordinates | {name: ("task", values) for name, values in per_task.items()},
+        coords=coordinates
+        | {name: ("replica" if paired else "task", values) for name, values in per_task.items()},
     )
     for name, variable in VARIABLES.items():
         ds[name].attrs = {"long_name": variable.long_name, "definition": variable.definition}
@@ -235,12 +240,17 @@ def assemble(
         **provenance.environment(),
         "replicas": replicas,
         "configuration": provenance.configuration(
-            task_list, training, seed=attrs["seed"], replicas=replicas, engine=attrs["engine"]
+            task_list,
+            training,
+            seed=attrs["seed"],
+            replicas=replicas,
+            engine=attrs["engine"],
+            paired=paired,
         ),
         **provenance.task_arrays(task_list),
         **attrs,
     }
-    return ds.squeeze("task") if single else ds
+    return ds.squeeze("task") if single or paired else ds
 
 
 def save(ds: xr.Dataset, path: str | os.PathLike[str]) -> None:
@@ -342,7 +352,9 @@ def _dims(ds: xr.Dataset, name: str) -> tuple[str, ...]:
     if name in ("replica", "step", "threshold", "loss_threshold"):
         return (name,)
     if name in _COORDINATES:
-        return ("task",) if "task" in ds.dims else ()
+        if "task" in ds.dims:
+            return ("task",)
+        return ("replica",) if "replica" in ds["task_hash"].dims else ()  # paired
     if ds.attrs.get("kind") == "fit":
         return ("replica", "step") if name.endswith("_loss") else ("replica",)
     return tuple(dim for dim in VARIABLES[name].dims if dim != "task" or "task" in ds.dims)

@@ -95,7 +95,13 @@ def environment() -> dict[str, str]:
 
 
 def configuration(
-    tasks: Sequence[Task], training: Training, *, seed: int, replicas: int, engine: str
+    tasks: Sequence[Task],
+    training: Training,
+    *,
+    seed: int,
+    replicas: int,
+    engine: str,
+    paired: bool = False,
 ) -> str:
     """Everything that defines the numbers of a result, as canonical JSON.
 
@@ -106,12 +112,14 @@ def configuration(
     seed, replicas : int
     engine : str
         The engine that ran (``"reduced"`` or ``"ambient"``), never ``"auto"``.
+    paired : bool
+        Replica i is of task i.
 
     Returns
     -------
     str
         JSON with sorted keys: ``tasks`` (description and ``content_hash`` each), ``training``,
-        ``seed``, ``replicas``, ``engine``.
+        ``seed``, ``replicas``, ``engine``; ``paired`` where they are.
     """
     return json.dumps(
         {
@@ -120,7 +128,8 @@ def configuration(
             "seed": seed,
             "replicas": replicas,
             "engine": engine,
-        },
+        }
+        | ({"paired": True} if paired else {}),
         sort_keys=True,
         allow_nan=False,
     )
@@ -346,7 +355,7 @@ def git_commit() -> str | None:
     >>> commit is None or len(commit.removesuffix("-dirty")) == 40
     True
     """
-    package = Path(__file__).resolve().parent
+    package = Path(__file__).resolve().parents[1]
     root = package.parent.parent
     # A checkout has the package at python/lrft; site-packages in somebody's repository does not.
     if package != root / "python" / "lrft" or not (root / ".git").exists():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 
 import numpy as np
@@ -17,21 +16,8 @@ from lrft.run import describe
 CHAIN = 4400  # bytes of a replica without its records, at the end of a run: measured
 WIDTH = 8  # replicas that share the arrays of one thread in the reduced space
 MOST_REPLICAS = 2**24
+REPLICAS = 8  # by default: one lane group
 ENGINES = ("auto", "reduced", "ambient")
-
-
-def available_threads() -> int:
-    """Return the number of processors this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def settle_threads(threads: object) -> int:
-    """Return the number asked for; by default all that this process may use."""
-    if threads is None:
-        return available_threads()
-    return checks.integer("threads", threads, 1, 4096)
 
 
 def check_tasks(task: object) -> list[Task]:
@@ -69,6 +55,18 @@ def check_replicas(replicas: object, tasks: int = 1) -> list[int]:
             raise ValueError(f"replicas must be distinct, got {checks.describe(list(replicas))}")
         return indices
     return list(range(checks.integer("replicas", replicas, 1, MOST_REPLICAS)))
+
+
+def settle_replicas(replicas: object, tasks: int, paired: bool) -> list[int]:
+    """Return the indices of the replicas of each task, or of the one replica of every task."""
+    if not paired:
+        return check_replicas(REPLICAS if replicas is None else replicas, tasks)
+    indices = check_replicas(tasks if replicas is None else replicas)
+    if len(indices) != tasks:
+        raise ValueError(
+            f"paired=True needs a replica for each of the {tasks} tasks, got {len(indices)}"
+        )
+    return indices
 
 
 def choose_engine(tasks: list[Task], training: Training, engine: object) -> str:

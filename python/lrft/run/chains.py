@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,14 +13,10 @@ from lrft.base import interrupts
 from lrft.base.progress import Progress, ProgressCallback
 from lrft.core import callbacks
 from lrft.core.engine import compiled
-from lrft.model import schedule, sizes
+from lrft.model import sizes
 from lrft.model.task import Task
 from lrft.model.training import Training
 from lrft.result import dataset as results
-from lrft.run import describe
-
-if TYPE_CHECKING:
-    import xarray as xr
 
 
 def groups(tasks: list[Task], ambient: bool) -> list[list[int]]:
@@ -32,120 +28,114 @@ def groups(tasks: list[Task], ambient: bool) -> list[list[int]]:
     return list(found.values())
 
 
-def start(
-    tasks: list[Task],
-    training: Training,
-    rates: list[float | schedule.Schedule],
-    group: list[int],
-    chains: list[compiled.Chain],
-    *,
-    ambient: bool,
-    seed: int,
-    threads: int,
-    keep_students: bool,
-) -> compiled.Run:
-    """Start the core on one group of tasks, with those of the chains that are theirs."""
-    mine = [tasks[i] for i in group]
-    place = {task: j for j, task in enumerate(group)}
-    theirs = [
-        chain.replace(task=place[chain.task], training=place[chain.task])
-        for chain in chains
-        if chain.task in place
-    ]
-    return compiled.Run(
-        compiled.RunSpec(
-            ambient=ambient,
-            activation=mine[0].activation.core,
-            **describe.described(mine, training.student, ambient, seed, theirs),
-            trainings=[describe.training_data(training, rates[i]) for i in group],
-            seed=seed,
-            threads=threads,
-            keep_state=keep_students,
-        )
-    )
+def places(tasks: int, replicas: Sequence[int], paired: bool) -> list[tuple[int, int]]:
+    """List the tasks, by number, and replicas that are run: all, or one replica a task."""
+    if paired:
+        return list(enumerate(replicas))
+    return [(task, replica) for task in range(tasks) for replica in replicas]
 
 
 SLICE = 0.1  # seconds between looks at progress, and at signals that wait
 
 
-def advance(run: compiled.Run, tasks: Sequence[Task], seconds: float) -> bool:
-    """Work on a run for a while; what functions of the user raised in it comes out here."""
-    guards = _guards(tasks)
-    done = _guarded(run, guards, seconds)
-    if (error := callbacks.taken(guards)) is not None:
-        raise error
-    return done
+class Chains:
+    """Chains on their way through the core, and what functions of the user raise in them.
 
+    A replica that such a function ends has failed, and the others go on.
 
-def _guards(tasks: Sequence[Task]) -> list[callbacks.Guard]:
-    return [guard for task in tasks for guard in task.activation.guards]
+    Parameters
+    ----------
+    tasks : sequence of Task
+        Whose functions may be called.
+    spec : compiled.RunSpec
+    after : Chains, optional
+        These are the same replicas, and have come so far.
+    """
 
+    def __init__(
+        self, tasks: Sequence[Task], spec: compiled.RunSpec, after: Chains | None = None
+    ) -> None:
+        self.core = compiled.Run(spec)
+        self.error: Exception | None = None  #: the last that ended replicas
+        self._guards = [guard for task in tasks for guard in task.activation.guards]
+        # By job and replica, as the core has them.
+        self._reasons: dict[tuple[int, int], str] = {} if after is None else after._reasons
+        self._diverged: set[tuple[int, int]] = set() if after is None else after._diverged
 
-def _guarded(run: compiled.Run, guards: Sequence[callbacks.Guard], seconds: float) -> bool:
-    """Work in slices after which signals act, which wait while functions of the user may run."""
-    if not guards:
-        return run.advance(seconds)
-    end = time.perf_counter() + seconds
-    with callbacks.holding(guards) as held:
-        while not (done := run.advance(min(SLICE, max(0.0, end - time.perf_counter())))):
-            heard = held.came or any(guard.raised is not None for guard in guards)
-            if heard or time.perf_counter() >= end:
-                break
-    return done
+    def advance(self, seconds: float) -> bool:
+        """Work for a while; True when all have ended. What ended no replica is raised.
 
-
-class Failures:
-    """Replicas of a run that a function of the user ended by what it raised; the others go on."""
-
-    def __init__(self) -> None:
-        self.reasons: dict[tuple[int, int], str] = {}  # of task and replica, as the run has them
-        self._diverged: set[tuple[int, int]] = set()
-
-    def advance(self, run: compiled.Run, tasks: Sequence[Task], seconds: float) -> bool:
-        """Work on the run for a while; what ended no replica, Ctrl-C too, is raised.
-
-        The reason is that of the slice: all replicas that diverged in it have it.
+        The reason of a failure is that of the slice: all replicas that diverged in it have it.
         """
-        guards = _guards(tasks)
-        if not guards:
-            return run.advance(seconds)
+        if not self._guards:
+            return self.core.advance(seconds)
         error: BaseException | None = None
         ended: set[tuple[int, int]] = set()
         try:
-            done = _guarded(run, guards, seconds)
+            done = self._guarded(seconds)
         finally:  # a signal that waited does not take the reason away
             ended = {
                 (chain.training, chain.replica)
-                for chain in run.chains()
+                for chain in self.core.chains()
                 if chain.status == "diverged"
             } - self._diverged
             self._diverged |= ended
-            error = callbacks.taken(guards)
-            if isinstance(error, Exception):
+            error = callbacks.taken(self._guards)
+            if ended and isinstance(error, Exception):
+                self.error = error
                 lines = [str(error) or type(error).__name__, *getattr(error, "__notes__", ())]
                 reason = f"{type(error).__name__}: {'; '.join(lines)}"
-                self.reasons |= dict.fromkeys(ended, reason)
-        if error is not None and (not ended or not isinstance(error, Exception)):
+                self._reasons |= dict.fromkeys(ended, reason)
+        if error is not None and error is not self.error:
             raise error
         return done
+
+    def _guarded(self, seconds: float) -> bool:
+        """Work in slices after which signals act, which wait while functions of the user run."""
+        end = time.perf_counter() + seconds
+        with callbacks.holding(self._guards) as held:
+            while not (done := self.core.advance(min(SLICE, max(0.0, end - time.perf_counter())))):
+                heard = held.came or any(guard.raised is not None for guard in self._guards)
+                if heard or time.perf_counter() >= end:
+                    break
+        return done
+
+    def finish(self) -> list[compiled.Chain]:
+        """Work to the end; a function of the user that ends a replica ends it all."""
+        while not self.advance(SLICE) and self.error is None:
+            pass
+        if self.error is not None:
+            raise self.error
+        return self.core.chains()
+
+    def observe(self) -> None:
+        """Bring what is seen of running students where they stand into their chains."""
+        with callbacks.holding(self._guards):
+            self.core.observe()
+        error = callbacks.taken(self._guards)
+        if error is not None and not isinstance(error, Exception):  # what one raises costs a loss
+            raise error
 
     def marked(self, chains: list[compiled.Chain]) -> list[compiled.Chain]:
         """Give the chains that failed this status."""
         return [
             chain.replace(status="failed")
-            if (chain.training, chain.replica) in self.reasons
+            if (chain.training, chain.replica) in self._reasons
             else chain
             for chain in chains
         ]
 
     def attrs(self) -> dict[str, str]:
-        """Say why, for a result."""
-        reasons = " | ".join(dict.fromkeys(self.reasons.values()))
+        """Say why replicas failed, for a result."""
+        reasons = " | ".join(dict.fromkeys(self._reasons.values()))
         return {"failure": reasons} if reasons else {}
 
 
-class Work(Protocol):
-    """What goes on in slices: a `lrft.Simulation` or a `lrft.Fitting`."""
+Result = TypeVar("Result", covariant=True)
+
+
+class Work(Protocol[Result]):
+    """What goes on in slices: a `lrft.Simulation`, a `lrft.Fitting`, or several at a time."""
 
     interrupted: bool
 
@@ -158,11 +148,11 @@ class Work(Protocol):
     def run(self, progress: ProgressCallback | None = None) -> None:
         """Work until everything has ended."""
 
-    def dataset(self) -> xr.Dataset:
+    def dataset(self) -> Result:
         """Return what there is."""
 
 
-def to_the_end(work: Work, progress: ProgressCallback | None) -> None:
+def to_the_end(work: Work[object], progress: ProgressCallback | None) -> None:
     """Work until everything has ended. Ctrl-C marks the work as interrupted and goes on up."""
     work.interrupted = False
     try:
@@ -178,7 +168,7 @@ def to_the_end(work: Work, progress: ProgressCallback | None) -> None:
         raise
 
 
-def finished(work: Work, progress: ProgressCallback | None, on_interrupt: str) -> xr.Dataset:
+def finished(work: Work[Result], progress: ProgressCallback | None, on_interrupt: str) -> Result:
     """Work until everything has ended and return the result, which no Ctrl-C can take away."""
     interrupted, ds = False, None
     try:
@@ -195,11 +185,16 @@ def finished(work: Work, progress: ProgressCallback | None, on_interrupt: str) -
 
 
 def gather(
-    tasks: list[Task], training: Training, replicas: list[int], chains: list[compiled.Chain]
+    tasks: list[Task],
+    training: Training,
+    replicas: list[int],
+    chains: list[compiled.Chain],
+    *,
+    paired: bool,
 ) -> dict[str, Any]:
     """Fill arrays over (task, replica, ...) from chains, as `result.assemble` takes them."""
     steps = training.record_steps
-    shape = (len(tasks), len(replicas))
+    shape = (1 if paired else len(tasks), len(replicas))
     raw: dict[str, Any] = {
         "step": steps,
         "replica": np.asarray(replicas, dtype=np.int64),
@@ -220,7 +215,7 @@ def gather(
         raw[f"final_{name}"] = np.full((*shape, *most), np.nan)
     place = {replica: i for i, replica in enumerate(replicas)}
     for chain in chains:
-        at = (chain.task, place[chain.replica])
+        at = (0 if paired else chain.task, place[chain.replica])
         records, last = chain.records, chain.last
         for name, one in of_task[chain.task].items():
             _put(raw[name][at], records[name].reshape(-1, *one))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,45 @@ from lrft.model.training import Training
 Floats = NDArray[np.float64]
 
 AMBIENT_TILE = 128  # coordinates of an input that the ambient space holds at a time, if not all
+
+
+class Settled(NamedTuple):
+    """A task, and a training whose rate of û, A or the rows is settled."""
+
+    task: Task
+    training: Training
+    rate: float | schedule.Schedule
+
+
+def run_spec(
+    jobs: Sequence[Settled],
+    chains: Sequence[compiled.Chain],
+    *,
+    ambient: bool,
+    seed: int,
+    threads: int = 1,
+    keep_state: bool = False,
+) -> compiled.RunSpec:
+    """Describe a run of chains whose ``training`` says which of the jobs they are of.
+
+    Jobs share lanes: tasks of one shape and activation, students that differ in rates alone.
+    """
+    tasks = list({id(job.task): job.task for job in jobs}.values())
+    place = {id(task): i for i, task in enumerate(tasks)}
+    of_job = [place[id(job.task)] for job in jobs]
+    theirs = [
+        chain if chain.task == (task := of_job[chain.training]) else chain.replace(task=task)
+        for chain in chains
+    ]
+    return compiled.RunSpec(
+        ambient=ambient,
+        activation=tasks[0].activation.core,
+        **described(tasks, jobs[0].training.student, ambient, seed, theirs),
+        trainings=[training_data(job.training, job.rate) for job in jobs],
+        seed=seed,
+        threads=threads,
+        keep_state=keep_state,
+    )
 
 
 def task_data(task: Task, ambient: bool) -> compiled.TaskData:
@@ -149,6 +189,6 @@ def training_data(training: Training, lr: float | schedule.Schedule) -> compiled
     )
 
 
-def new_chain(task: int, replica: int) -> compiled.Chain:
-    """Describe a replica that has not begun, of a task with a training of its own."""
-    return compiled.Chain(task=task, training=task, replica=replica)
+def new_chain(job: int, replica: int) -> compiled.Chain:
+    """Describe a replica that has not begun, of a job with a task of its own."""
+    return compiled.Chain(task=job, training=job, replica=replica)

@@ -20,10 +20,11 @@ def simulate(
     task: Task | Sequence[Task],
     training: Training,
     *,
-    replicas: int | Sequence[int] = 8,
+    replicas: int | Sequence[int] | None = None,
     seed: int = 0,
     engine: str = "auto",
     threads: int | None = None,
+    paired: bool = False,
     progress: ProgressCallback | None = None,
     on_interrupt: str = "raise",
 ) -> xr.Dataset:
@@ -34,9 +35,9 @@ def simulate(
     task : Task or sequence of Task
         Tasks in a list share their random numbers.
     training : Training
-    replicas : int or sequence of int
+    replicas : int or sequence of int, optional
         How many, with indices 0, 1, …; or the indices themselves. A replica's path depends on
-        its index and the seed, never on its company.
+        its index and the seed, never on its company. By default 8, or one for each paired task.
     seed : int
         0 ≤ seed < 2^64.
     engine : {"auto", "reduced", "ambient"}
@@ -45,6 +46,9 @@ def simulate(
         wherever it is defined.
     threads : int, optional
         By default as many as this process may use. Results do not depend on it.
+    paired : bool
+        Run replica i of task i only, so that every task has random numbers of its own: as many
+        replicas as tasks.
     progress : callable, optional
         Called about ten times a second with a `lrft.Progress`.
     on_interrupt : {"raise", "return"}
@@ -55,8 +59,9 @@ def simulate(
     -------
     xarray.Dataset
         ``overlap_u``, ``overlap_c``, ``loss``, ``hit_step``, ``status`` and more with dimensions
-        ``(task, replica, step)``, or ``(replica, step)`` for one task; ``final_overlap_u`` and
-        the like are the values at the stop.
+        ``(task, replica, step)``, or ``(replica, step)`` for one task and for paired ones, whose
+        ``task_hash``, ``d``, ``k``, ``xi`` and ``activation`` go by replica; ``final_overlap_u``
+        and the like are the values at the stop.
 
     Raises
     ------
@@ -73,9 +78,22 @@ def simulate(
     >>> ds = lrft.simulate(task, training, replicas=8, seed=1)
     >>> ds.overlap_u.dims
     ('replica', 'step')
+
+    Every replica with a task of its own:
+
+    >>> tasks = [lrft.Task.sample(d=100, k=4, seed=i) for i in range(3)]
+    >>> ds = lrft.simulate(tasks, lrft.Training(lr=0.001, steps=10), paired=True)
+    >>> ds.task_hash.dims, ds.replica.values.tolist()
+    (('replica',), [0, 1, 2])
     """
     on_interrupt = interrupts.check(on_interrupt)
     simulation = Simulation(
-        task, training, replicas=replicas, seed=seed, engine=engine, threads=threads
+        task,
+        training,
+        replicas=replicas,
+        seed=seed,
+        engine=engine,
+        threads=threads,
+        paired=paired,
     )
     return runs.finished(simulation, progress, on_interrupt)

@@ -11,7 +11,7 @@ import numpy as np
 
 from lrft.base import checks, foreign
 from lrft.base.progress import Progress, ProgressCallback
-from lrft.core import callbacks
+from lrft.base.threads import settle_threads
 from lrft.core.engine import compiled
 from lrft.model import schedule
 from lrft.model.task import Task
@@ -32,6 +32,7 @@ __all__ = ["Simulation"]
 _STATE = (
     "tasks",
     "single",
+    "paired",
     "training",
     "rates",
     "rate_notes",
@@ -48,7 +49,7 @@ class Simulation:
 
     Parameters
     ----------
-    task, training, replicas, seed, engine, threads
+    task, training, replicas, seed, engine, threads, paired
         As for `simulate`.
     keep_students : bool
         Keep every replica's student when it ends, for `trained`: d numbers a row in the ambient
@@ -80,29 +81,35 @@ class Simulation:
         task: Task | Sequence[Task],
         training: Training,
         *,
-        replicas: int | Sequence[int] = 8,
+        replicas: int | Sequence[int] | None = None,
         seed: int = 0,
         engine: str = "auto",
         threads: int | None = None,
+        paired: bool = False,
         keep_students: bool = False,
     ) -> None:
         tasks = arguments.check_tasks(task)
         if not isinstance(training, Training):
             raise TypeError(f"training must be a Training, got {type(training).__name__}")
-        indices = arguments.check_replicas(replicas, len(tasks))
+        single = isinstance(task, Task)
+        if checks.boolean("paired", paired) and single:
+            raise ValueError("paired=True pairs a list of tasks with replicas, got one task")
+        indices = arguments.settle_replicas(replicas, len(tasks), paired)
+        each = 1 if paired else len(indices)
         for one in tasks:
             check_compatible(one, training)
-        training.check_memory(tasks, len(indices))
+        training.check_memory(tasks, each)
         chosen = arguments.choose_engine(tasks, training, engine)
         if checks.boolean("keep_students", keep_students):
-            arguments.check_kept(tasks, training, chosen, len(indices))
-        self.threads = arguments.settle_threads(threads)
-        arguments.check_sizes(tasks, training, chosen, self.threads, len(indices))
+            arguments.check_kept(tasks, training, chosen, each)
+        self.threads = settle_threads(threads)
+        arguments.check_sizes(tasks, training, chosen, self.threads, each)
         arguments.check_batch(tasks, training, chosen, self.threads)
         rates, notes = arguments.settle_rates(tasks, training)
         self._begin(
             tasks=tasks,
-            single=isinstance(task, Task),
+            single=single,
+            paired=paired,
             training=training,
             rates=rates,
             rate_notes=notes,
@@ -148,7 +155,7 @@ class Simulation:
         2
         """
         simulation = cls.__new__(cls)
-        simulation.threads = arguments.settle_threads(threads)
+        simulation.threads = settle_threads(threads)
         state = load_state(path)
         with foreign.explained(f"cannot resume from {str(path)!r}"):
             simulation._begin(**state)
@@ -159,6 +166,7 @@ class Simulation:
         *,
         tasks: list[Task],
         single: bool,
+        paired: bool,
         training: Training,
         rates: list[float | schedule.Schedule],
         rate_notes: list[str],
@@ -172,6 +180,7 @@ class Simulation:
         """Set up the core, from the start or from the chains of a saved state."""
         self.tasks = tasks
         self.single = single
+        self.paired = paired
         self.training = training
         self.rates = rates
         self.rate_notes = rate_notes
@@ -183,23 +192,23 @@ class Simulation:
         self.interrupted = False
         if chains is None:
             chains = [
-                describe.new_chain(i, replica) for i in range(len(tasks)) for replica in replicas
+                describe.new_chain(i, replica)
+                for i, replica in runs.places(len(tasks), replicas, paired)
             ]
-        self._runs = [
-            runs.start(
-                tasks,
-                training,
-                rates,
-                group,
-                chains,
-                ambient=engine == "ambient",
+        ambient = engine == "ambient"
+        self._groups = runs.groups(tasks, ambient)
+        self._parts = []
+        for group in self._groups:
+            place = {task: job for job, task in enumerate(group)}
+            spec = describe.run_spec(
+                [describe.Settled(tasks[i], training, rates[i]) for i in group],
+                [c.replace(training=place[c.task]) for c in chains if c.task in place],
+                ambient=ambient,
                 seed=seed,
                 threads=self.threads,
-                keep_students=keep_students,
+                keep_state=keep_students,
             )
-            for group in self._groups()
-        ]
-        self._failures = [runs.Failures() for _ in self._runs]
+            self._parts.append(runs.Chains([tasks[i] for i in group], spec))
 
     # ---- running ----------------------------------------------------------------------
 
@@ -229,10 +238,10 @@ class Simulation:
         seconds = checks.real("seconds", seconds, minimum=0.0)
         begin = time.perf_counter()
         try:
-            for run, failures in zip(self._runs, self._failures, strict=True):
+            for part in self._parts:
                 # Every call moves on, however short its slice.
                 left = max(0.0, seconds - (time.perf_counter() - begin))
-                if not failures.advance(run, self.tasks, left):
+                if not part.advance(left):
                     return False
             return True
         finally:
@@ -260,11 +269,12 @@ class Simulation:
         -------
         lrft.Progress
         """
-        counts = np.array([run.progress()[:4] for run in self._runs]).sum(axis=0)
-        overlaps = [run.progress()[4] for run in self._runs if sum(run.progress()[1:3])]
+        parts = [part.core.progress() for part in self._parts]
+        counts = np.array([part[:4] for part in parts]).sum(axis=0)
+        overlaps = [part[4] for part in parts if sum(part[1:3])]
         chains = max(1, int(counts.sum()))
         return Progress(
-            done_steps=sum(run.steps_done for run in self._runs) // chains,
+            done_steps=sum(part.core.steps_done for part in self._parts) // chains,
             total_steps=self.training.steps,
             seconds=self.seconds,
             overlap=float(np.mean(overlaps)) if overlaps else float("nan"),
@@ -282,8 +292,11 @@ class Simulation:
             NaN at records not yet reached; replicas that have not ended are ``"interrupted"``,
             with the final values of where they stand.
         """
-        self._observe()
-        records = runs.gather(self.tasks, self.training, self.replicas, self.chains())
+        for part in self._parts:
+            part.observe()
+        records = runs.gather(
+            self.tasks, self.training, self.replicas, self.chains(), paired=self.paired
+        )
         attrs: dict[str, Any] = {
             "seed": self.seed,
             "engine": self.engine,
@@ -291,10 +304,10 @@ class Simulation:
             "interrupted": int(self.interrupted),
             "learning_rate": "; ".join(self.rate_notes),
         }
-        for failures in self._failures:
-            attrs |= failures.attrs()
+        for part in self._parts:
+            attrs |= part.attrs()
         tasks = self.tasks[0] if self.single else self.tasks
-        return results.assemble(tasks, self.training, records, attrs)
+        return results.assemble(tasks, self.training, records, attrs, paired=self.paired)
 
     def trained(self, replica: int = 0, task: int = 0) -> Weights:
         """Return the network that a replica ended with, what it learned merged into its base.
@@ -304,7 +317,7 @@ class Simulation:
         replica : int
             Index of the replica, as in the dataset.
         task : int
-            Place of the task in the list.
+            Place of the task in the list; one that is paired with replicas is that of the replica.
 
         Returns
         -------
@@ -340,7 +353,10 @@ class Simulation:
         if not self.keep_students:
             raise ValueError("keep_students is False: this run does not keep its students")
         index = checks.integer("task", task, 0, len(self.tasks) - 1)
-        chain = trained.ended(self.chains(), index, checks.integer("replica", replica))
+        replica = checks.integer("replica", replica)
+        if self.paired and replica in self.replicas:
+            index = self.replicas.index(replica)
+        chain = trained.ended(self.chains(), index, replica)
         ambient = self.engine == "ambient"
         student = self.training.student
         return trained.from_chain(
@@ -376,24 +392,11 @@ class Simulation:
         >>> again.dataset().overlap_u.equals(lrft.simulate(task, training, replicas=2).overlap_u)
         True
         """
-        for run in self._runs:
-            run.save()
-        self._observe()
+        for part in self._parts:
+            part.core.save()
+            part.observe()
         state = {name: getattr(self, name) for name in _STATE}
         save_state(state | {"chains": self.chains()}, path)
-
-    def _observe(self) -> None:
-        """Bring what is seen of running students where they stand into their chains."""
-        guards = [guard for task in self.tasks for guard in task.activation.guards]
-        with callbacks.holding(guards):
-            for run in self._runs:
-                run.observe()
-        error = callbacks.taken(guards)
-        if error is not None and not isinstance(error, Exception):  # what one raises costs a loss
-            raise error
-
-    def _groups(self) -> list[list[int]]:
-        return runs.groups(self.tasks, self.engine == "ambient")
 
     # ---- results --------------------------------------------------------------------------
 
@@ -410,6 +413,6 @@ class Simulation:
         """
         return [
             chain.replace(task=group[chain.training], training=group[chain.training])
-            for group, run, failures in zip(self._groups(), self._runs, self._failures, strict=True)
-            for chain in failures.marked(run.chains())
+            for group, part in zip(self._groups, self._parts, strict=True)
+            for chain in part.marked(part.core.chains())
         ]

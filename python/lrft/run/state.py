@@ -23,13 +23,23 @@ from lrft.model.task import Task
 from lrft.model.training import Training
 from lrft.result import provenance
 from lrft.run import arguments
+from lrft.run import chains as runs
 
 __all__ = ["load_state", "save_state"]
 
 #: Version of the file; others are refused.
 STATE_VERSION = 4
 #: Of the state, what is in the file as it is.
-_PLAIN = ("single", "rate_notes", "replicas", "seed", "engine", "seconds", "keep_students")
+_PLAIN = (
+    "single",
+    "paired",
+    "rate_notes",
+    "replicas",
+    "seed",
+    "engine",
+    "seconds",
+    "keep_students",
+)
 Arrays = dict[str, NDArray[Any]]
 
 
@@ -103,14 +113,18 @@ def _state_of(arrays: Arrays, text: dict[str, str]) -> dict[str, Any]:
     chains = [
         _chain_in(chain, _under(arrays, f"chain{i}.")) for i, chain in enumerate(about["chains"])
     ]
+    paired = checks.boolean("paired", about["paired"])
+    if paired and len(replicas) != len(tasks):
+        raise ValueError(f"it has {len(replicas)} replicas for {len(tasks)} tasks")
     places = [(chain.task, chain.replica) for chain in chains]
-    if sorted(places) != [(i, one) for i in range(len(tasks)) for one in sorted(replicas)]:
+    if sorted(places) != sorted(runs.places(len(tasks), replicas, paired)):
         raise ValueError("its chains are not one for each task and replica")
     if len(about["rates"]) != len(tasks):
         raise ValueError(f"it has {len(about['rates'])} rates for {len(tasks)} tasks")
     return {
         "tasks": tasks,
         "single": checks.boolean("single", about["single"]) and len(tasks) == 1,
+        "paired": paired,
         "training": training,
         "rates": [_rate_in(rate) for rate in about["rates"]],
         "rate_notes": [str(note) for note in about["rate_notes"]],

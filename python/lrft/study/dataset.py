@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
-from lrft.base import files
+from lrft.base import files, netcdf
 from lrft.model.task import Task
-from lrft.result import netcdf, provenance
+from lrft.result import provenance
 from lrft.result.dataset import STATISTICS, VARIABLES
 from lrft.study.design import Design, label
 from lrft.study.ledger import Damaged, Ledger

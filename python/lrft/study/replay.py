@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lrft.base import checks, foreign
+from lrft.base import checks, foreign, netcdf
+from lrft.base.threads import settle_threads
 from lrft.core.engine import compiled
 from lrft.fitting.fit import fit
 from lrft.model.training import Training
 from lrft.result import dataset as results
-from lrft.result import netcdf, provenance
+from lrft.result import provenance
 from lrft.run import arguments
 from lrft.run.simulate import simulate
 from lrft.study import dataset
@@ -136,16 +137,18 @@ def run_again(ds: xr.Dataset, threads: int | None = None) -> xr.Dataset:
     with foreign.explained("it cannot be computed again"):
         about, training = _configuration(ds)
         tasks = [_task(ds, one) for one in about["tasks"]]
-        if len(tasks) != ds.sizes.get("task", 1):
+        paired = checks.boolean("paired", about.get("paired", False))
+        if len(tasks) != ds.sizes.get("replica" if paired else "task", 1):
             raise ValueError(f"its record has {len(tasks)} tasks, and its data have another number")
         seed, engine = about["seed"], about["engine"]
     return simulate(
-        tasks if "task" in ds.dims else tasks[0],
+        tasks if paired or "task" in ds.dims else tasks[0],
         training,
         replicas=ds.replica.values.tolist(),
         seed=seed,
         engine=engine,
         threads=threads,
+        paired=paired,
     )
 
 
@@ -247,7 +250,7 @@ def _study(ds: xr.Dataset, threads: int | None) -> xr.Dataset:
 def _ledger(
     path: str | PathLike[str], units: int | None, threads: int | None
 ) -> Iterator[Compared]:
-    hands = 1 if threads is None else arguments.settle_threads(threads)
+    hands = 1 if threads is None else settle_threads(threads)
     with Ledger(path, write=False) as ledger:
         keys = ledger.units()
         if units is not None and len(keys) > units:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from lrft.base import foreign
 from lrft.core.engine import compiled
 from lrft.model import sizes
+from lrft.model.task import Task
 from lrft.result import provenance
 from lrft.result.dataset import STATISTICS
 from lrft.run import arguments, describe
@@ -54,7 +54,7 @@ class Block:
     instruction_set: str
 
 
-def run_block(block: Block, stop: compiled.Stop | None = None) -> list[Outcome]:
+def run_block(block: Block) -> list[Outcome]:
     """Run a block, here or on another machine; one outcome a unit, in order.
 
     Raises
@@ -62,7 +62,7 @@ def run_block(block: Block, stop: compiled.Stop | None = None) -> list[Outcome]:
     RuntimeError
         If this process runs another version or instruction set than the block asks for.
     _core.Cancelled
-        Once `stop` is set; nothing of the block is kept.
+        In a pool that is left; nothing of the block is kept.
     """
     here = provenance.code_version(), compiled.build_info()["isa"]
     if here != (block.code, block.instruction_set):
@@ -73,12 +73,8 @@ def run_block(block: Block, stop: compiled.Stop | None = None) -> list[Outcome]:
         )
     begin = time.perf_counter()
     try:
-        with stop or nullcontext():
-            run, notes = _start(block.units, block.threads)
-            tasks = [unit.task for unit in block.units]
-            while not runs.advance(run, tasks, runs.SLICE):
-                pass
-        results = _results(block.units, run, notes)
+        chains, notes = _start(block.units, block.threads)
+        results = _results(block.units, chains.finish(), notes)
     finally:
         # Features that can be made again: of all tasks of a study, they would fill the memory.
         for unit in block.units:
@@ -99,52 +95,43 @@ def speed(unit: Unit, seconds: float) -> float:
 
     Samples of a batch are counted one by one, as in ``Unit.steps``.
     """
-    run, _ = _start([unit], 1)
+    chains, _ = _start([unit], 1)
     begin = time.perf_counter()
-    runs.advance(run, [unit.task], seconds)
+    chains.advance(seconds)
     took = time.perf_counter() - begin
-    return max(1.0, float(run.steps_done) * unit.training.batch) / took
+    return max(1.0, float(chains.core.steps_done) * unit.training.batch) / took
 
 
-def _start(units: Sequence[Unit], threads: int) -> tuple[compiled.Run, list[str]]:
-    """Set up the core as `Simulation` does, but with a training for each unit."""
-    ambient = units[0].engine == "ambient"
-    student = units[0].training.student
-    tasks = list({unit.task.content_hash: unit.task for unit in units}.values())
-    place = {task.content_hash: i for i, task in enumerate(tasks)}
-    rates, notes = [], []
+def _start(units: Sequence[Unit], threads: int) -> tuple[runs.Chains, list[str]]:
+    """Start units of one group; how the rate of each was found."""
+    tasks: dict[str, Task] = {}
+    jobs, notes = [], []
     for unit in units:
-        (rate,), (note,) = arguments.settle_rates([unit.task], unit.training)
-        rates.append(rate)
+        task = tasks.setdefault(unit.task.content_hash, unit.task)
+        (rate,), (note,) = arguments.settle_rates([task], unit.training)
+        jobs.append(describe.Settled(task, unit.training, rate))
         notes.append(note)
-    chains = [
-        describe.new_chain(place[unit.task.content_hash], replica).replace(training=i)
-        for i, unit in enumerate(units)
-        for replica in unit.replicas
-    ]
-    run = compiled.Run(
-        compiled.RunSpec(
-            ambient=ambient,
-            activation=tasks[0].activation.core,
-            **describe.described(tasks, student, ambient, units[0].seed, chains),
-            trainings=[
-                describe.training_data(unit.training, rate)
-                for unit, rate in zip(units, rates, strict=True)
-            ],
-            seed=units[0].seed,
-            threads=threads,
-        )
+    spec = describe.run_spec(
+        jobs,
+        [
+            describe.new_chain(i, replica)
+            for i, unit in enumerate(units)
+            for replica in unit.replicas
+        ],
+        ambient=units[0].engine == "ambient",
+        seed=units[0].seed,
+        threads=threads,
     )
-    return run, notes
+    return runs.Chains(list(tasks.values()), spec), notes
 
 
 def _results(
-    units: Sequence[Unit], run: compiled.Run, notes: list[str]
+    units: Sequence[Unit], chains: list[compiled.Chain], notes: list[str]
 ) -> list[tuple[Arrays, dict[str, Any]]]:
     found = [_empty(unit) for unit in units]
     statuses = [["" for _ in unit.replicas] for unit in units]
     shapes = [record_shapes(unit) for unit in units]
-    for chain in run.chains():
+    for chain in chains:
         i = chain.training
         row = units[i].replicas.index(chain.replica)
         records, last = chain.records, chain.last

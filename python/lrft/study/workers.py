@@ -1,22 +1,20 @@
 """Who does the work: threads of this process, or a Dask cluster.
 
-Locally, one thread a block: the engine releases the interpreter's lock while it works, so processes
-would gain nothing and cost their start; and blocks that each hold one thread need not wait for each
-other, as the threads of one large call do. On a cluster the same
-blocks go through Dask, which does the rest: sending, balancing, and starting again what a lost
+Locally, one thread a block (`lrft.run.pool` says why). On a cluster the same blocks go through
+Dask, which does the rest: sending, balancing, and starting again what a lost
 worker had in hand. Nothing is ever forked: Dask spawns its processes.
 """
 
 from __future__ import annotations
 
 import time
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from lrft.base import checks
-from lrft.core.engine import compiled
-from lrft.run import arguments
+from lrft.base.threads import settle_threads
+from lrft.run.pool import Pool
 from lrft.study.work import Block, Outcome, run_block
 
 if TYPE_CHECKING:
@@ -36,8 +34,7 @@ class Local:
     def __init__(self, threads: int) -> None:
         self.block_threads = 1
         self._threads = threads
-        self._stop = compiled.Stop()
-        self._pool: Executor = ThreadPoolExecutor(threads, thread_name_prefix="lrft-study")
+        self._pool = Pool(threads)
 
     def slots(self) -> int:
         """Blocks that can run at the same time."""
@@ -45,7 +42,7 @@ class Local:
 
     def submit(self, block: Block) -> Future[list[Outcome]]:
         """Start a block, or queue it."""
-        return self._pool.submit(run_block, block, self._stop)
+        return self._pool.submit(run_block, block)
 
     def __enter__(self) -> Local:
         return self
@@ -56,8 +53,7 @@ class Local:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._stop.set()
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._pool.__exit__(kind, error, trace)
 
 
 class Cluster:
@@ -99,7 +95,7 @@ class Cluster:
 def workers(scheduler: str | Client | None, threads: int | None) -> Local | Cluster:
     """Choose who does the work; see `lrft.sweep`."""
     if scheduler is None:
-        return Local(arguments.settle_threads(threads))
+        return Local(settle_threads(threads))
     budget = 1 if threads is None else checks.integer("threads", threads, 1, 4096)
     try:
         import distributed

@@ -7,10 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from lrft import theory
-from lrft.model.students import RankOne
-from lrft.model.task import Task
-from lrft.model.training import Training
+from lrft import RankOne, Task, Training, theory
 from lrft.paper.drawing import power_laws, style
 from lrft.paper.experiment import Context, Experiment, Verdict
 from lrft.paper.jobs import Job, run_all

@@ -6,10 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from lrft import theory
-from lrft.model.students import RankOne
-from lrft.model.task import Task
-from lrft.model.training import Training
+from lrft import RankOne, Task, Training, theory
 from lrft.paper.claims.claim1 import ACTIVATIONS, known_c_jobs
 from lrft.paper.drawing import power_laws, style
 from lrft.paper.experiment import Context, Experiment, Outcome, Verdict

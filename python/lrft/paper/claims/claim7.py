@@ -12,7 +12,7 @@ from lrft.paper.drawing import power_laws, style
 from lrft.paper.experiment import Context, Experiment, Outcome, Verdict
 from lrft.paper.jobs import run_all
 from lrft.paper.measuring import exponents, intervals
-from lrft.plot.style import figure_class
+from lrft.plot import figure_class
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -5,10 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from lrft import theory
-from lrft.model.students import LoRA, RankOne
-from lrft.model.task import Task
-from lrft.model.training import Training
+from lrft import LoRA, RankOne, Task, Training, theory
 from lrft.paper.claims import claim1
 from lrft.paper.jobs import Job
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from lrft.paper.drawing import style
 from lrft.paper.figures.instances import paths
-from lrft.result.endings import counted
+from lrft.result import counted
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from lrft.plot.style import PALETTE, STYLE, figure_class
+from lrft.plot import PALETTE, STYLE, figure_class
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

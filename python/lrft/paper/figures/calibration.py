@@ -21,11 +21,10 @@ import numpy as np
 from lrft.paper.experiment import Context
 from lrft.paper.figures import settings
 from lrft.paper.figures.instances import Curve, hits, simulate_curves
-from lrft.theory.rates import stability_limit
+from lrft.theory import stability_limit
 
 if TYPE_CHECKING:
-    from lrft.model.students import RankOne
-    from lrft.model.task import Task
+    from lrft import RankOne, Task
 
 __all__ = ["Target", "calibrate", "targets"]
 

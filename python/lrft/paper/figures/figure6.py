@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lrft.model.recording import geometric
+from lrft import geometric
 from lrft.paper.drawing import style
 from lrft.paper.drawing.overlaps import OVERLAP_U, describe_band, draw_overlaps
 from lrft.paper.experiment import Context, Experiment, Verdict

@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lrft.core.engine import compiled
-from lrft.model.task import Task
-from lrft.model.training import Training
+import lrft
+from lrft import Task, Training, held
 from lrft.paper.experiment import Context
-from lrft.result import provenance
-from lrft.result.endings import held
-from lrft.run import arguments, describe
-from lrft.run.simulation import Simulation
 
 if TYPE_CHECKING:
     import xarray as xr
 
 __all__ = ["Curve", "hits", "paths", "simulate_curves"]
 
+_ALIKE = ("d", "k", "xi", "activation")
 LANES = 8  # chains that a step of one thread moves together
 
 
@@ -36,7 +31,7 @@ class Curve:
     label : str
         Its name in the picture and in the data.
     tasks : tuple of Task
-        One an instance, of one shape; as many as every other curve of the figure has.
+        One an instance, alike but for what is drawn; as many as every other curve has.
     training : Training
     """
 
@@ -82,109 +77,54 @@ def simulate_curves(context: Context, curves: Sequence[Curve], seed: int) -> xr.
     """
     import xarray as xr
 
-    threads = arguments.settle_threads(context.threads)
-    groups: list[list[tuple[int, int]]] = []  # (curve, instance) of the chains of a simulation
-    for number, curve in enumerate(curves):
-        chains = [(number, instance) for instance in range(len(curve.tasks))]
-        same = [g for g in groups if curves[g[0][0]].training == curve.training]
-        if same:  # lanes and threads share all of them; the last curve tends to be the slowest
-            same[0][:0] = chains
-        else:
-            groups.append(chains)
-    if len(groups) > 1:  # eight instances fill a thread, and threads share out such groups
-        groups = [g[i : i + LANES] for g in reversed(groups) for i in range(0, len(g), LANES)]
-        simulations = [_simulation(curves, group, seed, 1) for group in groups]
-    else:
-        simulations = [_simulation(curves, groups[0], seed, threads)]
-    _run(context, simulations, threads if len(groups) > 1 else 1)
-    found = {
-        chain: one
-        for group, simulation in zip(groups, simulations, strict=True)
-        for chain, one in zip(group, _taken(simulation), strict=True)
-    }
-    lines = [
-        xr.concat([found[number, i] for i in range(len(curve.tasks))], "instance")
-        for number, curve in enumerate(curves)
+    # The last curve tends to be the slowest.
+    jobs = [
+        (
+            number,
+            lrft.Job(
+                curve.tasks[first : first + LANES],
+                curve.training,
+                replicas=range(len(curve.tasks))[first : first + LANES],
+                seed=seed,
+                engine="reduced",
+                paired=True,
+            ),
+        )
+        for number, curve in reversed(list(enumerate(curves)))
+        for first in range(0, len(curve.tasks), LANES)
     ]
-    data: xr.Dataset = xr.concat(
-        lines, dim="curve", data_vars="all", coords="different", compat="equals", join="exact"
+    parts = lrft.simulate_all(
+        [job for _, job in jobs],
+        threads=context.threads,
+        progress=lambda moment: context.progress(moment.share),
     )
+    lines: list[list[xr.Dataset]] = [[] for _ in curves]
+    for (number, _), part in zip(jobs, parts, strict=True):
+        # Instances of a curve are alike but for what is drawn.
+        alike = {name: part[name].isel(replica=0, drop=True) for name in _ALIKE}
+        lines[number].append(
+            part.drop_vars(["task_hash", *_ALIKE]).drop_dims("loss_threshold").assign_coords(alike)
+        )
+    data: xr.Dataset = xr.concat(
+        [xr.concat(line, "replica") for line in lines],
+        dim="curve",
+        data_vars="all",
+        coords="different",
+        compat="equals",
+        join="exact",
+    ).rename(replica="instance")
     data = data.assign_coords(
         curve=[curve.label for curve in curves],
-        instance=np.arange(data.sizes["instance"]),
         learning_rate=("curve", [float(curve.training.lr) for curve in curves]),  # type: ignore[arg-type]
     )
     data.attrs = {
         "seed": seed,
         "engine": "reduced",
         "replica_steps": int(data.stop_step.sum()),
-        "created_by": f"lrft {provenance.lrft_version()}",
-        "instruction_set": provenance.environment()["instruction_set"],
+        "created_by": f"lrft {lrft.__version__}",
+        "instruction_set": parts[0].attrs["instruction_set"],
     }
     return data
-
-
-def _simulation(
-    curves: Sequence[Curve], chains: list[tuple[int, int]], seed: int, threads: int
-) -> Simulation:
-    training = curves[chains[0][0]].training
-    rates: list[Any] = [training.lr] * len(chains)
-    simulation = Simulation.__new__(Simulation)
-    simulation.threads = threads
-    # Of all tasks times all replicas, only replica i of instance i is wanted.
-    simulation._begin(
-        tasks=[curves[number].tasks[instance] for number, instance in chains],
-        single=False,
-        training=training,
-        rates=rates,
-        rate_notes=["given"],
-        replicas=sorted({instance for _, instance in chains}),
-        seed=seed,
-        engine="reduced",
-        seconds=0.0,
-        keep_students=False,
-        chains=[describe.new_chain(j, i) for j, (_, i) in enumerate(chains)],
-    )
-    return simulation
-
-
-def _taken(simulation: Simulation) -> list[xr.Dataset]:
-    """Return the records of each task's only chain."""
-    ds = simulation.dataset()
-    place = {replica: i for i, replica in enumerate(simulation.replicas)}
-    found: list[Any] = [None] * ds.sizes["task"]
-    for chain in simulation.chains():
-        task = chain.task
-        one = ds.isel(task=task, replica=place[chain.replica])
-        found[task] = one.drop_vars(["task_hash", "replica"]).drop_dims("loss_threshold")
-    return found
-
-
-def _run(context: Context, simulations: Sequence[Simulation], workers: int) -> None:
-    """Run them in order, several at a time."""
-    stop = compiled.Stop()
-    shares = np.zeros(len(simulations))
-
-    def work(index: int) -> None:
-        simulation = simulations[index]
-        with stop:
-            while not simulation.advance(0.1):
-                shares[index] = simulation.progress().done_steps / simulation.training.steps
-        shares[index] = 1.0
-
-    with ThreadPoolExecutor(workers) as pool:
-        futures = [pool.submit(work, index) for index in range(len(simulations))]
-        left = set(futures)
-        try:
-            while left:
-                _, left = wait(left, timeout=0.1)
-                context.progress(float(shares.mean()))
-        except BaseException:
-            stop.set()
-            pool.shutdown(cancel_futures=True)
-            raise
-    for future in futures:
-        future.result()
 
 
 def paths(data: xr.Dataset, name: str, curve: int | str) -> NDArray[np.float64]:

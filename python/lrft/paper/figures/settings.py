@@ -14,10 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lrft.core.engine import compiled
-from lrft.model.students import RankOne
-from lrft.model.task import Task
-from lrft.model.training import Training
+import lrft
+from lrft import RankOne, Task, Training
 
 __all__ = [
     "ACTIVATIONS",
@@ -133,8 +131,8 @@ def start_of_c(instance: int, k: int) -> NDArray[np.float64]:
     >>> float(abs(start_of_c(0, 4)).sum())
     2.0
     """
-    draw = compiled.normals(SEED, instance, compiled.purposes["init_c"], 0, k)
-    start: NDArray[np.float64] = np.where(np.asarray(draw) < 0, -1.0, 1.0) / np.sqrt(k)
+    draw = lrft.normals(SEED, instance, 0, k, purpose="init_c")
+    start: NDArray[np.float64] = np.where(draw < 0, -1.0, 1.0) / np.sqrt(k)
     return start
 
 

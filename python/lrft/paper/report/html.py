@@ -6,14 +6,15 @@ import html as escaping
 import os
 import platform
 import re
+from datetime import UTC, datetime
 from importlib import resources
 from string import Template
 from typing import TYPE_CHECKING
 
+from lrft.base.threads import available_threads
 from lrft.paper.drawing import style
 from lrft.paper.report import baseline
-from lrft.result import provenance
-from lrft.run import arguments
+from lrft.result import environment, package_versions
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,7 +57,7 @@ def html(done: Reproduction) -> str:
         exponents=_exponents(done),
         sections="\n".join(_section(one, done.out) for one in done.finished),
         environment=_environment(done),
-        created=provenance.now(),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
 
 
@@ -246,9 +247,9 @@ def _environment(done: Reproduction) -> str:
         for row in loops["rows"]
     )
     facts = {
-        "processors": f"{arguments.available_threads()} usable, {platform.machine()}",
-        **{key.replace("_", " "): value for key, value in provenance.environment().items()},
-        "packages": ", ".join(f"{k} {v}" for k, v in provenance.package_versions().items()),
+        "processors": f"{available_threads()} usable, {platform.machine()}",
+        **{key.replace("_", " "): value for key, value in environment().items()},
+        "packages": ", ".join(f"{k} {v}" for k, v in package_versions().items()),
         "load": f"{os.getloadavg()[0]:.1f} at the end" if hasattr(os, "getloadavg") else "",
         "wall time": duration(done.seconds),
         "loops": f"measured {loops['date']} on {loops['cpu']}: {sizes}; {loops['what']}",

@@ -1,0 +1,174 @@
+"""`simulate_all`: many runs side by side, each as if it were alone."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, wait
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lrft.base import checks, interrupts
+from lrft.base.progress import Progress, ProgressCallback
+from lrft.base.threads import settle_threads
+from lrft.model.task import Task
+from lrft.model.training import Training
+from lrft.run import chains as runs
+from lrft.run.pool import Pool
+from lrft.run.simulation import Simulation
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["Job", "simulate_all"]
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """One call of `simulate`, for `simulate_all`.
+
+    Parameters
+    ----------
+    task, training, replicas, seed, engine, paired
+        As for `simulate`.
+
+    Examples
+    --------
+    >>> import lrft
+    >>> lrft.Job(lrft.Task.sample(d=50, k=2), lrft.Training(lr=0.001, steps=10), replicas=2).seed
+    0
+    """
+
+    task: Task | Sequence[Task]
+    training: Training
+    replicas: int | Sequence[int] | None = None
+    seed: int = 0
+    engine: str = "auto"
+    paired: bool = False
+
+
+def simulate_all(
+    jobs: Sequence[Job],
+    *,
+    threads: int | None = None,
+    progress: ProgressCallback | None = None,
+    on_interrupt: str = "raise",
+) -> list[xr.Dataset]:
+    """Run many small simulations side by side; each gives what `simulate` gives.
+
+    A few replicas fill one thread, and runs that must be independent need seeds of their own: so
+    threads share out jobs, not the replicas of one.
+
+    Parameters
+    ----------
+    jobs : sequence of Job
+        Begun in this order, as many at a time as there are threads: the longest belong first.
+    threads, on_interrupt
+        As for `simulate`.
+    progress : callable, optional
+        Called about ten times a second with a `Progress` of all jobs together.
+
+    Returns
+    -------
+    list of xarray.Dataset
+        One a job, in order, as `simulate` returns it.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `simulate`, naming the job, before anything runs.
+    Interrupted
+        On Ctrl-C, within half a second; its ``result`` is the list, each as far as it got.
+
+    Examples
+    --------
+    >>> import lrft
+    >>> task = lrft.Task.sample(d=50, k=2, seed=0)
+    >>> jobs = [lrft.Job(task, lrft.Training(lr=lr, steps=10), seed=1) for lr in (0.001, 0.002)]
+    >>> [ds.attrs["seed"] for ds in lrft.simulate_all(jobs)]
+    [1, 1]
+    """
+    on_interrupt = interrupts.check(on_interrupt)
+    return runs.finished(Together(jobs, settle_threads(threads)), progress, on_interrupt)
+
+
+class Together:
+    """Simulations on threads that share them out."""
+
+    def __init__(self, jobs: Sequence[Job], threads: int) -> None:
+        if isinstance(jobs, str | bytes) or not isinstance(jobs, Sequence):
+            raise TypeError(f"jobs must be a sequence of Job, got {checks.describe(jobs)}")
+        share = max(1, threads // max(1, len(jobs)))
+        self.simulations = [_simulation(i, job, share) for i, job in enumerate(jobs)]
+        # Functions of Python run one at a time, and what one raises belongs to who called it.
+        tasks = [task for one in self.simulations for task in one.tasks]
+        self._hands = 1 if any(task.activation.guards for task in tasks) else threads
+        self._moments = [one.progress() for one in self.simulations]
+        self._left: set[Future[None]] = set()
+        self.seconds, self.interrupted = 0.0, False
+
+    def run(self, progress: ProgressCallback | None = None) -> None:
+        """Work until everything has ended; when it is left, so is the work, where it stands."""
+        begin = time.perf_counter() - self.seconds
+        with Pool(self._hands) as pool:
+            self._left = {pool.submit(self._finish, i) for i in range(len(self.simulations))}
+            try:
+                runs.to_the_end(self, progress)
+            finally:
+                self.seconds = time.perf_counter() - begin
+
+    def _finish(self, number: int) -> None:
+        simulation = self.simulations[number]
+        while not simulation.advance():
+            self._moments[number] = simulation.progress()
+        self._moments[number] = simulation.progress()
+
+    def advance(self) -> bool:
+        """Let the threads work for a while; what is raised in one is raised here."""
+        done, self._left = wait(self._left, runs.SLICE, FIRST_EXCEPTION)
+        for future in done:
+            future.result()
+        return not self._left
+
+    def progress(self) -> Progress:
+        """Say where all of them stand; jobs that ended early have done all that they had to."""
+        moments = self._moments
+        chains = [m.running + m.finished + m.diverged for m in moments]
+        done = [m.done_steps if m.running else m.total_steps for m in moments]
+        replicas = max(1, sum(chains))
+        overlaps = [m.overlap for m in moments if m.running and m.overlap == m.overlap]
+        return Progress(
+            done_steps=sum(map(int.__mul__, done, chains)) // replicas,
+            total_steps=sum(m.total_steps * n for m, n in zip(moments, chains, strict=True))
+            // replicas,
+            seconds=self.seconds,
+            overlap=float(np.mean(overlaps)) if overlaps else float("nan"),
+            running=sum(m.running for m in moments),
+            finished=sum(m.finished for m in moments),
+            diverged=sum(m.diverged for m in moments),
+        )
+
+    def dataset(self) -> list[xr.Dataset]:
+        """Return what each has, as `simulate` returns it."""
+        for one in self.simulations:
+            one.interrupted = self.interrupted and one.progress().running > 0
+        return [one.dataset() for one in self.simulations]
+
+
+def _simulation(number: int, job: Job, threads: int) -> Simulation:
+    if not isinstance(job, Job):
+        raise TypeError(f"jobs[{number}] must be a Job, got {checks.describe(job)}")
+    try:
+        return Simulation(
+            job.task,
+            job.training,
+            replicas=job.replicas,
+            seed=job.seed,
+            engine=job.engine,
+            paired=job.paired,
+            threads=threads,
+        )
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"jobs[{number}]: {error}") from error
