@@ -16,7 +16,7 @@ from coupling import MOVED, STEPS, TOLERANCE, follow, lower_factor
 from students import CASES, REPLICA, SEED, case, linear_loss, loss, overlaps
 
 import lrft
-from lrft.model import sizes
+from lrft.model.sizes import Sizes
 
 
 def can_move(student: lrft.LoRA) -> bool:
@@ -42,7 +42,7 @@ def check_path(task: lrft.Task, training: lrft.Training) -> None:
         assert (
             np.abs(getattr(chain, name).reshape(expected.shape) - expected).max() < TOLERANCE * size
         )
-    shapes = sizes.record_shapes(task, training)
+    shapes = Sizes.of(task, training).records
     for i, t in enumerate(training.record_steps):
         for name, expected in zip(
             ("overlap_u", "overlap_c"), overlaps(task, student, *path[t]), strict=False

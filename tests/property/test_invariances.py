@@ -16,7 +16,7 @@ from strategies import SEEDS, engines, examples, runs, tasks, trainings, unit
 import lrft
 from lrft import theory
 from lrft.core.engine import compiled
-from lrft.model import sizes
+from lrft.model.sizes import Sizes
 from lrft.model.students import is_named
 from lrft.run import describe
 
@@ -104,7 +104,7 @@ def test_a_rotated_step_is_the_step_rotated(run, seed):
     training = tame(task, training)
     student = training.student
     assume(not student.start_of_its_own)
-    assume(task.d >= sizes.smallest_reduced_dimension(task, training))
+    assume(task.d >= Sizes.of(task, training).least_d)
     # Not the stream of the task: rows equal to its features have nothing outside S to follow.
     rng = np.random.default_rng([seed, 1])
     n, b, d = student.rows(task), training.batch, task.d

@@ -15,7 +15,7 @@ from laws import LEVEL, assert_same, two_samples
 
 import lrft
 from lrft.core.engine import compiled
-from lrft.model import sizes
+from lrft.model.sizes import Sizes
 
 AMBIENT_SEED, REDUCED_SEED = 101, 202
 
@@ -166,7 +166,7 @@ def one_step(name):
         **changes,
     )
     training = lrft.Training(lr=0.5, steps=1, batch=batch)
-    task = make(sizes.smallest_reduced_dimension(make(D), training))
+    task = make(Sizes.of(make(D), training).least_d)
     inside = 0.4 * task.Q[:, -1]  # the part of u outside span(W), which Pi leaves alone
     outside = np.linalg.svd(task.Q.T)[2][-1]  # orthogonal to S
     start = inside + np.sqrt(1 - inside @ inside) * outside

@@ -202,7 +202,7 @@ def runs(draw: Any, named: bool = True, **of_task: Any) -> tuple[lrft.Task, lrft
 
 
 def engines(task: lrft.Task, training: lrft.Training) -> list[str]:
-    from lrft.model import sizes
+    from lrft.model.sizes import Sizes
 
-    small = task.d < sizes.smallest_reduced_dimension(task, training)
+    small = task.d < Sizes.of(task, training).least_d
     return ["ambient"] if small else ["ambient", "reduced"]

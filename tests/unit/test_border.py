@@ -14,7 +14,7 @@ from cases import spec
 
 import lrft
 from lrft.core.engine import compiled
-from lrft.model.sizes import record_shapes, sizes_of
+from lrft.model.sizes import Sizes
 from lrft.result import dataset as result
 from lrft.run import describe
 
@@ -30,7 +30,7 @@ def objects() -> list[Any]:
     run = compiled.Run(spec([TASK], TRAINING, ambient=True))
     run.advance(10.0)
     described = spec([TASK], TRAINING, ambient=True)
-    sizes = sizes_of(TASK, TRAINING, ambient=True)
+    sizes = Sizes.of(TASK, TRAINING, ambient=True).core
     return [
         described.tasks[0], described.students[0], described.trainings[0],
         described.trainings[0].lr, run.chains()[0], sizes, compiled.footprint(sizes),
@@ -112,12 +112,12 @@ def test_many_chains_are_made_in_under_a_second():
 
 
 def test_every_statistic_has_its_row_in_a_result():
-    recorded = record_shapes(TASK, TRAINING)
+    recorded = Sizes.of(TASK, TRAINING).records
     assert recorded.keys() <= result.STATISTICS.keys()
-    of_data = compiled.statistics(sizes_of(TASK, TRAINING, ambient=True, labelled=True))
+    of_data = compiled.statistics(Sizes.of(TASK, TRAINING, ambient=True, labelled=True).core)
     assert of_data.keys() <= set(result.FIT_VARIABLES)
     full = lrft.Training(student=lrft.FullNetwork(), lr=0.1, steps=1)
-    assert record_shapes(TASK, full) == {"overlap_u": (4, 4), "loss": ()}
+    assert Sizes.of(TASK, full).records == {"overlap_u": (4, 4), "loss": ()}
     assert recorded == {"overlap_u": (), "overlap_c": (), "loss": ()}
 
 
@@ -145,7 +145,9 @@ def test_a_footprint_is_that_of_the_run():
     for ambient in (False, True):
         run = spec([TASK], TRAINING, ambient=ambient)
         # Entries of R that are 0 cost nothing, which sizes alone do not know.
-        sizes = sizes_of(TASK, TRAINING, ambient=ambient).replace(nonzero=np.count_nonzero(TASK.R))
+        sizes = Sizes.of(TASK, TRAINING, ambient=ambient).core.replace(
+            nonzero=np.count_nonzero(TASK.R)
+        )
         assert same(compiled.footprint(run), compiled.footprint(sizes))
         chain = compiled.Run(run).chains()[0]
         assert chain.rows.size == 0

@@ -27,7 +27,7 @@ PROGRAM = """
 import json, sys, time
 import lrft
 import lrft.result
-lrft.result.get_ready()  # what the run would load first
+lrft.result.dataset.get_ready()  # what the run would load first
 
 task = lrft.Task.sample({task}, seed=1)
 if {engine!r} == "ambient":
@@ -156,7 +156,9 @@ def test_simulate_raises_with_what_was_recorded(name):
 
 
 def test_ctrl_c_while_the_run_loads_what_it_needs_is_kept_too():
-    program = PROGRAM.format(**(BASE | RUNS["reduced"][0])).replace("lrft.result.get_ready()", "")
+    program = PROGRAM.format(**(BASE | RUNS["reduced"][0])).replace(
+        "lrft.result.dataset.get_ready()", ""
+    )
     _, out = interrupt(program, 0.1)
     found = json.loads(out)
     assert found["interrupted"] == 1
@@ -172,7 +174,7 @@ CALLS = {
 }
 CALL = """
 import time, lrft, lrft.result, lrft.theory
-lrft.result.get_ready()
+lrft.result.dataset.get_ready()
 print("ready", flush=True)
 try:
     while True:

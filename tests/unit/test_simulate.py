@@ -12,7 +12,7 @@ import pytest
 from cases import task_of, twin
 
 import lrft
-from lrft.model import sizes
+from lrft.model.sizes import Sizes
 
 ENGINES = ("reduced", "ambient")
 each_engine = pytest.mark.parametrize("engine", ENGINES)
@@ -242,7 +242,7 @@ def test_smallest_dimension(features, parallel, batch, least):
     def at(d):
         return lrft.Task.sample(d=d, k=4, features=features, parallel=parallel, seed=1)
 
-    assert sizes.smallest_reduced_dimension(at(50), training) == least
+    assert Sizes.of(at(50), training).least_d == least
     ds = lrft.simulate(at(least), training, replicas=9, engine="reduced")
     assert (ds.status == "finished").all()
     assert lrft.simulate(at(least), training, replicas=1).attrs["engine"] == "reduced"

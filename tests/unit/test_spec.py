@@ -14,7 +14,7 @@ from cases import spec
 
 import lrft
 from lrft.core.engine import compiled
-from lrft.model import sizes
+from lrft.model.sizes import Sizes
 
 TASK = lrft.Task.sample(d=24, k=4, seed=0)
 A, V = np.random.default_rng(1).standard_normal((2, 3, 24)) / 5
@@ -53,7 +53,7 @@ def valid(student: str, space: str) -> compiled.RunSpec:
     assert {chain.status for chain in waiting} == {"waiting"}
     one, task = whole.students[0], whole.tasks[0]
     numbers = one.rows * (task.W.shape[1] if SPACES[space] else task.s + one.rows)
-    shapes = sizes.record_shapes(TASK, training)
+    shapes = Sizes.of(TASK, training).records
     begun = {
         "records": {name: np.ones(math.prod(shape)) for name, shape in shapes.items()},
         "recorded": 1,

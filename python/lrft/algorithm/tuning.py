@@ -13,7 +13,8 @@ from lrft.algorithm import recovery
 from lrft.base import checks
 from lrft.core import callbacks
 from lrft.core.engine import compiled
-from lrft.model import schedule, sizes
+from lrft.model import schedule
+from lrft.model.sizes import Sizes
 from lrft.model.training import RankOne, Training, check_compatible
 from lrft.run import chains, describe
 from lrft.theory import population
@@ -378,14 +379,14 @@ class _Tuner:
     ) -> tuple[_State, compiled.Chain]:
         """One chain in the reduced space, from a state to a state."""
         task = self.task
-        least = sizes.smallest_reduced_dimension(task, training)
+        least = Sizes.of(task, training).least_d
         if task.d < least:
             raise ValueError(f"task must have d >= {least} for the reduced space, got d = {task.d}")
         job = describe.Settled(task, training, training.lr)  # type: ignore[arg-type]
         first = describe.new_chain(0, replica)
-        spec = describe.run_spec([job], [first], ambient=False, seed=self.seed, keep_state=True)
+        spec = describe.run([job], [first], ambient=False, seed=self.seed, keep_state=True)
         if state is not None:
-            (student,) = spec.students
+            (student,) = spec["students"]
             given = student.replace(
                 init_rows="given",
                 rows_S=state.P,
@@ -393,7 +394,7 @@ class _Tuner:
                 init_own="given",
                 own=state.c_hat,
             )
-            spec = spec.replace(students=[given])
+            spec["students"] = [given]
         (chain,) = chains.Chains([task], spec).finish()
         return _State(chain.rows[:-1], float(chain.rows[-1]), chain.own), chain
 

@@ -10,11 +10,11 @@ from lrft.base import checks
 from lrft.core.engine import compiled
 from lrft.fitting.samples import WINDOW
 from lrft.model import schedule
+from lrft.model.sizes import Sizes
 from lrft.model.students import StudentModel
 from lrft.model.task import Task
 from lrft.model.training import Training
 from lrft.model.weights import Weights
-from lrft.run import describe
 
 
 def open_training(common: dict[str, Any], record: Any) -> Training:
@@ -45,20 +45,18 @@ def check_memory(
     task: Task, training: Training, replicas: int, threads: int, shuffled: int
 ) -> None:
     """Refuse students, records, a batch or orders of samples that do not fit into memory."""
-    n = training.student.rows(task)
-    size = n * task.d
-    if training.student.start_of_its_own:
-        size += (task.k + n) * task.d
+    sizes = Sizes.of(task, training, ambient=True, labelled=True)
+    of, rows = sizes.footprint, sizes.core.rows
+    own_task = of.task_bytes if training.student.start_of_its_own else 0
     records = 0 if training.steps == checks.MAX_STEPS else training.record_count
     checks.memory(
-        f"{replicas} students of {n} rows in R^{task.d}",
-        8 * replicas * (2 * size + 2 * records),
+        f"{replicas} students of {rows} rows in R^{task.d}",
+        int(replicas * (2 * of.state_bytes + own_task + records * of.record_bytes)),
         "use fewer replicas",
     )
-    width = task.k + n + 2 + describe.AMBIENT_TILE
     checks.memory(
         f"batch = {training.batch} on {threads} threads",
-        8 * training.batch * width * min(threads, replicas),
+        int(of.batch_bytes * min(threads, replicas)),
         "use a smaller batch",
     )
     checks.memory(

@@ -310,16 +310,16 @@ class Fitting:
     ) -> runs.Chains:
         job = describe.Settled(self.task, self.training, self.training.lr)  # type: ignore[arg-type]
         streamed = self._stream is not None
-        spec = describe.run_spec(
+        spec = describe.run(
             [job], chains, ambient=True, seed=self.seed, threads=self.threads, keep_state=streamed
         )
         held_out = None if self.validation is None else self.validation.core()
-        spec = spec.replace(
-            tasks=[without_teacher(task) for task in spec.tasks],
-            trainings=[plan],
-            data=compiled.DataSet(**data, held_out=held_out, shuffle=self.shuffle),
-            keep_best=self.keep == "best",
-        )
+        spec |= {
+            "tasks": [without_teacher(task) for task in spec["tasks"]],
+            "trainings": [plan],
+            "data": compiled.DataSet(**data, held_out=held_out, shuffle=self.shuffle),
+            "keep_best": self.keep == "best",
+        }
         return runs.Chains([self.task], spec, after=after)
 
     # ---- streams ------------------------------------------------------------------------

@@ -1,7 +1,7 @@
-"""How large it is: the sizes of a task with a training, of which the core says what they take.
+"""How large is it: the one place where the core is asked what a task with a training takes.
 
-``compiled.footprint(sizes_of(task, training))`` has the bytes and counts that checks, estimates of
-memory and the choice of the space are made of; cpp/include/lrft/footprint.hpp says what each is.
+Checks, estimates of memory and the choice of the space are lines on `Sizes`;
+cpp/include/lrft/footprint.hpp says what each number is.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Protocol
 from lrft.core.engine import compiled
 
 if TYPE_CHECKING:
-    from lrft.model.students.student import StudentModel
+    from lrft.model.students import StudentModel
     from lrft.model.task import Task
 
-__all__ = ["record_shapes", "sizes_of", "smallest_reduced_dimension"]
+__all__ = ["Sizes"]
 
 
 class Trained(Protocol):
@@ -22,33 +22,79 @@ class Trained(Protocol):
 
     @property
     def student(self) -> StudentModel:
-        """What is trained."""
+        """It has rows and own parameters."""
 
     @property
     def batch(self) -> int:
         """Samples a step."""
 
 
-def sizes_of(
-    task: Task, training: Trained, *, ambient: bool = False, labelled: bool = False
-) -> compiled.Sizes:
-    """Give the sizes of one task with one student, as the core counts them."""
-    student = training.student
-    rows, (k, s) = student.rows(task), task.R.shape
-    start = rows if student.start_of_its_own else 0
-    return compiled.Sizes(
-        ambient=ambient, labelled=labelled, d=task.d, k=k + start, neurons=k, s=s + start,
-        rank=task.rank, rows=rows, kind=student.kind,
-        linearized=student.linearized, batch=training.batch,
-    )  # fmt: skip
+class Sizes:
+    """What a task with a training takes in one space: bytes and counts.
 
+    Parameters
+    ----------
+    core : compiled.Sizes
 
-def smallest_reduced_dimension(task: Task, training: Trained) -> int:
-    """Return the least d at which the reduced space is exact for this task's shape."""
-    return int(compiled.footprint(sizes_of(task, training)).least_d)
+    Attributes
+    ----------
+    core : compiled.Sizes
+    footprint : compiled.Footprint
+        Every number that grows with the sizes.
 
+    Examples
+    --------
+    >>> import lrft
+    >>> from lrft.model.sizes import Sizes
+    >>> sizes = Sizes.of(lrft.Task.sample(d=100, k=4), lrft.Training(lr=0.1, steps=10))
+    >>> sizes.least_d, sizes.records
+    (7, {'overlap_u': (), 'overlap_c': (), 'loss': ()})
+    """
 
-def record_shapes(task: Task, training: Trained) -> dict[str, tuple[int, ...]]:
-    """Return the shape of a record of each statistic; () for one number."""
-    shapes: dict[str, tuple[int, ...]] = compiled.statistics(sizes_of(task, training))
-    return shapes
+    def __init__(self, core: compiled.Sizes) -> None:
+        self.core = core
+        self.footprint = compiled.footprint(core)
+
+    @classmethod
+    def of(
+        cls, task: Task, training: Trained, *, ambient: bool = False, labelled: bool = False
+    ) -> Sizes:
+        """Measure a task with a training; `labelled`: given samples stand in for its teacher."""
+        student = training.student
+        rows, (k, s) = student.rows(task), task.R.shape
+        start = rows if student.start_of_its_own else 0
+        return cls(
+            compiled.Sizes(
+                ambient=ambient,
+                labelled=labelled,
+                d=task.d,
+                k=k + start,
+                neurons=k,
+                s=s + start,
+                rank=task.rank,
+                rows=rows,
+                kind=student.kind,
+                linearized=student.linearized,
+                batch=training.batch,
+            )
+        )
+
+    @property
+    def least_d(self) -> int:
+        """The least d at which the reduced space is exact."""
+        return int(self.footprint.least_d)
+
+    @property
+    def record_numbers(self) -> int:
+        """Numbers in one record of a replica."""
+        return int(self.footprint.record_bytes) // 8
+
+    @property
+    def records(self) -> dict[str, tuple[int, ...]]:
+        """The shape of a record of each statistic; () for one number."""
+        shapes: dict[str, tuple[int, ...]] = compiled.statistics(self.core)
+        return shapes
+
+    def alone(self) -> compiled.Footprint:
+        """Measure it without its batch: one sample a step."""
+        return compiled.footprint(self.core.replace(batch=1))

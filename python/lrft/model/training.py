@@ -15,9 +15,9 @@ from pydantic import model_validator
 
 from lrft.base import checks
 from lrft.base.fields import Count, Model, checked, optional
-from lrft.core.engine import compiled
-from lrft.model import schedule, sizes
+from lrft.model import schedule
 from lrft.model.recording import Geometric, LossThresholds, Record, Thresholds, geometric
+from lrft.model.sizes import Sizes
 from lrft.model.students import FullNetwork, LoRA, RankOne, Student
 from lrft.model.students.student import OptionalPositive, RateOrAuto
 
@@ -193,7 +193,7 @@ class Training(Model):
         >>> lrft.Training(lr=0.1, steps=10).record_size(lrft.Task.sample(d=100, k=4))
         3
         """
-        return int(compiled.footprint(sizes.sizes_of(task, self)).record_bytes) // 8
+        return Sizes.of(task, self).record_numbers
 
 
 def check_compatible(task: Task, training: Training) -> None:

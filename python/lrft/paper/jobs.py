@@ -21,15 +21,15 @@ LANES = 8
 class Job(lrft.Job):
     """One simulation of eight replicas a task or so, which fill the lanes of one thread."""
 
+    replicas: int = LANES
     expected: float | None = None  #: steps until a replica stops, if known
 
     @property
     def weight(self) -> float:
         """Expected work, up to the cost of a step."""
         tasks = 1 if isinstance(self.task, lrft.Task) else len(self.task)
-        replicas = self.replicas if isinstance(self.replicas, int) else LANES
         steps = self.training.steps if self.expected is None else self.expected
-        return steps * -(-replicas * tasks // LANES)
+        return steps * -(-self.replicas * tasks // LANES)
 
 
 def run_all(context: Context, jobs: Sequence[Job]) -> list[xr.Dataset]:

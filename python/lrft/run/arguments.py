@@ -8,13 +8,12 @@ import numpy as np
 
 from lrft import theory
 from lrft.base import checks
-from lrft.model import schedule, sizes
+from lrft.model import schedule
+from lrft.model.sizes import Sizes
 from lrft.model.task import Task
 from lrft.model.training import Training
-from lrft.run import describe
 
 CHAIN = 4400  # bytes of a replica without its records, at the end of a run: measured
-WIDTH = 8  # replicas that share the arrays of one thread in the reduced space
 MOST_REPLICAS = 2**24
 REPLICAS = 8  # by default: one lane group
 ENGINES = ("auto", "reduced", "ambient")
@@ -72,14 +71,15 @@ def settle_replicas(replicas: object, tasks: int, paired: bool) -> list[int]:
 def choose_engine(tasks: list[Task], training: Training, engine: object) -> str:
     """Settle the space; the reduced one wherever it is defined."""
     name = checks.choice("engine", engine, ENGINES)
-    small = [t for t in tasks if t.d < sizes.smallest_reduced_dimension(t, training)]
+    least = [Sizes.of(task, training).least_d for task in tasks]
+    small = [i for i, task in enumerate(tasks) if task.d < least[i]]
     if name == "auto":
         name = "ambient" if small else "reduced"
     if name == "reduced" and small:
-        least = sizes.smallest_reduced_dimension(small[0], training)
+        i = small[0]
         raise ValueError(
-            f"engine='reduced' needs d >= {least} for this task (dimension of span(W, u), plus "
-            f"the student's rows, plus the lesser of rows and batch), got d = {small[0].d}: "
+            f"engine='reduced' needs d >= {least[i]} for this task (dimension of span(W, u), plus "
+            f"the student's rows, plus the lesser of rows and batch), got d = {tasks[i].d}: "
             "use engine='ambient'"
         )
     return name
@@ -88,83 +88,57 @@ def choose_engine(tasks: list[Task], training: Training, engine: object) -> str:
 def check_sizes(
     tasks: list[Task], training: Training, engine: str, threads: int, replicas: int
 ) -> None:
-    """Refuse a task or a student whose arrays are too large to be counted or to be held."""
-    student = training.student
+    """Refuse what is too large to be counted or to be held: a task, a student, a batch."""
+    ambient, batch = engine == "ambient", training.batch
     chains = len(tasks) * replicas
-    groups = min(threads, chains if engine == "ambient" else -(-chains // WIDTH))
-    own_start = student.start_of_its_own
     for task in tasks:
-        if engine == "ambient" and task.d > 2**31 - 64:
+        if ambient and task.d > 2**31 - 64:
             raise ValueError(
                 f"engine='ambient' needs d < 2^31, got d = {task.d}: use engine='reduced'"
             )
-        n = student.rows(task)
-        k, s = (size + n * own_start for size in task.R.shape)
-        # The longest arrays: the covariance of the loss, and the coordinates of the features.
-        side = 3 * task.k + 2 * n if student.linearized else k + max(k, n)
-        numbers = max(
-            side * side, (2 * k + n) ** 2, side * (k + n + task.rank), k * s, 2 * n * n, n * (n + s)
-        )
-        if numbers >= 2**31:
+        sizes = Sizes.of(task, training, ambient=ambient)
+        of, alone, rows = sizes.footprint, sizes.alone(), sizes.core.rows
+        if alone.longest >= 2**31:
             raise ValueError(
-                f"a student with {n} rows on a task with k = {task.k} needs an array of {numbers} "
-                "numbers, and 2^31 is the limit: use a narrower one"
+                f"a student with {rows} rows on a task with k = {task.k} needs an array of "
+                f"{alone.longest:.0f} numbers, and 2^31 is the limit: use a narrower one"
             )
-        made = engine != "ambient" or "_ambient" in task.__dict__
-        fixed = 0 if made else 8 * (task.k + task.rank) * task.d
-        if engine == "ambient":
-            own = 8 * (4 * n * n + 3 * n * task.d)
-        else:
-            own = 8 * WIDTH * (4 * n * n + 2 * n * s + k * s)
-        if own_start:  # every chain has a task of its own
-            own += 8 * (k * s + (k * task.d if engine == "ambient" else 0)) * chains // groups
+        groups = min(threads, -(-chains // of.lanes))
+        # Where the rows of the start are features, every chain has a task of its own.
+        made = not ambient or "_ambient" in task.__dict__
+        held = chains if training.student.start_of_its_own else 0 if made else 1
+        fixed, own = held * of.task_bytes, groups * of.thread_bytes
         checks.memory(
-            f"engine='{engine}' at d = {task.d}, k = {task.k} with {n} rows of the student, on "
+            f"engine='{engine}' at d = {task.d}, k = {task.k} with {rows} rows of the student, on "
             f"{groups} threads",
-            fixed + groups * (own + 24 * side * side),
-            "use engine='reduced'" if fixed > groups * own else "use a narrower student",
+            int(fixed + own),
+            "use engine='reduced'" if ambient and fixed > own else "use a narrower student",
         )
+        checks.memory(
+            f"batch = {batch} with engine='{engine}' on {threads} threads",
+            int(of.batch_bytes * threads),
+            "use a smaller batch",
+        )
+        if of.longest >= 2**31:
+            raise ValueError(
+                f"batch = {batch} needs {of.longest:.0f} numbers a step, and 2^31 is the limit"
+            )
+        if of.counters >= 2**32:
+            raise ValueError(
+                f"batch = {batch} needs {of.counters:.0f} counters of the random stream a step, "
+                "and there are 2^32: use a smaller batch"
+            )
 
 
 def check_kept(tasks: list[Task], training: Training, engine: str, replicas: int) -> None:
     """Refuse to keep students that memory cannot hold."""
-    numbers = 0
-    for task in tasks:
-        n = training.student.rows(task)
-        row = task.d if engine == "ambient" else n + task.R.shape[1]
-        numbers += n * (row + task.k)
+    ambient = engine == "ambient"
+    each = sum(Sizes.of(one, training, ambient=ambient).footprint.state_bytes for one in tasks)
     checks.memory(
         f"keep_students=True for {len(tasks)} tasks x {replicas} replicas",
-        8 * numbers * replicas,
-        "use engine='reduced' or fewer replicas" if engine == "ambient" else "use fewer replicas",
+        int(each * replicas),
+        "use engine='reduced' or fewer replicas" if ambient else "use fewer replicas",
     )
-
-
-def check_batch(tasks: list[Task], training: Training, engine: str, threads: int) -> None:
-    """Refuse a batch whose fields do not fit into memory, or into the random stream."""
-    batch = training.batch
-    own_start = training.student.start_of_its_own
-
-    def wide(task: Task) -> int:
-        """Count numbers an input; rows of a start are features and directions too."""
-        rows = training.student.rows(task) * (3 if own_start else 1)
-        return sum(task.R.shape) + task.rank + 2 * rows + 2
-
-    width = max(map(wide, tasks))
-    numbers = batch * (8 * width if engine == "reduced" else width + describe.AMBIENT_TILE)
-    checks.memory(
-        f"batch = {batch} with engine='{engine}' on {threads} threads",
-        8 * numbers * threads,
-        "use a smaller batch",
-    )
-    if numbers >= 2**31:
-        raise ValueError(f"batch = {batch} needs {numbers} numbers a step, and 2^31 is the limit")
-    counters = batch * ((width if engine == "reduced" else max(task.d for task in tasks)) + 1) // 2
-    if counters >= 2**32:
-        raise ValueError(
-            f"batch = {batch} needs {counters} counters of the random stream a step, and there "
-            "are 2^32: use a smaller batch"
-        )
 
 
 def settle_rates(

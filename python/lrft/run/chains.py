@@ -13,7 +13,7 @@ from lrft.base import interrupts
 from lrft.base.progress import Progress, ProgressCallback
 from lrft.core import callbacks
 from lrft.core.engine import compiled
-from lrft.model import sizes
+from lrft.model.sizes import Sizes
 from lrft.model.task import Task
 from lrft.model.training import Training
 from lrft.result import dataset as results
@@ -47,15 +47,16 @@ class Chains:
     ----------
     tasks : sequence of Task
         Whose functions may be called.
-    spec : compiled.RunSpec
+    spec : dict
+        Fields of a ``RunSpec``, as `describe.run` gives them.
     after : Chains, optional
         These are the same replicas, and have come so far.
     """
 
     def __init__(
-        self, tasks: Sequence[Task], spec: compiled.RunSpec, after: Chains | None = None
+        self, tasks: Sequence[Task], spec: dict[str, Any], after: Chains | None = None
     ) -> None:
-        self.core = compiled.Run(spec)
+        self.core = compiled.Run(compiled.RunSpec(**spec))
         self.error: Exception | None = None  #: the last that ended replicas
         self._guards = [guard for task in tasks for guard in task.activation.guards]
         # By job and replica, as the core has them.
@@ -205,7 +206,7 @@ def gather(
         "status": np.full(shape, "interrupted", dtype=object),
         "stop_step": np.zeros(shape, dtype=np.int64),
     }
-    of_task = [sizes.record_shapes(task, training) for task in tasks]
+    of_task = [Sizes.of(task, training).records for task in tasks]
     for name in results.STATISTICS:
         # Tasks with fewer overlaps leave the rest NaN; what is not recorded is NaN.
         most = tuple(

@@ -17,8 +17,6 @@ from lrft.model.training import Training
 
 Floats = NDArray[np.float64]
 
-AMBIENT_TILE = 128  # coordinates of an input that the ambient space holds at a time, if not all
-
 
 class Settled(NamedTuple):
     """A task, and a training whose rate of û, A or the rows is settled."""
@@ -28,7 +26,7 @@ class Settled(NamedTuple):
     rate: float | schedule.Schedule
 
 
-def run_spec(
+def run(
     jobs: Sequence[Settled],
     chains: Sequence[compiled.Chain],
     *,
@@ -36,10 +34,11 @@ def run_spec(
     seed: int,
     threads: int = 1,
     keep_state: bool = False,
-) -> compiled.RunSpec:
+) -> dict[str, Any]:
     """Describe a run of chains whose ``training`` says which of the jobs they are of.
 
-    Jobs share lanes: tasks of one shape and activation, students that differ in rates alone.
+    Fields of a ``RunSpec``.  Jobs share lanes: tasks of one shape and activation, students that
+    differ in rates alone.
     """
     tasks = list({id(job.task): job.task for job in jobs}.values())
     place = {id(task): i for i, task in enumerate(tasks)}
@@ -48,15 +47,14 @@ def run_spec(
         chain if chain.task == (task := of_job[chain.training]) else chain.replace(task=task)
         for chain in chains
     ]
-    return compiled.RunSpec(
-        ambient=ambient,
-        activation=tasks[0].activation.core,
-        **described(tasks, jobs[0].training.student, ambient, seed, theirs),
-        trainings=[training_data(job.training, job.rate) for job in jobs],
-        seed=seed,
-        threads=threads,
-        keep_state=keep_state,
-    )
+    return described(tasks, jobs[0].training.student, ambient, seed, theirs) | {
+        "ambient": ambient,
+        "activation": tasks[0].activation.core,
+        "trainings": [training_data(job.training, job.rate) for job in jobs],
+        "seed": seed,
+        "threads": threads,
+        "keep_state": keep_state,
+    }
 
 
 def task_data(task: Task, ambient: bool) -> compiled.TaskData:

@@ -16,7 +16,8 @@ from lrft.core.engine import compiled
 
 __all__ = ["Pool"]
 
-P, T = ParamSpec("P"), TypeVar("T")
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class Pool:
@@ -42,11 +43,12 @@ class Pool:
 
     def submit(self, work: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> Future[T]:
         """Begin work, or queue it; once the pool is left, the engine raises ``Cancelled`` in it."""
-        return self._threads.submit(self._stoppable, work, *arguments, **named)
 
-    def _stoppable(self, work: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
-        with self._stop:
-            return work(*arguments, **named)
+        def stoppable() -> T:
+            with self._stop:
+                return work(*arguments, **named)
+
+        return self._threads.submit(stoppable)
 
     def __enter__(self) -> Self:
         return self

@@ -104,7 +104,6 @@ class Simulation:
             arguments.check_kept(tasks, training, chosen, each)
         self.threads = settle_threads(threads)
         arguments.check_sizes(tasks, training, chosen, self.threads, each)
-        arguments.check_batch(tasks, training, chosen, self.threads)
         rates, notes = arguments.settle_rates(tasks, training)
         self._begin(
             tasks=tasks,
@@ -200,7 +199,7 @@ class Simulation:
         self._parts = []
         for group in self._groups:
             place = {task: job for job, task in enumerate(group)}
-            spec = describe.run_spec(
+            spec = describe.run(
                 [describe.Settled(tasks[i], training, rates[i]) for i in group],
                 [c.replace(training=place[c.task]) for c in chains if c.task in place],
                 ambient=ambient,

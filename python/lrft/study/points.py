@@ -225,7 +225,6 @@ class _Made:
                 )
             engine = settle.choose_engine([task], training, wanted)
             settle.check_sizes([task], training, engine, 1, replicas)
-            settle.check_batch([task], training, engine, 1)
             self._engines[key] = engine
         return self._engines[key]
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from lrft.base import foreign
 from lrft.core.engine import compiled
-from lrft.model import sizes
+from lrft.model.sizes import Sizes
 from lrft.model.task import Task
 from lrft.result import provenance
 from lrft.result.dataset import STATISTICS
@@ -111,7 +111,7 @@ def _start(units: Sequence[Unit], threads: int) -> tuple[runs.Chains, list[str]]
         (rate,), (note,) = arguments.settle_rates([task], unit.training)
         jobs.append(describe.Settled(task, unit.training, rate))
         notes.append(note)
-    spec = describe.run_spec(
+    spec = describe.run(
         jobs,
         [
             describe.new_chain(i, replica)
@@ -154,7 +154,7 @@ def _results(
 
 def record_shapes(unit: Unit) -> dict[str, tuple[int, ...]]:
     """Shape of each series at one record of one replica."""
-    found = sizes.record_shapes(unit.task, unit.training)
+    found = Sizes.of(unit.task, unit.training).records
     return {name: found.get(name, ()) for name in STATISTICS}
 
 
