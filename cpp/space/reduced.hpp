@@ -31,7 +31,7 @@
 #include "space/dots.hpp"
 #include "space/given_fields.hpp"
 #include "space/noise.hpp"
-#include "space/reduced_start.hpp"
+#include "space/reduced_rows.hpp"
 #include "space/rotations.hpp"
 #include "space/space.hpp"
 #include "space/subspace.hpp"
@@ -74,7 +74,7 @@ class ReducedSpace {
     given_.set(lane, task.R, task.a);
     noise_.set_task(lane, task, replica);
     replica_[lane] = replica;
-    set(dof_, lane, task.d - shape_.s - n());
+    put(dof_, lane, task.d - shape_.s - n());
     chi_ = ChiSampler(dof_);
     at_ = ahead() - 1;  // what was drawn ahead is no longer this lane's
     first_a_ = given_.first_of_a();
@@ -83,9 +83,9 @@ class ReducedSpace {
   void set_rows(int lane, const std::vector<double>& rows) {
     for (int j = 0; j < n(); ++j) {
       for (int q = 0; q < shape_.s; ++q)
-        set(P_[j * shape_.s + q], lane, rows[static_cast<std::size_t>(j * shape_.s + q)]);
+        put(P_[j * shape_.s + q], lane, rows[static_cast<std::size_t>(j * shape_.s + q)]);
       for (int i = 0; i < n(); ++i)
-        set(L_[j * width() + i], lane,
+        put(L_[j * width() + i], lane,
             rows[static_cast<std::size_t>(n() * shape_.s + j * n() + i)]);
     }
   }
@@ -103,14 +103,12 @@ class ReducedSpace {
     return draw_reduced_rows(shape_, seed_, task.d, replica, unit);
   }
   static std::vector<double> given_rows(const StudentSpec& student) {
-    std::vector<double> rows = student.rows_S;
-    rows.insert(rows.end(), student.rows_rest.begin(), student.rows_rest.end());
-    return rows;
+    return given_reduced_rows(student);
   }
   Statistics statistics(int lane, const TaskData& task) const {
     const std::vector<double> rows = rows_of(lane);
     Statistics out = reduced_statistics(shape_, task, rows);
-    if (shape_.follow) out.cosines = cosines(task, rows, out);
+    if (shape_.follow) out.cosines = reduced_cosines(shape_, task, rows, out);
     return out;
   }
 
@@ -136,8 +134,8 @@ class ReducedSpace {
     at_ = 0;
     given_.look();
     for (int b = 0; b < batch(); ++b) {
-      for (int q = 0; q < shape_.s; ++q) set(X_[b * stride + q], lane, X_S[b * shape_.s + q]);
-      for (int j = 0; j < n(); ++j) set(X_[b * stride + shape_.s + j], lane, Z[b * n() + j]);
+      for (int q = 0; q < shape_.s; ++q) put(X_[b * stride + q], lane, X_S[b * shape_.s + q]);
+      for (int j = 0; j < n(); ++j) put(X_[b * stride + shape_.s + j], lane, Z[b * n() + j]);
     }
     find_given(batch());
     fields();
@@ -167,7 +165,7 @@ class ReducedSpace {
   void move_given(const Scalar* G, const Scalar* scale, bool unit, int lane, const double* T) {
     const int n = this->n(), b = batch();
     AlignedPacks given(b * b), M(n * (n + b));
-    for (int i = 0; i < b * b; ++i) set(given[i], lane, T[i]);
+    for (int i = 0; i < b * b; ++i) put(given[i], lane, T[i]);
     move_seen<false>(G, scale);
     if (rotates()) {
       rotations_.update(L_.data(), width(), G, z(0), 2 * pairs_, given.data(), [](std::int64_t) {});
@@ -209,20 +207,6 @@ class ReducedSpace {
   }
 
  private:
-  // Of the row spaces of [P, L] and [a, 0].
-  std::vector<double> cosines(const TaskData& task, const std::vector<double>& rows,
-                              const Statistics& statistics) const {
-    const int n = this->n(), s = shape_.s, r = shape_.rank;
-    const Eigen::Map<const Matrix> P(rows.data(), n, s), L(rows.data() + n * s, n, n);
-    const Eigen::Map<const Matrix> a(task.a.data(), r, s);
-    return subspace_cosines(n, r, statistics.gram, gram_of(a), statistics.teacher, [&] {
-      RowSets sets{Matrix::Zero(n, s + n), Matrix::Zero(r, s + n)};
-      sets.A << P, L;
-      sets.u.leftCols(s) = a;
-      return sets;
-    });
-  }
-
   int n() const { return Rows > 0 ? Rows : shape_.n; }
   int batch() const { return Batch > 0 ? Batch : shape_.batch; }
   int m() const { return std::min(n(), batch()); }    // chi variates a step
@@ -428,8 +412,6 @@ class ReducedSpace {
     return in_chains(rest, shape_.s - first,
                      [&](int i, const Pack& sum) { return move_entry(first + i, g, factor, sum); });
   }
-  static double get(const Pack& p, int lane) { return reinterpret_cast<const double*>(&p)[lane]; }
-  static void set(Pack& p, int lane, double x) { reinterpret_cast<double*>(&p)[lane] = x; }
   Shape shape_;
   std::uint64_t seed_;
   Philox random_;

@@ -1,4 +1,5 @@
-// How the rows of a student in the reduced space begin.
+// Rows of a student in the reduced space, as numbers: how they begin, and their angles with the
+// teacher's.
 #pragma once
 
 #include <cmath>
@@ -6,6 +7,7 @@
 
 #include "random/fill.hpp"
 #include "space/shape.hpp"
+#include "space/subspace.hpp"
 
 namespace lrft {
 
@@ -36,6 +38,27 @@ inline std::vector<double> draw_reduced_rows(const Shape& shape, std::uint64_t s
     }
   }
   return rows;
+}
+
+inline std::vector<double> given_reduced_rows(const StudentSpec& student) {
+  std::vector<double> rows(student.rows_S.begin(), student.rows_S.end());
+  rows.insert(rows.end(), student.rows_rest.begin(), student.rows_rest.end());
+  return rows;
+}
+
+// Of the row spaces of [P, L] and [a, 0].
+inline std::vector<double> reduced_cosines(const Shape& shape, const TaskData& task,
+                                           const std::vector<double>& rows,
+                                           const Statistics& statistics) {
+  const int n = shape.n, s = shape.s, r = shape.rank;
+  const Eigen::Map<const Matrix> P(rows.data(), n, s), L(rows.data() + n * s, n, n);
+  const Eigen::Map<const Matrix> a(task.a.data(), r, s);
+  return subspace_cosines(n, r, statistics.gram, gram_of(a), statistics.teacher, [&] {
+    RowSets sets{Matrix::Zero(n, s + n), Matrix::Zero(r, s + n)};
+    sets.A << P, L;
+    sets.u.leftCols(s) = a;
+    return sets;
+  });
 }
 
 }  // namespace lrft
