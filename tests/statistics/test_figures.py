@@ -30,6 +30,11 @@ OPEN = {
     "Fig. 2a: u is learned between 0.25 and 0.75 million steps",
     "Fig. 3b: <ĉ,c> = 0.55 after 2 million steps",
     "Fig. 4a: ReLU reaches 0.9 at about 50k steps",
+    # Half of the instances, or so, come within the horizon: too few are run to say if most do.
+    "Fig. 1a: every activation learns u",
+    "Fig. 4b: every activation learns u",
+    "Fig. 1b: within 2.5·10⁷ steps u is learned at every ξ",
+    "Fig. 6: within 2.5·10⁷ steps u is learned at every ξ",
     # Some instances never come.
     "Fig. 4a: sigmoid reaches 0.9 at about 10k steps",
 }
@@ -42,4 +47,4 @@ def test_figures(tmp_path: Path) -> None:
     assert {v.statement for v in verdicts} >= OPEN
     assert {v.statement for v in verdicts if v.outcome != "supported"} <= OPEN
     assert all(v.note for v in verdicts if v.outcome == "not supported")
-    assert len(verdicts) - len(OPEN) == 31
+    assert len(verdicts) - len(OPEN) == 27

@@ -96,7 +96,7 @@ def _judge_linear(data: xr.Dataset, panel: str = "Fig. 6") -> list[Verdict]:
             data,
             names,
             f"{panel}: within 2.5·10⁷ steps u is learned at every ξ",
-            "supported if more than half of the instances do; the rate is calibrated to ξ = 25",
+            f"{judging.MOST}; the rate is calibrated to ξ = 25",
         ),
     ]
 
