@@ -47,9 +47,10 @@ def test_time_is_utc_and_now() -> None:
 def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A stand-in for the package in a checkout; the real code is told that it lives there."""
     package = tmp_path / "python" / "lrft"
-    package.mkdir(parents=True)
-    (package / "provenance.py").write_text("# here\n")
-    monkeypatch.setattr(provenance, "__file__", str(package / "provenance.py"))
+    (package / "result").mkdir(parents=True)
+    inside = Path(provenance.__file__).relative_to(Path(lrft.__file__).parent)
+    (package / inside).write_text("# here\n")
+    monkeypatch.setattr(provenance, "__file__", str(package / inside))
     return tmp_path
 
 
@@ -68,7 +69,7 @@ def test_commit_is_that_of_the_sources_and_says_when_they_differ(copy: Path) -> 
     git(copy, "commit", "-qm", "first")
     head = git(copy, "rev-parse", "HEAD")
     assert commit_of() == head
-    (copy / "python" / "lrft" / "provenance.py").write_text("# changed\n")
+    Path(provenance.__file__).write_text("# changed\n")
     assert commit_of() == f"{head}-dirty"
 
 

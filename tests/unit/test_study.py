@@ -404,9 +404,9 @@ def test_changed_study_keeps_what_still_applies(tmp_path, monkeypatch):
     ran = []
     real = work.run_block
 
-    def counted(block, stop=None):
+    def counted(block):
         ran.extend(block.units)
-        return real(block, stop)
+        return real(block)
 
     monkeypatch.setattr("lrft.study.workers.run_block", counted)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lrft.base import foreign
+from lrft.result.dataset import told
 from lrft.result.endings import counted, hit_quantile, one_overlap
 
 if TYPE_CHECKING:
@@ -32,7 +33,8 @@ def show(ds: xr.Dataset) -> None:
     console = Console(highlight=False)
     replicas = ds.sizes["replica"]
     console.print(
-        f"{ds.activation.item()}, d = {ds.d.item()}, k = {ds.k.item()}, ξ = {ds.xi.item():.4g}, "
+        f"{told(ds, 'activation')}, d = {told(ds, 'd')}, k = {told(ds, 'k')}, "
+        f"ξ = {told(ds, 'xi')}, "
         f"{ds.attrs['engine']} engine; {replicas} replicas: {_ends(ds)}"
     )
     rate = ds.attrs.get("learning_rate", "given")

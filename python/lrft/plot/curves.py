@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from lrft.plot.fits import errors
 from lrft.plot.style import PALETTE, THIN_LINES, figure_class, styled
+from lrft.result.dataset import told
 from lrft.result.endings import counted, held, one_overlap
 
 if TYPE_CHECKING:
@@ -318,10 +319,10 @@ def _labels(ds: xr.Dataset) -> list[str]:
 
 def _describe(one: xr.Dataset) -> dict[str, str]:
     return {
-        "activation": str(one.activation.item()),
-        "d": f"d = {one.d.item()}",
-        "k": f"k = {one.k.item()}",
-        "xi": f"ξ = {one.xi.item():.4g}",
+        "activation": told(one, "activation"),
+        "d": f"d = {told(one, 'd')}",
+        "k": f"k = {told(one, 'k')}",
+        "xi": f"ξ = {told(one, 'xi')}",
     }
 
 

@@ -253,6 +253,15 @@ def assemble(
     return ds.squeeze("task") if single or paired else ds
 
 
+def told(ds: xr.Dataset, name: str) -> str:
+    """Write ``d``, ``k``, ``xi`` or ``activation`` for a title; of paired tasks the range."""
+    values = np.unique(ds[name].values)
+    if values.dtype.kind == "U":
+        return " or ".join(values.tolist())
+    ends = dict.fromkeys((values[0], values[-1]))
+    return " to ".join(f"{one:.4g}" if name == "xi" else str(one) for one in ends)
+
+
 def save(ds: xr.Dataset, path: str | os.PathLike[str]) -> None:
     """Write a result to a NetCDF file, whole or not at all.
 

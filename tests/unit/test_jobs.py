@@ -1,0 +1,227 @@
+"""Tasks paired with replicas, and many runs side by side: the bits are those of runs alone."""
+
+from __future__ import annotations
+
+import ctypes
+import math
+import re
+import threading
+
+import numpy as np
+import pytest
+
+import lrft
+from lrft.run.pool import Pool
+from lrft.study.replay import rerun
+
+TRAINING = lrft.Training(
+    student=lrft.RankOne(train_c=True), lr=0.004, steps=400, record=9, stop_at=0.4
+)
+TASKS = [
+    lrft.Task.sample(d=60, k=3, xi=2.0, seed=0),
+    lrft.Task.sample(d=80, k=3, xi=2.0, seed=1),
+    lrft.Task.sample(d=60, k=5, xi=1.0, activation="erf", seed=2),
+    lrft.Task.sample(d=60, k=3, xi=2.0, seed=3),
+]
+INDICES = [4, 0, 9, 2]
+SERIES = ("overlap_u", "overlap_c", "loss", "hit_step", "status", "stop_step", "final_loss")
+OF_TASKS = ("task_hash", "d", "k", "xi", "activation")
+
+
+# ---- paired --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("engine", ["reduced", "ambient"])
+@pytest.mark.parametrize(
+    "student",
+    [
+        lrft.RankOne(train_c=True),
+        lrft.LoRA(rank=1),
+        lrft.FullNetwork(width=3, init="gaussian", lam_init="ones", linearized=True),
+    ],
+    ids=["rank one", "lora", "full, linearised around a start of its own"],
+)
+def test_paired_is_the_diagonal_of_all_pairs(student, engine):
+    training = lrft.Training(student=student, lr=0.002, steps=60, record=4)
+    options = {"replicas": INDICES, "seed": 3, "engine": engine}
+    whole = lrft.simulate(TASKS, training, **options)
+    paired = lrft.simulate(TASKS, training, **options, paired=True)
+    assert paired.overlap_u.dims == tuple(dim for dim in whole.overlap_u.dims if dim != "task")
+    for i in range(len(TASKS)):
+        for name in (*SERIES, *OF_TASKS):
+            expected = whole[name].isel(task=i)
+            expected = expected.isel(replica=i) if "replica" in expected.dims else expected
+            np.testing.assert_array_equal(paired[name].isel(replica=i), expected, err_msg=name)
+
+
+def test_as_many_replicas_as_tasks_by_default():
+    assert lrft.simulate(TASKS, TRAINING, paired=True).replica.values.tolist() == [0, 1, 2, 3]
+    assert lrft.simulate(TASKS[0], TRAINING).sizes["replica"] == 8
+
+
+def test_paired_results_are_kept_rerun_drawn_and_tabled(tmp_path):
+    ds = lrft.simulate(TASKS, TRAINING, replicas=INDICES, seed=3, paired=True)
+    assert {ds[name].dims for name in OF_TASKS} == {("replica",)}
+    lrft.save(ds, tmp_path / "paired.nc")
+    assert lrft.load(tmp_path / "paired.nc").identical(ds)
+    (compared,) = rerun(tmp_path / "paired.nc", threads=1)
+    assert compared.differences == ()
+    table = lrft.to_pandas(ds, "ends")
+    assert table.replica.tolist() == INDICES
+    assert table.d.tolist() == [60, 80, 60, 60]
+    figure = lrft.plot.overlap(ds)
+    assert "d = 60 to 80" in figure.get_suptitle()
+
+
+def test_paired_run_is_resumed_bit_for_bit(tmp_path):
+    straight = lrft.simulate(TASKS, TRAINING, replicas=INDICES, seed=3, paired=True)
+    simulation = lrft.Simulation(
+        TASKS, TRAINING, replicas=INDICES, seed=3, paired=True, keep_students=True, threads=1
+    )
+    inside = 0
+    for _ in range(4):
+        inside += not simulation.advance(0.0)
+        simulation.save_state(tmp_path / "state.npz")
+        simulation = lrft.Simulation.resume(tmp_path / "state.npz", threads=1)
+    assert inside, "the run ended before it was ever saved"
+    simulation.run()
+    ds = simulation.dataset()
+    for name in SERIES:
+        assert ds[name].equals(straight[name]), name
+    u_hat = simulation.trained(replica=9).factors["u_hat"]
+    end = ds.final_overlap_u.sel(replica=9).item()
+    assert u_hat @ TASKS[2].u == pytest.approx(end, abs=1e-12)
+
+
+def test_pairs_that_do_not_fit_are_refused():
+    with pytest.raises(ValueError, match="paired=True pairs a list of tasks"):
+        lrft.simulate(TASKS[0], TRAINING, paired=True)
+    with pytest.raises(ValueError, match="a replica for each of the 4 tasks, got 3"):
+        lrft.simulate(TASKS, TRAINING, replicas=3, paired=True)
+    with pytest.raises(TypeError, match="paired"):
+        lrft.simulate(TASKS, TRAINING, paired="yes")
+    with pytest.raises(ValueError, match="distinct"):
+        lrft.simulate(TASKS, TRAINING, replicas=[1, 1, 2, 3], paired=True)
+
+
+# ---- side by side --------------------------------------------------------------------------
+
+JOBS = [
+    lrft.Job(TASKS[0], TRAINING, replicas=3, seed=1),
+    lrft.Job(TASKS[1], lrft.Training(lr=0.001, steps=3000, record=5), engine="ambient"),
+    lrft.Job(TASKS, TRAINING, replicas=INDICES, seed=3, paired=True),
+    lrft.Job([TASKS[0], TASKS[2]], TRAINING, replicas=2),
+]
+
+
+@pytest.mark.parametrize("threads", [1, 3, 9])
+def test_each_job_gives_what_it_gives_alone(threads):
+    together = lrft.simulate_all(JOBS, threads=threads)
+    assert len(together) == len(JOBS)
+    for job, ds in zip(JOBS, together, strict=True):
+        alone = lrft.simulate(
+            job.task,
+            job.training,
+            replicas=job.replicas,
+            seed=job.seed,
+            engine=job.engine,
+            paired=job.paired,
+        )
+        assert ds.equals(alone)
+        assert ds.attrs["configuration"] == alone.attrs["configuration"]
+        assert ds.attrs["interrupted"] == 0
+
+
+def test_progress_is_that_of_all_jobs_and_comes_to_its_end():
+    seen = []
+    lrft.simulate_all(JOBS, threads=2, progress=seen.append)
+    shares = [moment.share for moment in seen]
+    assert shares == sorted(shares)
+    assert shares[-1] == 1.0
+    assert (seen[-1].running, seen[-1].finished) == (0, 3 + 8 + 4 + 4)
+
+
+def test_an_interrupt_keeps_what_every_job_has():
+    endless = lrft.Training(lr=1e-6, steps=10**9, record=lrft.geometric(40))
+    jobs = [
+        lrft.Job(TASKS[0], TRAINING, replicas=2),
+        lrft.Job(TASKS[0], endless, replicas=3, seed=7),
+        lrft.Job(TASKS[3], endless, replicas=3, seed=8),
+    ]
+
+    def stop(moment):
+        if moment.finished == 2 and moment.done_steps:
+            raise KeyboardInterrupt
+
+    with pytest.raises(lrft.Interrupted) as caught:
+        lrft.simulate_all(jobs, threads=2, progress=stop)
+    done, begun, waiting = caught.value.result
+    alone = lrft.simulate(TASKS[0], TRAINING, replicas=2)
+    assert done.equals(alone)
+    assert (done.attrs["interrupted"], begun.attrs["interrupted"]) == (0, 1)
+    for ds in (begun, waiting):
+        assert set(ds.status.values.tolist()) == {"interrupted"}
+    assert (begun.stop_step > 0).all()
+    assert begun.loss.notnull().sum() > 3
+    again = lrft.simulate_all(jobs, threads=2, progress=stop, on_interrupt="return")
+    assert [one.attrs["interrupted"] for one in again] == [0, 1, 1]
+    assert threading.active_count() == 1 or not [
+        one for one in threading.enumerate() if one.name.startswith("lrft")
+    ]
+
+
+def test_what_is_wrong_with_a_job_names_it_before_anything_runs():
+    for jobs, error, text in (
+        ([*JOBS, "job"], TypeError, "jobs[4] must be a Job"),
+        ([JOBS[0], lrft.Job(TASKS[0], TRAINING, replicas=0)], ValueError, "jobs[1]: replicas"),
+        ([lrft.Job(TASKS[0], TRAINING, paired=True)], ValueError, "jobs[0]: paired=True"),
+        (JOBS[0], TypeError, "jobs must be a sequence"),
+    ):
+        with pytest.raises(error, match=re.escape(text)):
+            lrft.simulate_all(jobs)
+    assert lrft.simulate_all([]) == []
+
+
+def test_a_function_that_raises_ends_its_own_replica_and_no_job():
+    calls = []
+
+    def value(z):
+        if threading.current_thread().name.startswith("lrft"):
+            calls.append(z)
+            if len(calls) == 5000:
+                raise ArithmeticError("enough")
+        return math.sin(z)
+
+    double = ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_double)
+    activation = lrft.Activation.custom(double(value), double(math.cos))
+    weights = {"W": np.eye(2, 30), "lam": np.ones(2), "c": [0.6, 0.8], "u": np.eye(30)[2]}
+    own = lrft.Task(**weights, activation=activation)
+    training = lrft.Training(lr=0.001, steps=3000, record=2)
+    fine, failed = lrft.simulate_all(
+        [lrft.Job(TASKS[0], TRAINING, replicas=2), lrft.Job(own, training, replicas=2)], threads=2
+    )
+    assert fine.equals(lrft.simulate(TASKS[0], TRAINING, replicas=2))
+    assert sorted(failed.status.values.tolist()) == ["failed", "finished"]
+    assert "ArithmeticError: enough" in failed.attrs["failure"]
+
+
+# ---- the pool ------------------------------------------------------------------------------
+
+
+def test_work_that_is_left_stands_where_its_last_step_had_it():
+    training = lrft.Training(lr=1e-6, steps=10**9, record=2)
+    simulation = lrft.Simulation(TASKS[0], training, replicas=2, threads=1)
+
+    begun = threading.Event()
+
+    def work():
+        while not simulation.advance():
+            begun.set()
+
+    with Pool(1) as pool:
+        future = pool.submit(work)
+        assert begun.wait(20)
+    assert isinstance(future.exception(), KeyboardInterrupt)
+    before = simulation.progress().done_steps
+    assert not simulation.advance(0.01)
+    assert simulation.progress().done_steps > before > 0
