@@ -9,8 +9,10 @@ import threading
 
 import numpy as np
 import pytest
+from matplotlib.text import Text
 
 import lrft
+from lrft.cli.table import show
 from lrft.run.pool import Pool
 from lrft.study.replay import rerun
 
@@ -59,7 +61,7 @@ def test_as_many_replicas_as_tasks_by_default():
     assert lrft.simulate(TASKS[0], TRAINING).sizes["replica"] == 8
 
 
-def test_paired_results_are_kept_rerun_drawn_and_tabled(tmp_path):
+def test_paired_results_are_kept_rerun_drawn_and_tabled(tmp_path, capsys):
     ds = lrft.simulate(TASKS, TRAINING, replicas=INDICES, seed=3, paired=True)
     assert {ds[name].dims for name in OF_TASKS} == {("replica",)}
     lrft.save(ds, tmp_path / "paired.nc")
@@ -69,8 +71,11 @@ def test_paired_results_are_kept_rerun_drawn_and_tabled(tmp_path):
     table = lrft.to_pandas(ds, "ends")
     assert table.replica.tolist() == INDICES
     assert table.d.tolist() == [60, 80, 60, 60]
-    figure = lrft.plot.overlap(ds)
-    assert "d = 60 to 80" in figure.get_suptitle()
+    figure = lrft.plot.summary(ds)
+    title = " ".join(text.get_text() for text in figure.findobj(Text))
+    assert "erf or relu, d = 60 to 80, k = 3 to 5, ξ = 1 to 2" in title
+    show(ds)
+    assert "erf or relu, d = 60 to 80" in capsys.readouterr().out
 
 
 def test_paired_run_is_resumed_bit_for_bit(tmp_path):
@@ -194,7 +199,13 @@ def test_a_function_that_raises_ends_its_own_replica_and_no_job():
 
     double = ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_double)
     activation = lrft.Activation.custom(double(value), double(math.cos))
-    weights = {"W": np.eye(2, 30), "lam": np.ones(2), "c": [0.6, 0.8], "u": np.eye(30)[2]}
+    weights = {
+        "W": np.eye(2, 30),
+        "lam": np.ones(2),
+        "c": [0.6, 0.8],
+        "u": np.eye(30)[2],
+        "xi": 1.0,
+    }
     own = lrft.Task(**weights, activation=activation)
     training = lrft.Training(lr=0.001, steps=3000, record=2)
     fine, failed = lrft.simulate_all(
