@@ -24,6 +24,11 @@ _ENVIRONMENT = {"MPLBACKEND": "agg", "MATPLOTLIBRC": os.devnull}
 def plain() -> Iterator[None]:
     """Set matplotlib up as it comes, whatever the environment says; afterwards as before.
 
+    Returns
+    -------
+    context manager
+        Its value is None.
+
     Raises
     ------
     ImportError

@@ -288,6 +288,11 @@ def lrft_version() -> str:
 def code_version() -> str:
     """Name the code that decides about bits: version, compiled core, and commit in a checkout.
 
+    Returns
+    -------
+    str
+        As ``0.2.0+core.0123456789ab+<commit>``.
+
     Examples
     --------
     >>> import lrft
@@ -322,6 +327,11 @@ def now() -> str:
 
 def package_versions() -> dict[str, str]:
     """Versions of the Python packages that lrft uses; those not installed are left out.
+
+    Returns
+    -------
+    dict
+        Version by name.
 
     Examples
     --------
