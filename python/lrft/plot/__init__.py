@@ -1,4 +1,7 @@
-"""Pictures of results; matplotlib comes with ``lrft[plot]``."""
+"""Pictures of results; matplotlib comes with ``lrft[plot]``.
+
+``PALETTE`` are the colours, ``STYLE`` the settings of matplotlib that the pictures are drawn with.
+"""
 
 from lrft.plot.curves import loss, overlap, summary
 from lrft.plot.pictures import plain
