@@ -37,6 +37,7 @@ GROUPS = {
     "base": "Simulation",
     "result": "Results and files",
     "model.weights": "Weights and exchange",
+    "model.files": "Weights and exchange",
     "fitting": "Given data",
     "study": "Studies",
     "core": "Random numbers",
