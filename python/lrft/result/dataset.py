@@ -125,6 +125,7 @@ def get_ready(*, to_save: bool = False) -> None:
     """
     import xarray as xr
 
+    provenance.environment()  # in a checkout it asks git
     ds = xr.Dataset({"x": ("step", np.zeros(1))})
     if to_save:
         ds.to_netcdf(engine="h5netcdf")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, wait
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -106,6 +107,7 @@ class Together:
         tasks = [task for one in self.simulations for task in one.tasks]
         self._hands = 1 if any(task.activation.guards for task in tasks) else threads
         self._moments = [one.progress() for one in self.simulations]
+        self._begin: list[Callable[[], Future[None]]] = []
         self._left: set[Future[None]] = set()
         self.seconds, self.interrupted = 0.0, False
 
@@ -113,7 +115,12 @@ class Together:
         """Work until everything has ended; when it is left, so is the work, where it stands."""
         begin = time.perf_counter() - self.seconds
         with Pool(self._hands) as pool:
-            self._left = {pool.submit(self._finish, i) for i in range(len(self.simulations))}
+            # Begun by `advance`, when what a run needs is loaded: threads would slow that down.
+            self._begin = [
+                partial(pool.submit, self._finish, number)
+                for number in range(len(self.simulations))
+            ]
+            self._left = set()
             try:
                 runs.to_the_end(self, progress)
             finally:
@@ -127,6 +134,8 @@ class Together:
 
     def advance(self) -> bool:
         """Let the threads work for a while; what is raised in one is raised here."""
+        while self._begin:
+            self._left.add(self._begin.pop(0)())
         done, self._left = wait(self._left, runs.SLICE, FIRST_EXCEPTION)
         for future in done:
             future.result()
