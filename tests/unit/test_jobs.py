@@ -143,6 +143,7 @@ def test_progress_is_that_of_all_jobs_and_comes_to_its_end():
     shares = [moment.share for moment in seen]
     assert shares == sorted(shares)
     assert shares[-1] == 1.0
+    assert seen[-1].steps_per_second > 0.0
     assert (seen[-1].running, seen[-1].finished) == (0, 3 + 8 + 4 + 4)
 
 

@@ -109,11 +109,11 @@ class Together:
         self._moments = [one.progress() for one in self.simulations]
         self._begin: list[Callable[[], Future[None]]] = []
         self._left: set[Future[None]] = set()
-        self.seconds, self.interrupted = 0.0, False
+        self.seconds, self.interrupted, self._since = 0.0, False, 0.0
 
     def run(self, progress: ProgressCallback | None = None) -> None:
         """Work until everything has ended; when it is left, so is the work, where it stands."""
-        begin = time.perf_counter() - self.seconds
+        self._since = time.perf_counter() - self.seconds
         with Pool(self._hands) as pool:
             # Begun by `advance`, when what a run needs is loaded: threads would slow that down.
             self._begin = [
@@ -121,10 +121,7 @@ class Together:
                 for number in range(len(self.simulations))
             ]
             self._left = set()
-            try:
-                runs.to_the_end(self, progress)
-            finally:
-                self.seconds = time.perf_counter() - begin
+            runs.to_the_end(self, progress)
 
     def _finish(self, number: int) -> None:
         simulation = self.simulations[number]
@@ -137,6 +134,7 @@ class Together:
         while self._begin:
             self._left.add(self._begin.pop(0)())
         done, self._left = wait(self._left, runs.SLICE, FIRST_EXCEPTION)
+        self.seconds = time.perf_counter() - self._since
         for future in done:
             future.result()
         return not self._left
