@@ -14,7 +14,7 @@ namespace lrft::bindings {
 
 namespace py = pybind11;
 
-// Float64, C-contiguous, never silently cast.
+// Float64, C-contiguous; cast where that loses nothing that is a float.
 using Array = py::array_t<double, py::array::c_style>;
 
 void bind_build(py::module_& m);

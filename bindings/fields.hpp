@@ -43,7 +43,7 @@ void read(T& to, const py::handle& from) {
 template <class T>
   requires std::is_arithmetic_v<T>
 void read(std::vector<T>& to, const py::handle& from) {
-  const auto array = from.cast<py::array_t<T, py::array::c_style>>();  // never silently cast
+  const auto array = from.cast<py::array_t<T, py::array::c_style>>();  // cast where that is safe
   to.assign(array.data(), array.data() + array.size());
 }
 inline void read(Given<double>& to, const py::handle& from) {
@@ -78,7 +78,8 @@ void set_field(T& object, const std::string& name, const py::handle& value) {
       read(object.*one.at, value);
     } catch (const py::cast_error&) {
       throw py::type_error(name + " is " + type_name(value) + ", which it cannot be");
-    } catch (const py::error_already_set&) {
+    } catch (const py::error_already_set& error) {
+      if (!error.matches(PyExc_TypeError) && !error.matches(PyExc_ValueError)) throw;
       throw py::type_error(name + " is no array of its type");
     } catch (const py::value_error& error) {
       throw py::value_error(name + ": " + error.what());

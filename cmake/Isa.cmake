@@ -1,6 +1,6 @@
 # One engine and one module per instruction set.
 #
-# Only one of the modules is ever loaded into a process (lrft/_isa.py), so the
+# Only one of the modules is ever loaded into a process (lrft/core/isa.py), so the
 # copies of templates and inline functions that different sets share by name
 # never meet.  The bindings see plain types only and are compiled once.
 

@@ -13,7 +13,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from lrft.bench import environment, loops
+from lrft.bench import environment, rivals
+from lrft.bench.rivals.check import check_given
 from lrft.bench.simulations import problem_of
 
 SIZES = ((2000, 50), (1000, 100), (1000, 20))
@@ -38,11 +39,11 @@ def main() -> None:
 def row(d: int, k: int) -> dict[str, Any]:
     problem = problem_of(d, k, "relu", True)
     times: dict[str, float] = {}
-    for baseline in loops.baselines().installed():
+    for baseline in rivals.installed():
         if baseline.chains > 1 or baseline.requires == "torch":  # never the fastest chain
             continue
         run = baseline.load()
-        loops.checker().check_given(baseline, problem, 150)
+        check_given(baseline, problem, 150)
         times[baseline.name] = best(run, problem)
         print(f"d = {d}, k = {k}: {baseline.name} {times[baseline.name]:.0f} ns")
     name = min(times, key=times.__getitem__)

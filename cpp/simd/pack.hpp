@@ -220,18 +220,6 @@ LRFT_INLINE Pack max(const Pack& a, const Pack& b) {
   return r;
 }
 LRFT_INLINE Pack min(const Pack& a, const Pack& b) { return -max(-a, -b); }
-
-// One bit a lane, lane 0 lowest.
-LRFT_INLINE unsigned bitmask(const Mask& m) {
-#if defined(__AVX512DQ__)
-  return _mm512_movepi64_mask((__m512i)m.v[0]);
-#else
-  unsigned r = 0;
-  LRFT_EACH for (int j = 0; j < native_width; ++j) r |= (m.v[i][j] ? 1u : 0u)
-                                                        << (i * native_width + j);
-  return r;
-#endif
-}
 LRFT_INLINE bool any(const Mask& m) {
   NativeMask t = m.v[0];
 #pragma GCC unroll 4
@@ -302,21 +290,6 @@ LRFT_INLINE Mask negative(const Bits& a) {
 LRFT_INLINE Pack low32_to_double(const Bits& a) {
   const Bits magic = broadcast_bits(0x4330000000000000ull);  // 2^52
   return as_pack((a & broadcast_bits(0xffffffffull)) | magic) - 0x1p52;
-}
-
-// Entries as doubles, rounded once; elsewhere than on AVX-512 the two halves are made by
-// writing them into the mantissas of 2^84 and 2^52.
-LRFT_INLINE Pack unsigned_to_double(const Bits& a) {
-#if defined(__AVX512DQ__)
-  Pack r;
-  LRFT_EACH r.v[i] = (NativeDouble)_mm512_cvtepu64_pd((__m512i)a.v[i]);
-  return r;
-#else
-  const Pack high = as_pack((a >> 32) | broadcast_bits(0x4530000000000000ull));
-  const Pack low =
-      as_pack((a & broadcast_bits(0xffffffffull)) | broadcast_bits(0x4330000000000000ull));
-  return (high - (0x1p84 + 0x1p52)) + low;
-#endif
 }
 LRFT_INLINE Pack signed_to_double(const Bits& a) {
 #if defined(__AVX512DQ__)

@@ -30,7 +30,7 @@ struct Shape {
 
 // A batch that moves the triangular factor of n rows by rotations (rotations.hpp); with more inputs
 // beside the rows, reflections (triangular.hpp) cost less.
-inline bool by_rotations(std::int64_t n, std::int64_t batch) { return 3 * (batch + 1) <= n; }
+inline bool by_rotations(std::int64_t n, std::int64_t batch) { return batch < n / 3; }
 
 inline Shape shape_of(const RunSpec& spec) {
   const TaskData& t = spec.tasks.front();

@@ -134,8 +134,12 @@ def generate(docs: Path) -> None:
 
 
 def _title(home: str) -> str:
-    """Title of the group of a module: that of the longest beginning of its name."""
-    return next(GROUPS[home[:end]] for end in range(len(home), 0, -1) if home[:end] in GROUPS)
+    """Title of the group of a module: that of the innermost folder that has one."""
+    parts = home.split(".")
+    for end in range(len(parts), 0, -1):
+        if (found := ".".join(parts[:end])) in GROUPS:
+            return GROUPS[found]
+    raise ValueError(f"GROUPS has no title for lrft.{home}")
 
 
 def _slug(title: str) -> str:

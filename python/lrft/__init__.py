@@ -13,7 +13,7 @@ from lrft.base.version import __version__
 from lrft.core import engine as _engine  # noqa: F401  the engine of this machine's set first
 
 if TYPE_CHECKING:
-    from lrft import plot, reference, study, theory
+    from lrft import plot, reference, schedule, study, theory
     from lrft.algorithm.recovery import recover_c
     from lrft.algorithm.tuning import FineTuned, Stage, fine_tune
     from lrft.base.interrupts import Interrupted
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from lrft.fitting.dataset import merge_weights
     from lrft.fitting.fit import fit
     from lrft.fitting.fitting import Fitting
-    from lrft.model import schedule
     from lrft.model.activation import Activation
     from lrft.model.recording import Geometric, geometric
     from lrft.model.students import FullNetwork, LoRA, RankOne
@@ -77,18 +76,7 @@ _HOME = {
     "sweep": "study",
     "to_pandas": "result.tables",
 }
-# Public modules; the last four are where earlier versions had names that are above now.
-_MODULES = {
-    "plot": "plot",
-    "reference": "reference",
-    "schedule": "model.schedule",
-    "study": "study",
-    "theory": "theory",
-    "progress": "base.progress",
-    "training": "model.training",
-    "tuning": "algorithm.tuning",
-    "weights": "model.weights",
-}
+_MODULES = ("plot", "reference", "schedule", "study", "theory")
 
 __all__ = [
     "Activation",
@@ -138,7 +126,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name in _MODULES:
-        return importlib.import_module(f"lrft.{_MODULES[name]}")
+        return importlib.import_module(f"lrft.{name}")
     if name not in _HOME:
         raise AttributeError(f"module 'lrft' has no attribute {name!r}")
     value = getattr(importlib.import_module(f"lrft.{_HOME[name]}"), name)

@@ -7,19 +7,20 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from lrft.bench import cases, goals, loops, run, table
+from lrft.bench import cases, goals, rivals, run, table
 from lrft.bench.case import Case, Contest
 from lrft.bench.environment import describe, one_core, one_thread_environment, slug
 from lrft.bench.interleave import Contender, interleave, ratio
+from lrft.bench.rivals import check as checker
 from lrft.bench.table import by_tool, fastest
 
 pytestmark = [
     pytest.mark.any_set,
-    pytest.mark.skipif(loops.directory() is None, reason="the baselines are not here"),
 ]
 
 
@@ -86,7 +87,7 @@ def test_interleave_refuses(contenders: list[str], rounds: int, named: str) -> N
 
 
 def _named(name: str):
-    return next(b for b in loops.baselines().BASELINES if b.name == name)
+    return next(b for b in rivals.BASELINES if b.name == name)
 
 
 NUMPY = ("NumPy loop", "NumPy blocked", "NumPy, 64 chains")
@@ -96,25 +97,25 @@ NUMPY = ("NumPy loop", "NumPy blocked", "NumPy, 64 chains")
 @pytest.mark.parametrize("activation", ["relu", "tanh", "gelu"])
 @pytest.mark.parametrize("name", NUMPY)
 def test_numpy_loops_follow_the_paper(name: str, activation: str, joint: bool) -> None:
-    problem = loops.baselines().Problem.sample(40, 4, activation, joint)
-    assert loops.checker().check_given(_named(name), problem) < 1e-12
+    problem = rivals.Problem.sample(40, 4, activation, joint)
+    assert checker.check_given(_named(name), problem) < 1e-12
 
 
 @pytest.mark.parametrize("name", NUMPY)
 def test_numpy_loops_have_the_right_law(name: str) -> None:
-    problem = loops.baselines().Problem.sample(32, 4)
-    assert loops.checker().check_law(_named(name), problem) < 5
+    problem = rivals.Problem.sample(32, 4)
+    assert checker.check_law(_named(name), problem) < 5
 
 
 @pytest.mark.parametrize("name", ["Numba loop", "Numba blocked"])
 def test_numba_loops_follow_the_paper(name: str) -> None:
     pytest.importorskip("numba")
-    problem = loops.baselines().Problem.sample(40, 4, "gelu", True)
-    assert loops.checker().check_given(_named(name), problem) < 1e-12
+    problem = rivals.Problem.sample(40, 4, "gelu", True)
+    assert checker.check_given(_named(name), problem) < 1e-12
 
 
 def test_problem_is_the_one_the_loops_assume() -> None:
-    p = loops.baselines().Problem.sample(40, 6)
+    p = rivals.Problem.sample(40, 6)
     np.testing.assert_allclose(p.W @ p.W.T, np.eye(6), atol=1e-14)
     np.testing.assert_allclose([p.u @ p.u, p.u0 @ p.u0, p.c @ p.c, p.c0 @ p.c0], 1, rtol=1e-14)
     np.testing.assert_allclose(p.W @ np.stack([p.u, p.u0], 1), 0, atol=1e-14)
@@ -143,15 +144,13 @@ def _tampered(change: str):
 
 @pytest.mark.parametrize("change", ["rate", "shift", "short", "still", "nan"])
 def test_a_wrong_baseline_is_refused(change: str) -> None:
-    checker = loops.checker()
-    problem = loops.baselines().Problem.sample(40, 4)
+    problem = rivals.Problem.sample(40, 4)
     with pytest.raises(checker.WrongAnswer, match="wrong"):
         checker.check_given(_tampered(change), problem)
 
 
 def test_a_baseline_with_the_wrong_law_is_refused() -> None:
-    checker = loops.checker()
-    problem = loops.baselines().Problem.sample(32, 4)
+    problem = rivals.Problem.sample(32, 4)
     with pytest.raises(checker.WrongAnswer, match="wrong"):
         checker.check_law(_tampered("still"), problem)
 
@@ -273,9 +272,7 @@ def test_command_refuses(arguments: list[str]) -> None:
 
 
 def test_page_is_made_from_a_result(tmp_path) -> None:
-    folder = loops.directory()
-    assert folder is not None
-    script = folder.parent / "report.py"
+    script = Path(__file__).parents[2] / "bench" / "report.py"
     if not script.is_file():
         pytest.skip("the page is made in a checkout")
     spec = importlib.util.spec_from_file_location("lrft_bench_report", script)

@@ -50,7 +50,7 @@ xi = {linspace = [1.0, 3.0, 40]}
 COMMAND = """
 import sys, time
 from pathlib import Path
-from lrft import interrupts
+from lrft.base import interrupts
 from lrft.cli import main, signals
 from lrft.study import workers
 

@@ -45,6 +45,25 @@ def test_memory_of_a_wide_student_counts_its_products(engine, size, monkeypatch)
                 lrft.Simulation(task, full(300), replicas=1, engine=engine, threads=1)
 
 
+@pytest.mark.parametrize("count", [2**53 + 1, 2**62, 2**63, 10**30])
+def test_numbers_beyond_what_the_core_counts(count):
+    simulate = {"replicas": 1, "threads": 1}
+    wide = lrft.Training(student=lrft.LoRA(rank=count), lr=1e-9, steps=1)
+    batch = lrft.Training(lr=1e-9, steps=1, batch=count)
+    data = np.ones((10, 200)), np.ones(10)
+    for call, name in (
+        (lambda: lrft.simulate(TASK, full(count), **simulate), "record|rows"),
+        (lambda: lrft.simulate(TASK, wide, **simulate), f"student with {count} rows"),
+        (lambda: lrft.simulate(TASK, batch, **simulate), f"batch = {count} "),
+        (
+            lambda: lrft.fit(TASK, lrft.LoRA(rank=1), *data, lr=0.1, batch=count),
+            f"batch = {count} ",
+        ),
+    ):
+        with pytest.raises(ValueError, match=name):
+            call()
+
+
 def test_replicas_that_memory_cannot_hold(monkeypatch):
     monkeypatch.setattr(checks, "available_memory", lambda: 2**34)
     training = lrft.Training(lr=1e-3, steps=1, record=2)

@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 
 import lrft
-from lrft.bench import loops
+from lrft.bench import rivals
 from lrft.bench.case import Case, Contest
 from lrft.bench.interleave import Contender
+from lrft.bench.rivals.check import WrongAnswer, check_given, written_out
 from lrft.core.engine import compiled
 
 __all__ = ["SIMULATION_CASES", "problem_of", "simulator", "task_of", "training_of"]
@@ -29,7 +30,7 @@ _GROUP = 8  # replicas that the reduced space moves side by side
 @cache
 def problem_of(d: int, k: int, activation: str, joint: bool) -> Any:
     """Draw the baselines' problem of these sizes, once."""
-    return loops.baselines().Problem.sample(d, k, activation, joint)
+    return rivals.Problem.sample(d, k, activation, joint)
 
 
 def task_of(problem: Any) -> Any:
@@ -94,13 +95,13 @@ def _loops(
     """Return the baselines that are installed; raise AssertionError if one is wrong."""
     problem = problem_of(*problem_key)
     ready = []
-    for baseline in loops.baselines().installed():
+    for baseline in rivals.installed():
         if baseline.slow_to_compile and not thorough:
             continue
         try:
             run = baseline.load()
-            loops.checker().check_given(baseline, problem, _STEPS_CHECKED)
-        except loops.checker().WrongAnswer:
+            check_given(baseline, problem, _STEPS_CHECKED)
+        except WrongAnswer:
             raise
         except Exception as error:
             if not baseline.optional:
@@ -123,7 +124,7 @@ def _loops(
 def _check_path(problem: Any) -> None:
     """Hold the ambient engine, sample by sample, against Eq. 4 written out."""
     inputs = np.stack([lrft.normals(_SEED, 0, t, problem.d) for t in range(_STEPS_CHECKED)])
-    expected = loops.checker().written_out(problem, inputs)
+    expected = written_out(problem, inputs)
     training = training_of(problem, _STEPS_CHECKED, tuple(range(_STEPS_CHECKED + 1)))
     ds = lrft.simulate(
         task_of(problem), training, replicas=1, seed=_SEED, engine="ambient", threads=1

@@ -21,7 +21,6 @@ from lrft.run.trained import merged
 if TYPE_CHECKING:
     import xarray as xr
 
-    from lrft.model.training import Training
 
 Floats = NDArray[np.float64]
 

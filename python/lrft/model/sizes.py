@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Sizes"]
 
+#: Far above every limit, and a number that the core can hold.
+MOST = 2**53
+
 
 class Trained(Protocol):
     """What of a training has to do with sizes; a `lrft.Training` is one."""
@@ -72,10 +75,10 @@ class Sizes:
                 neurons=k,
                 s=s + start,
                 rank=task.rank,
-                rows=rows,
+                rows=min(rows, MOST),
                 kind=student.kind,
                 linearized=student.linearized,
-                batch=training.batch,
+                batch=min(training.batch, MOST),
             )
         )
 

@@ -9,9 +9,6 @@ from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     import xarray as xr
-
-if TYPE_CHECKING:
-    import xarray as xr
     from matplotlib.figure import Figure
 
 __all__ = ["Context", "Experiment", "Outcome", "Verdict"]

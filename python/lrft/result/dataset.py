@@ -20,7 +20,6 @@ from lrft.result.endings import hit_quantile, one_overlap
 if TYPE_CHECKING:
     import xarray as xr
 
-    from lrft.model.task import Task
     from lrft.model.training import Training
 
 __all__ = ["assemble", "hit_quantile", "load", "one_overlap", "save"]

@@ -27,7 +27,6 @@ from lrft.model import task_files
 from lrft.model.task import Task
 
 if TYPE_CHECKING:
-    from lrft.model.task import Task
     from lrft.model.training import Training
 
 __all__ = [

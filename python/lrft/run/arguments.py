@@ -97,7 +97,7 @@ def check_sizes(
                 f"engine='ambient' needs d < 2^31, got d = {task.d}: use engine='reduced'"
             )
         sizes = Sizes.of(task, training, ambient=ambient)
-        of, alone, rows = sizes.footprint, sizes.alone(), sizes.core.rows
+        of, alone, rows = sizes.footprint, sizes.alone(), training.student.rows(task)
         if alone.longest >= 2**31:
             raise ValueError(
                 f"a student with {rows} rows on a task with k = {task.k} needs an array of "

@@ -57,6 +57,7 @@ class Chains:
         self, tasks: Sequence[Task], spec: dict[str, Any], after: Chains | None = None
     ) -> None:
         self.core = compiled.Run(compiled.RunSpec(**spec))
+        self._tasks = tasks  # the core has the bare addresses of their compiled functions
         self.error: Exception | None = None  #: the last that ended replicas
         self._guards = [guard for task in tasks for guard in task.activation.guards]
         # By job and replica, as the core has them.

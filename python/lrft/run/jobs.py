@@ -60,7 +60,10 @@ def simulate_all(
     """Run many small simulations side by side; each gives what `simulate` gives.
 
     A few replicas fill one thread, and runs that must be independent need seeds of their own: so
-    threads share out jobs, not the replicas of one.
+    threads share out jobs, not the replicas of one. The chains of all jobs are held from the start
+    on, so memory is that of all together. Where the activation of one is a Python function, all run
+    one after the other. An error that ends no replica, as of memory, ends the call; its note names
+    the job.
 
     Parameters
     ----------
@@ -125,8 +128,12 @@ class Together:
 
     def _finish(self, number: int) -> None:
         simulation = self.simulations[number]
-        while not simulation.advance():
-            self._moments[number] = simulation.progress()
+        try:
+            while not simulation.advance():
+                self._moments[number] = simulation.progress()
+        except Exception as error:
+            error.add_note(f"in jobs[{number}]")
+            raise
         self._moments[number] = simulation.progress()
 
     def advance(self) -> bool:

@@ -196,12 +196,14 @@ class Simulation:
             ]
         ambient = engine == "ambient"
         self._groups = runs.groups(tasks, ambient)
+        at: dict[int, list[compiled.Chain]] = {}
+        for chain in chains:
+            at.setdefault(chain.task, []).append(chain)
         self._parts = []
         for group in self._groups:
-            place = {task: job for job, task in enumerate(group)}
             spec = describe.run(
                 [describe.Settled(tasks[i], training, rates[i]) for i in group],
-                [c.replace(training=place[c.task]) for c in chains if c.task in place],
+                [c.replace(training=job) for job, i in enumerate(group) for c in at.get(i, ())],
                 ambient=ambient,
                 seed=seed,
                 threads=self.threads,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,9 +9,6 @@ from lrft.base import checks
 from lrft.core import callbacks
 from lrft.core.engine import compiled
 from lrft.model.activation import Activation
-
-if TYPE_CHECKING:
-    from lrft.model.activation import Activation
 
 Floats = NDArray[np.float64]
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 import lrft
 from lrft import Task, Training, held
 from lrft.paper.experiment import Context
+from lrft.paper.jobs import LANES
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 __all__ = ["Curve", "hits", "paths", "simulate_curves"]
 
 _ALIKE = ("d", "k", "xi", "activation")
-LANES = 8  # chains that a step of one thread moves together
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,7 @@ def simulate_curves(context: Context, curves: Sequence[Curve], seed: int) -> xr.
     --------
     >>> import lrft
     >>> from lrft.paper.experiment import Context
+    from lrft.paper.jobs import LANES
     >>> tasks = tuple(lrft.Task.sample(d=50, k=2, seed=i) for i in range(3))
     >>> training = lrft.Training(lr=0.001, steps=50, record=5)
     >>> data = simulate_curves(Context(threads=1), [Curve("relu", tasks, training)], seed=0)

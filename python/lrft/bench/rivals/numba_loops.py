@@ -16,7 +16,7 @@ import math
 import numba
 import numpy as np
 
-from .problem import Problem
+from lrft.bench.rivals.problem import Problem
 
 BLOCK = 64
 KINDS = {"relu": 0, "tanh": 1, "gelu": 2}

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from .problem import Problem
+from lrft.bench.rivals.problem import Problem
 
 jax.config.update("jax_enable_x64", True)
 
@@ -111,7 +111,7 @@ def loop(p: Problem, steps: int, inputs: np.ndarray | None = None) -> np.ndarray
 
 
 def blocked(p: Problem, steps: int, inputs: np.ndarray | None = None) -> np.ndarray:
-    """A scan over blocks: samples, fields, targets and projections of each come at once."""
+    """Scan over blocks: samples, fields, targets and projections of each come at once."""
     blocks = -(-steps // BLOCK)
     key = jax.random.key(p.seed, impl=GENERATOR)
     if inputs is not None:  # pad: steps past the last are computed and dropped

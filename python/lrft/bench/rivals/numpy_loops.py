@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from .problem import Problem
+from lrft.bench.rivals.problem import Problem
 
 BLOCK = 64
 _SQRT_HALF = math.sqrt(0.5)

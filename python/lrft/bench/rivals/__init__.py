@@ -21,7 +21,7 @@ from importlib import import_module
 
 import numpy as np
 
-from .problem import Problem
+from lrft.bench.rivals.problem import Problem
 
 __all__ = ["BASELINES", "Baseline", "Problem", "installed"]
 

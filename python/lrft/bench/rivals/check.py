@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from . import Baseline
-from .problem import Problem
+from lrft.bench.rivals import Baseline
+from lrft.bench.rivals.problem import Problem
 
 
 class WrongAnswer(AssertionError):
@@ -25,7 +25,7 @@ def _sigma(kind: str, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _outside(rows: np.ndarray, v: np.ndarray) -> np.ndarray:
-    """The part of v orthogonal to orthonormal `rows`."""
+    """Return the part of v orthogonal to orthonormal `rows`."""
     return v - rows.T @ (rows @ v)
 
 

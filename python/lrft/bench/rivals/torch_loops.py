@@ -11,7 +11,7 @@ from functools import cache
 import numpy as np
 import torch
 
-from .problem import Problem
+from lrft.bench.rivals.problem import Problem
 
 BLOCK = 64
 _INV_SQRT_2PI = 0.3989422804014327
@@ -100,5 +100,5 @@ def loop(p: Problem, steps: int, inputs: np.ndarray | None = None) -> np.ndarray
 
 
 def compiled(p: Problem, steps: int, inputs: np.ndarray | None = None) -> np.ndarray:
-    """The step compiled by inductor (needs a C++ compiler)."""
+    """Compile the step by inductor (needs a C++ compiler)."""
     return _drive(_compiled(), p, steps, inputs)

@@ -1,0 +1,3 @@
+"""Learning-rate schedules."""
+
+from lrft.model.schedule import *  # noqa: F403
