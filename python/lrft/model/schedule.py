@@ -13,6 +13,8 @@ from lrft.base.fields import Model, Positive, Vector, checked
 
 Floats = NDArray[np.float64]
 
+__all__ = ["Array", "Constant", "InverseTime", "Schedule", "Step", "rates"]
+
 
 class Constant(Model):
     """The same rate at every step.
