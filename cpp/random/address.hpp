@@ -23,13 +23,14 @@ class Pipeline {
  public:
   using Families = const Philox::Family* const (&)[4];
 
-  LRFT_INLINE Pipeline(const Philox& random, const Bits& purpose, Families of)
-      : random_(random), purpose_(purpose), of_(of) {}
-
-  // Begins with the counters whose word 0 went into these products.
-  void begin(const Bits (&product)[4]) {
+  // Begins with the counters of `purpose` whose word 0 went into these products.
+  LRFT_INLINE Pipeline(const Philox& random, Families of, const Bits& purpose,
+                       const Bits (&product)[4])
+      : random_(random), of_(of), purpose_(purpose) {
     for (int i = 0; i < 4; i += 2) draw(product + i, i);
   }
+  // Of the counters from the next step on.
+  void turn_to(const Bits& purpose) { purpose_ = purpose; }
   // out: the normals of the counters before; those of `product` are next.
   LRFT_INLINE void step(const Bits (&product)[4], NormalPair (&out)[4]) {
 #pragma GCC unroll 2
@@ -65,8 +66,8 @@ class Pipeline {
   }
 
   const Philox& random_;
-  const Bits purpose_;
   Families of_;
+  Bits purpose_;
   Output bits_[4];
 };
 
@@ -88,12 +89,11 @@ class Address {
   __attribute__((noinline)) void normals(Purpose purpose, const Bits& slot, std::ptrdiff_t count,
                                          double* out, std::ptrdiff_t stride) const {
     const Philox::Family* const of[4] = {&family_, &family_, &family_, &family_};
-    Pipeline pipeline(*random_, word3(purpose), of);
     Bits product[4];
     for (int i = 0; i < 4; ++i)
       product[i] = Philox::times0(slot + broadcast_bits(static_cast<std::uint64_t>(i)));
     NormalPair z[4];
-    pipeline.begin(product);
+    Pipeline pipeline(*random_, of, word3(purpose), product);
     for (; count > 8; count -= 8, out += 8 * stride) {
 #pragma GCC unroll 4
       for (Bits& p : product) p = p + broadcast_bits(4 * Philox::multiplier0);
@@ -139,28 +139,31 @@ class FourSteps {
       normal_pairs<2>(bits, out + i, [](int) {});
     }
   }
-  // The pairs of the first `count` >= 1 slots; those of step i go to out[i stride ..].
-  // Out of line, where the registers are its own.
-  __attribute__((noinline)) void normals(Purpose purpose, int count, Pack* out, int stride) const {
+  // The pairs of slot 0 of `single`, then those of the first `count` >= 1 slots of `purpose`;
+  // those of step i go to out[i stride ..].  Out of line, where the registers are its own.
+  __attribute__((noinline)) void normals(Purpose single, NormalPair (&one)[4], Purpose purpose,
+                                         int count, Pack* out, int stride) const {
     const Philox::Family* const of[4] = {&at_[0].family_, &at_[1].family_, &at_[2].family_,
                                          &at_[3].family_};
-    Pipeline pipeline(*at_[0].random_, Address::word3(purpose), of);
-    const auto write = [&](const NormalPair(&z)[4], int p) {
+    NormalPair z[4];
+    const auto write = [&](int p) {
 #pragma GCC unroll 4
       for (int i = 0; i < 4; ++i) {
         out[i * stride + 2 * p] = z[i].first;
         out[i * stride + 2 * p + 1] = z[i].second;
       }
     };
-    NormalPair z[4];
-    pipeline.begin({broadcast_bits(0), broadcast_bits(0), broadcast_bits(0), broadcast_bits(0)});
+    const Bits zero = broadcast_bits(0);
+    Pipeline pipeline(*at_[0].random_, of, Address::word3(single), {zero, zero, zero, zero});
+    pipeline.turn_to(Address::word3(purpose));
+    pipeline.step({zero, zero, zero, zero}, one);
     for (int p = 0; p + 1 < count; ++p) {
       const Bits next = broadcast_bits(Philox::multiplier0 * (static_cast<std::uint64_t>(p) + 1));
       pipeline.step({next, next, next, next}, z);
-      write(z, p);
+      write(p);
     }
     pipeline.end(z);
-    write(z, count - 1);
+    write(count - 1);
   }
 
  private:

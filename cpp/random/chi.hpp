@@ -71,13 +71,11 @@ __attribute__((noinline)) inline Pack chi_at(const Address& at, Purpose purpose,
   return out;
 }
 
-// The variates of slot 0 of four steps in a row.
-__attribute__((noinline)) inline void chi_from(const FourSteps& steps, const ChiSampler& sampler,
-                                               Pack* out) {
+// The variates of slot 0 of four steps in a row, z the pairs of their first attempts.
+__attribute__((noinline)) inline void chi_from(NormalPair (&z)[4], const FourSteps& steps,
+                                               const ChiSampler& sampler, Pack* out) {
   Mask open[4] = {sampler.all(), sampler.all(), sampler.all(), sampler.all()};
-  for (std::uint64_t j = 0; j < 128; ++j) {
-    NormalPair z[4];
-    steps.normals(Purpose::chi, j, z);
+  for (std::uint64_t j = 1; j <= 128; ++j) {
     bool again = false;
 #pragma GCC unroll 4
     for (int i = 0; i < 4; ++i) {
@@ -85,6 +83,7 @@ __attribute__((noinline)) inline void chi_from(const FourSteps& steps, const Chi
       again = again || any(open[i]);
     }
     if (!again) break;
+    steps.normals(Purpose::chi, j, z);
   }
 }
 

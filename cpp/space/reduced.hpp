@@ -219,8 +219,9 @@ class ReducedSpace {
     const Bits replica = load_bits(replica_);
     if (ahead() == 4) {
       const FourSteps steps(random_, t, replica);
-      steps.normals(Purpose::coordinates, slots, X_.data(), 2 * slots);
-      chi_from(steps, chi_, T_.data());
+      NormalPair first[4];
+      steps.normals(Purpose::chi, first, Purpose::coordinates, slots, X_.data(), 2 * slots);
+      chi_from(first, steps, chi_, T_.data());
       return;
     }
     const Address at(random_, t, replica);

@@ -106,8 +106,10 @@ double time_reduced_parts(const ActivationSpec& spec, int k, int steps, int repe
                    for (int t = 0; t < steps; t += 4) {
                      const FourSteps four(random, broadcast_bits(static_cast<std::uint64_t>(t)),
                                           replica);
-                     four.normals(Purpose::coordinates, pairs, x.data(), 2 * pairs);
-                     chi_from(four, sampler, chi);
+                     NormalPair first[4];
+                     four.normals(Purpose::chi, first, Purpose::coordinates, pairs, x.data(),
+                                  2 * pairs);
+                     chi_from(first, four, sampler, chi);
                      for (int i = 0; i < 4; ++i) {
                        const double* z = x.doubles() + i * 2 * pairs * lanes;
                        activation.value(activation.data, z, sigma.doubles(), k);
