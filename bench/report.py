@@ -46,7 +46,8 @@ reduced engine agrees with the ambient one in the mean and spread of its overlap
 
 The loops are in `python/lrft/bench/rivals/`. A *loop* works sample by sample. A *blocked* loop,
 the most that was found for each tool, also uses that samples do not depend on the state, and
-computes `W x` and `x - Wᵀ(W x)` of 64 samples as matrix products, which is half of what the ambient engine does.
+computes `W x` and `x - Wᵀ(W x)` of 64 samples as matrix products, which is half of what the
+ambient engine does.
 *Batched* moves 64 chains in one NumPy step; its times are per chain. A share is the limit's time
 over that of `lrft`: the limit does the unavoidable parts alone.
 """
