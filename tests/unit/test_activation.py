@@ -192,6 +192,26 @@ class TestPythonFunctions:
         assert ds.final_loss[failed].isnull().all()
         assert ds.final_overlap_u[~failed].equals(sound.final_overlap_u[~failed])
 
+    def test_what_one_raises_in_a_lane_that_rests_costs_nothing(self):
+        """One replica: seven of eight lanes do work that nobody asked for."""
+        training = lrft.Training(lr=0.01, steps=2000, record=[2000])
+        calls = []
+
+        def once(z):
+            if calls:
+                calls.append(z)
+                if len(calls) == 4:  # the third lane of a pack
+                    raise RuntimeError("out of paper")
+            return math.sin(z)
+
+        simulation = lrft.Simulation(self.task(once), training, replicas=1, seed=3, threads=1)
+        simulation.advance(0.0)  # past the start
+        calls.append(0.0)
+        simulation.run()
+        assert len(calls) > 4
+        sound = lrft.simulate(self.task(math.sin), training, replicas=1, seed=3)
+        assert simulation.dataset().final_loss.equals(sound.final_loss)
+
     def test_what_raises_where_it_is_first_looked_at_is_refused(self):
         with pytest.raises(RuntimeError, match="too large") as caught:
             lrft.simulate(self.task(self.picky), lrft.Training(lr=0.01, steps=9))

@@ -224,8 +224,8 @@ import lrft
 task = lrft.Task.sample(d=1500, k=60, seed=1)
 students = [lrft.LoRA(rank=40, b_init="gaussian"), lrft.FullNetwork()]
 for student, engine, batch, steps in (
-    (students[0], "reduced", 2500, 5), (students[1], "reduced", 500, 8),
-    (students[0], "ambient", 2000, 5), (students[1], "ambient", 1, 100),
+    (students[0], "reduced", 2500, 5), (students[1], "reduced", 2500, 12),
+    (students[0], "ambient", 2000, 5), (students[1], "ambient", 1, 600),
 ):
     if engine == "ambient":
         task = lrft.Task.sample(d=12_000, k=60, seed=1)
@@ -235,8 +235,8 @@ for student, engine, batch, steps in (
     while not simulation.progress().running == 0:
         timer = threading.Timer(0.01 + 0.004 * tries, os.kill, (os.getpid(), signal.SIGINT))
         tries += 1
-        timer.start()
         try:
+            timer.start()
             simulation.advance(60)
             timer.join()
         except KeyboardInterrupt:
@@ -263,13 +263,14 @@ import numpy as np
 import lrft
 
 task = lrft.Task.sample(d=50, k=4, seed=1)
-for engine, steps in (("reduced", 3_000_000), ("ambient", 400_000)):
+for engine, steps in (("reduced", 10_000_000), ("ambient", 400_000)):
     training = lrft.Training(lr=0.01, steps=steps)
     simulation = lrft.Simulation(task, training, replicas=12, engine=engine, threads=2)
     caught = 0
     while caught < 3:
-        threading.Timer(0.02, os.kill, (os.getpid(), signal.SIGINT)).start()
+        timer = threading.Timer(0.02, os.kill, (os.getpid(), signal.SIGINT))
         try:
+            timer.start()
             assert not simulation.advance(60), "ended before the signal came"
         except KeyboardInterrupt:
             caught += 1

@@ -65,9 +65,10 @@ class Chains:
         self._diverged: set[tuple[int, int]] = set() if after is None else after._diverged
 
     def advance(self, seconds: float) -> bool:
-        """Work for a while; True when all have ended. What ended no replica is raised.
+        """Work for a while; True when all have ended.
 
-        The reason of a failure is that of the slice: all replicas that diverged in it have it.
+        The reason of a failure is that of the slice: all replicas that diverged in it have it. What
+        a function raises where it ends none, as in a lane that rests, costs no result.
         """
         if not self._guards:
             return self.core.advance(seconds)
@@ -88,7 +89,7 @@ class Chains:
                 lines = [str(error) or type(error).__name__, *getattr(error, "__notes__", ())]
                 reason = f"{type(error).__name__}: {'; '.join(lines)}"
                 self._reasons |= dict.fromkeys(ended, reason)
-        if error is not None and error is not self.error:
+        if error is not None and not isinstance(error, Exception):
             raise error
         return done
 
