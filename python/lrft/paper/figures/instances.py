@@ -69,7 +69,6 @@ def simulate_curves(context: Context, curves: Sequence[Curve], seed: int) -> xr.
     --------
     >>> import lrft
     >>> from lrft.paper.experiment import Context
-    from lrft.paper.jobs import LANES
     >>> tasks = tuple(lrft.Task.sample(d=50, k=2, seed=i) for i in range(3))
     >>> training = lrft.Training(lr=0.001, steps=50, record=5)
     >>> data = simulate_curves(Context(threads=1), [Curve("relu", tasks, training)], seed=0)
