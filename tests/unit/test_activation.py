@@ -210,7 +210,10 @@ class TestPythonFunctions:
         simulation.run()
         assert len(calls) > 4
         sound = lrft.simulate(self.task(math.sin), training, replicas=1, seed=3)
-        assert simulation.dataset().final_loss.equals(sound.final_loss)
+        ds = simulation.dataset()
+        assert ds.final_loss.equals(sound.final_loss)
+        assert ds.status.values.tolist() == ["finished"]
+        assert ds.attrs["failure"].startswith("RuntimeError: out of paper")
 
     def test_what_raises_where_it_is_first_looked_at_is_refused(self):
         with pytest.raises(RuntimeError, match="too large") as caught:

@@ -35,6 +35,7 @@ def places(tasks: int, replicas: Sequence[int], paired: bool) -> list[tuple[int,
     return [(task, replica) for task in range(tasks) for replica in replicas]
 
 
+FEW = 4  # reasons that ended no replica are kept
 SLICE = 0.1  # seconds between looks at progress, and at signals that wait
 
 
@@ -61,14 +62,17 @@ class Chains:
         self.error: Exception | None = None  #: the last that ended replicas
         self._guards = [guard for task in tasks for guard in task.activation.guards]
         # By job and replica, as the core has them.
-        self._reasons: dict[tuple[int, int], str] = {} if after is None else after._reasons
+        self._failed: set[tuple[int, int]] = set() if after is None else after._failed
         self._diverged: set[tuple[int, int]] = set() if after is None else after._diverged
+        self._raised: dict[str, None] = (
+            {} if after is None else after._raised
+        )  # in order, once each
 
     def advance(self, seconds: float) -> bool:
         """Work for a while; True when all have ended.
 
-        The reason of a failure is that of the slice: all replicas that diverged in it have it. What
-        a function raises where it ends none, as in a lane that rests, costs no result.
+        Replicas that diverged in a slice in which a function raised have failed. What is raised
+        where it ends none, as in a lane that rests or at a loss, costs no result and is not hidden.
         """
         if not self._guards:
             return self.core.advance(seconds)
@@ -84,11 +88,12 @@ class Chains:
             } - self._diverged
             self._diverged |= ended
             error = callbacks.taken(self._guards)
-            if ended and isinstance(error, Exception):
-                self.error = error
+            if isinstance(error, Exception):
                 lines = [str(error) or type(error).__name__, *getattr(error, "__notes__", ())]
-                reason = f"{type(error).__name__}: {'; '.join(lines)}"
-                self._reasons |= dict.fromkeys(ended, reason)
+                if ended or len(self._raised) < FEW:  # a lane that rests may raise in every slice
+                    self._raised[f"{type(error).__name__}: {'; '.join(lines)}"] = None
+                self._failed |= ended
+                self.error = error if ended else self.error
         if error is not None and not isinstance(error, Exception):
             raise error
         return done
@@ -123,15 +128,14 @@ class Chains:
         """Give the chains that failed this status."""
         return [
             chain.replace(status="failed")
-            if (chain.training, chain.replica) in self._reasons
+            if (chain.training, chain.replica) in self._failed
             else chain
             for chain in chains
         ]
 
     def attrs(self) -> dict[str, str]:
-        """Say why replicas failed, for a result."""
-        reasons = " | ".join(dict.fromkeys(self._reasons.values()))
-        return {"failure": reasons} if reasons else {}
+        """Say what functions raised, for a result."""
+        return {"failure": " | ".join(self._raised)} if self._raised else {}
 
 
 Result = TypeVar("Result", covariant=True)

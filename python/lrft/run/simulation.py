@@ -232,9 +232,6 @@ class Simulation:
             If `seconds` is no such number.
         KeyboardInterrupt
             On Ctrl-C, within half a second; what was done stays and can go on.
-        Exception
-            Whatever a Python function of a custom activation raised without ending a replica;
-            one that it ends has status ``"failed"``.
         """
         seconds = checks.real("seconds", seconds, minimum=0.0)
         begin = time.perf_counter()
