@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from pathlib import Path
 
@@ -11,6 +12,12 @@ import lrft
 
 # Shared helpers, imported by their names: nothing else of the checkout goes on sys.path.
 sys.path.insert(0, str(Path(__file__).parent / "support"))
+
+# A shell starts what it puts in the background with signals ignored, and so would programs be that
+# tests start: they would not hear the signals that tests send.
+for kind, handler in (("SIGINT", signal.default_int_handler), ("SIGHUP", signal.SIG_DFL)):
+    if hasattr(signal, kind) and signal.getsignal(getattr(signal, kind)) is signal.SIG_IGN:
+        signal.signal(getattr(signal, kind), handler)
 
 # The same examples in every run: a failure is a fact, not luck.
 hypothesis.settings.register_profile("lrft", derandomize=True, deadline=None, database=None)

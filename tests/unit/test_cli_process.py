@@ -110,10 +110,13 @@ main()
             text=True,
         )
         assert process.stderr is not None
-        assert process.stderr.readline() == "begins\n"
-        time.sleep(moment)
-        process.send_signal(kind)
-        _, err = process.communicate(timeout=60)
+        try:
+            assert process.stderr.readline() == "begins\n"
+            time.sleep(moment)
+            process.send_signal(kind)
+            _, err = process.communicate(timeout=60)
+        finally:
+            process.kill()  # one that did not hear it would slow down every test after it
         assert "Traceback" not in err, err
         assert "lrft: interrupted" in err
         codes.append(process.returncode)
