@@ -137,6 +137,7 @@ void check(const TaskData& t) {
 void check(const Schedule& schedule) {
   require(schedule.kind != Schedule::Kind::array || !schedule.values.empty(),
           "values of a schedule must not be empty");
+  require(schedule.warm_up >= 0, "warm_up of a schedule must not be negative");
 }
 
 void check(const TrainingData& plan) {

@@ -1,22 +1,33 @@
 #include "lrft/run.hpp"
 
 #include <cmath>
+#include <numbers>
 
 #include "train/run_on.hpp"
 
 namespace lrft {
 
-double Schedule::at(std::int64_t t) const {
-  const auto x = static_cast<double>(t);
+double Schedule::at(std::int64_t step) const {
+  if (step >= warm_up) return after_warm_up(step - warm_up);
+  return static_cast<double>(step + 1) / static_cast<double>(warm_up) * after_warm_up(0);
+}
+
+double Schedule::after_warm_up(std::int64_t step) const {
+  const double t = static_cast<double>(step) / scale;
   switch (kind) {
     case Kind::constant:
       return rate;
     case Kind::inverse_time:
-      return rate / (1 + x / scale);
+      return rate / (1 + t);
     case Kind::step:
-      return rate * std::pow(factor, std::floor(x / every));
+      return rate * std::pow(factor, std::floor(t));
+    case Kind::cosine: {
+      if (t >= 1) return final;
+      const double c = std::cos(std::numbers::pi / 2 * t);
+      return final + (rate - final) * c * c;
+    }
     case Kind::array:
-      return values[std::min(static_cast<std::size_t>(t), values.size() - 1)];
+      return values[std::min(static_cast<std::size_t>(step), values.size() - 1)];
   }
   return rate;
 }

@@ -113,6 +113,11 @@ CASES: dict[str, tuple[dict[str, Any] | lrft.Task, dict[str, Any]]] = {
     "inverse time": ({}, {"lr": lrft.schedule.InverseTime(0.01, t0=200.0)}),
     "stairs": ({}, {"lr": lrft.schedule.Step(0.006, factor=0.5, every=333), "train_c": True}),
     "given rates": ({}, {"lr": lrft.schedule.Array(np.geomspace(0.01, 1e-4, STEPS))}),
+    "cosine": ({}, {"lr": lrft.schedule.Cosine(0.01, steps=STEPS, final=1e-5), "train_c": True}),
+    "warm-up and cosine, which ends": (
+        {},
+        {"lr": lrft.schedule.WarmUp(lrft.schedule.Cosine(0.01, steps=1000), steps=333)},
+    ),
     "rate of c": ({}, {"train_c": True, "lr_c": 0.001}),
     "schedule of c": (
         {},

@@ -92,7 +92,7 @@ run --student full --stop-at 0.5
 run --student sgd
 run --name ..
 run --task-seed -1
-run --lr 0
+run --lr 1e999
 run --lr -0.1
 run --lr fast
 run --lr nan

@@ -315,7 +315,7 @@ WITHOUT = lrft.Weights(BASE.W, BASE.lam)
         ({"patience": 0}, ValueError, "patience must be at least 1"),
         ({"patience": 2**31}, ValueError, "patience must be at most 2147483647"),
         ({"lr": "auto"}, ValueError, "lr='auto' needs a teacher"),
-        ({"lr": -1.0}, ValueError, "lr must be greater than 0"),
+        ({"lr": -1.0}, ValueError, "lr must be at least 0"),
         ({"lr": lrft.schedule.Array([0.1])}, ValueError, "lr must have a rate for each"),
         ({"epochs": 0}, ValueError, "epochs must be at least 1"),
         ({"batch": 0}, ValueError, "batch must be at least 1"),
@@ -347,7 +347,7 @@ WITHOUT = lrft.Weights(BASE.W, BASE.lam)
         (
             {"given": [(X, Y)], "labels": None, "lr": lrft.schedule.Array([0.1])},
             ValueError,
-            "lr must not be a schedule.Array",
+            "lr must not be a schedule of 1 steps",
         ),
     ],
 )

@@ -214,6 +214,30 @@ def test_divergence_is_marked_and_touches_nobody(task, engine):
 
 
 @each_engine
+@pytest.mark.parametrize(
+    "student",
+    [
+        lrft.RankOne(train_c=True),
+        lrft.RankOne(train_c=True, orthogonal=False),
+        lrft.LoRA(rank=3, b_init="gaussian"),
+        lrft.FullNetwork(train_lam=True),
+    ],
+    ids=["rank one", "rank one, free", "lora", "full network"],
+)
+def test_a_rate_of_zero_moves_nothing(task, engine, student):
+    """Not at the start, nor after the student has moved: the rounding of 300 normalisations."""
+    rates = lrft.schedule.Array(np.where(np.arange(900) // 300 == 1, 1e-3, 0.0))
+    training = lrft.Training(student=student, lr=rates, steps=900, record=[300, 600], batch=2)
+    ds = lrft.simulate(task, training, replicas=9, seed=3, engine=engine)
+    assert (ds.status == "finished").all()
+    for series in ("overlap_u", "overlap_c", "loss"):
+        values = ds[series].transpose("step", ...).values
+        np.testing.assert_allclose(values[1], values[0], rtol=1e-12, atol=1e-13)
+        np.testing.assert_allclose(values[3], values[2], rtol=1e-12, atol=1e-13)
+    assert (ds.loss.isel(step=2) != ds.loss.isel(step=1)).all()
+
+
+@each_engine
 def test_divergence_at_the_start(task, engine):
     """A loss that is infinite before any step."""
     ds = lrft.simulate(

@@ -59,7 +59,17 @@ def test_schedules():
         (schedule.Constant(lr=0.3), np.full(7, 0.3)),
         (schedule.InverseTime(lr=0.3, t0=2.0), 0.3 / (1.0 + t / 2.0)),
         (schedule.Step(lr=0.3, factor=0.5, every=3), 0.3 * 0.5 ** (t // 3)),
+        (
+            schedule.Cosine(lr=0.3, steps=5, final=0.1),
+            np.where(t < 5, 0.2 + 0.1 * np.cos(np.pi * t / 5), 0.1),
+        ),
         (schedule.Array(values=values), np.array(values)),
+        (schedule.WarmUp(0.3, steps=4), [0.075, 0.15, 0.225, 0.3, 0.3, 0.3, 0.3]),
+        (
+            schedule.WarmUp(schedule.Step(lr=0.3, factor=0.5, every=2), steps=3),
+            [0.1, 0.2, 0.3, 0.3, 0.3, 0.15, 0.15],
+        ),
+        (schedule.WarmUp(schedule.Array(values), steps=2), [0.25, 0.5, *values[:5]]),
         (0.3, np.full(7, 0.3)),
     ]:
         np.testing.assert_allclose(schedule.rates(given, 0, 7), expected, rtol=1e-15)
@@ -67,6 +77,17 @@ def test_schedules():
     with pytest.raises(ValueError, match="7 rates"):
         schedule.Array(values).rates(5, 3)
     assert schedule.InverseTime(0.1, 5.0) == schedule.InverseTime(lr=0.1, t0=5.0)
+    assert schedule.Array(values).length == 7
+    assert schedule.WarmUp(schedule.Array(values), steps=2).length == 9
+    assert schedule.WarmUp(0.1, steps=2).length is None
+
+
+def test_a_cosine_keeps_its_digits_to_the_end():
+    steps = 10**8  # 1 + cos(pi t / steps) is 0 at the last steps
+    late = lrft.schedule.Cosine(2.0, steps=steps).rates(steps - 2, 3)
+    np.testing.assert_allclose(
+        late, [(np.pi / steps) ** 2 * 2, (np.pi / steps) ** 2 / 2, 0.0], rtol=1e-7
+    )
 
 
 SCHEDULES = [
@@ -76,6 +97,10 @@ SCHEDULES = [
     lambda: lrft.schedule.InverseTime(0.1, 1 / 3),
     lambda: lrft.schedule.Step(0.1, 0.5, 10),
     lambda: lrft.schedule.Array(np.linspace(0.1, 1 / 3, 1000)),
+    lambda: lrft.schedule.Cosine(0.1, 100, final=1 / 3e3),
+    lambda: lrft.schedule.WarmUp(1 / 3, steps=10),
+    lambda: lrft.schedule.WarmUp(lrft.schedule.Cosine(0.1, 100), steps=10),
+    lambda: lrft.schedule.WarmUp(lrft.schedule.Array(np.linspace(0.1, 1 / 3, 1000)), steps=10),
 ]
 STUDENTS = [
     {},

@@ -113,24 +113,30 @@ struct Fields<StudentSpec> {
 };
 
 struct Schedule {
-  enum class Kind { constant, inverse_time, step, array };
+  enum class Kind { constant, inverse_time, step, cosine, array };
   Kind kind = Kind::constant;
-  double rate = 0;               // at step 0
-  double scale = 1;              // inverse_time: rate / (1 + t / scale)
-  double factor = 1, every = 1;  // step: rate factor^floor(t / every)
-  std::vector<double> values;    // array
-  double at(std::int64_t t) const;
+  double rate = 0;             // at step 0
+  double scale = 1;            // steps in which it changes; t below counts in them
+  double factor = 1;           // step: rate factor^floor(t); inverse_time: rate / (1 + t)
+  double final = 0;            // cosine: from rate to this one, which is kept from t = 1 on
+  std::vector<double> values;  // array: one a step
+  std::int64_t warm_up = 0;    // steps of a linear rise to the rate at step 0, before all these
+  double at(std::int64_t step) const;
+
+ private:
+  double after_warm_up(std::int64_t step) const;
 };
 template <>
 struct Names<Schedule::Kind> {
-  static constexpr std::array all = {"constant", "inverse_time", "step", "array"};
+  static constexpr std::array all = {"constant", "inverse_time", "step", "cosine", "array"};
 };
 template <>
 struct Fields<Schedule> {
   using T = Schedule;
-  static constexpr auto all = std::make_tuple(
-      field("kind", &T::kind), field("rate", &T::rate), field("scale", &T::scale),
-      field("factor", &T::factor), field("every", &T::every), field("values", &T::values));
+  static constexpr auto all =
+      std::make_tuple(field("kind", &T::kind), field("rate", &T::rate), field("scale", &T::scale),
+                      field("factor", &T::factor), field("final", &T::final),
+                      field("values", &T::values), field("warm_up", &T::warm_up));
 };
 
 struct TrainingData {

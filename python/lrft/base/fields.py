@@ -171,6 +171,7 @@ def named_or_array(*names: str, ndim: int, unit: bool = False, numbers: bool = F
 Flag = Annotated[bool, checked(checks.boolean)]
 Count = Annotated[int, checked(lambda name, value: checks.integer(name, value, 1))]
 Positive = Annotated[float, checked(lambda name, value: checks.real(name, value, above=0.0))]
+NotNegative = Annotated[float, checked(lambda name, value: checks.real(name, value, minimum=0.0))]
 
 
 def optional(kind: Callable[[str, Any], Any]) -> BeforeValidator:

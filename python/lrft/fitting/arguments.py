@@ -28,9 +28,10 @@ def open_training(common: dict[str, Any], record: Any) -> Training:
         )
     rates = {"lr": common["lr"], "the student's own rate": common["student"].given_own_rate}
     for name, rate in rates.items():
-        if isinstance(rate, schedule.Array):
+        if isinstance(rate, schedule.ScheduleModel) and rate.length is not None:
             raise ValueError(
-                f"{name} must not be a schedule.Array for an iterable X, whose length is not known"
+                f"{name} must not be a schedule of {rate.length} steps for an iterable X, whose "
+                "length is not known"
             )
     return Training(steps=checks.MAX_STEPS, record=record, thresholds=(), **common)
 

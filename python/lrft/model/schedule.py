@@ -1,40 +1,44 @@
-"""Learning-rate schedules: the rate of the update from step t to t + 1, t from 0."""
+"""Learning-rate schedules: the rate of the update from step t to t + 1, t from 0.
+
+A rate may be 0: such a step draws its inputs and moves nothing, up to rounding.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal, Self
+from abc import abstractmethod
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, model_validator
+from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from lrft.base import checks
-from lrft.base.fields import Model, Positive, Vector, checked
+from lrft.base.fields import AS_JSON, Model, NotNegative, Positive, Vector, checked, explain, plain
 
 Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
 
-__all__ = ["Array", "Constant", "InverseTime", "Schedule", "Step", "rates"]
+__all__ = [
+    "Array",
+    "Constant",
+    "Cosine",
+    "InverseTime",
+    "Schedule",
+    "Step",
+    "WarmUp",
+    "described",
+    "rates",
+]
+
+Steps = Annotated[int, checked(lambda name, value: checks.integer(name, value, 1, 2**53))]
 
 
-class Constant(Model):
-    """The same rate at every step.
+class ScheduleModel(Model):
+    """What every schedule answers for itself."""
 
-    Parameters
-    ----------
-    lr : float
-        Positive.
-
-    Examples
-    --------
-    >>> import lrft
-    >>> lrft.schedule.Constant(0.1).rates(0, 3).tolist()
-    [0.1, 0.1, 0.1]
-    """
-
-    kind: Literal["constant"] = "constant"
-    lr: Positive
-
-    positional: ClassVar[tuple[str, ...]] = ("lr",)
+    @abstractmethod
+    def at(self, steps: Integers) -> Floats:
+        """Return the rates of these steps, float64 (n,) of int64 (n,)."""
 
     def rates(self, start: int, count: int) -> Floats:
         """Return the rates of the steps from `start` on.
@@ -48,16 +52,59 @@ class Constant(Model):
         -------
         ndarray of float64, shape (count,)
 
+        Raises
+        ------
+        ValueError
+            If a step that has no rate is asked for.
+
         Examples
         --------
         >>> import lrft
         >>> lrft.schedule.Constant(0.1).rates(0, 2).tolist()
         [0.1, 0.1]
         """
-        return np.full(count, self.lr)
+        return self.at(np.arange(start, start + count))
+
+    @abstractmethod
+    def describe(self) -> dict[str, Any]:
+        """Describe the schedule to the core: fields of `Schedule` in cpp/include/lrft/types.hpp."""
+
+    @property
+    def length(self) -> int | None:
+        """How many steps have a rate; None where all have."""
+        return None
 
 
-class InverseTime(Model):
+class Constant(ScheduleModel):
+    """The same rate at every step.
+
+    Parameters
+    ----------
+    lr : float
+        Not negative.
+
+    Examples
+    --------
+    >>> import lrft
+    >>> lrft.schedule.Constant(0.1).rates(0, 3).tolist()
+    [0.1, 0.1, 0.1]
+    """
+
+    kind: Literal["constant"] = "constant"
+    lr: NotNegative
+
+    positional: ClassVar[tuple[str, ...]] = ("lr",)
+
+    def at(self, steps: Integers) -> Floats:
+        """Return the rates of these steps."""
+        return np.full(len(steps), self.lr)
+
+    def describe(self) -> dict[str, Any]:
+        """Describe the schedule to the core."""
+        return {"kind": self.kind, "rate": self.lr}
+
+
+class InverseTime(ScheduleModel):
     """The rate lr / (1 + t/t0).
 
     Parameters
@@ -78,28 +125,17 @@ class InverseTime(Model):
 
     positional: ClassVar[tuple[str, ...]] = ("lr", "t0")
 
-    def rates(self, start: int, count: int) -> Floats:
-        """Return the rates of the steps from `start` on.
+    def at(self, steps: Integers) -> Floats:
+        """Return the rates of these steps."""
+        rates: Floats = self.lr / (1.0 + steps / self.t0)
+        return rates
 
-        Parameters
-        ----------
-        start, count : int
-            First step, and how many.
-
-        Returns
-        -------
-        ndarray of float64, shape (count,)
-
-        Examples
-        --------
-        >>> import lrft
-        >>> lrft.schedule.InverseTime(0.1, t0=1.0).rates(1, 1).tolist()
-        [0.05]
-        """
-        return self.lr / (1.0 + np.arange(start, start + count, dtype=np.float64) / self.t0)
+    def describe(self) -> dict[str, Any]:
+        """Describe the schedule to the core."""
+        return {"kind": self.kind, "rate": self.lr, "scale": self.t0}
 
 
-class Step(Model):
+class Step(ScheduleModel):
     """The rate lr · factor^⌊t/every⌋.
 
     Parameters
@@ -119,7 +155,7 @@ class Step(Model):
     kind: Literal["step"] = "step"
     lr: Positive
     factor: Positive
-    every: Annotated[int, checked(lambda name, value: checks.integer(name, value, 1, 2**53))]
+    every: Steps
 
     positional: ClassVar[tuple[str, ...]] = ("lr", "factor", "every")
 
@@ -129,35 +165,80 @@ class Step(Model):
             raise ValueError(f"factor must be at most 1, got {self.factor:g}")
         return self
 
-    def rates(self, start: int, count: int) -> Floats:
-        """Return the rates of the steps from `start` on.
-
-        Parameters
-        ----------
-        start, count : int
-            First step, and how many.
-
-        Returns
-        -------
-        ndarray of float64, shape (count,)
-
-        Examples
-        --------
-        >>> import lrft
-        >>> lrft.schedule.Step(0.1, factor=0.5, every=2).rates(1, 2).tolist()
-        [0.1, 0.05]
-        """
-        drops = np.arange(start, start + count) // self.every
+    def at(self, steps: Integers) -> Floats:
+        """Return the rates of these steps."""
+        drops = steps // self.every
         return self.lr * np.power(self.factor, drops.astype(np.float64))
 
+    def describe(self) -> dict[str, Any]:
+        """Describe the schedule to the core."""
+        return {
+            "kind": self.kind,
+            "rate": self.lr,
+            "factor": self.factor,
+            "scale": float(self.every),
+        }
 
-class Array(Model):
+
+class Cosine(ScheduleModel):
+    """Half a cosine from lr down to `final`: final + (lr - final) (1 + cos(π t/steps)) / 2.
+
+    From t = steps on the rate is `final`.  Source: Loshchilov and Hutter, SGDR: stochastic
+    gradient descent with warm restarts (arXiv 1608.03983), equation (5), without restarts.
+
+    Parameters
+    ----------
+    lr : float
+        Positive.
+    steps : int
+        At least 1.
+    final : float
+        Not negative and at most lr.
+
+    Examples
+    --------
+    >>> import lrft
+    >>> lrft.schedule.Cosine(0.2, steps=2).rates(0, 4).round(15).tolist()
+    [0.2, 0.1, 0.0, 0.0]
+    """
+
+    kind: Literal["cosine"] = "cosine"
+    lr: Positive
+    steps: Steps
+    final: NotNegative = 0.0
+
+    positional: ClassVar[tuple[str, ...]] = ("lr", "steps", "final")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.final > self.lr:
+            raise ValueError(f"final must be at most lr = {self.lr:g}, got {self.final:g}")
+        return self
+
+    def at(self, steps: Integers) -> Floats:
+        """Return the rates of these steps."""
+        part = np.minimum(steps / self.steps, 1.0)
+        # Not 1 + cos: near the end that loses all digits of a rate that is nearly 0.
+        rates: Floats = self.final + (self.lr - self.final) * np.cos(np.pi / 2 * part) ** 2
+        return np.where(part < 1.0, rates, self.final)
+
+    def describe(self) -> dict[str, Any]:
+        """Describe the schedule to the core."""
+        return {
+            "kind": self.kind,
+            "rate": self.lr,
+            "final": self.final,
+            "scale": float(self.steps),
+        }
+
+
+class Array(ScheduleModel):
     """A rate for every step.
 
     Parameters
     ----------
     values : array_like of shape (n,)
-        Positive rates; a training must not have more than n steps.
+        Rates, not negative; a training must not have more than n steps.
 
     Examples
     --------
@@ -173,41 +254,117 @@ class Array(Model):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if not (self.values > 0.0).all():
-            raise ValueError(f"values must be positive, got {self.values.min():g}")
+        if (self.values < 0.0).any():
+            raise ValueError(f"values must not be negative, got {self.values.min():g}")
         return self
 
-    def rates(self, start: int, count: int) -> Floats:
-        """Return the rates of the steps from `start` on.
-
-        Parameters
-        ----------
-        start, count : int
-            First step, and how many.
-
-        Returns
-        -------
-        ndarray of float64, shape (count,)
-
-        Raises
-        ------
-        ValueError
-            If a step beyond the last rate is asked for.
-
-        Examples
-        --------
-        >>> import lrft
-        >>> lrft.schedule.Array([0.3, 0.2, 0.1]).rates(0, 2).tolist()
-        [0.3, 0.2]
-        """
-        if start < 0 or start + count > len(self.values):
+    def at(self, steps: Integers) -> Floats:
+        """Return the rates of these steps."""
+        wrong = steps[(steps < 0) | (steps >= len(self.values))]
+        if len(wrong):
             raise ValueError(
-                f"values has {len(self.values)} rates, but step {start + count - 1} was asked for"
+                f"values has {len(self.values)} rates, but step {wrong[-1]} was asked for"
             )
-        return self.values[start : start + count]
+        return self.values[steps]
+
+    def describe(self) -> dict[str, Any]:
+        """Describe the schedule to the core."""
+        return {"kind": self.kind, "values": np.asarray(self.values, dtype=np.float64)}
+
+    @property
+    def length(self) -> int:
+        """How many steps have a rate."""
+        return len(self.values)
 
 
-Schedule = Annotated[Constant | InverseTime | Step | Array, Field(discriminator="kind")]
+#: Schedules that can follow a warm-up.
+Warm = Annotated[
+    Constant | InverseTime | Step | Cosine | Array,
+    Field(discriminator="kind"),
+]
+_WARM: TypeAdapter[Warm] = TypeAdapter(Warm)
+
+
+def _then(name: str, value: Any) -> Any:
+    if isinstance(value, WarmUp):
+        raise ValueError(f"{name} must be a schedule without a warm-up of its own, got {value!r}")
+    if not isinstance(value, (Model, dict)):
+        return Constant(lr=checks.real(name, value, minimum=0.0))
+    try:
+        return _WARM.validate_python(value)
+    except ValidationError as error:
+        raise ValueError(f"{name}: {explain(error)}") from None
+
+
+class WarmUp(ScheduleModel):
+    """A rate that rises linearly to the first one of a schedule, which then begins.
+
+    The rate of step t is (t + 1)/steps · then(0) for t < steps, and then(t - steps) after.
+
+    Parameters
+    ----------
+    then : float or schedule
+        What comes after; a number is a constant rate.
+    steps : int
+        At least 1.
+
+    Examples
+    --------
+    >>> import lrft
+    >>> lrft.schedule.WarmUp(0.4, steps=4).rates(0, 6).tolist()
+    [0.1, 0.2, 0.30000000000000004, 0.4, 0.4, 0.4]
+    >>> warm = lrft.schedule.WarmUp(lrft.schedule.Cosine(0.2, steps=2), steps=2)
+    >>> warm.rates(0, 5).round(15).tolist()
+    [0.1, 0.2, 0.2, 0.1, 0.0]
+    """
+
+    kind: Literal["warm_up"] = "warm_up"
+    then: Annotated[Warm, plain(_then), AS_JSON]
+    steps: Steps
+
+    positional: ClassVar[tuple[str, ...]] = ("then", "steps")
+
+    def at(self, steps: Integers) -> Floats:
+        """Return the rates of these steps."""
+        rates: Floats = np.minimum((steps + 1) / self.steps, 1.0)
+        return rates * self.then.at(np.maximum(steps - self.steps, 0))
+
+    def describe(self) -> dict[str, Any]:
+        """Describe the schedule to the core."""
+        return self.then.describe() | {"warm_up": self.steps}
+
+    @property
+    def length(self) -> int | None:
+        """How many steps have a rate; None where all have."""
+        after = self.then.length
+        return None if after is None else self.steps + after
+
+
+Schedule = Annotated[
+    Constant | InverseTime | Step | Cosine | Array | WarmUp,
+    Field(discriminator="kind"),
+]
+
+
+def described(lr: float | Schedule) -> dict[str, Any]:
+    """Describe a number or a schedule to the core.
+
+    Parameters
+    ----------
+    lr : float or schedule
+
+    Returns
+    -------
+    dict
+        Fields of `Schedule` in cpp/include/lrft/types.hpp.
+
+    Examples
+    --------
+    >>> import lrft
+    >>> lrft.schedule.described(0.5)
+    {'kind': 'constant', 'rate': 0.5}
+    """
+    return (Constant(lr=lr) if isinstance(lr, float) else lr).describe()
 
 
 def rates(lr: float | Schedule, start: int, count: int) -> Floats:

@@ -111,10 +111,10 @@ class Training(Model):
             )
         own = self.student.own_rate
         for name, rate in (("lr", self.lr), (own, self.student.given_own_rate)):
-            if isinstance(rate, schedule.Array) and len(rate.values) < self.steps:
+            length = rate.length if isinstance(rate, schedule.ScheduleModel) else None
+            if length is not None and length < self.steps:
                 raise ValueError(
-                    f"{name} must have a rate for each of the {self.steps} steps, "
-                    f"got {len(rate.values)}"
+                    f"{name} must have a rate for each of the {self.steps} steps, got {length}"
                 )
         return self
 

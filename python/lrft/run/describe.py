@@ -160,17 +160,6 @@ def _drawn_rows(
     }
 
 
-def schedule_data(lr: float | schedule.Schedule) -> compiled.Schedule:
-    """Describe a learning rate."""
-    if isinstance(lr, schedule.Array):
-        return compiled.Schedule(kind="array", values=np.asarray(lr.values, dtype=np.float64))
-    if isinstance(lr, schedule.InverseTime):
-        return compiled.Schedule(kind="inverse_time", rate=lr.lr, scale=lr.t0)
-    if isinstance(lr, schedule.Step):
-        return compiled.Schedule(kind="step", rate=lr.lr, factor=lr.factor, every=float(lr.every))
-    return compiled.Schedule(rate=lr.lr if isinstance(lr, schedule.Constant) else float(lr))
-
-
 def training_data(training: Training, lr: float | schedule.Schedule) -> compiled.TrainingData:
     """Describe a training whose rate of û, A or the rows has been settled to `lr`."""
     lr, lr_own = training.student.rates(lr)
@@ -178,8 +167,8 @@ def training_data(training: Training, lr: float | schedule.Schedule) -> compiled
     return compiled.TrainingData(
         steps=training.steps,
         batch=training.batch,
-        lr=schedule_data(lr),
-        lr_own=schedule_data(lr_own),
+        lr=compiled.Schedule(**schedule.described(lr)),
+        lr_own=compiled.Schedule(**schedule.described(lr_own)),
         record=training.record_steps,
         thresholds=np.asarray(training.thresholds, dtype=np.float64),
         loss_thresholds=np.asarray(training.loss_thresholds, dtype=np.float64),

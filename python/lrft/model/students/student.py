@@ -30,9 +30,9 @@ _SCHEDULE: TypeAdapter[Schedule] = TypeAdapter(Schedule)
 
 
 def _rate(name: str, value: Any) -> Any:
-    """Take a positive number or a schedule."""
+    """Take a number, not negative, or a schedule."""
     if not isinstance(value, (Model, dict)):
-        return checks.real(name, value, above=0.0)
+        return checks.real(name, value, minimum=0.0)
     try:
         return _SCHEDULE.validate_python(value)
     except ValidationError as error:
