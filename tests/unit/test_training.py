@@ -99,7 +99,8 @@ def made(options):
 
 
 def named(options):
-    return ", ".join(f"{name}={value}" for name, value in made(options).items())
+    text = ", ".join(f"{name}={value}" for name, value in made(options).items())
+    return text[:90] or "defaults"
 
 
 @pytest.mark.parametrize("options", CASES, ids=named)
