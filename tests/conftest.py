@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 
 import hypothesis
+import numpy as np
+import pytest
 
 import lrft
 
@@ -22,6 +24,14 @@ for kind, handler in (("SIGINT", signal.default_int_handler), ("SIGHUP", signal.
 # The same examples in every run: a failure is a fact, not luck.
 hypothesis.settings.register_profile("lrft", derandomize=True, deadline=None, database=None)
 hypothesis.settings.load_profile("lrft")
+
+
+def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:
+    """Name the argument where its value alone says little, and short values that have no name."""
+    if isinstance(val, bool | int | float | dict | list | tuple | np.generic):
+        text = f"{argname}={val}"
+        return text if len(text) <= 60 and text.isprintable() and " at 0x" not in text else None
+    return None
 
 
 def pytest_report_header() -> str:

@@ -25,10 +25,10 @@ SMALL = 1e-3  # parameters that start at zero are compared with this
 
 
 def lower_factor(M: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """M = L U with U orthonormal rows and L lower triangular, its diagonal nonnegative."""
-    q, r = np.linalg.qr(M.T)
-    signs = np.where(np.diag(r) < 0, -1.0, 1.0)
-    return r.T * signs, (q * signs).T
+    """M = L U with U orthonormal rows and L lower triangular, its diagonal nonnegative; stacked."""
+    q, r = np.linalg.qr(np.swapaxes(M, -1, -2))
+    signs = np.where(np.diagonal(r, axis1=-2, axis2=-1) < 0, -1.0, 1.0)[..., None, :]
+    return np.swapaxes(r, -1, -2) * signs, np.swapaxes(q * signs, -1, -2)
 
 
 def follow(
@@ -44,34 +44,39 @@ def follow(
     Q = task.Q if Q is None else Q
     s, noise = Q.shape[1], np.zeros(inputs.shape[1])
     lane = sum(map(ord, str(task))) % 8  # some lane, the same every time
-    drive = None
-    first = None
-    worst = 0.0
-    for t, (A, B) in enumerate(path):
-        A = np.atleast_2d(A)
-        n, size = len(A), max(np.abs(A).max(), SMALL)
-        P = A @ Q
-        rest = A - P @ Q.T
-        L, U = lower_factor(rest)
-        if drive is None:
-            first = A
-            drive = compiled.Drive(drive_spec, np.concatenate([P, L], axis=None), B, lane)
-        rows = drive.rows()
-        found_P, found_L = rows[: n * s].reshape(n, s), rows[n * s :].reshape(n, n)
-        assert np.triu(found_L, 1).max(initial=0.0) == 0
-        worst = max(
-            worst,
-            np.abs(found_P - P).max() / size,
-            np.abs(found_L @ found_L.T - rest @ rest.T).max() / size**2,
-            np.abs(drive.own().reshape(B.shape) - B).max() / max(np.abs(B).max(), SMALL),
-        )
-        if t == STEPS:
-            break
-        X = inputs[t]
-        X_S = X @ Q
-        outside = X - X_S @ Q.T
-        Z = outside @ U.T
-        T, _ = lower_factor(outside - Z @ U)
-        drive.step(X_S, Z, T, noise, *rates)
-    assert worst < TOLERANCE
-    assert np.linalg.norm(A - first) > moved * np.linalg.norm(first)
+    steps = list(path)
+    rows, owns = (np.array(series) for series in zip(*steps, strict=True))
+    A = rows.reshape(len(steps), -1, rows.shape[-1])
+    n = A.shape[1]
+    # What the reduced space must find, and is given, at every step at once.
+    P = A @ Q
+    rest = A - P @ Q.T
+    L, U = lower_factor(rest)
+    gram = rest @ np.swapaxes(rest, -1, -2)
+    X_S = inputs @ Q
+    outside = inputs - X_S @ Q.T
+    Z = outside @ np.swapaxes(U[:STEPS], -1, -2)
+    T, _ = lower_factor(outside - Z @ U[:STEPS])
+    drive = compiled.Drive(drive_spec, np.concatenate([P[0], L[0]], axis=None), owns[0], lane)
+    found_rows, found_owns = [drive.rows()], [drive.own()]
+    for t in range(STEPS):
+        drive.step(X_S[t], Z[t], T[t], noise, *rates)
+        found_rows.append(drive.rows())
+        found_owns.append(drive.own())
+    found = np.array(found_rows)
+    found_P, found_L = found[:, : n * s].reshape(P.shape), found[:, n * s :].reshape(L.shape)
+    assert np.triu(found_L, 1).max(initial=0.0) == 0
+    found_own = np.array(found_owns).reshape(owns.shape)
+
+    def largest(values: np.ndarray) -> np.ndarray:
+        """Of every step."""
+        return np.abs(values).reshape(len(steps), -1).max(axis=1)
+
+    size = np.maximum(largest(A), SMALL)
+    worst = (
+        largest(found_P - P) / size,
+        largest(found_L @ np.swapaxes(found_L, -1, -2) - gram) / size**2,
+        largest(found_own - owns) / np.maximum(largest(owns), SMALL),
+    )
+    assert np.max(worst) < TOLERANCE
+    assert np.linalg.norm(A[-1] - A[0]) > moved * np.linalg.norm(A[0])

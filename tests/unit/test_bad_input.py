@@ -9,11 +9,21 @@ import numpy as np
 import pytest
 
 import lrft
+from lrft.base import checks
 from lrft.model.training import check_compatible
 
 DOUBLE = ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_double)
 SINGLE = ctypes.CFUNCTYPE(ctypes.c_float, ctypes.c_float)
 NAN, INF = float("nan"), float("inf")
+
+
+def each(table):
+    """Run a test for every row of a table, named by what is wrong there."""
+    ids = []
+    for *kind, changes, _, _ in table:
+        given = (f"{name}={checks.describe(value)}" for name, value in changes.items())
+        ids.append(" ".join([*kind, *given]))
+    return pytest.mark.parametrize("row", table, ids=ids)
 
 
 # Given weights: W (3, 5), lam (3,), c (3,), u (5,).
@@ -82,9 +92,9 @@ if np.finfo(np.longdouble).nmant > np.finfo(np.float64).nmant:
     GIVEN.append(({"lam": third}, ValueError, "lam has entries of dtype float128"))
 
 
-@pytest.mark.parametrize("number", range(len(GIVEN)))
-def test_given_weights(refused, number):
-    changes, error, message = GIVEN[number]
+@each(GIVEN)
+def test_given_weights(refused, row):
+    changes, error, message = row
     assert lrft.Task(**WEIGHTS).k == 3
     refused(lambda: lrft.Task(**(WEIGHTS | changes)), error, message)
 
@@ -133,9 +143,9 @@ SAMPLE = [
 ]
 
 
-@pytest.mark.parametrize("number", range(len(SAMPLE)))
-def test_sample(refused, number):
-    changes, error, message = SAMPLE[number]
+@each(SAMPLE)
+def test_sample(refused, row):
+    changes, error, message = row
     valid = {"d": 20, "k": 4}
     assert lrft.Task.sample(**valid).d == 20
     refused(lambda: lrft.Task.sample(**(valid | changes)), error, message)
@@ -285,9 +295,9 @@ TRAINING = [
 ]
 
 
-@pytest.mark.parametrize("number", range(len(TRAINING)))
-def test_training(refused, number):
-    changes, error, message = TRAINING[number]
+@each(TRAINING)
+def test_training(refused, row):
+    changes, error, message = row
     valid = {"lr": 0.1, "steps": 10}
     assert lrft.Training(**valid).steps == 10
 
@@ -334,9 +344,9 @@ STUDENTS = [
 ]
 
 
-@pytest.mark.parametrize("number", range(len(STUDENTS)))
-def test_students(refused, number):
-    name, options, error, message = STUDENTS[number]
+@each(STUDENTS)
+def test_students(refused, row):
+    name, options, error, message = row
     control = {"RankOne": {}, "LoRA": {"rank": 1}, "FullNetwork": {}}[name]
     student = getattr(lrft, name)
     assert student(**control) == student(**control)

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -52,19 +53,33 @@ def shell(folder: Path, command: str, **environment: str) -> tuple[int, str]:
 FULL = "lrft: cannot write to stdout: No space left on device\n"
 
 
-@pytest.mark.parametrize(
-    ("streams", "said"),
-    [
-        ("2>&-", ""),
-        ("<&- >&- 2>&-", ""),
-        (">/dev/full", FULL),
-        (">/dev/full 2>/dev/full", ""),
-        ("| true; exit ${PIPESTATUS[0]}", ""),
-    ],
-)
-def test_a_result_is_saved_whatever_the_streams_are(folder: Path, streams: str, said: str) -> None:
-    code, err = shell(folder, f"lrft run {' '.join(SMALL)} {streams}")
-    assert (code, err) == (0, said)
+STREAMS = {
+    "2>&-": "",
+    "<&- >&- 2>&-": "",
+    ">/dev/full": FULL,
+    ">/dev/full 2>/dev/full": "",
+    "| true; exit ${PIPESTATUS[0]}": "",
+}
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, int, str]]:
+    """The same run with every kind of streams, two at a time: a folder, an exit code, stderr."""
+
+    def run(streams: str) -> tuple[Path, int, str]:
+        work = tmp_path_factory.mktemp("streams")
+        return work, *shell(work, f"lrft run {' '.join(SMALL)} {streams}")
+
+    with ThreadPoolExecutor(2) as pool:
+        return dict(zip(STREAMS, pool.map(run, STREAMS), strict=True))
+
+
+@pytest.mark.parametrize("streams", STREAMS)
+def test_a_result_is_saved_whatever_the_streams_are(
+    ran: dict[str, tuple[Path, int, str]], streams: str
+) -> None:
+    folder, code, err = ran[streams]
+    assert (code, err) == (0, STREAMS[streams])
     assert lrft.load(folder / "lrft-run.nc").sizes["replica"] == 3
     # Nothing was printed into a file that took the number of a closed stream.
     assert (folder / "lrft-run.png").read_bytes().startswith(b"\x89PNG")

@@ -66,18 +66,13 @@ def test_final_values_are_a_record_at_the_stop(name, engine):
 @pytest.mark.parametrize("name", ["rank one", "lora"])
 def test_interrupted_replicas_end_where_they_stand_and_go_on_unchanged(name, engine, tmp_path):
     task, student, lr, _ = ENDINGS[name]
-    # So many that a group of lanes runs for dozens of the moments between two looks below: else
-    # a machine that pauses the process once may find no replica between its start and its end.
-    steps = 400_000 if engine == "reduced" else 100_000
-    training = lrft.Training(student=student, lr=lr / 10, steps=steps, record=2)
+    training = lrft.Training(student=student, lr=lr / 10, steps=20_000, record=2)
     options = {"replicas": 17, "seed": 2, "engine": engine}
     simulation = lrft.Simulation(task, training, threads=1, **options)
-    running = np.zeros(17, dtype=bool)
-    while not running.any():  # between two replicas none is
-        assert not simulation.advance(0.003)
-        ds = simulation.dataset()
-        stops = ds.stop_step.values
-        running = (ds.status == "interrupted").values & (stops > 0)
+    assert not simulation.advance(0.0)  # the least that it does, on any machine: some 100 steps
+    ds = simulation.dataset()
+    stops = ds.stop_step.values
+    running = (ds.status == "interrupted").values & (stops > 0)
     waiting = stops == 0
     assert running.any()
     assert waiting.any()

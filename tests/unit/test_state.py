@@ -35,13 +35,11 @@ def test_resumed_run_is_the_run_that_never_stopped(name, engine, tmp_path):
     training = TRAININGS[name]
     straight = lrft.simulate(task, training, replicas=11, seed=4, engine=engine)
     simulation = lrft.Simulation(task, training, replicas=11, seed=4, engine=engine, threads=1)
-    inside = 0
-    for _ in range(6):
-        ended = simulation.advance(0.002)
-        inside += not ended
+    for stretches in (1, 1, 2, 3, 5, 8):  # each the least that `advance` does, on any machine
+        for _ in range(stretches):
+            assert not simulation.advance(0.0), "the run ended before it was saved six times"
         simulation.save_state(tmp_path / "state.npz")
         simulation = lrft.Simulation.resume(tmp_path / "state.npz", threads=1)
-    assert inside, "the run ended before it was ever saved"
     simulation.run()
     resumed = simulation.dataset()
     for series in SERIES:
@@ -98,7 +96,7 @@ def test_resumed_at_ten_random_steps(name, engine, tmp_path):
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory):
     simulation = lrft.Simulation(TASK, TRAININGS["frozen"], replicas=2, threads=1)
-    simulation.advance(0.001)
+    simulation.advance(0.0)
     path = tmp_path_factory.mktemp("state") / "state.npz"
     simulation.save_state(path)
     return path

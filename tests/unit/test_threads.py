@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import math
 import os
 import subprocess
 import sys
@@ -42,12 +44,14 @@ else:
 assert np.array_equal(run(2), expected)
 """
 LEFT_BEHIND = """
-import time
-def forever():
-    lrft.simulate(task, lrft.Training(lr=1e-9, steps=10**10), replicas=20, threads=2)
-for _ in range(2):
-    threading.Thread(target=forever, daemon=True).start()
-time.sleep(0.5)
+def forever(begun):
+    training = lrft.Training(lr=1e-9, steps=10**10)
+    lrft.simulate(task, training, replicas=20, threads=2, progress=lambda _: begun.set())
+all_begun = [threading.Event(), threading.Event()]
+for begun in all_begun:
+    threading.Thread(target=forever, args=(begun,), daemon=True).start()
+for begun in all_begun:
+    assert begun.wait(30)
 """
 FORKED = """
 import os
@@ -83,25 +87,31 @@ def test_after_a_fork():
 
 
 def test_a_run_is_for_one_thread_at_a_time():
-    task = lrft.Task.sample(d=100, k=4, seed=0)
+    inside, leave = threading.Event(), threading.Event()
+
+    def value(z):
+        if threading.current_thread().name == "other":
+            inside.set()
+            leave.wait(30)
+        return math.sin(z)
+
+    double = ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_double)
+    activation = lrft.Activation.custom(double(value), double(math.cos))
+    task = lrft.Task.sample(d=100, k=4, seed=0, activation=activation)
     training = lrft.Training(lr=1e-9, steps=2**40, record=2)
     simulation = lrft.Simulation(task, training, replicas=8, threads=1)
+    other = threading.Thread(target=simulation.advance, args=(0.0,), name="other")
     simulation.advance(0.0)
     for seconds in (float("nan"), -1.0, "1"):
         with pytest.raises((TypeError, ValueError), match="seconds must be"):
             simulation.advance(seconds)
     assert len(simulation.chains()) == 8
-    other = threading.Thread(target=simulation.advance, args=(2.0,))
     other.start()
-    refusals = []
-    while other.is_alive():
-        try:
-            simulation.chains()
-        except RuntimeError as error:
-            refusals.append(str(error))
+    assert inside.wait(30)
+    with pytest.raises(RuntimeError, match="another thread"):
+        simulation.chains()
+    leave.set()
     other.join()
-    assert refusals
-    assert "another thread" in refusals[0]
     assert len(simulation.chains()) == 8
 
 

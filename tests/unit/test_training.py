@@ -123,9 +123,14 @@ def made(options):
     return {name: value() if callable(value) else value for name, value in options.items()}
 
 
-@pytest.mark.parametrize("number", range(len(CASES)))
-def test_json_round_trip(number):
-    first = training(**made(CASES[number]))
+def named(options):
+    text = ", ".join(f"{name}={value}" for name, value in made(options).items())
+    return text[:90] or "defaults"
+
+
+@pytest.mark.parametrize("options", CASES, ids=named)
+def test_json_round_trip(options):
+    first = training(**made(options))
     text = first.model_dump_json()
     again = lrft.Training.model_validate_json(text)
     assert again == first

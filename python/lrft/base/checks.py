@@ -158,8 +158,9 @@ def array(name: str, value: object, shape: tuple[int | str, ...] | None = None) 
 def _same_numbers(given: NDArray[Any], result: Floats) -> bool:
     if given.dtype.kind == "f":
         return bool((given == result).all())
-    # Beyond 2^53 a comparison would itself go through float64: compare as Python integers.
-    large = np.abs(result) > 2**53
+    # From 2^53 on, where 2^53 + 1 ends too, a comparison would itself go through float64: compare
+    # as Python integers.
+    large = np.abs(result) >= 2**53
     return all(int(x) == int(y) for x, y in zip(given[large], result[large], strict=True))
 
 
