@@ -145,8 +145,8 @@ class Choices:
 
 def number(value: float) -> str:
     """Write a number for people: 12,300 or 0.0015."""
-    if value == int(value) and abs(value) < 1e15:
-        return f"{int(value):,}"
+    if value == round(value) or abs(value) >= 1000:
+        return f"{round(value):,}"
     return f"{value:.3g}"
 
 

@@ -34,7 +34,18 @@ label, .bk-slider-title, .bk-slider-value, .bk-input-group { color: var(--ink); 
 textarea.bk-input { font: 12px/1.4 ui-monospace, monospace; }
 .noUi-target { background: var(--line); border-color: var(--line); }
 .noUi-handle { background: var(--field); border-color: var(--muted); }
+.noUi-connect { background: var(--accent); }
 .bk-slider-value { font-weight: 600; }
+select.bk-input { appearance: auto; background-image: none; }
+.bk-spin-btn::before { filter: invert(0.5); }
+.name { margin-right: 14px; display: inline-block; }
+.line { display: inline-block; width: 22px; margin-right: 6px; vertical-align: middle; }
+.line { border-top: 3px solid var(--accent); }
+.thin { border-top-width: 1px; }
+.ode { border-top: 2px dashed var(--ink); }
+.pin0 { border-color: var(--pin0); } .pin1 { border-color: var(--pin1); }
+.pin2 { border-color: var(--pin2); }
+.message { color: var(--warn); font-weight: 600; }
 """
 COPY = """
 const done = () => { button.label = "copied"; setTimeout(() => button.label = "copy", 1200) };
@@ -42,24 +53,9 @@ navigator.clipboard.writeText(box.value).then(done, () => { button.label = "sele
 """
 THEME = """
 const query = window.matchMedia("(prefers-color-scheme: dark)");
-const paint = () => {
-  const i = query.matches ? 1 : 0;
-  for (const f of figures) {
-    f.background_fill_color = paper[i]; f.border_fill_color = paper[i]; f.outline_line_color = null;
-  }
-  for (const a of axes) {
-    a.axis_label_text_color = ink[i]; a.major_label_text_color = ink[i];
-    a.axis_line_color = ink[i]; a.major_tick_line_color = ink[i]; a.minor_tick_line_color = null;
-  }
-  for (const g of grids) g.grid_line_color = grid[i];
-  for (const [glyph, colours] of lines) glyph.line_color = colours[i];
-  for (const [note, colours] of notes) note.text_color = colours[i];
-  for (const l of legends) {
-    l.label_text_color = ink[i]; l.background_fill_color = paper[i]; l.border_line_color = grid[i];
-  }
-};
-paint();
-query.addEventListener("change", paint);
+const tell = () => { dark.active = query.matches };
+tell();
+query.addEventListener("change", tell);
 """
 
 
@@ -67,7 +63,7 @@ query.addEventListener("change", paint);
 class Pin:
     """A curve that stays for comparison."""
 
-    label: str
+    choices: Choices
     scale: dict[str, float]
     steps: Any
     overlap: Any
@@ -88,14 +84,18 @@ class Page:
         self.runner = runner
         self.seen = -1
         self.text_of = -1
+        self._message = ""
         self.pins: list[Pin] = []
         self._models = models
         self._style = models.InlineStyleSheet(css=STYLE)
         self._lines: list[tuple[Any, tuple[str, str]]] = []
-        self._notes: list[tuple[Any, tuple[str, str]]] = []
         self._controls()
         self._plots()
         self._tools()
+        # Which of its two sets of colours the browser asks for; never shown.
+        self.dark = models.Toggle(active=False, visible=False, name="dark")
+        self.dark.on_change("active", lambda attr, old, new: self._paint(new))
+        self._paint(False)
 
     # ---- widgets ----------------------------------------------------------------------------
 
@@ -167,28 +167,33 @@ class Page:
 
     def _tools(self) -> None:
         models = self._models
-        button = {"button_type": "default", "sizing_mode": "inherit"}
-        self.pin = self._widget("Button", label="pin", **button)
-        self.unpin = self._widget("Button", label="unpin all", **button)
-        self.save = self._widget("Button", label="save NetCDF and PNG", **button)
-        self.copy = self._widget("Button", label="copy", **button)
+        button = {"button_type": "default", "sizing_mode": "fixed", "height": 32}
+        self.pin = self._widget("Button", label="pin", width=70, **button)
+        self.unpin = self._widget("Button", label="unpin all", width=90, **button)
+        self.save = self._widget("Button", label="save NetCDF and PNG", width=190, **button)
+        self.copy = self._widget("Button", label="copy", width=130, **button)
         self.form = self._widget(
             "RadioButtonGroup",
             labels=["Python", "TOML", "command"],
             active=0,
             button_type="default",
-            sizing_mode="inherit",
+            sizing_mode="fixed",
+            width=220,
+            height=32,
         )
         self.unit = self._widget(
             "RadioButtonGroup",
             labels=["steps t", "t/d", "time ηt"],
             active=0,
             button_type="default",
-            sizing_mode="inherit",
+            sizing_mode="fixed",
+            width=220,
+            height=32,
         )
         self.box = self._widget("TextAreaInput", rows=9, value="", height=190)
         self.said = self._widget("Div", text="")
         self.message = self._widget("Div", text="")
+        self.names = self._widget("Div", text="")
         self.pin.on_click(self._pin)
         self.unpin.on_click(self._unpin)
         self.save.on_click(self.runner.save)
@@ -220,30 +225,27 @@ class Page:
             "toolbar_location": None,
             "output_backend": "canvas",
             "min_border_left": 56,
+            "min_border_right": 22,
         }
         self.overlap = figure(y_range=(0, 1.02), **common)
         self.loss = figure(y_axis_type="log", **common)
         self.overlap.yaxis.axis_label = "overlap |⟨û, u⟩|"
         self.loss.yaxis.axis_label = "exact loss"
-        items = []
         for plot, thin, thick in (
             (self.overlap, "u", "u_median"),
             (self.loss, "loss", "loss_median"),
         ):
             lines = plot.multi_line(
-                "x", "y", source=self.data[thin], line_alpha=0.4, line_width=0.8
+                "x", "y", source=self.data[thin], line_alpha=0.55, line_width=0.8
             )
             median = plot.line("x", "y", source=self.data[thick], line_width=2.6)
             self._lines += [(lines.glyph, LIVE), (median.glyph, LIVE)]
             for pin, colours in zip(self.pinned, PINS, strict=True):
                 line = plot.line("x", "y", source=pin[thin], line_width=2.2)
                 self._lines.append((line.glyph, colours))
-            if plot is self.overlap:
-                items += [("16 replicas", [lines]), ("median", [median])]
         dashed = {"line_width": 2.0, "line_dash": "dashed"}
         ode = self.overlap.line("x", "y", source=self.data["ode"], **dashed)
         self._lines.append((ode.glyph, INK))
-        items.append(("order-parameter ODE", [ode]))
         self.mark = models.Span(location=0, dimension="height", line_dash="dotted", visible=False)
         self.mark_loss = models.Span(
             location=0, dimension="height", line_dash="dotted", visible=False
@@ -252,21 +254,9 @@ class Page:
             x=0, y=8, y_units="screen", text="", visible=False, text_font_size="13px", x_offset=5
         )
         self._lines += [(self.mark, INK), (self.mark_loss, INK)]
-        self._notes.append((self.mark_text, INK))
         self.overlap.add_layout(self.mark)
         self.overlap.add_layout(self.mark_text)
         self.loss.add_layout(self.mark_loss)
-        self.legend = models.Legend(
-            items=[models.LegendItem(label=label, renderers=r) for label, r in items],
-            orientation="horizontal",
-            label_text_font_size="12px",
-            border_line_color=None,
-            padding=2,
-            margin=2,
-            spacing=12,
-            ncols="auto",
-        )
-        self.overlap.add_layout(self.legend, "above")
         for plot in (self.overlap, self.loss):
             plot.xaxis.formatter = models.CustomJSTickFormatter(
                 code="const a = Math.abs(tick); return a >= 1e9 ? tick / 1e9 + 'G' : a >= 1e6 ?"
@@ -302,6 +292,7 @@ class Page:
     def _draw(self, moment: Moment) -> None:
         scale = self._scale(self._scales(moment))
         curves = moment.curves
+        self._name(moment)
         if curves is None:
             if moment.message:
                 for source in self.data.values():
@@ -369,10 +360,23 @@ class Page:
         else:
             parts.append("ODE: being solved")
         self.said.text = _escaped(" · ".join(parts))
-        if moment.message != getattr(self, "_message", None):
+        if moment.message != self._message:
             self._message = moment.message
-            self.message.text = _escaped(moment.message)
-            self.message.css_classes = ["message"] if moment.message else []
+            self._tell(moment.message)
+
+    def _name(self, moment: Moment) -> None:
+        """Say which line is which; a pinned one by what tells it from the present one."""
+        entries = [("16 replicas", "thin"), ("median", "median"), ("order-parameter ODE", "ode")]
+        for i, pin in enumerate(self.pins):
+            entries.append((f"pinned: {pin.choices.differences(moment.choices)}", f"pin{i}"))
+        self.names.text = " ".join(
+            f'<span class="name"><span class="line {kind}"></span>{_escaped(text)}</span>'
+            for text, kind in entries
+        )
+
+    def _tell(self, message: str) -> None:
+        """Show what went wrong, or what was saved."""
+        self.message.text = f'<div class="message">{_escaped(message)}</div>' if message else ""
 
     def _write(self) -> None:
         recipe = self.runner.moment.recipe
@@ -384,23 +388,18 @@ class Page:
     def _pin(self) -> None:
         moment = self.runner.moment
         if moment.curves is None or len(self.pins) == len(PINS):
-            self.message.text = f"at most {len(PINS)} curves can be pinned"
-            self._message = None
+            self._tell(f"at most {len(PINS)} curves can be pinned, and none before it runs")
             return
         on = np.isfinite(moment.curves.median_loss)
         self.pins.append(
             Pin(
-                moment.choices.differences(Choices()).replace("the same", "as at first"),
+                moment.choices,
                 self._scales(moment),
                 moment.curves.steps[on],
                 moment.curves.median_overlap[on],
                 moment.curves.median_loss[on],
             )
         )
-        models = self._models
-        renderer = self.overlap.renderers[1 + len(self.pins)]
-        item = models.LegendItem(label=self.pins[-1].label, renderers=[renderer])
-        self.legend.items = [*self.legend.items, item]
         self._redraw()
 
     def _unpin(self) -> None:
@@ -408,8 +407,21 @@ class Page:
         for sources in self.pinned:
             for source in sources.values():
                 source.data = {"x": [], "y": []}
-        self.legend.items = self.legend.items[:3]
         self._redraw()
+
+    def _paint(self, dark: bool) -> None:
+        """Draw in the colours that go with the ground of the page."""
+        i = int(dark)
+        for plot in (self.overlap, self.loss):
+            plot.background_fill_color = plot.border_fill_color = PAPER[i]
+            plot.outline_line_color = None
+            plot.axis.axis_label_text_color = plot.axis.major_label_text_color = INK[i]
+            plot.axis.axis_line_color = plot.axis.major_tick_line_color = INK[i]
+            plot.axis.minor_tick_line_color = None
+            plot.grid.grid_line_color = GRID[i]
+        for line, colours in self._lines:
+            line.line_color = colours[i]
+        self.mark_text.text_color = INK[i]
 
     # ---- the document -----------------------------------------------------------------------
 
@@ -425,20 +437,20 @@ class Page:
                 children=list(self.controls.values()), sizing_mode="stretch_width", spacing=6
             ),
             "plots": models.Column(
-                children=[self.said, self.message, self.overlap, self.loss],
+                children=[self.said, self.message, self.names, self.overlap, self.loss],
                 sizing_mode="stretch_width",
             ),
-            "tools": models.FlexBox(
+            "tools": models.Row(
                 children=[self.unit, self.pin, self.unpin, self.save],
                 sizing_mode="stretch_width",
-                styles={"flex-wrap": "wrap", "gap": "8px"},
+                styles={"flex-wrap": "wrap", "gap": "8px", "padding": "4px 0"},
             ),
             "texts": models.Column(
                 children=[
-                    models.FlexBox(
+                    models.Row(
                         children=[self.form, self.copy],
                         sizing_mode="stretch_width",
-                        styles={"flex-wrap": "wrap", "gap": "8px"},
+                        styles={"flex-wrap": "wrap", "gap": "8px", "padding": "4px 0"},
                     ),
                     self.box,
                 ],
@@ -449,24 +461,8 @@ class Page:
         for name, root in roots.items():
             root.name = name
             document.add_root(root)
-        figures = [self.overlap, self.loss]
-        document.js_on_event(
-            DocumentReady,
-            models.CustomJS(
-                args={
-                    "figures": figures,
-                    "axes": [axis for plot in figures for axis in plot.axis],
-                    "grids": [grid for plot in figures for grid in plot.grid],
-                    "lines": [[glyph, list(colours)] for glyph, colours in self._lines],
-                    "notes": [[note, list(colours)] for note, colours in self._notes],
-                    "legends": [self.legend],
-                    "ink": list(INK),
-                    "paper": list(PAPER),
-                    "grid": list(GRID),
-                },
-                code=THEME,
-            ),
-        )
+        document.add_root(self.dark)
+        document.js_on_event(DocumentReady, models.CustomJS(args={"dark": self.dark}, code=THEME))
         document.add_periodic_callback(self.tick, EVERY)
 
 

@@ -157,7 +157,7 @@ class Runner:
         """
         with self._changed:
             if not self._changed.wait_for(lambda: condition(self._moment), seconds):
-                raise TimeoutError(f"not within {seconds:g} s: {self._moment}")
+                raise TimeoutError(f"not within {seconds:g} s; message: {self._moment.message!r}")
             return self._moment
 
     def close(self) -> None:

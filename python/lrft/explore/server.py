@@ -21,6 +21,9 @@ HOST = "127.0.0.1"
 #: A page that is closed has its work ended within the sum of these, in milliseconds.
 LIFETIME, CHECK = 2000, 1000
 
+#: What these say is of strangers at the door, with tracebacks; errors of the page are not theirs.
+_SILENT = ("tornado.access", "tornado.application", "tornado.general", "bokeh.server.views.ws")
+
 
 def serve(
     *, port: int = 0, browser: bool = True, folder: Path = Path(), tell: Callable[[str], object]
@@ -61,8 +64,9 @@ def serve(
         raise ImportError("lrft explore needs Bokeh: pip install 'lrft[explore]'") from error
 
     settings.resources = "server"  # whatever the environment says: nothing comes from elsewhere
-    logging.getLogger("bokeh").setLevel(logging.CRITICAL)
-    logging.getLogger("tornado").setLevel(logging.CRITICAL)
+    for name in _SILENT:
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+    logging.getLogger("bokeh").setLevel(logging.ERROR)
     results.get_ready(to_save=True)  # else the first result would be late
     runners: list[Runner] = []
 
