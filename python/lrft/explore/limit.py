@@ -158,14 +158,15 @@ class Solver:
     def ask(self, asked: Question) -> None:
         """Begin to solve."""
         self.drop()
+        if not self._process.is_alive():
+            self._begin()
         self._pipe.send(asked)
         self._busy = True
 
     def drop(self) -> None:
-        """Leave what is being solved."""
+        """Leave what is being solved; the next question waits for another process."""
         if self._busy:
             self.close()
-            self._begin()
 
     def answer(self) -> Limit | str | None:
         """Return a solution, or why there is none, once; None before."""
@@ -177,7 +178,6 @@ class Solver:
             answer: Limit | str = self._pipe.recv()
         except (EOFError, OSError):  # of memory, or by somebody's hand
             self.close()
-            self._begin()
             return "the process that solves it ended"
         self._busy = False
         return answer
@@ -187,6 +187,7 @@ class Solver:
         self._process.kill()
         self._process.join()
         self._pipe.close()
+        self._busy = False
 
 
 def _serve(pipe: Connection) -> None:

@@ -133,7 +133,7 @@ class Recipe:
 
         record = tomlkit.inline_table()
         record.update(_record(self.training["record"]))
-        return tomlkit.dumps(
+        text: str = tomlkit.dumps(
             {
                 "task": self.task,
                 "student": {"kind": self.kind} | self.student,
@@ -141,6 +141,7 @@ class Recipe:
                 "run": self.run,
             }
         )
+        return text
 
     def command(self) -> str:
         """Write the run as a command for a shell.

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["Moment", "Runner"]
 
 #: Seconds of work on a group of replicas before the next one has its turn.
-SLICE = 0.02
+SLICE = 0.01
 #: The replicas of a group, which move in lock step.
 GROUP = 8
 #: Seconds without a change after which the ODE is worth its start.

@@ -64,10 +64,11 @@ def serve(
         raise ImportError("lrft explore needs Bokeh: pip install 'lrft[explore]'") from error
 
     settings.resources = "server"  # whatever the environment says: nothing comes from elsewhere
+    results.get_ready(to_save=True)  # else the first result would be late
+    # After what sets levels of its own when it is loaded, as Dask does.
     for name in _SILENT:
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     logging.getLogger("bokeh").setLevel(logging.ERROR)
-    results.get_ready(to_save=True)  # else the first result would be late
     runners: list[Runner] = []
 
     def open_page(document: Any) -> None:
