@@ -16,6 +16,8 @@ from lrft.explore.choices import Choices
 from lrft.explore.limit import question, solve
 from lrft.explore.runner import Runner
 
+pytest.importorskip("tomlkit", reason="tomlkit is not installed")
+
 pytestmark = pytest.mark.usefixtures("folder")
 
 SMALL = Choices(log_d=2.0, k=3, log_steps=1.0)
