@@ -26,6 +26,7 @@ HEAVY = [
     "safetensors",
     "distributed",
     "pyarrow",
+    "bokeh",
 ]
 
 

@@ -30,6 +30,7 @@ FLOORS = (
     ("study",),
     ("", "schedule", "progress", "training", "tuning", "weights"),
     ("paper", "bench"),
+    ("explore",),
     ("cli",),
 )
 FLOOR = {folder: height for height, folders in enumerate(FLOORS) for folder in folders}

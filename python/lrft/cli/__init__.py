@@ -1,4 +1,4 @@
-"""The command line: `lrft run`, `sweep`, `reproduce`, `rerun`, `plot`, `bench`, `info`.
+"""The command line: `lrft run`, `sweep`, `reproduce`, `rerun`, `plot`, `explore`, `bench`, `info`.
 
 Results go to stdout, progress and messages to stderr. Exit codes: 0 done, 1 the run failed,
 2 the input was wrong (one line says why), 130 interrupted (129 by SIGHUP, 143 by SIGTERM). Where
@@ -74,6 +74,7 @@ def _app(first: str) -> Any:
     import typer
 
     from lrft.cli.bench import bench
+    from lrft.cli.explore import explore
     from lrft.cli.info import info
     from lrft.cli.plot import plot
     from lrft.cli.reproduce import reproduce
@@ -93,6 +94,7 @@ def _app(first: str) -> Any:
     app.command("sweep")(sweep)
     app.command("rerun")(rerun)
     app.command("plot")(plot)
+    app.command("explore")(explore)
     app.command("bench")(bench)
     app.command("info")(info)
     return app
