@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from lrft import plot, reference, schedule, study, theory
     from lrft.algorithm.recovery import recover_c
     from lrft.algorithm.tuning import FineTuned, Stage, fine_tune
+    from lrft.base.caller import RateWarning
     from lrft.base.interrupts import Interrupted
     from lrft.base.progress import Progress
     from lrft.core.random import normals
@@ -49,6 +50,7 @@ _HOME = {
     "LoRA": "model.students",
     "Progress": "base.progress",
     "RankOne": "model.students",
+    "RateWarning": "base.caller",
     "Simulation": "run.simulation",
     "Stage": "algorithm.tuning",
     "StudyProgress": "study.watch",
@@ -89,6 +91,7 @@ __all__ = [
     "LoRA",
     "Progress",
     "RankOne",
+    "RateWarning",
     "Simulation",
     "Stage",
     "StudyProgress",

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -33,9 +34,19 @@ def main(argv: Sequence[str] | None = None) -> None:
         Always, with the exit code.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
-    with signals.listening(last=argv is None) as came, streams.guarded() as output:
+    with (
+        signals.listening(last=argv is None) as came,
+        streams.guarded() as output,
+        warnings.catch_warnings(),
+    ):
+        warnings.showwarning = _tell
         code = output.settle(_caught(arguments or ["--help"]))
     sys.exit(came.code(code))
+
+
+def _tell(message: Warning | str, *_: Any, **__: Any) -> None:
+    """Say a warning without the line of code that is ours."""
+    streams.warn(str(message))
 
 
 def _caught(arguments: list[str]) -> int:

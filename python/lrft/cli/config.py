@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import inspect
 import json
 import re
 import textwrap
@@ -23,21 +24,28 @@ if TYPE_CHECKING:
 
 Settings = dict[str, dict[str, Any]]
 
-# The paper's simulations (App. B), where they differ from the library's defaults.
-_PAPER: Settings = {
-    "task": {"d": 2000, "k": 50, "c": "sphere", "normalization": "unit"},
-    "training": {"lr": "auto"},
-    "student": {"train_c": True},
-}
+
+def _paper() -> Settings:
+    """Read off what `Task.paper` and `Training.paper` take where nothing is given."""
+    task = inspect.signature(lrft.Task.paper).parameters.values()
+    training = inspect.signature(lrft.Training.paper).parameters
+    student = training["student"].default
+    return {
+        "task": {one.name: one.default for one in task if one.default is not one.empty},
+        "training": {"lr": training["lr"].default},
+        "student": {name: getattr(student, name) for name in student.model_fields_set},
+    }
+
+
+_PAPER = _paper()
 # Given weights are taken as they are, and their perturbation is trained in the same way.
-_WEIGHTS: Settings = _PAPER | {"task": {"c": "sphere"}}
+_WEIGHTS: Settings = _PAPER | {"task": {"c": _PAPER["task"]["c"]}}
 # Defaults that follow from other settings, in words; `task` and `training` work them out.
 DERIVED = {
     ("task", "xi"): "√k, or the Frobenius norm of given weights",
     ("task", "output_scale"): "1/ξ for sphere features (App. B), else 1",
     ("training", "steps"): "200 d",
 }
-STEPS_PER_DIMENSION = 200
 
 _FROM_WEIGHTS = ("d", "k", "features", "lam", "rank")  # a weights file says these itself
 
@@ -168,28 +176,21 @@ def task(settings: Mapping[str, Any]) -> Task:
     given = {name: value for name, value in settings.items() if value is not None}
     if "weights" in given:
         return given_weights(**given)
-
-    if given["features"] == "sphere" and _number(given.get("xi", 1)):
-        xi = given.get("xi", given["k"] ** 0.5 if _number(given["k"]) and given["k"] > 0 else 1.0)
-        given.setdefault("output_scale", 1.0 / xi if xi > 0 else 1.0)
-    return lrft.Task.sample(**given)
+    return lrft.Task.paper(**given)
 
 
 def training(settings: Settings, task: Task) -> Training:
     """Make the training that the ``training`` and ``student`` tables describe.
-
-    Without ``steps`` it has 200 d: the automatic rate falls as 1/d, and the paper's run takes about
-    40 d steps to find û; the rest is for ĉ.
 
     Raises
     ------
     ValueError
         Naming the first field that does not fit.
     """
-    given: dict[str, Any] = {"steps": STEPS_PER_DIMENSION * task.d}
-    given |= {name: value for name, value in settings["training"].items() if value is not None}
+    given = {name: value for name, value in settings["training"].items() if value is not None}
     student = {name: value for name, value in settings["student"].items() if value is not None}
-    return lrft.Training(student=student_models()[student.pop("kind")](**student), **given)
+    model = student_models()[student.pop("kind")]
+    return lrft.Training.paper(task, student=model(**student), **given)
 
 
 def to_toml(settings: Settings) -> str:

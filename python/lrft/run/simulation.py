@@ -105,6 +105,7 @@ class Simulation:
         self.threads = settle_threads(threads)
         arguments.check_sizes(tasks, training, chosen, self.threads, each)
         rates, notes = arguments.settle_rates(tasks, training)
+        arguments.warn_of_rate(tasks, training)
         self._begin(
             tasks=tasks,
             single=single,

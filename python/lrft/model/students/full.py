@@ -60,6 +60,7 @@ class FullNetwork(StudentModel):
     """
 
     own_rate: ClassVar[str] = "lr_lam"
+    positional: ClassVar[tuple[str, ...]] = ("width",)
     followed: ClassVar[bool] = False  # a matrix of cosines
 
     kind: Literal["full"] = "full"

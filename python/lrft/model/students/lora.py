@@ -66,6 +66,7 @@ class LoRA(StudentModel):
     """
 
     own_rate: ClassVar[str] = "lr_b"
+    positional: ClassVar[tuple[str, ...]] = ("rank",)
 
     kind: Literal["lora"] = "lora"
     rank: Count
