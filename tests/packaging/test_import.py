@@ -22,6 +22,7 @@ HEAVY = [
     "h5py",
     "h5netcdf",
     "rich",
+    "tqdm",
     "typer",
     "safetensors",
     "distributed",

@@ -41,16 +41,15 @@ def reproduce(
     ] = None,
 ) -> None:
     """Redraw the figures of the paper, test its claims, and write report.html."""
-    with _Line() as line:
-        done = lrft.reproduce(
-            names or ["figures"],
-            out=out,
-            quick=quick,
-            threads=threads,
-            resume=resume,
-            progress=line,
-            on_interrupt="return",
-        )
+    done = lrft.reproduce(
+        names or ["figures"],
+        out=out,
+        quick=quick,
+        threads=threads,
+        resume=resume,
+        progress=True,
+        on_interrupt="return",
+    )
     signals.hold()
     _show(done)
     if done.interrupted:
@@ -58,49 +57,6 @@ def reproduce(
         raise typer.Exit(130)
     if any(one.error for one in done.finished):
         raise typer.Exit(1)
-
-
-class _Line:
-    """Progress on stderr: a bar on a terminal, else a line when an experiment is done."""
-
-    def __enter__(self) -> _Line:
-        from rich.console import Console
-        from rich.progress import (
-            BarColumn,
-            Progress,
-            TaskProgressColumn,
-            TextColumn,
-            TimeElapsedColumn,
-        )
-
-        self._bar = None
-        self._rows: dict[str, object] = {}
-        if sys.stderr.isatty():
-            # Refreshed from the callback only: a drawing thread would compete for the GIL.
-            self._bar = Progress(
-                TextColumn("{task.description}"),
-                BarColumn(),
-                TaskProgressColumn(),
-                TimeElapsedColumn(),
-                console=Console(stderr=True),
-                auto_refresh=False,
-            )
-            self._bar.start()
-        return self
-
-    def __call__(self, name: str, fraction: float) -> None:
-        if self._bar is None:
-            if fraction >= 1.0 and name not in self._rows:
-                self._rows[name] = True
-                print(f"{name} done", file=sys.stderr, flush=True)
-            return
-        if name not in self._rows:
-            self._rows[name] = self._bar.add_task(name, total=1.0)
-        self._bar.update(self._rows[name], completed=fraction, refresh=True)  # type: ignore[arg-type]
-
-    def __exit__(self, *_: object) -> None:
-        if self._bar is not None:
-            self._bar.stop()
 
 
 def _show(done: Reproduction) -> None:

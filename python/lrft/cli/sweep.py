@@ -10,7 +10,6 @@ import typer
 
 import lrft
 from lrft.base import files, streams
-from lrft.base.progress import Bar
 from lrft.cli import signals
 from lrft.study import collect as collected
 from lrft.study import merge as merged
@@ -100,22 +99,21 @@ def _sweep(
     if collect:
         ds = collected(study, file)
     else:
-        with Bar(remaining=False) as bar:  # a study says itself what is left
-            try:
-                ds = lrft.sweep(
-                    study,
-                    file,
-                    scheduler=scheduler,
-                    threads=threads,
-                    progress=bar,
-                    announce=streams.warn,
-                )
-            except KeyboardInterrupt:
-                streams.warn(f"interrupted; {file} keeps what is finished")
-                return 130
-            except OSError as error:  # a full disk, a scheduler that has gone
-                streams.warn(f"{error}; what is finished is kept")
-                return 1
+        try:
+            ds = lrft.sweep(
+                study,
+                file,
+                scheduler=scheduler,
+                threads=threads,
+                progress=True,
+                announce=streams.warn,
+            )
+        except KeyboardInterrupt:
+            streams.warn(f"interrupted; {file} keeps what is finished")
+            return 130
+        except OSError as error:  # a full disk, a scheduler that has gone
+            streams.warn(f"{error}; what is finished is kept")
+            return 1
     signals.hold()
     return _finish(ds, targets)
 

@@ -6,13 +6,14 @@ span.  Sampled tasks never hold a k×d matrix until ``W`` or ``u`` is asked for,
 
 from __future__ import annotations
 
+import inspect
 from os import PathLike
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from lrft.base import checks
+from lrft.base import checks, html
 from lrft.model import task_files
 from lrft.model.activation import Activation
 from lrft.model.drawn import Drawn
@@ -111,6 +112,19 @@ class Task(Drawn):
             output_scale=output_scale,
             noise=noise,
         )
+
+    def _repr_html_(self) -> str:
+        usual = {
+            name: parameter.default
+            for function in (type(self).__init__, type(self).sample)
+            for name, parameter in inspect.signature(function).parameters.items()
+        } | {"c": "quantized", "neuron_scale": 1.0}
+        values = {name: getattr(self, name) for name in ("d", "k", "xi", *OPTIONS, "rank")}
+        values |= {"activation": str(self.activation)} | self.labels
+        always = ("d", "k", "xi")
+        rows = {n: v for n, v in values.items() if n in always or v != usual.get(n, v)}
+        rest = {name: value for name, value in values.items() if name not in rows}
+        return html.table("Task", rows | {"hash": self.content_hash[:8]}, rest)
 
     def replace(self, **changes: Any) -> Task:
         """Make the same task with some arguments changed.

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from lrft.base import checks
+from lrft.base import checks, html
 from lrft.model import files
 from lrft.model import state_dict as torch_dict
 from lrft.model.activation import Activation
@@ -59,6 +59,14 @@ class Weights:
     neuron_scale: float = 1.0
     output_scale: float = 1.0
     factors: Mapping[str, Floats] = field(default_factory=dict)
+
+    def _repr_html_(self) -> str:
+        k, d = np.shape(self.W)
+        rows = {"k": k, "d": d, "activation": self.activation}
+        scales = {"neuron_scale": self.neuron_scale, "output_scale": self.output_scale}
+        rows |= {name: value for name, value in scales.items() if value != 1.0}
+        rows |= {name: np.asarray(value) for name, value in self.factors.items()}
+        return html.table("Weights", rows, {n: v for n, v in scales.items() if n not in rows})
 
     def predict(self, X: ArrayLike) -> Floats:
         """Evaluate the network.
