@@ -28,7 +28,13 @@ if TYPE_CHECKING:
     from lrft.model.students import FullNetwork, LoRA, RankOne
     from lrft.model.task import Task
     from lrft.model.training import Training, check_compatible
-    from lrft.model.weights import Weights, from_state_dict, load_weights, save_weights
+    from lrft.model.weights import (
+        Weights,
+        from_state_dict,
+        load_adapter,
+        load_weights,
+        save_weights,
+    )
     from lrft.paper.runner import reproduce
     from lrft.result import held, hit_quantile, load, one_overlap, save
     from lrft.result.tables import to_pandas
@@ -65,6 +71,7 @@ _HOME = {
     "held": "result",
     "hit_quantile": "result",
     "load": "result",
+    "load_adapter": "model.weights",
     "load_weights": "model.weights",
     "merge_weights": "fitting.dataset",
     "normals": "core.random",
@@ -107,6 +114,7 @@ __all__ = [
     "held",
     "hit_quantile",
     "load",
+    "load_adapter",
     "load_weights",
     "merge_weights",
     "normals",
