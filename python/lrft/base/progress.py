@@ -147,7 +147,7 @@ class Bar:
                 self._bar.n = min(share, 1.0)
                 self._bar.set_description_str(text, refresh=False)
                 self._bar.refresh()
-            elif time.monotonic() >= self._next_line:
+            elif not _silent and time.monotonic() >= self._next_line:
                 self._next_line = time.monotonic() + _LINE_EVERY
                 print(f"{share:4.0%}  {text}", file=sys.stderr, flush=True)
 
@@ -184,7 +184,7 @@ class Bars:
     def __call__(self, name: str, share: float) -> None:
         """Show the share of a part."""
         if not draws():
-            if share >= 1.0 and name not in self._done:
+            if share >= 1.0 and name not in self._done and not _silent:
                 self._done.add(name)
                 print(f"{name} done", file=sys.stderr, flush=True)
             return
@@ -197,8 +197,31 @@ class Bars:
         self._bar.__exit__(None, None, None)
 
 
+_silent = False
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Show no bars and no lines in the block.
+
+    Examples
+    --------
+    >>> from lrft.base.progress import Bar, quiet
+    >>> with quiet(), Bar() as bar:
+    ...     bar.show(0.5, "half")
+    """
+    global _silent
+    before, _silent = _silent, True
+    try:
+        yield
+    finally:
+        _silent = before
+
+
 def draws() -> bool:
     """Whether a bar can be drawn: stderr is a terminal, or this is a notebook."""
+    if _silent:
+        return False
     terminal = sys.stderr is not None and sys.stderr.isatty()
     return terminal or _notebook()
 

@@ -19,6 +19,9 @@ from lrft.cli import signals
 
 __all__ = ["main"]
 
+#: Set by the lines that --install-completion adds to a shell's settings.
+_COMPLETING = "_LRFT_COMPLETE"
+
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line and exit.
@@ -67,6 +70,8 @@ def _run(arguments: list[str]) -> int:
     from typer.main import get_command
 
     app = get_command(_app(arguments[0]))
+    if _COMPLETING in os.environ:  # a shell asks what could come next
+        app.main(arguments, prog_name="lrft")
     try:
         # Not its main(), which has its own way with errors and with Ctrl-C.
         with app.make_context("lrft", list(arguments), obj=arguments) as context:
@@ -86,6 +91,7 @@ def _app(first: str) -> Any:
 
     from lrft.cli.bench import bench
     from lrft.cli.info import info
+    from lrft.cli.options import root
     from lrft.cli.plot import plot
     from lrft.cli.reproduce import reproduce
     from lrft.cli.rerun import rerun
@@ -94,18 +100,20 @@ def _app(first: str) -> Any:
 
     app = typer.Typer(
         help="Simulate the learning dynamics of low-rank fine-tuning, fast and exactly.",
-        add_completion=False,
         context_settings={"help_option_names": ["-h", "--help"]},
         rich_markup_mode="rich",
     )
+    app.callback()(root)
     # The flags of `run` are made from pydantic models: not worth loading for another command.
-    app.command("run", help=HELP)(command() if first == "run" else lambda: None)
-    app.command("reproduce")(reproduce)
-    app.command("sweep")(sweep)
-    app.command("rerun")(rerun)
-    app.command("plot")(plot)
-    app.command("bench")(bench)
-    app.command("info")(info)
+    app.command("run", help=HELP, rich_help_panel="One run")(
+        command() if first == "run" or _COMPLETING in os.environ else lambda: None
+    )
+    app.command("reproduce", rich_help_panel="Many runs")(reproduce)
+    app.command("sweep", rich_help_panel="Many runs")(sweep)
+    app.command("rerun", rich_help_panel="Results")(rerun)
+    app.command("plot", rich_help_panel="Results")(plot)
+    app.command("bench", rich_help_panel="This machine")(bench)
+    app.command("info", rich_help_panel="This machine")(info)
     return app
 
 

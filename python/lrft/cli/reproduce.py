@@ -10,7 +10,7 @@ import typer
 
 import lrft
 from lrft.base import streams
-from lrft.cli import signals
+from lrft.cli import options, signals
 from lrft.paper.report.html import duration
 
 if TYPE_CHECKING:
@@ -27,7 +27,8 @@ def reproduce(
         ),
     ] = None,
     out: Annotated[
-        Path, typer.Option(help="folder of report, pictures and data; made if missing")
+        Path,
+        typer.Option(metavar="PATH", help="folder of report, pictures and data; made if missing"),
     ] = Path("lrft-report"),
     quick: Annotated[
         bool, typer.Option("--quick", help="a smoke run, at sizes that prove nothing")
@@ -36,22 +37,27 @@ def reproduce(
         bool,
         typer.Option("--resume", help="keep data in the folder that this very code computed"),
     ] = False,
+    quiet: options.Quiet = False,
     threads: Annotated[
         int | None, typer.Option(help="all by default; results do not depend on it")
     ] = None,
 ) -> None:
     """Redraw the figures of the paper, test its claims, and write report.html."""
-    done = lrft.reproduce(
-        names or ["figures"],
-        out=out,
-        quick=quick,
-        threads=threads,
-        resume=resume,
-        progress=True,
-        on_interrupt="return",
-    )
-    signals.hold()
-    _show(done)
+    report = options.place(out, "report.html", ".html")
+    if report.name != "report.html":
+        raise ValueError(f"out={str(out)!r} must be a folder: the report in it is report.html")
+    with options.quietly(quiet):
+        done = lrft.reproduce(
+            names or ["figures"],
+            out=report.parent,
+            quick=quick,
+            threads=threads,
+            resume=resume,
+            progress=not quiet,
+            on_interrupt="return",
+        )
+        signals.hold()
+        _show(done)
     if done.interrupted:
         print("lrft: interrupted; what was finished is kept", file=sys.stderr)
         raise typer.Exit(130)
