@@ -23,6 +23,8 @@ HEAVY = [
     "h5netcdf",
     "rich",
     "tqdm",
+    "tomlkit",
+    "docstring_parser",
     "typer",
     "safetensors",
     "distributed",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import inspect
-import json
 import re
 import textwrap
 import tomllib
@@ -198,33 +197,57 @@ def to_toml(settings: Settings) -> str:
 
     Every field is there, under its help; those the library decides are commented out.
     """
-    lines = ["# lrft run --config FILE. Flags override this file."]
-    known = fields()
-    for section, members in known.items():
-        lines += ["", f"[{section}]"]
+    import tomlkit
+
+    document = tomlkit.document()
+    document.add(tomlkit.comment("lrft run --config FILE. Flags override this file."))
+    for section, members in fields().items():
+        document.add(tomlkit.nl())
+        table = tomlkit.table()
         for name, field in members.items():
+            for line in textwrap.wrap(field.help, 96):
+                table.add(tomlkit.comment(line))
             value = settings[section][name]
-            lines += [f"# {line}" for line in textwrap.wrap(field.help, 96)]
-            derived = DERIVED.get((section, name), "not set")
-            lines += [f"# {name} = ({derived})" if value is None else f"{name} = {literal(value)}"]
-    return "\n".join(lines) + "\n"
+            if value is None:
+                derived = DERIVED.get((section, name), "not set")
+                table.add(tomlkit.comment(f"{name} = ({derived})"))
+            else:
+                table.add(name, _item(value))
+        document.add(section, table)
+    text: str = tomlkit.dumps(document)
+    return text
 
 
 def literal(value: Any) -> str:
-    """Write a value as TOML; arrays, tuples and models become lists and inline tables."""
+    """Write a value as TOML; arrays, tuples and models become lists and inline tables.
+
+    Examples
+    --------
+    >>> from lrft.cli.config import literal
+    >>> literal((0.5, 1.0)), literal({"kind": "geometric", "n": 9})
+    ('[0.5, 1.0]', '{kind = "geometric", n = 9}')
+    """
+    text: str = _item(value).as_string()
+    return text
+
+
+def _item(value: Any) -> Any:
+    import tomlkit
+
     if hasattr(value, "model_dump"):
         value = value.model_dump(mode="json")
     if hasattr(value, "tolist"):
         value = value.tolist()
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(literal(item) for item in value) + "]"
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{k} = {literal(v)}" for k, v in value.items()) + "}"
-    return repr(value)
+        table = tomlkit.inline_table()
+        for name, entry in value.items():
+            table.add(name, _item(entry))
+        return table
+    if isinstance(value, list | tuple):
+        array = tomlkit.array()
+        array.extend(_item(entry) for entry in value)
+        return array
+    return tomlkit.item(value)
 
 
 def _read(path: Path, known: dict[str, dict[str, Field]]) -> Settings:

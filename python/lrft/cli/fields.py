@@ -12,6 +12,9 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+import docstring_parser
+from docstring_parser import DocstringStyle
+
 import lrft
 from lrft.model.students import STUDENTS
 
@@ -156,14 +159,12 @@ def _of_model(section: str, model: Any, skip: Collection[str]) -> Iterator[Field
 
 def _parameters(doc: str | None) -> dict[str, tuple[str, str]]:
     """Type and description of each entry under "Parameters" in a numpydoc docstring."""
-    _, _, section = inspect.cleandoc(doc or "").partition("Parameters\n----------\n")
-    section = re.split(r"\n[A-Z]\w+\n-+\n", section)[0]
     found: dict[str, tuple[str, str]] = {}
-    for entry in re.split(r"\n(?=\S)", section.strip()):
-        head, *text = entry.splitlines() or [""]
-        names, _, kind = head.partition(" : ")
-        for name in names.split(","):
-            found[name.strip()] = (kind, _plain(" ".join(" ".join(text).split())))
+    for entry in docstring_parser.parse(doc or "", DocstringStyle.NUMPYDOC).params:
+        if entry.args[0] == "param":  # not an attribute
+            text = _plain(" ".join((entry.description or "").split()))
+            for name in entry.arg_name.split(","):
+                found[name.strip()] = (entry.type_name or "", text)
     return found
 
 
