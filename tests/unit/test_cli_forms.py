@@ -12,14 +12,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from rich.cells import cell_len
 
 import lrft
+from lrft.cli.fields import fit_fields
 
 pytestmark = [pytest.mark.any_set, pytest.mark.usefixtures("folder")]
 
-COMMANDS = ("run", "reproduce", "sweep", "rerun", "plot", "bench", "info")
+COMMANDS = ("run", "fit", "reproduce", "sweep", "rerun", "plot", "bench", "info")
 SMALL = ["--d", "40", "--k", "3", "--steps", "200", "--lr", "0.001", "--replicas", "3"]
 
 
@@ -163,6 +165,66 @@ def test_an_interrupted_run_says_where_it_stands_and_is_drawn(
     assert re.search(r"interrupted at step [\d,]+( to [\d,]+)? of 1,000,000,000; what", err)
     assert "3 interrupted" in out
     assert names(folder) == {"lrft-run.nc", "lrft-run.png"}
+
+
+# ---- data in files -------------------------------------------------------------------------------
+
+
+def test_fit_takes_data_in_files(cli: Any, folder: Path) -> None:
+    rng = np.random.default_rng(0)
+    base = lrft.Weights(rng.standard_normal((3, 5)), np.ones(3), "tanh")
+    base.save(folder / "base.npz")
+    X = rng.standard_normal((60, 5))
+    y = base.predict(X) + X[:, 0]
+    np.save(folder / "X.npy", X)
+    np.save(folder / "y.npy", y)
+    np.savez(folder / "both.npz", X=X, y=y)
+    np.savetxt(folder / "X.csv", X, delimiter=",", header="a,b,c,d,e", comments="", fmt="%.17g")
+    np.savetxt(folder / "y.csv", y, fmt="%.17g")
+    student = ["--student", "lora", "--rank", "2", "--lr", "0.01", "--epochs", "2"]
+    known = lrft.fit(lrft.load_weights("base.npz"), lrft.LoRA(2), X, y, lr=0.01, epochs=2)
+    for i, data in enumerate((["X.npy", "y.npy"], ["both.npz"], ["X.csv", "y.csv"])):
+        code, out, err = cli("fit", "base.npz", *data, *student, "--out", f"{i}.nc")
+        assert (code, err) == (0, "")
+        assert "1 replicas: 1 finished" in out
+        ds = lrft.load(f"{i}.nc")
+        np.testing.assert_array_equal(ds.A.values, known.A.values)
+    assert "1.png" in names(folder)
+    held = ["--validation", "X.npy", "y.npy", "--json"]
+    code, out, _ = cli("fit", "base.npz", "X.npy", "y.npy", *student, *held)
+    assert [row["quantity"] for row in json.loads(out)["numbers"]] == [
+        "train_loss",
+        "validation_loss",
+    ]
+    assert "lrft-fit.nc" in names(folder)
+
+
+def test_every_flag_of_fit_is_explained() -> None:
+    for members in fit_fields().values():
+        assert [field.name for field in members.values() if not field.help] == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["digits", "X.npy", "y.npy"], "lr is required"),
+        (["digits", "X.npy", "--lr", "0.1"], "y is missing"),
+        (["digits", "none.npy", "y.npy", "--lr", "0.1"], "cannot read 'none.npy': No such file"),
+        (["digits", "X.txt", "y.npy", "--lr", "0.1"], "must be a .npy, .csv or .npz file"),
+        (["digits", "y.npy", "y.npy", "--lr", "0.1"], "X must"),
+        (["digits", "X.npy", "y.npy", "--lr", "0.1", "--epochs", "0"], "epochs must be at least 1"),
+        (["digits", "X.npy", "y.npy", "--lr", "0.1", "--rank", "2"], "rank is a field of"),
+        (["nothing", "X.npy", "y.npy", "--lr", "0.1"], "neither a file nor one of digits"),
+    ],
+)
+def test_fit_refuses(arguments: list[str], message: str, cli: Any, folder: Path) -> None:
+    np.save(folder / "X.npy", np.ones((4, 64)))
+    np.save(folder / "y.npy", np.ones(4))
+    (folder / "X.txt").write_text("1\n")
+    code, out, err = cli("fit", *arguments)
+    assert (code, out) == (2, "")
+    assert message in err
+    assert len(err.splitlines()) == 1
 
 
 # ---- studies -------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""The command line: `lrft run`, `sweep`, `reproduce`, `rerun`, `plot`, `bench`, `info`.
+"""The command line: `lrft run`, `fit`, `sweep`, `reproduce`, `rerun`, `plot`, `bench`, `info`.
 
 Results go to stdout, progress and messages to stderr. Exit codes: 0 done, 1 the run failed,
 2 the input was wrong (one line says why), 130 interrupted (129 by SIGHUP, 143 by SIGTERM). Where
@@ -89,13 +89,13 @@ def _run(arguments: list[str]) -> int:
 def _app(first: str) -> Any:
     import typer
 
+    from lrft.cli import fit, run
     from lrft.cli.bench import bench
     from lrft.cli.info import info
     from lrft.cli.options import root
     from lrft.cli.plot import plot
     from lrft.cli.reproduce import reproduce
     from lrft.cli.rerun import rerun
-    from lrft.cli.run import HELP, command
     from lrft.cli.sweep import sweep
 
     app = typer.Typer(
@@ -105,9 +105,11 @@ def _app(first: str) -> Any:
     )
     app.callback()(root)
     # The flags of `run` are made from pydantic models: not worth loading for another command.
-    app.command("run", help=HELP, rich_help_panel="One run")(
-        command() if first == "run" or _COMPLETING in os.environ else lambda: None
-    )
+    for name, made in (("run", run), ("fit", fit)):
+        needed = first == name or _COMPLETING in os.environ
+        app.command(name, help=made.HELP, rich_help_panel="One run")(
+            made.command() if needed else lambda: None
+        )
     app.command("reproduce", rich_help_panel="Many runs")(reproduce)
     app.command("sweep", rich_help_panel="Many runs")(sweep)
     app.command("rerun", rich_help_panel="Results")(rerun)

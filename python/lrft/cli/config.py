@@ -93,11 +93,11 @@ def resolve(path: Path | None, flags: Mapping[str, Any]) -> Settings:
         settings["task"]["activation"] = given["task"].get("activation")  # or that of the file
     for section, name in DERIVED:
         settings[section][name] = given[section].get(name)
-    settings["student"] = _student(settings["student"], given["student"])
+    settings["student"] = student(settings["student"], given["student"])
     return settings
 
 
-def _student(settings: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+def student(settings: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
     """Keep the fields of the chosen student; refuse those of another that were given."""
     models = student_models()
     kind = checks.choice("student", settings["kind"], models)
@@ -187,9 +187,9 @@ def training(settings: Settings, task: Task) -> Training:
         Naming the first field that does not fit.
     """
     given = {name: value for name, value in settings["training"].items() if value is not None}
-    student = {name: value for name, value in settings["student"].items() if value is not None}
-    model = student_models()[student.pop("kind")]
-    return lrft.Training.paper(task, student=model(**student), **given)
+    own = {name: value for name, value in settings["student"].items() if value is not None}
+    model = student_models()[own.pop("kind")]
+    return lrft.Training.paper(task, student=model(**own), **given)
 
 
 def to_toml(settings: Settings) -> str:

@@ -111,6 +111,19 @@ def fields() -> dict[str, dict[str, Field]]:
     return sections
 
 
+def fit_fields() -> dict[str, dict[str, Field]]:
+    """All settings of `lrft fit` by section (``fit``, ``student``) and name."""
+    skip = ("base", "student", "X", "y", "validation", "progress", "on_interrupt")
+    found = [
+        *_of_function("fit", lrft.fit, skip, lrft.simulate.__doc__, lrft.Training.__doc__),
+        *_students(),
+    ]
+    sections: dict[str, dict[str, Field]] = {}
+    for field in found:
+        sections.setdefault(field.section, {})[field.name] = field
+    return sections
+
+
 def student_models() -> dict[str, Any]:
     """Every student by its kind, as the command line names it."""
     return dict(STUDENTS)

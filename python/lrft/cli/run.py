@@ -34,14 +34,18 @@ if TYPE_CHECKING:
 #: What writing a state may end with that is no mistake of ours.
 _CANNOT = (OSError, ValueError, MemoryError)
 
-_HELP = """Simulate the fine-tuning of a low-rank perturbation by online SGD.
+
+def paragraphs(text: str) -> str:
+    """Put every paragraph on one line: rich keeps the ends of lines."""
+    return re.sub(r"(?<!\n)\n(?!\n)", " ", text.strip())
+
+
+HELP = paragraphs("""Simulate the fine-tuning of a low-rank perturbation by online SGD.
 
 Without flags: the paper's task (App. B), relu, d = 2000, k = 50, ξ = √k, û and ĉ trained jointly.
 The result is saved as lrft-run.nc and drawn as lrft-run.png in the current folder, replacing older
 ones. Values are written as in TOML; lists may leave out the brackets: --thresholds 0.5,0.9.
-"""
-#: One line a paragraph: rich keeps the ends of lines.
-HELP = re.sub(r"(?<!\n)\n(?!\n)", " ", _HELP.strip())
+""")
 
 
 def command() -> Callable[..., None]:
@@ -75,7 +79,7 @@ def command() -> Callable[..., None]:
 
     parameters = [
         inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context),
-        _parameter(
+        parameter(
             "config_file",
             Path | None,
             None,
@@ -83,14 +87,14 @@ def command() -> Callable[..., None]:
             metavar="FILE",
             help="TOML file with settings, as --print-config writes it; flags override it",
         ),
-        _parameter(
+        parameter(
             "print_config",
             bool,
             False,
             "--print-config",
             help="write all settings, commented, as TOML to stdout and run nothing",
         ),
-        _parameter(
+        parameter(
             "resume",
             Path | None,
             None,
@@ -99,7 +103,7 @@ def command() -> Callable[..., None]:
             help="go on from a saved state, bit for bit; of the flags below only --out, "
             "--name and --threads",
         ),
-        _parameter(
+        parameter(
             "checkpoint",
             float | None,
             None,
@@ -109,19 +113,29 @@ def command() -> Callable[..., None]:
             "removed once the result is saved",
         ),
     ]
-    shared = (("quiet", options.Quiet), ("as_json", options.AsJson), ("as_csv", options.AsCsv))
-    parameters += [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=False, annotation=kind)
-        for name, kind in shared
-    ]
+    parameters += shared_parameters()
     defaults = config.resolve(None, {})
     for (section, name), words in config.DERIVED.items():
         defaults[section][name] = words
     for section, members in fields().items():
-        parameters += [_flag(field, defaults[section][field.name]) for field in members.values()]
+        parameters += [flag(field, defaults[section][field.name]) for field in members.values()]
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {each.name: each.annotation for each in parameters}
     return run
+
+
+def shared_parameters() -> list[inspect.Parameter]:
+    """Make the flags that say how much is printed, and how."""
+    shared = (("quiet", options.Quiet), ("as_json", options.AsJson), ("as_csv", options.AsCsv))
+    return [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=False, annotation=kind)
+        for name, kind in shared
+    ]
+
+
+def shell_line(arguments: Sequence[str]) -> str:
+    """Write the command as a shell takes it."""
+    return " ".join(["lrft", *map(_quoted, arguments)])
 
 
 def execute(
@@ -162,7 +176,7 @@ def execute(
     if checkpoint is not None:
         checkpoint = checks.real("checkpoint", checkpoint, above=0.0)
         _refuse_state_of_another(state, resume)
-    about = {"command": " ".join(["lrft", *map(_quoted, arguments)])}
+    about = {"command": shell_line(arguments)}
     if resume is None:
         about["settings_toml"] = config.to_toml(settings)  # for lrft run --config
     simulation = _simulation(settings, given, resume)
@@ -178,20 +192,20 @@ def execute(
     ds = simulation.dataset()
     ds.attrs |= about
     interrupted = bool(ds.attrs.get("interrupted"))
-    saved = _save(ds, target)
+    saved = save(ds, target)
     if keeper is not None:
         keeper.end(keep=interrupted or not saved)
-    drawn = _draw(ds, target.with_suffix(".png"))
+    drawn = draw(ds, target.with_suffix(".png"))
     _show(ds, form)
     if saved and not saved[0].exists():  # its folder went away while this was drawn and shown
-        saved = _save(ds, target)
+        saved = save(ds, target)
     for path in saved + drawn:
         if form == "table":
             streams.saved(path)
         else:
             streams.kept()
     if interrupted:
-        streams.warn(f"interrupted at {_where(ds)}; what was recorded is kept")
+        streams.warn(f"interrupted at {where(ds)}; what was recorded is kept")
         return 130
     return 1 if not saved or bool((ds.status == "diverged").all()) else 0
 
@@ -294,7 +308,7 @@ def _target(out: str, name: str) -> Path:
     return target
 
 
-def _where(ds: xr.Dataset) -> str:
+def where(ds: xr.Dataset) -> str:
     """Say at which steps the replicas that have not ended stand."""
     steps = ds.stop_step.values[ds.status.values == "interrupted"]
     total = int(ds.step.values[-1])
@@ -311,7 +325,8 @@ def form_of(as_json: bool, as_csv: bool) -> str:
     return "json" if as_json else "csv" if as_csv else "table"
 
 
-def _save(ds: xr.Dataset, path: Path) -> list[Path]:
+def save(ds: xr.Dataset, path: Path) -> list[Path]:
+    """Save a result, elsewhere if need be; where it is, if anywhere."""
     try:
         return [files.somewhere(path, partial(results.save, ds), streams.warn)]
     except Exception as error:  # whatever it is, the table is still to be printed
@@ -319,7 +334,8 @@ def _save(ds: xr.Dataset, path: Path) -> list[Path]:
     return []
 
 
-def _draw(ds: xr.Dataset, path: Path) -> list[Path]:
+def draw(ds: xr.Dataset, path: Path) -> list[Path]:
+    """Draw a result; where the picture is, if anywhere."""
     try:
         picture = pictures.drawn(lambda: curves.summary(ds), path.suffix)
         return [files.somewhere(path, partial(files.write, picture), streams.warn)]
@@ -346,7 +362,7 @@ def _quoted(argument: str) -> str:
     return shlex.quote(argument)
 
 
-def _flag(field: Field, default: Any) -> inspect.Parameter:
+def flag(field: Field, default: Any) -> inspect.Parameter:
     """Make the flag of a field; not given, it is None and the default comes from `config`."""
     text = field.explained
     if default is not None:
@@ -354,8 +370,8 @@ def _flag(field: Field, default: Any) -> inspect.Parameter:
         text += f" [default: {shown}]"
     if field.boolean:
         names = f"--{field.flag}/--no-{field.flag}"
-        return _parameter(field.parameter, bool | None, None, names, help=text, panel=field.section)
-    return _parameter(
+        return parameter(field.parameter, bool | None, None, names, help=text, panel=field.section)
+    return parameter(
         field.parameter,
         str | None,
         None,
@@ -366,9 +382,10 @@ def _flag(field: Field, default: Any) -> inspect.Parameter:
     )
 
 
-def _parameter(
+def parameter(
     name: str, kind: Any, default: Any, *names: str, help: str, panel: str = "general", **more: Any
 ) -> inspect.Parameter:
+    """Make a flag."""
     option = typer.Option(
         *names, help=escape(help), rich_help_panel=panel.capitalize(), show_default=False, **more
     )

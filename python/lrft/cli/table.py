@@ -110,12 +110,50 @@ def show(ds: xr.Dataset, form: str = "table") -> None:
         document = about | {"status": status, "numbers": numbers(ds)}
         print(json.dumps(document, indent=2, default=_plain))
     elif form == "csv":
-        rows = numbers(ds)
-        writer = csv.DictWriter(sys.stdout, _COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+        _csv(numbers(ds))
     else:
         _table(ds)
+
+
+def show_fit(ds: xr.Dataset, form: str = "table") -> None:
+    """Print the losses that a fit ended with.
+
+    Parameters
+    ----------
+    ds : xarray.Dataset
+        As `lrft.fit` returns it.
+    form : {"table", "json", "csv"}
+    """
+    replicas = ds.sizes["replica"]
+    rows: list[dict[str, Any]] = []
+    for quantity in ("train_loss", "validation_loss"):
+        if quantity in ds:
+            last = [
+                one[np.isfinite(one)][-1:] for one in ds[quantity].transpose("replica", ...).values
+            ]
+            values = np.concatenate(last)
+            if values.size:
+                spread = np.median(values), values.min(), values.max()
+                row = dict(zip(("median", "low", "high"), map(float, spread), strict=True))
+                about = {"level": None, "count": len(values), "replicas": replicas}
+                rows.append({"quantity": quantity} | about | row)
+    names, counts = np.unique(ds.status.values, return_counts=True)
+    status = dict(zip(names.tolist(), counts.tolist(), strict=True))
+    if form == "json":
+        print(json.dumps({"status": status, "numbers": rows}, indent=2))
+    elif form == "csv":
+        _csv(rows)
+    else:
+        print(f"{replicas} replicas: {_ends(ds)}")
+        for row in rows:
+            shown = ", ".join(f"{name} {row[name]:.4g}" for name in ("median", "low", "high"))
+            print(f"{str(row['quantity']).replace('_', ' ')}: {shown}")
+
+
+def _csv(rows: list[dict[str, Any]]) -> None:
+    writer = csv.DictWriter(sys.stdout, _COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
 
 
 def _plain(value: Any) -> Any:
