@@ -25,6 +25,12 @@ COMMANDS = ("run", "fit", "reproduce", "sweep", "rerun", "plot", "bench", "info"
 SMALL = ["--d", "40", "--k", "3", "--steps", "200", "--lr", "0.001", "--replicas", "3"]
 
 
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures that take no time."""
+    monkeypatch.setattr("lrft.plot.pictures.drawn", lambda draw, suffix: b"a picture")
+
+
 def names(folder: Path) -> set[str]:
     return {each.name for each in folder.iterdir()}
 
@@ -88,6 +94,7 @@ def test_a_shell_can_complete() -> None:
 # ---- where results go, and what is said ----------------------------------------------------------
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_out_is_a_file_or_a_folder(cli: Any, folder: Path) -> None:
     assert cli("run", *SMALL, "--out", "deep/a.nc")[0] == 0
     assert names(folder / "deep") == {"a.nc", "a.png"}
@@ -120,6 +127,7 @@ def test_another_out_is_refused(arguments: list[str], message: str, cli: Any, fo
     assert names(folder) == {"s.toml"}
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_quiet_says_nothing(cli: Any, folder: Path) -> None:
     (folder / "s.toml").write_text(STUDY)
     assert cli("run", *SMALL, "--quiet") == (0, "", "")
@@ -130,6 +138,7 @@ def test_quiet_says_nothing(cli: Any, folder: Path) -> None:
     assert "d must be at least 1" in err
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_numbers_as_json_and_csv(cli: Any, folder: Path) -> None:
     code, out, err = cli("run", *SMALL, "--json", "--thresholds", "0.2,0.99")
     assert (code, err) == (0, "")
@@ -170,6 +179,7 @@ def test_an_interrupted_run_says_where_it_stands_and_is_drawn(
 # ---- data in files -------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_fit_takes_data_in_files(cli: Any, folder: Path) -> None:
     rng = np.random.default_rng(0)
     base = lrft.Weights(rng.standard_normal((3, 5)), np.ones(3), "tanh")
