@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from lrft import plot, reference, schedule, study, theory
     from lrft.algorithm.recovery import recover_c
     from lrft.algorithm.tuning import FineTuned, Stage, fine_tune
+    from lrft.base.caller import RateWarning
     from lrft.base.interrupts import Interrupted
     from lrft.base.progress import Progress
     from lrft.core.random import normals
@@ -27,7 +28,13 @@ if TYPE_CHECKING:
     from lrft.model.students import FullNetwork, LoRA, RankOne
     from lrft.model.task import Task
     from lrft.model.training import Training, check_compatible
-    from lrft.model.weights import Weights, from_state_dict, load_weights, save_weights
+    from lrft.model.weights import (
+        Weights,
+        from_state_dict,
+        load_adapter,
+        load_weights,
+        save_weights,
+    )
     from lrft.paper.runner import reproduce
     from lrft.result import held, hit_quantile, load, one_overlap, save
     from lrft.result.tables import to_pandas
@@ -49,6 +56,7 @@ _HOME = {
     "LoRA": "model.students",
     "Progress": "base.progress",
     "RankOne": "model.students",
+    "RateWarning": "base.caller",
     "Simulation": "run.simulation",
     "Stage": "algorithm.tuning",
     "StudyProgress": "study.watch",
@@ -63,6 +71,7 @@ _HOME = {
     "held": "result",
     "hit_quantile": "result",
     "load": "result",
+    "load_adapter": "model.weights",
     "load_weights": "model.weights",
     "merge_weights": "fitting.dataset",
     "normals": "core.random",
@@ -89,6 +98,7 @@ __all__ = [
     "LoRA",
     "Progress",
     "RankOne",
+    "RateWarning",
     "Simulation",
     "Stage",
     "StudyProgress",
@@ -104,6 +114,7 @@ __all__ = [
     "held",
     "hit_quantile",
     "load",
+    "load_adapter",
     "load_weights",
     "merge_weights",
     "normals",

@@ -86,7 +86,7 @@ def shapeless(section: str) -> list[str]:
 def arguments(kind: str, value: Any) -> set[str]:
     if kind == "class" and hasattr(value, "model_fields"):
         return {name for name in value.model_fields if name != "kind"}
-    if kind == "class" and value.__init__ is object.__init__:
+    if kind == "class" and (value.__init__ is object.__init__ or issubclass(value, Warning)):
         return set()
     signature = inspect.signature(value)
     own = ("self", "cls")

@@ -131,6 +131,7 @@ def test_no_run_warns(run):
     task, training, options = run
     with warnings.catch_warnings():
         warnings.simplefilter("error")
+        warnings.simplefilter("ignore", lrft.RateWarning)  # of any rate, and that is wanted
         lrft.simulate(task, training, replicas=2, threads=2, **options)
 
 

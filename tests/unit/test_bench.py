@@ -261,13 +261,13 @@ def test_an_ambient_case_checks_itself(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_command_refuses(arguments: list[str]) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "lrft.bench", *arguments],
+        [sys.executable, "-m", "lrft.cli", "bench", *arguments],
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 2
-    assert "error" in done.stderr
+    assert done.stderr.startswith("lrft: ")
     assert "Traceback" not in done.stderr
 
 

@@ -59,7 +59,7 @@ def test_interrupt_ends_the_run_at_once_and_keeps_what_was_recorded(
         assert begun.any()
         assert np.isfinite(ds.overlap_u.isel(step=0)).where(begun, True).all()
         assert "8 interrupted" in out
-        assert names(folder) == {"lrft-run.nc"}
+        assert names(folder) == {"lrft-run.nc", "lrft-run.png"}
     assert min(taken) < 0.5, f"{min(taken):.2f} s from the signal to the file"
 
 

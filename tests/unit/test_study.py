@@ -272,7 +272,7 @@ def test_files_give_back_what_was_saved(tmp_path):
 
 def test_files_that_cannot_be_written_or_read_are_refused(refused, tmp_path):
     ds = lrft.sweep(study(), tmp_path / "study.db", threads=1)
-    refused(lambda: studies.save(ds, tmp_path / "study.csv"), ValueError, "must end in .nc or")
+    refused(lambda: studies.save(ds, tmp_path / "study.txt"), ValueError, "must end in .nc, ")
     refused(lambda: studies.save(ds, tmp_path / "no" / "a.nc"), ValueError, "does not exist")
     single = lrft.simulate(lrft.Task.sample(d=20, k=2), lrft.Training(lr=0.01, steps=3))
     lrft.save(single, tmp_path / "run.nc")

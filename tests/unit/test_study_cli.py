@@ -118,8 +118,8 @@ def test_full_disk_is_told_in_a_line(cli, monkeypatch):
 REFUSED = {
     "nothing": ([], "give a STUDY.toml"),
     "no such study": (["none.toml"], "No such file"),
-    "suffix": (["study.toml", "--out", "a.csv"], "must end in .nc or .parquet"),
-    "folder": (["study.toml", "--out", "no/a.nc"], "the folder 'no' does not exist"),
+    "suffix": (["study.toml", "--out", "a.txt"], "end in .nc or .parquet or .csv"),
+    "folder": (["study.toml", "--out", "other.db/a.nc"], "cannot write there"),
     "nothing to collect": (["study.toml", "--collect"], "ledger 'study.db': no such file"),
     "not a ledger": (["study.toml", "--ledger", "other.db"], "no ledger of lrft"),
     "threads": (["study.toml", "--threads", "0"], "threads must be at least 1"),

@@ -43,9 +43,15 @@ def describe(value: object) -> str:
 def integer(
     name: str, value: object, minimum: int | None = None, maximum: int | None = None
 ) -> int:
-    """`value` as an int within the bounds; bools, floats and strings are refused."""
+    """`value` as an int within the bounds; bools, fractions and strings are refused.
+
+    A float is taken where it is a whole number, as in 1e6; beyond 2^53 it may not be the one
+    typed.
+    """
     if isinstance(value, (bool, np.bool_)):
         raise TypeError(f"{name} must be an integer, got {describe(value)}")
+    if isinstance(value, float | np.floating) and float(value).is_integer():
+        value = int(value) if abs(float(value)) <= 2**53 else value
     try:
         number = operator.index(value)  # type: ignore[arg-type]
     except TypeError:

@@ -7,9 +7,11 @@ compare and hash by content, and go through JSON and back unchanged.
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, ClassVar, Self
+from types import NoneType
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, get_args, get_origin
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,12 +25,32 @@ from pydantic import (
     ValidationInfo,
 )
 
-from lrft.base import checks
+from lrft.base import checks, html
 
 Floats = NDArray[np.float64]
 
 
-class Model(BaseModel):
+#: Of pydantic's many names on a model, those that are of use here.
+_SHOWN = ("model_dump", "model_dump_json", "model_validate", "model_validate_json")
+
+
+if TYPE_CHECKING:
+    from pydantic._internal._model_construction import ModelMetaclass
+else:
+    ModelMetaclass = type(BaseModel)
+
+
+class _Listed(ModelMetaclass):
+    """What Tab shows of a model, and the signature that a notebook shows."""
+
+    def __dir__(cls) -> list[str]:
+        own = {name for kind in cls.__mro__ if issubclass(kind, Model) for name in vars(kind)}
+        hidden = {"positional", *vars(BaseModel)} - set(_SHOWN)
+        names = (own | set(getattr(cls, "model_fields", ()))) - hidden
+        return sorted([*_SHOWN, *(name for name in names if not name.startswith("_"))])
+
+
+class Model(BaseModel, metaclass=_Listed):
     """A frozen configuration; unknown fields are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
@@ -53,6 +75,37 @@ class Model(BaseModel):
 
     # Tells pydantic that validating data need not come through here.
     __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **options: Any) -> None:
+        super().__pydantic_init_subclass__(**options)
+        cls.__signature__ = _signature(cls)
+
+    def __dir__(self) -> list[str]:
+        return dir(type(self))
+
+    def _differing(self) -> dict[str, Any]:
+        """Fields that are not as by default, `kind` aside."""
+        named = {name: info for name, info in type(self).model_fields.items() if name != "kind"}
+        same = {
+            name
+            for name, info in named.items()
+            if not info.is_required()
+            and _json(getattr(self, name)) == _json(info.get_default(call_default_factory=True))
+        }
+        return {name: getattr(self, name) for name in named if name not in same}
+
+    def __repr__(self) -> str:
+        parts = [f"{name}={value!r}" for name, value in self._differing().items()]
+        return f"{type(self).__name__}({', '.join(parts)})"
+
+    __str__ = __repr__
+
+    def _repr_html_(self) -> str:
+        differing = self._differing()
+        named = [name for name in type(self).model_fields if name != "kind"]
+        rest = {name: getattr(self, name) for name in named if name not in differing}
+        return html.table(type(self).__name__, differing, rest)
 
     def replace(self, **changes: Any) -> Self:
         """Make the same configuration with some fields changed, checked like a new one.
@@ -89,6 +142,44 @@ class Model(BaseModel):
 
     def __hash__(self) -> int:
         return hash(self.content_hash)
+
+
+def _signature(model: type[Model]) -> inspect.Signature:
+    """Make the signature that help shows: types without their validators, and no `kind`."""
+    parameters = []
+    for name, info in model.model_fields.items():
+        if name == "kind":
+            continue
+        by_name = inspect.Parameter.KEYWORD_ONLY
+        parameters.append(
+            inspect.Parameter(
+                name,
+                inspect.Parameter.POSITIONAL_OR_KEYWORD if name in model.positional else by_name,
+                default=inspect.Parameter.empty if info.is_required() else info.get_default(),
+                annotation=_type(info.annotation),
+            )
+        )
+    return inspect.Signature(sorted(parameters, key=lambda one: one.kind), return_annotation=None)
+
+
+def _type(kind: Any) -> str:
+    """Write a type without what pydantic is told about it."""
+    origin, inner = get_origin(kind), get_args(kind)
+    if origin is Annotated:
+        return _type(inner[0])
+    if origin is Literal:
+        return " | ".join(map(repr, inner))
+    if kind is NoneType:
+        return "None"
+    if kind is Ellipsis:
+        return "..."
+    if isinstance(origin, type) and origin is not np.ndarray and origin.__name__ != "UnionType":
+        return f"{origin.__name__}[{', '.join(map(_type, inner))}]"
+    if origin is np.ndarray or kind is np.ndarray:
+        return "ndarray"
+    if inner:  # a union
+        return " | ".join(dict.fromkeys(map(_type, inner)))
+    return getattr(kind, "__name__", str(kind))
 
 
 def explain(error: ValidationError) -> str:

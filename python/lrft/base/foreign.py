@@ -54,9 +54,9 @@ def from_json(text: str | bytes) -> Any:
 
 
 def from_toml(text: str) -> dict[str, Any]:
-    """Read TOML; ValueError says why not."""
+    """Read TOML; ValueError says why not. Editors of Windows put a mark at its beginning."""
     try:
-        return tomllib.loads(text)
+        return tomllib.loads(text.removeprefix("\ufeff"))
     except RecursionError:
         raise ValueError("it nests too deeply") from None
 

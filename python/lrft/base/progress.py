@@ -1,19 +1,24 @@
-"""Progress of a run: what `lrft.simulate` reports, and how the command line shows it.
+"""Progress of a run: what `lrft.simulate` reports, and the bar of terminals and notebooks.
 
 Progress goes to stderr, so that results on stdout can be piped.
 """
 
 from __future__ import annotations
 
+import shutil
 import sys
+import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
-__all__ = ["Bar", "Progress"]
+from lrft.base import checks, interrupts
+
+__all__ = ["Bar", "Bars", "Progress"]
 
 _LINE_EVERY = 10.0  # seconds between lines where a bar cannot be drawn
 
@@ -50,7 +55,9 @@ class Progress:
 
     @property
     def share(self) -> float:
-        """Of the steps, done."""
+        """Of the steps, done; all of them once nothing runs, though replicas may stop early."""
+        if not self.running:
+            return 1.0
         return self.done_steps / max(1, self.total_steps)
 
     @property
@@ -94,7 +101,7 @@ class Moment(Protocol):
 
 
 class Bar:
-    """A progress bar on stderr; single lines now and then where stderr is no terminal.
+    """A progress bar on stderr or in a notebook; lines now and then where there is neither.
 
     Used as a context manager whose value is passed as ``progress``.
 
@@ -113,39 +120,34 @@ class Bar:
     """
 
     def __init__(self, remaining: bool = True) -> None:
-        self._remaining = remaining
+        left = " [{elapsed}<{remaining}]" if remaining else ""
+        self._format = "{percentage:3.0f}%|{bar}| {desc}" + left
         self._bar: Any = None
-        self._row: Any = None
         self._next_line = time.monotonic() + _LINE_EVERY
 
     def __enter__(self) -> Bar:
-        if sys.stderr is not None and sys.stderr.isatty():
-            from rich.console import Console
-            from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
-            from rich.progress import Progress as RichProgress
-
-            # Refreshed from the callback only: a drawing thread would compete for the GIL.
-            self._bar = RichProgress(
-                BarColumn(bar_width=None),
-                TaskProgressColumn(),
-                TextColumn("{task.description}"),
-                *([TextColumn("ETA"), TimeRemainingColumn()] if self._remaining else []),
-                console=Console(stderr=True),
-                auto_refresh=False,
-                transient=True,
-                expand=True,
+        if draws():
+            size: dict[str, Any] = {"dynamic_ncols": True}
+            if not _notebook():  # a terminal may say that it has no columns and lines
+                columns, lines = shutil.get_terminal_size()
+                size = {"ncols": columns, "nrows": lines}
+            self._bar = _tqdm()(
+                total=1.0, bar_format=self._format, desc="starting", file=sys.stderr, **size
             )
-            self._bar.start()
-            self._row = self._bar.add_task("starting", total=1.0)
         return self
 
     def __call__(self, progress: Moment) -> None:
         """Show a moment of the work; a stream that has gone or is full ends nothing."""
-        share, text = progress.share, progress.describe()
+        self.show(progress.share, progress.describe())
+
+    def show(self, share: float, text: str) -> None:
+        """Show a share from 0 to 1 with a line of text."""
         with suppress(OSError, ValueError):
             if self._bar is not None:
-                self._bar.update(self._row, completed=share, description=text, refresh=True)
-            elif time.monotonic() >= self._next_line:
+                self._bar.n = min(share, 1.0)
+                self._bar.set_description_str(text, refresh=False)
+                self._bar.refresh()
+            elif not _silent and time.monotonic() >= self._next_line:
                 self._next_line = time.monotonic() + _LINE_EVERY
                 print(f"{share:4.0%}  {text}", file=sys.stderr, flush=True)
 
@@ -157,7 +159,116 @@ class Bar:
     ) -> None:
         if self._bar is not None:
             with suppress(OSError, ValueError):
-                self._bar.stop()
+                self._bar.close()
+
+
+class Bars:
+    """A bar for each part of a longer work, one after the other; lines when one is done elsewhere.
+
+    Used as a context manager whose value is called with the name of a part and its share.
+
+    Examples
+    --------
+    >>> from lrft.base.progress import Bars
+    >>> with Bars() as bars:
+    ...     bars("fig2a", 0.5)
+    """
+
+    def __init__(self) -> None:
+        self._name, self._bar = "", Bar()
+        self._done: set[str] = set()
+
+    def __enter__(self) -> Bars:
+        return self
+
+    def __call__(self, name: str, share: float) -> None:
+        """Show the share of a part."""
+        if not draws():
+            if share >= 1.0 and name not in self._done and not _silent:
+                self._done.add(name)
+                print(f"{name} done", file=sys.stderr, flush=True)
+            return
+        if name != self._name:
+            self.__exit__()
+            self._name, self._bar = name, Bar().__enter__()
+        self._bar.show(share, name)
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.__exit__(None, None, None)
+
+
+_silent = False
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Show no bars and no lines in the block.
+
+    Examples
+    --------
+    >>> from lrft.base.progress import Bar, quiet
+    >>> with quiet(), Bar() as bar:
+    ...     bar.show(0.5, "half")
+    """
+    global _silent
+    before, _silent = _silent, True
+    try:
+        yield
+    finally:
+        _silent = before
+
+
+def draws() -> bool:
+    """Whether a bar can be drawn: stderr is a terminal, or this is a notebook."""
+    if _silent:
+        return False
+    terminal = sys.stderr is not None and sys.stderr.isatty()
+    return terminal or _notebook()
+
+
+def _notebook() -> bool:
+    return "ipykernel.zmqshell" in sys.modules
+
+
+def _tqdm() -> Any:
+    with interrupts.held_back(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that widgets would be nicer
+        from tqdm.auto import tqdm
+
+    class Quiet(tqdm):  # type: ignore[misc]
+        # Refreshed from the callback only: a thread that draws would compete for the GIL, and a
+        # lock between processes may start one.
+        monitor_interval = 0
+
+    Quiet.set_lock(threading.RLock())
+    return Quiet
+
+
+Callback = TypeVar("Callback", bound=Callable[..., object])
+
+
+@contextmanager
+def showing(
+    progress: Callback | bool | None, bar: Callable[[], Any] = Bar
+) -> Iterator[Callback | None]:
+    """Return the callable that is to hear of the progress; True stands for a bar.
+
+    Examples
+    --------
+    >>> from lrft.base.progress import showing
+    >>> with showing(print) as show:
+    ...     show("half")
+    half
+    """
+    if progress is True:
+        with bar() as made:
+            yield made
+    elif progress is None or progress is False:
+        yield None
+    elif callable(progress):
+        yield progress
+    else:
+        raise TypeError(f"progress must be True or callable, got {checks.describe(progress)}")
 
 
 def format_count(value: float) -> str:

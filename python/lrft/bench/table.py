@@ -1,7 +1,8 @@
-"""The report as a table of plain text."""
+"""The report as a table."""
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 from typing import Any
 
@@ -68,30 +69,27 @@ def number(value: float) -> str:
 
 def table(report: Mapping[str, Any]) -> str:
     """Write all rows: time, fastest rival, ratio with its band, limit and share reached."""
-    head = ("what", "lrft", "fastest other", "its", "ratio", "band", "limit", "share")
-    lines = [head]
+    from rich import box
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    shown = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in ("what", "lrft", "fastest other", "its", "ratio", "band", "limit", "share"):
+        left = name in ("what", "fastest other")
+        shown.add_column(name, justify="left" if left else "right", no_wrap=True)
     for row in report["rows"]:
         rival, limit = fastest(row), row["limit"]
-        lines.append(
-            (
-                row["name"],
-                f"{number(row['lrft']['ns'])} ns/{row['unit']}",
-                rival["name"] if rival else "-",
-                f"{number(rival['ns'])} ns" if rival else "-",
-                f"{number(rival['ratio'])}x" if rival else "-",
-                f"{number(rival['low'])}-{number(rival['high'])}" if rival else "-",
-                f"{number(limit['ns'])} ns" if limit else "-",
-                f"{limit['share']:.0%}" if limit else "-",
-            )
+        shown.add_row(
+            escape(row["name"]),
+            f"{number(row['lrft']['ns'])} ns/{row['unit']}",
+            escape(rival["name"]) if rival else "-",
+            f"{number(rival['ns'])} ns" if rival else "-",
+            f"{number(rival['ratio'])}x" if rival else "-",
+            f"{number(rival['low'])}-{number(rival['high'])}" if rival else "-",
+            f"{number(limit['ns'])} ns" if limit else "-",
+            f"{limit['share']:.0%}" if limit else "-",
         )
-    widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
-    left = (0, 2)
-    text = [
-        "  ".join(
-            cell.ljust(w) if i in left else cell.rjust(w)
-            for i, (cell, w) in enumerate(zip(line, widths, strict=True))
-        )
-        for line in lines
-    ]
-    text.insert(1, "-" * len(text[0]))
-    return "\n".join(s.rstrip() for s in text)
+    page = io.StringIO()
+    Console(file=page, width=300, highlight=False).print(shown)
+    return "\n".join(line.rstrip() for line in page.getvalue().splitlines()).strip("\n")

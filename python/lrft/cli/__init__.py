@@ -1,4 +1,4 @@
-"""The command line: `lrft run`, `sweep`, `reproduce`, `rerun`, `plot`, `explore`, `bench`, `info`.
+"""The command line: `lrft run`, `fit`, `sweep`, `reproduce`, `rerun`, `plot`, `explore`, `bench`, `info`.
 
 Results go to stdout, progress and messages to stderr. Exit codes: 0 done, 1 the run failed,
 2 the input was wrong (one line says why), 130 interrupted (129 by SIGHUP, 143 by SIGTERM). Where
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,6 +18,9 @@ from lrft.base import streams
 from lrft.cli import signals
 
 __all__ = ["main"]
+
+#: Set by the lines that --install-completion adds to a shell's settings.
+_COMPLETING = "_LRFT_COMPLETE"
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -33,9 +37,19 @@ def main(argv: Sequence[str] | None = None) -> None:
         Always, with the exit code.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
-    with signals.listening(last=argv is None) as came, streams.guarded() as output:
+    with (
+        signals.listening(last=argv is None) as came,
+        streams.guarded() as output,
+        warnings.catch_warnings(),
+    ):
+        warnings.showwarning = _tell
         code = output.settle(_caught(arguments or ["--help"]))
     sys.exit(came.code(code))
+
+
+def _tell(message: Warning | str, *_: Any, **__: Any) -> None:
+    """Say a warning without the line of code that is ours."""
+    streams.warn(str(message))
 
 
 def _caught(arguments: list[str]) -> int:
@@ -56,6 +70,8 @@ def _run(arguments: list[str]) -> int:
     from typer.main import get_command
 
     app = get_command(_app(arguments[0]))
+    if _COMPLETING in os.environ:  # a shell asks what could come next
+        app.main(arguments, prog_name="lrft")
     try:
         # Not its main(), which has its own way with errors and with Ctrl-C.
         with app.make_context("lrft", list(arguments), obj=arguments) as context:
@@ -73,30 +89,35 @@ def _run(arguments: list[str]) -> int:
 def _app(first: str) -> Any:
     import typer
 
+    from lrft.cli import fit, run
     from lrft.cli.bench import bench
     from lrft.cli.explore import explore
     from lrft.cli.info import info
+    from lrft.cli.options import root
     from lrft.cli.plot import plot
     from lrft.cli.reproduce import reproduce
     from lrft.cli.rerun import rerun
-    from lrft.cli.run import HELP, command
     from lrft.cli.sweep import sweep
 
     app = typer.Typer(
         help="Simulate the learning dynamics of low-rank fine-tuning, fast and exactly.",
-        add_completion=False,
         context_settings={"help_option_names": ["-h", "--help"]},
         rich_markup_mode="rich",
     )
+    app.callback()(root)
     # The flags of `run` are made from pydantic models: not worth loading for another command.
-    app.command("run", help=HELP)(command() if first == "run" else lambda: None)
-    app.command("reproduce")(reproduce)
-    app.command("sweep")(sweep)
-    app.command("rerun")(rerun)
-    app.command("plot")(plot)
-    app.command("explore")(explore)
-    app.command("bench")(bench)
-    app.command("info")(info)
+    for name, made in (("run", run), ("fit", fit)):
+        needed = first == name or _COMPLETING in os.environ
+        app.command(name, help=made.HELP, rich_help_panel="One run")(
+            made.command() if needed else lambda: None
+        )
+    app.command("reproduce", rich_help_panel="Many runs")(reproduce)
+    app.command("sweep", rich_help_panel="Many runs")(sweep)
+    app.command("rerun", rich_help_panel="Results")(rerun)
+    app.command("plot", rich_help_panel="Results")(plot)
+    app.command("explore", rich_help_panel="One run")(explore)
+    app.command("bench", rich_help_panel="This machine")(bench)
+    app.command("info", rich_help_panel="This machine")(info)
     return app
 
 

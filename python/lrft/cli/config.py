@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-import json
+import inspect
 import re
 import textwrap
 import tomllib
@@ -23,21 +23,28 @@ if TYPE_CHECKING:
 
 Settings = dict[str, dict[str, Any]]
 
-# The paper's simulations (App. B), where they differ from the library's defaults.
-_PAPER: Settings = {
-    "task": {"d": 2000, "k": 50, "c": "sphere", "normalization": "unit"},
-    "training": {"lr": "auto"},
-    "student": {"train_c": True},
-}
+
+def _paper() -> Settings:
+    """Read off what `Task.paper` and `Training.paper` take where nothing is given."""
+    task = inspect.signature(lrft.Task.paper).parameters.values()
+    training = inspect.signature(lrft.Training.paper).parameters
+    student = training["student"].default
+    return {
+        "task": {one.name: one.default for one in task if one.default is not one.empty},
+        "training": {"lr": training["lr"].default},
+        "student": {name: getattr(student, name) for name in student.model_fields_set},
+    }
+
+
+_PAPER = _paper()
 # Given weights are taken as they are, and their perturbation is trained in the same way.
-_WEIGHTS: Settings = _PAPER | {"task": {"c": "sphere"}}
+_WEIGHTS: Settings = _PAPER | {"task": {"c": _PAPER["task"]["c"]}}
 # Defaults that follow from other settings, in words; `task` and `training` work them out.
 DERIVED = {
     ("task", "xi"): "√k, or the Frobenius norm of given weights",
     ("task", "output_scale"): "1/ξ for sphere features (App. B), else 1",
     ("training", "steps"): "200 d",
 }
-STEPS_PER_DIMENSION = 200
 
 _FROM_WEIGHTS = ("d", "k", "features", "lam", "rank")  # a weights file says these itself
 
@@ -86,11 +93,11 @@ def resolve(path: Path | None, flags: Mapping[str, Any]) -> Settings:
         settings["task"]["activation"] = given["task"].get("activation")  # or that of the file
     for section, name in DERIVED:
         settings[section][name] = given[section].get(name)
-    settings["student"] = _student(settings["student"], given["student"])
+    settings["student"] = student(settings["student"], given["student"])
     return settings
 
 
-def _student(settings: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+def student(settings: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
     """Keep the fields of the chosen student; refuse those of another that were given."""
     models = student_models()
     kind = checks.choice("student", settings["kind"], models)
@@ -168,28 +175,21 @@ def task(settings: Mapping[str, Any]) -> Task:
     given = {name: value for name, value in settings.items() if value is not None}
     if "weights" in given:
         return given_weights(**given)
-
-    if given["features"] == "sphere" and _number(given.get("xi", 1)):
-        xi = given.get("xi", given["k"] ** 0.5 if _number(given["k"]) and given["k"] > 0 else 1.0)
-        given.setdefault("output_scale", 1.0 / xi if xi > 0 else 1.0)
-    return lrft.Task.sample(**given)
+    return lrft.Task.paper(**given)
 
 
 def training(settings: Settings, task: Task) -> Training:
     """Make the training that the ``training`` and ``student`` tables describe.
-
-    Without ``steps`` it has 200 d: the automatic rate falls as 1/d, and the paper's run takes about
-    40 d steps to find û; the rest is for ĉ.
 
     Raises
     ------
     ValueError
         Naming the first field that does not fit.
     """
-    given: dict[str, Any] = {"steps": STEPS_PER_DIMENSION * task.d}
-    given |= {name: value for name, value in settings["training"].items() if value is not None}
-    student = {name: value for name, value in settings["student"].items() if value is not None}
-    return lrft.Training(student=student_models()[student.pop("kind")](**student), **given)
+    given = {name: value for name, value in settings["training"].items() if value is not None}
+    own = {name: value for name, value in settings["student"].items() if value is not None}
+    model = student_models()[own.pop("kind")]
+    return lrft.Training.paper(task, student=model(**own), **given)
 
 
 def to_toml(settings: Settings) -> str:
@@ -197,33 +197,57 @@ def to_toml(settings: Settings) -> str:
 
     Every field is there, under its help; those the library decides are commented out.
     """
-    lines = ["# lrft run --config FILE. Flags override this file."]
-    known = fields()
-    for section, members in known.items():
-        lines += ["", f"[{section}]"]
+    import tomlkit
+
+    document = tomlkit.document()
+    document.add(tomlkit.comment("lrft run --config FILE. Flags override this file."))
+    for section, members in fields().items():
+        document.add(tomlkit.nl())
+        table = tomlkit.table()
         for name, field in members.items():
+            for line in textwrap.wrap(field.help, 96):
+                table.add(tomlkit.comment(line))
             value = settings[section][name]
-            lines += [f"# {line}" for line in textwrap.wrap(field.help, 96)]
-            derived = DERIVED.get((section, name), "not set")
-            lines += [f"# {name} = ({derived})" if value is None else f"{name} = {literal(value)}"]
-    return "\n".join(lines) + "\n"
+            if value is None:
+                derived = DERIVED.get((section, name), "not set")
+                table.add(tomlkit.comment(f"{name} = ({derived})"))
+            else:
+                table.add(name, _item(value))
+        document.add(section, table)
+    text: str = tomlkit.dumps(document)
+    return text
 
 
 def literal(value: Any) -> str:
-    """Write a value as TOML; arrays, tuples and models become lists and inline tables."""
+    """Write a value as TOML; arrays, tuples and models become lists and inline tables.
+
+    Examples
+    --------
+    >>> from lrft.cli.config import literal
+    >>> literal((0.5, 1.0)), literal({"kind": "geometric", "n": 9})
+    ('[0.5, 1.0]', '{kind = "geometric", n = 9}')
+    """
+    text: str = _item(value).as_string()
+    return text
+
+
+def _item(value: Any) -> Any:
+    import tomlkit
+
     if hasattr(value, "model_dump"):
         value = value.model_dump(mode="json")
     if hasattr(value, "tolist"):
         value = value.tolist()
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(literal(item) for item in value) + "]"
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{k} = {literal(v)}" for k, v in value.items()) + "}"
-    return repr(value)
+        table = tomlkit.inline_table()
+        for name, entry in value.items():
+            table.add(name, _item(entry))
+        return table
+    if isinstance(value, list | tuple):
+        array = tomlkit.array()
+        array.extend(_item(entry) for entry in value)
+        return array
+    return tomlkit.item(value)
 
 
 def _read(path: Path, known: dict[str, dict[str, Field]]) -> Settings:

@@ -12,6 +12,9 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+import docstring_parser
+from docstring_parser import DocstringStyle
+
 import lrft
 from lrft.model.students import STUDENTS
 
@@ -25,13 +28,23 @@ _OWN = (
         "fine-tune given weights: 'digits', shipped with lrft, or a .npz or .safetensors file with "
         "W (k, d) and lam (k,)",
     ),
-    ("run", "out", ".", "folder", "where the results go; made if missing"),
-    ("run", "name", "lrft-run", "str", "the results are NAME.nc and NAME.png"),
+    (
+        "run",
+        "out",
+        ".",
+        "path",
+        "where the results go: a file ending in .nc, or a folder, made if missing",
+    ),
+    ("run", "name", "lrft-run", "str", "in a folder, the results are NAME.nc and NAME.png"),
 )
 # Two fields called seed: the one of `simulate` keeps the short flag.
 # Two called rank: LoRA's keeps it.
 _FLAGS = {("task", "seed"): "task-seed", ("task", "rank"): "teacher-rank"}
 _FLAGS[("student", "kind")] = "student"
+
+
+#: Of what stands beside a flag: at 80 columns there must be room for the words of the help.
+_WIDEST = 13
 
 
 @dataclass(frozen=True)
@@ -62,10 +75,23 @@ class Field:
     @property
     def metavar(self) -> str:
         """What the help shows in place of the value."""
-        options = re.match(r"\{(.+?)\}", self.type)
-        if options:
-            return "|".join(re.findall(r'"(.+?)"', options.group(1)))
-        return {"int": "INT", "float": "NUMBER"}.get(self.type.split(",")[0], "VALUE")
+        if self.options:
+            return shown if len(shown := "|".join(self.options)) <= _WIDEST else "NAME"
+        known = {"int": "INT", "float": "NUMBER", "path": "PATH"}
+        return known.get(self.type.split(",")[0], "VALUE")
+
+    @property
+    def options(self) -> list[str]:
+        """Names that it takes."""
+        named = re.match(r"\{(.+?)\}", self.type)
+        return re.findall(r'"(.+?)"', named.group(1)) if named else []
+
+    @property
+    def explained(self) -> str:
+        """The help, with the options that its metavar does not show."""
+        if self.metavar != "NAME":
+            return self.help
+        return f"{self.help.rstrip('.')}. One of {', '.join(self.options)}."
 
 
 def fields() -> dict[str, dict[str, Field]]:
@@ -74,8 +100,23 @@ def fields() -> dict[str, dict[str, Field]]:
         *_of_function("task", lrft.Task.sample, (), lrft.Task.__doc__),
         *_of_model("training", lrft.Training, ("student",)),
         *_students(),
-        *_of_function("run", lrft.simulate, ("task", "training", "progress", "on_interrupt")),
+        *_of_function(
+            "run", lrft.simulate, ("task", "training", "paired", "progress", "on_interrupt")
+        ),
         *(Field(*own) for own in _OWN),
+    ]
+    sections: dict[str, dict[str, Field]] = {}
+    for field in found:
+        sections.setdefault(field.section, {})[field.name] = field
+    return sections
+
+
+def fit_fields() -> dict[str, dict[str, Field]]:
+    """All settings of `lrft fit` by section (``fit``, ``student``) and name."""
+    skip = ("base", "student", "X", "y", "validation", "progress", "on_interrupt")
+    found = [
+        *_of_function("fit", lrft.fit, skip, lrft.simulate.__doc__, lrft.Training.__doc__),
+        *_students(),
     ]
     sections: dict[str, dict[str, Field]] = {}
     for field in found:
@@ -131,14 +172,12 @@ def _of_model(section: str, model: Any, skip: Collection[str]) -> Iterator[Field
 
 def _parameters(doc: str | None) -> dict[str, tuple[str, str]]:
     """Type and description of each entry under "Parameters" in a numpydoc docstring."""
-    _, _, section = inspect.cleandoc(doc or "").partition("Parameters\n----------\n")
-    section = re.split(r"\n[A-Z]\w+\n-+\n", section)[0]
     found: dict[str, tuple[str, str]] = {}
-    for entry in re.split(r"\n(?=\S)", section.strip()):
-        head, *text = entry.splitlines() or [""]
-        names, _, kind = head.partition(" : ")
-        for name in names.split(","):
-            found[name.strip()] = (kind, _plain(" ".join(" ".join(text).split())))
+    for entry in docstring_parser.parse(doc or "", DocstringStyle.NUMPYDOC).params:
+        if entry.args[0] == "param":  # not an attribute
+            text = _plain(" ".join((entry.description or "").split()))
+            for name in entry.arg_name.split(","):
+                found[name.strip()] = (entry.type_name or "", text)
     return found
 
 

@@ -9,6 +9,7 @@ import typer
 
 import lrft
 from lrft.base import files, streams
+from lrft.cli import options
 from lrft.plot import pictures
 
 
@@ -16,14 +17,17 @@ def plot(
     file: Annotated[Path, typer.Argument(help="result, as lrft run saves it", metavar="FILE.nc")],
     out: Annotated[
         Path | None,
-        typer.Option(help="picture to write: .png, .svg or .pdf; beside FILE.nc by default"),
+        typer.Option(
+            metavar="PATH",
+            help="picture, .png, .svg or .pdf, or a folder; beside FILE.nc by default",
+        ),
     ] = None,
 ) -> None:
     """Draw the overlaps and the loss of a result."""
     ds = lrft.load(file)
-    target = out if out is not None else file.with_suffix(".png")
-    if target.suffix not in (".png", ".svg", ".pdf"):
-        raise ValueError(f"out={str(target)!r} must end in .png, .svg or .pdf")
+    target = file.with_suffix(".png")
+    if out is not None:
+        target = options.place(out, target.name, ".png", ".svg", ".pdf")
     if files.same(target, file):
         raise ValueError(f"out={str(target)!r} is the result itself")
     files.regular(target, "out")

@@ -10,7 +10,7 @@ import typer
 
 import lrft
 from lrft.base import streams
-from lrft.cli import signals
+from lrft.cli import options, signals
 from lrft.paper.report.html import duration
 
 if TYPE_CHECKING:
@@ -27,7 +27,8 @@ def reproduce(
         ),
     ] = None,
     out: Annotated[
-        Path, typer.Option(help="folder of report, pictures and data; made if missing")
+        Path,
+        typer.Option(metavar="PATH", help="folder of report, pictures and data; made if missing"),
     ] = Path("lrft-report"),
     quick: Annotated[
         bool, typer.Option("--quick", help="a smoke run, at sizes that prove nothing")
@@ -36,71 +37,32 @@ def reproduce(
         bool,
         typer.Option("--resume", help="keep data in the folder that this very code computed"),
     ] = False,
+    quiet: options.Quiet = False,
     threads: Annotated[
         int | None, typer.Option(help="all by default; results do not depend on it")
     ] = None,
 ) -> None:
     """Redraw the figures of the paper, test its claims, and write report.html."""
-    with _Line() as line:
+    report = options.place(out, "report.html", ".html")
+    if report.name != "report.html":
+        raise ValueError(f"out={str(out)!r} must be a folder: the report in it is report.html")
+    with options.quietly(quiet):
         done = lrft.reproduce(
             names or ["figures"],
-            out=out,
+            out=report.parent,
             quick=quick,
             threads=threads,
             resume=resume,
-            progress=line,
+            progress=not quiet,
             on_interrupt="return",
         )
-    signals.hold()
-    _show(done)
+        signals.hold()
+        _show(done)
     if done.interrupted:
         print("lrft: interrupted; what was finished is kept", file=sys.stderr)
         raise typer.Exit(130)
     if any(one.error for one in done.finished):
         raise typer.Exit(1)
-
-
-class _Line:
-    """Progress on stderr: a bar on a terminal, else a line when an experiment is done."""
-
-    def __enter__(self) -> _Line:
-        from rich.console import Console
-        from rich.progress import (
-            BarColumn,
-            Progress,
-            TaskProgressColumn,
-            TextColumn,
-            TimeElapsedColumn,
-        )
-
-        self._bar = None
-        self._rows: dict[str, object] = {}
-        if sys.stderr.isatty():
-            # Refreshed from the callback only: a drawing thread would compete for the GIL.
-            self._bar = Progress(
-                TextColumn("{task.description}"),
-                BarColumn(),
-                TaskProgressColumn(),
-                TimeElapsedColumn(),
-                console=Console(stderr=True),
-                auto_refresh=False,
-            )
-            self._bar.start()
-        return self
-
-    def __call__(self, name: str, fraction: float) -> None:
-        if self._bar is None:
-            if fraction >= 1.0 and name not in self._rows:
-                self._rows[name] = True
-                print(f"{name} done", file=sys.stderr, flush=True)
-            return
-        if name not in self._rows:
-            self._rows[name] = self._bar.add_task(name, total=1.0)
-        self._bar.update(self._rows[name], completed=fraction, refresh=True)  # type: ignore[arg-type]
-
-    def __exit__(self, *_: object) -> None:
-        if self._bar is not None:
-            self._bar.stop()
 
 
 def _show(done: Reproduction) -> None:

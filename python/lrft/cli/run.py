@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import inspect
 import os
+import re
 import shlex
-import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -19,7 +19,7 @@ from rich.markup import escape
 import lrft
 from lrft.base import checks, files, streams
 from lrft.base.progress import Bar
-from lrft.cli import config, signals, table
+from lrft.cli import config, options, signals, table
 from lrft.cli.fields import Field, fields
 from lrft.plot import curves, pictures
 from lrft.result import dataset as results
@@ -34,12 +34,18 @@ if TYPE_CHECKING:
 #: What writing a state may end with that is no mistake of ours.
 _CANNOT = (OSError, ValueError, MemoryError)
 
-HELP = """Simulate the fine-tuning of a low-rank perturbation by online SGD.
+
+def paragraphs(text: str) -> str:
+    """Put every paragraph on one line: rich keeps the ends of lines."""
+    return re.sub(r"(?<!\n)\n(?!\n)", " ", text.strip())
+
+
+HELP = paragraphs("""Simulate the fine-tuning of a low-rank perturbation by online SGD.
 
 Without flags: the paper's task (App. B), relu, d = 2000, k = 50, ξ = √k, û and ĉ trained jointly.
 The result is saved as lrft-run.nc and drawn as lrft-run.png in the current folder, replacing older
 ones. Values are written as in TOML; lists may leave out the brackets: --thresholds 0.5,0.9.
-"""
+""")
 
 
 def command() -> Callable[..., None]:
@@ -51,8 +57,12 @@ def command() -> Callable[..., None]:
         print_config: bool,
         resume: Path | None,
         checkpoint: float | None,
+        quiet: bool,
+        as_json: bool,
+        as_csv: bool,
         **flags: Any,
     ) -> None:
+        form = form_of(as_json, as_csv)
         if resume is not None and (config_file is not None or print_config):
             raise ValueError("--resume goes on with the settings of the state: no --config")
         settings = config.resolve(config_file, flags)
@@ -61,11 +71,15 @@ def command() -> Callable[..., None]:
         else:
             if resume is not None:
                 _only_where_to_and_how(flags)
-            raise typer.Exit(execute(settings, context.obj, resume=resume, checkpoint=checkpoint))
+            with options.quietly(quiet):
+                code = execute(
+                    settings, context.obj, resume=resume, checkpoint=checkpoint, form=form
+                )
+            raise typer.Exit(code)
 
     parameters = [
         inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context),
-        _parameter(
+        parameter(
             "config_file",
             Path | None,
             None,
@@ -73,14 +87,14 @@ def command() -> Callable[..., None]:
             metavar="FILE",
             help="TOML file with settings, as --print-config writes it; flags override it",
         ),
-        _parameter(
+        parameter(
             "print_config",
             bool,
             False,
             "--print-config",
             help="write all settings, commented, as TOML to stdout and run nothing",
         ),
-        _parameter(
+        parameter(
             "resume",
             Path | None,
             None,
@@ -89,7 +103,7 @@ def command() -> Callable[..., None]:
             help="go on from a saved state, bit for bit; of the flags below only --out, "
             "--name and --threads",
         ),
-        _parameter(
+        parameter(
             "checkpoint",
             float | None,
             None,
@@ -99,14 +113,29 @@ def command() -> Callable[..., None]:
             "removed once the result is saved",
         ),
     ]
+    parameters += shared_parameters()
     defaults = config.resolve(None, {})
     for (section, name), words in config.DERIVED.items():
         defaults[section][name] = words
     for section, members in fields().items():
-        parameters += [_flag(field, defaults[section][field.name]) for field in members.values()]
+        parameters += [flag(field, defaults[section][field.name]) for field in members.values()]
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {each.name: each.annotation for each in parameters}
     return run
+
+
+def shared_parameters() -> list[inspect.Parameter]:
+    """Make the flags that say how much is printed, and how."""
+    shared = (("quiet", options.Quiet), ("as_json", options.AsJson), ("as_csv", options.AsCsv))
+    return [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=False, annotation=kind)
+        for name, kind in shared
+    ]
+
+
+def shell_line(arguments: Sequence[str]) -> str:
+    """Write the command as a shell takes it."""
+    return " ".join(["lrft", *map(_quoted, arguments)])
 
 
 def execute(
@@ -115,6 +144,7 @@ def execute(
     *,
     resume: Path | None = None,
     checkpoint: float | None = None,
+    form: str = "table",
 ) -> int:
     """Run the settings; save, draw and print the result.
 
@@ -131,6 +161,8 @@ def execute(
         Of a saved state, to go on from; of the settings it leaves out, name and threads.
     checkpoint : float, optional
         Seconds between saved states.
+    form : {"table", "json", "csv"}
+        Of what is printed.
 
     Returns
     -------
@@ -138,16 +170,16 @@ def execute(
         Exit code: 0; 1 if every replica diverged or the result could not be saved; 130 if the run
         was interrupted.
     """
-    options = {name: value for name, value in settings["run"].items() if value is not None}
-    target = _target(options.pop("out"), options.pop("name"))
-    state = target.with_name(f"{target.name}.state.npz")
+    given = {name: value for name, value in settings["run"].items() if value is not None}
+    target = _target(given.pop("out"), given.pop("name"))
+    state = target.with_name(f"{target.stem}.state.npz")
     if checkpoint is not None:
         checkpoint = checks.real("checkpoint", checkpoint, above=0.0)
         _refuse_state_of_another(state, resume)
-    about = {"command": " ".join(["lrft", *map(_quoted, arguments)])}
+    about = {"command": shell_line(arguments)}
     if resume is None:
         about["settings_toml"] = config.to_toml(settings)  # for lrft run --config
-    simulation = _simulation(settings, options, resume)
+    simulation = _simulation(settings, given, resume)
     # What the end of a run needs is loaded before its beginning, so that Ctrl-C acts at once.
 
     results.get_ready(to_save=True)
@@ -160,28 +192,31 @@ def execute(
     ds = simulation.dataset()
     ds.attrs |= about
     interrupted = bool(ds.attrs.get("interrupted"))
-    saved = _save(ds, target.with_name(f"{target.name}.nc"))
+    saved = save(ds, target)
     if keeper is not None:
         keeper.end(keep=interrupted or not saved)
-    drawn = [] if interrupted else _draw(ds, target.with_name(f"{target.name}.png"))
-    _show(ds)
+    drawn = draw(ds, target.with_suffix(".png"))
+    _show(ds, form)
     if saved and not saved[0].exists():  # its folder went away while this was drawn and shown
-        saved = _save(ds, target.with_name(f"{target.name}.nc"))
+        saved = save(ds, target)
     for path in saved + drawn:
-        streams.saved(path)
+        if form == "table":
+            streams.saved(path)
+        else:
+            streams.kept()
     if interrupted:
-        print("lrft: interrupted; what was recorded is kept", file=sys.stderr)
+        streams.warn(f"interrupted at {where(ds)}; what was recorded is kept")
         return 130
     return 1 if not saved or bool((ds.status == "diverged").all()) else 0
 
 
 def _simulation(
-    settings: config.Settings, options: dict[str, Any], resume: Path | None
+    settings: config.Settings, given: dict[str, Any], resume: Path | None
 ) -> Simulation:
     if resume is not None:
-        return lrft.Simulation.resume(resume, threads=options.get("threads"))
+        return lrft.Simulation.resume(resume, threads=given.get("threads"))
     task = config.task(settings["task"])
-    return lrft.Simulation(task, config.training(settings, task), **options)
+    return lrft.Simulation(task, config.training(settings, task), **given)
 
 
 def _only_where_to_and_how(flags: dict[str, Any]) -> None:
@@ -263,15 +298,35 @@ def _identity(path: Path) -> tuple[int, ...] | None:
 
 
 def _target(out: str, name: str) -> Path:
-    """Folder and name of the results, without suffix; makes the folder, before any work is done."""
+    """File of the result; makes its folder, before any work is done."""
     if name in ("", "..") or Path(name).name != name:
         raise ValueError(f"name={name!r} must be a file name without folder; the folder is out")
-    target = files.folder(out) / name
-    files.regular(target.with_name(f"{name}.nc"), "out")
+    target = options.place(out, f"{name}.nc", ".nc")
+    if target.name != f"{name}.nc" and name != "lrft-run":
+        raise ValueError(f"out={out!r} is a file, so it names the result: give out or name")
+    files.regular(target, "out")
     return target
 
 
-def _save(ds: xr.Dataset, path: Path) -> list[Path]:
+def where(ds: xr.Dataset) -> str:
+    """Say at which steps the replicas that have not ended stand."""
+    steps = ds.stop_step.values[ds.status.values == "interrupted"]
+    total = int(ds.step.values[-1])
+    if not steps.size:
+        return "the end"
+    first, last = int(steps.min()), int(steps.max())
+    return f"step {first:,}{f' to {last:,}' if last > first else ''} of {total:,}"
+
+
+def form_of(as_json: bool, as_csv: bool) -> str:
+    """Return the form of what is printed."""
+    if as_json and as_csv:
+        raise ValueError("--json and --csv both say how to print: give one of the two")
+    return "json" if as_json else "csv" if as_csv else "table"
+
+
+def save(ds: xr.Dataset, path: Path) -> list[Path]:
+    """Save a result, elsewhere if need be; where it is, if anywhere."""
     try:
         return [files.somewhere(path, partial(results.save, ds), streams.warn)]
     except Exception as error:  # whatever it is, the table is still to be printed
@@ -279,7 +334,8 @@ def _save(ds: xr.Dataset, path: Path) -> list[Path]:
     return []
 
 
-def _draw(ds: xr.Dataset, path: Path) -> list[Path]:
+def draw(ds: xr.Dataset, path: Path) -> list[Path]:
+    """Draw a result; where the picture is, if anywhere."""
     try:
         picture = pictures.drawn(lambda: curves.summary(ds), path.suffix)
         return [files.somewhere(path, partial(files.write, picture), streams.warn)]
@@ -288,9 +344,9 @@ def _draw(ds: xr.Dataset, path: Path) -> list[Path]:
     return []
 
 
-def _show(ds: xr.Dataset) -> None:
+def _show(ds: xr.Dataset, form: str) -> None:
     try:
-        table.show(ds)
+        table.show(ds, form)
     except Exception as error:
         streams.warn(f"no table: {files.reason(error)}")
 
@@ -306,16 +362,16 @@ def _quoted(argument: str) -> str:
     return shlex.quote(argument)
 
 
-def _flag(field: Field, default: Any) -> inspect.Parameter:
+def flag(field: Field, default: Any) -> inspect.Parameter:
     """Make the flag of a field; not given, it is None and the default comes from `config`."""
-    text = field.help
+    text = field.explained
     if default is not None:
         shown = default if isinstance(default, str) else config.literal(default)
         text += f" [default: {shown}]"
     if field.boolean:
         names = f"--{field.flag}/--no-{field.flag}"
-        return _parameter(field.parameter, bool | None, None, names, help=text, panel=field.section)
-    return _parameter(
+        return parameter(field.parameter, bool | None, None, names, help=text, panel=field.section)
+    return parameter(
         field.parameter,
         str | None,
         None,
@@ -326,9 +382,10 @@ def _flag(field: Field, default: Any) -> inspect.Parameter:
     )
 
 
-def _parameter(
+def parameter(
     name: str, kind: Any, default: Any, *names: str, help: str, panel: str = "general", **more: Any
 ) -> inspect.Parameter:
+    """Make a flag."""
     option = typer.Option(
         *names, help=escape(help), rich_help_panel=panel.capitalize(), show_default=False, **more
     )

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 import lrft
 from lrft.base import files, streams
-from lrft.base.progress import Bar
-from lrft.cli import signals
+from lrft.cli import config, options, signals
+from lrft.cli.fields import Field
 from lrft.study import collect as collected
 from lrft.study import merge as merged
 from lrft.study import plan, save
 from lrft.study.dataset import check_suffix
+from lrft.study.design import FIXED, from_file
 from lrft.study.ledger import Ledger
 
 if TYPE_CHECKING:
@@ -31,12 +32,13 @@ def sweep(
     ] = None,
     ledger: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="keeps finished work [default: STUDY.db]"),
+        typer.Option(metavar="FILE", help="keeps finished work (STUDY.db)"),
     ] = None,
     out: Annotated[
         list[Path] | None,
         typer.Option(
-            metavar="FILE", help="results, .nc or .parquet; may be repeated [default: STUDY.nc]"
+            metavar="PATH",
+            help="results: a file, .nc, .parquet or .csv, or a folder; may be repeated (STUDY.nc)",
         ),
     ] = None,
     merge: Annotated[
@@ -51,6 +53,15 @@ def sweep(
         int | None,
         typer.Option(metavar="INT", help="to use here; with --scheduler, for each task (1)"),
     ] = None,
+    change: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="TABLE.FIELD=VALUE",
+            help="instead of what the study says, task.k=8 or grid.d=100,1000; may be repeated",
+        ),
+    ] = None,
+    quiet: options.Quiet = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="check the study, say what it costs, run nothing")
     ] = False,
@@ -62,7 +73,9 @@ def sweep(
 
     Run it again to go on after Ctrl-C, a kill or a full disk: only what is missing is computed.
     """
-    raise typer.Exit(_sweep(study, ledger, out, merge, scheduler, threads, dry_run, collect))
+    with options.quietly(quiet):
+        code = _sweep(study, ledger, out, merge, scheduler, threads, change or [], dry_run, collect)
+    raise typer.Exit(code)
 
 
 def _sweep(
@@ -72,13 +85,16 @@ def _sweep(
     merge: list[Path] | None,
     scheduler: str | None,
     threads: int | None,
+    change: list[str],
     dry_run: bool,
     collect: bool,
 ) -> int:
     if study is None and (ledger is None or not merge):
         raise ValueError("give a STUDY.toml, or --ledger with --merge")
     file = ledger if ledger is not None else Path(f"{study.stem}.db" if study else "study.db")
-    targets = out or ([Path(f"{study.stem}.nc")] if study else [])
+    name = f"{study.stem}.nc" if study else "study.nc"
+    targets = [options.place(one, name, ".nc", ".parquet", ".csv") for one in out or ()]
+    targets = targets or ([Path(name)] if study else [])
     for target in targets:
         check_suffix(target)
         _refuse_input("out", target, {"the ledger": [file], "a ledger": merge, "the study": study})
@@ -90,34 +106,57 @@ def _sweep(
     if study is None:
         streams.kept()
         return 0
+    what = overridden(study, change)
     if dry_run:
         if file.exists():
             with Ledger(file, write=False) as found:
-                print(plan(study, found).describe())
+                print(plan(what, found).describe())
         else:
-            print(plan(study).describe())
+            print(plan(what).describe())
         return 0
     if collect:
-        ds = collected(study, file)
+        ds = collected(what, file)
     else:
-        with Bar(remaining=False) as bar:  # a study says itself what is left
-            try:
-                ds = lrft.sweep(
-                    study,
-                    file,
-                    scheduler=scheduler,
-                    threads=threads,
-                    progress=bar,
-                    announce=streams.warn,
-                )
-            except KeyboardInterrupt:
-                streams.warn(f"interrupted; {file} keeps what is finished")
-                return 130
-            except OSError as error:  # a full disk, a scheduler that has gone
-                streams.warn(f"{error}; what is finished is kept")
-                return 1
+        try:
+            ds = lrft.sweep(
+                what,
+                file,
+                scheduler=scheduler,
+                threads=threads,
+                progress=True,
+                announce=streams.warn,
+            )
+        except KeyboardInterrupt:
+            streams.warn(f"interrupted; {file} keeps what is finished")
+            return 130
+        except OSError as error:  # a full disk, a scheduler that has gone
+            streams.warn(f"{error}; what is finished is kept")
+            return 1
     signals.hold()
     return _finish(ds, targets)
+
+
+def overridden(study: Path, changes: list[str]) -> Path | dict[str, Any]:
+    """Read a study with some entries changed; the path itself where nothing is.
+
+    A field that is fixed here is taken out of the design.
+    """
+    if not changes:
+        return study
+    tables = from_file(study)
+    for change in changes:
+        name, equals, text = change.partition("=")
+        table, dot, field = name.strip().partition(".")
+        if not (equals and dot and field):
+            raise ValueError(f"--set takes TABLE.FIELD=VALUE, as task.k=8, got {change!r}")
+        if not isinstance(tables.setdefault(table, {}), dict):
+            raise ValueError(f"--set {change}: {table} is no table of the study")
+        if table in FIXED:
+            for design in ("grid", "list", "random", "derived"):
+                for known in (field, f"{table}.{field}"):
+                    tables.get(design, {}).pop(known, None)
+        tables[table][field] = config.parse(text.strip(), Field(table, field, None, "", ""))
+    return tables
 
 
 def _refuse_input(name: str, path: Path, inputs: dict[str, Path | list[Path] | None]) -> None:

@@ -38,7 +38,7 @@ def fit(
     replicas: int | Sequence[int] = 1,
     seed: int = 0,
     threads: int | None = None,
-    progress: ProgressCallback | None = None,
+    progress: ProgressCallback | bool | None = None,
     on_interrupt: str = "raise",
 ) -> xr.Dataset:
     """Fit a student to given inputs and labels by SGD on the squared error.

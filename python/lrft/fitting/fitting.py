@@ -196,13 +196,14 @@ class Fitting:
         finally:
             self.seconds += time.perf_counter() - begin
 
-    def run(self, progress: ProgressCallback | None = None) -> None:
+    def run(self, progress: ProgressCallback | bool | None = None) -> None:
         """Work until every replica has ended.
 
         Parameters
         ----------
-        progress : callable, optional
-            Called about ten times a second with a `lrft.Progress`.
+        progress : bool or callable, optional
+            True for a bar, in a terminal or a notebook; or called about ten times a second with a
+            `lrft.Progress`.
 
         Raises
         ------

@@ -90,7 +90,7 @@ class Activation:
         Parameters
         ----------
         name : str
-            One of ``lrft.model.activation.NAMES``: relu, erf, tanh and others.
+            One of ``lrft.model.activation.NAMES``: relu, erf, tanh and others, in any case.
 
         Returns
         -------
@@ -107,6 +107,7 @@ class Activation:
         >>> lrft.Activation.named("tanh").kind
         'tanh'
         """
+        name = name.lower() if isinstance(name, str) else name
         return cls(checks.choice("activation", name, NAMES))
 
     @classmethod
@@ -192,7 +193,8 @@ class Activation:
         ----------
         text : str or Activation
             A name, ``he`` and a degree from 1 to 64 for a single normalised Hermite
-            polynomial, or the text that ``str`` gives for a series.
+            polynomial, or the text that ``str`` gives for a series; in any case, so ``ReLU``
+            and ``He3`` too.
 
         Returns
         -------
@@ -215,6 +217,7 @@ class Activation:
             raise TypeError(
                 f"activation must be a name or an Activation, got {checks.describe(text)}"
             )
+        text, typed = text.lower(), text
         if match := _HERMITE.fullmatch(text):
             degree = checks.integer("activation: Hermite degree", int(match[1]), 1, MAX_DEGREE)
             return cls("hermite", (0.0,) * degree + (1.0,))
@@ -222,11 +225,11 @@ class Activation:
             try:
                 return cls.hermite([float(part) for part in match[1].split(",")])
             except ValueError as error:
-                raise ValueError(f"activation {text!r}: {error}") from None
+                raise ValueError(f"activation {typed!r}: {error}") from None
         if text not in NAMES:
             raise ValueError(
                 f"activation must be one of {checks.listed(NAMES)}, 'he1' to 'he{MAX_DEGREE}' "
-                f"or 'hermite(a0, a1, ...)', got {text!r}"
+                f"or 'hermite(a0, a1, ...)', got {typed!r}"
             )
         return cls(text)
 

@@ -31,6 +31,7 @@ def save_weights(
     neuron_scale: float = 1.0,
     output_scale: float = 1.0,
     factors: Mapping[str, ArrayLike] | None = None,
+    strength: float | None = None,
 ) -> None:
     """Write a base network that :func:`lrft.load_weights` reads.
 
@@ -43,6 +44,8 @@ def save_weights(
     neuron_scale, output_scale : float
     factors : mapping, optional
         Of a trained network: those of `Weights`.
+    strength : float, optional
+        ξ or α/r, that of the factors.
 
     Raises
     ------
@@ -66,6 +69,8 @@ def save_weights(
         "neuron_scale": repr(checks.real("neuron_scale", neuron_scale, above=0.0)),
         "output_scale": repr(checks.real("output_scale", output_scale, above=0.0)),
     }
+    if strength is not None:
+        text["strength"] = repr(checks.real("strength", strength, above=0.0))
     if activation is not None:
         text["activation"] = savable(Activation.parse(activation))
     write(path, arrays, text)
@@ -104,4 +109,6 @@ def parts(path: str | PathLike[str]) -> dict[str, Any]:
         scales = {}
         for name in ("neuron_scale", "output_scale"):
             scales[name] = checks.real(name, float(text.get(name, "1")), above=0.0)
+        if "strength" in text:
+            scales["strength"] = checks.real("strength", float(text["strength"]), above=0.0)
     return {"W": W, "lam": lam, "activation": activation, "factors": factors} | scales

@@ -7,7 +7,7 @@ unchanged.  What a training asks of a task is checked by :func:`check_compatible
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from lrft.model.task import Task
 
 Integers = NDArray[np.int64]
+
+#: Of the paper's simulations, and of `Training.paper`.
+PAPER_DIMENSION, STEPS_PER_DIMENSION = 2000, 200
+PAPER_STUDENT = RankOne(train_c=True)
 
 __all__ = [
     "FullNetwork",
@@ -102,6 +106,53 @@ class Training(Model):
         0.95,
     )
     loss_thresholds: LossThresholds = ()
+
+    @classmethod
+    def paper(
+        cls,
+        task: Task | None = None,
+        *,
+        student: Student = PAPER_STUDENT,
+        lr: float | schedule.Schedule | Literal["auto"] = "auto",
+        steps: int | None = None,
+        **options: Any,
+    ) -> Training:
+        """Make the training of the paper's simulations (App. B), which `lrft run` does too.
+
+        Parameters
+        ----------
+        task : Task, optional
+            The one to be trained on, that of `Task.paper` by default; its d sets the steps.
+        student : RankOne, LoRA or FullNetwork
+            By default û and ĉ are trained jointly, with the projector.
+        lr : float, schedule or "auto"
+            From the stability limit by default.
+        steps : int, optional
+            200 d by default: the automatic rate falls as 1/d, the paper's run takes about 40 d
+            steps to find û, and the rest is for ĉ.
+        **options
+            What else `Training` takes.
+
+        Returns
+        -------
+        Training
+
+        Raises
+        ------
+        TypeError, ValueError
+            As for `Training`.
+
+        Examples
+        --------
+        >>> import lrft
+        >>> task = lrft.Task.paper(d=100, k=4)
+        >>> training = lrft.Training.paper(task, stop_at=0.9)
+        >>> training.steps, training.lr, training.student.train_c
+        (20000, 'auto', True)
+        """
+        d = PAPER_DIMENSION if task is None else task.d
+        steps = STEPS_PER_DIMENSION * d if steps is None else steps
+        return cls(student=student, lr=lr, steps=steps, **options)
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -13,15 +13,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from lrft.base import checks
-from lrft.model import files
+from lrft.base import checks, html
+from lrft.model import adapter, files
 from lrft.model import state_dict as torch_dict
 from lrft.model.activation import Activation
 from lrft.model.files import save_weights
 
 Floats = NDArray[np.float64]
 
-__all__ = ["Weights", "from_state_dict", "load_weights", "save_weights"]
+__all__ = ["Weights", "from_state_dict", "load_adapter", "load_weights", "save_weights"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +41,8 @@ class Weights:
         The low-rank part of a trained network: ``u_hat`` (d,) and ``c_hat`` (k,), both of norm
         1, with W = W_base + ξ c_hat u_hatᵀ (Eq. 4); or ``A`` (r, d) and ``B`` (k, r), with
         W = W_base + scale B A. Empty otherwise.
+    strength : float or None
+        ξ or that scale; None without factors, or where a file of before 0.2 does not say.
 
     See Also
     --------
@@ -59,6 +61,15 @@ class Weights:
     neuron_scale: float = 1.0
     output_scale: float = 1.0
     factors: Mapping[str, Floats] = field(default_factory=dict)
+    strength: float | None = None
+
+    def _repr_html_(self) -> str:
+        k, d = np.shape(self.W)
+        rows = {"k": k, "d": d, "activation": self.activation}
+        scales = {"neuron_scale": self.neuron_scale, "output_scale": self.output_scale}
+        rows |= {name: value for name, value in scales.items() if value != 1.0}
+        rows |= {name: np.asarray(value) for name, value in self.factors.items()}
+        return html.table("Weights", rows, {n: v for n, v in scales.items() if n not in rows})
 
     def predict(self, X: ArrayLike) -> Floats:
         """Evaluate the network.
@@ -87,6 +98,43 @@ class Weights:
         X = checks.array("X", X, ("n", np.shape(self.W)[1]))
         hidden = Activation.parse(self.activation)(self.neuron_scale * (X @ np.transpose(self.W)))
         return np.asarray(self.output_scale * (hidden @ self.lam))
+
+    def base(self) -> Weights:
+        """Take what was trained out again: the network that `factors` were added to.
+
+        Returns
+        -------
+        Weights
+            Up to rounding.
+
+        Raises
+        ------
+        ValueError
+            If there are no factors, or their strength is not known.
+
+        Examples
+        --------
+        >>> import lrft
+        >>> base = lrft.load_weights("digits")
+        >>> base.base()
+        Traceback (most recent call last):
+        ...
+        ValueError: these weights have no low-rank factors
+        """
+        A, B, strength = self._adapter()
+        W = self.W - strength * (B @ A)
+        return Weights(W, self.lam, self.activation, self.neuron_scale, self.output_scale)
+
+    def _adapter(self) -> tuple[Floats, Floats, float]:
+        """Return A (r, d), B (k, r) and what B A is multiplied by; of rank one û and ξ ĉ."""
+        if not self.factors:
+            raise ValueError("these weights have no low-rank factors")
+        if self.strength is None:
+            raise ValueError("the strength of these factors is not known: give strength")
+        if "A" in self.factors:
+            return self.factors["A"], self.factors["B"], self.strength
+        u_hat, c_hat = self.factors["u_hat"], self.factors["c_hat"]
+        return u_hat[None, :], self.strength * c_hat[:, None], 1.0
 
     def state_dict(self, dtype: str = "float64", framework: str = "numpy") -> dict[str, Any]:
         """Return the state dict of PyTorch's ``Sequential(Linear, activation, Linear)``.
@@ -167,18 +215,20 @@ class Weights:
         ----------
         path : path
             Ends in ``.npz`` or ``.safetensors``, or for ``layout="torch"`` in
-            ``.safetensors``, ``.pt`` or ``.pth``.
-        layout : {"lrft", "torch"}
+            ``.safetensors``, ``.pt`` or ``.pth``; for ``layout="peft"`` a folder, made if missing.
+        layout : {"lrft", "torch", "peft"}
             Arrays W, lam, the factors and both scales, for `lrft.load_weights`; or a state dict
-            for PyTorch, which `lrft.from_state_dict` reads too.
+            for PyTorch, which `lrft.from_state_dict` reads too; or the factors alone, as an adapter
+            that ``peft.PeftModel.from_pretrained(network.base().to_torch(), folder)`` puts onto the
+            base, of rank one with A = û and B = ξ ĉ. `lrft.load_adapter` reads it too.
         dtype : {"float64", "float32"}
-            Of the state dict.
+            Of the state dict, and of the adapter.
 
         Raises
         ------
         ValueError
-            For another suffix, layout or dtype, a folder that cannot be written, or a custom
-            activation.
+            For another suffix, layout or dtype, a folder that cannot be written, a custom
+            activation, or an adapter of weights without factors.
         ImportError
             If PyTorch is missing and the file is ``.pt`` or ``.pth``.
 
@@ -193,11 +243,15 @@ class Weights:
         ...     str(lrft.from_state_dict(path).activation)
         'tanh'
         """
-        if checks.choice("layout", layout, ("lrft", "torch")) == "torch":
+        if checks.choice("layout", layout, ("lrft", "torch", "peft")) == "torch":
             torch_dict.save(path, *self._layers(), self._sigma(), dtype)
             return
+        if layout == "peft":
+            A, B, strength = self._adapter()
+            adapter.save(path, A, B, self.neuron_scale * strength, dtype)
+            return
         scales = self.neuron_scale, self.output_scale
-        save_weights(path, self.W, self.lam, self.activation, *scales, self.factors)
+        save_weights(path, self.W, self.lam, self.activation, *scales, self.factors, self.strength)
 
     def _layers(self) -> tuple[Floats, Floats]:
         """Both layers with their scales multiplied in, shapes (k, d) and (k,)."""
@@ -239,6 +293,48 @@ def load_weights(path: str | PathLike[str]) -> Weights:
     [[1.0, 0.0]]
     """
     return Weights(**files.parts(path))
+
+
+def load_adapter(base: Weights, folder: str | PathLike[str]) -> Weights:
+    """Put a LoRA adapter in peft's layout onto a base network.
+
+    Parameters
+    ----------
+    base : Weights
+    folder : path
+        With ``adapter_config.json`` and ``adapter_model.safetensors``, as `Weights.save` and peft
+        write them; of the first layer of `Weights.to_torch` alone.
+
+    Returns
+    -------
+    Weights
+        W + strength · B A, with the factors ``A`` (r, d) and ``B`` (k, r).
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming the file and the reason; also for another shape, and for what is no plain LoRA.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile, numpy as np, lrft
+    >>> base = lrft.Weights(np.eye(2), np.ones(2), "relu")
+    >>> factors = {"A": np.array([[1.0, 2.0]]), "B": np.array([[0.5], [0.0]])}
+    >>> tuned = lrft.Weights(np.array([[1.5, 1.0], [0.0, 1.0]]), np.ones(2), "relu",
+    ...                      factors=factors, strength=1.0)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     tuned.save(folder, layout="peft")
+    ...     lrft.load_adapter(base, folder).W.tolist()
+    [[1.5, 1.0], [0.0, 1.0]]
+    """
+    if not isinstance(base, Weights):
+        raise TypeError(f"base must be Weights, got {checks.describe(base)}")
+    k, d = np.shape(base.W)
+    A, B, scale = adapter.load(folder, k, d)
+    strength = scale / base.neuron_scale
+    scales = base.neuron_scale, base.output_scale
+    W = base.W + strength * (B @ A)
+    return Weights(W, base.lam, base.activation, *scales, {"A": A, "B": B}, strength)
 
 
 def from_state_dict(

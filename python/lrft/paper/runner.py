@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from lrft.base import files as whole_files
 from lrft.base import interrupts, netcdf
+from lrft.base.progress import Bars, showing
 from lrft.base.threads import settle_threads
 from lrft.paper import registry
 from lrft.paper.drawing import style
@@ -39,7 +40,7 @@ def reproduce(
     quick: bool = False,
     threads: int | None = None,
     resume: bool = False,
-    progress: Callable[[str, float], object] | None = None,
+    progress: Callable[[str, float], object] | bool | None = None,
     on_interrupt: str = "raise",
 ) -> Reproduction:
     """Redraw figures of the paper, test its claims, and write a report.
@@ -59,8 +60,9 @@ def reproduce(
         As in `lrft.simulate`; results do not depend on it.
     resume : bool
         Take data that are already in `out` if they come from this very code and instruction set.
-    progress : callable, optional
-        Called with the name of the running experiment and a fraction from 0 to 1.
+    progress : bool or callable, optional
+        True for bars, in a terminal or a notebook; or called with the name of the running
+        experiment and a fraction from 0 to 1.
     on_interrupt : {"raise", "return"}
         As for `lrft.simulate`: the result is what was finished, marked `interrupted`.
 
@@ -95,12 +97,12 @@ def reproduce(
     known: dict[Callable[..., Any], xr.Dataset] = {}
     try:
         # What is computed is also judged, drawn and written, whatever comes meanwhile.
-        with interrupts.held_back() as held:
+        with interrupts.held_back() as held, showing(progress, Bars) as show:
             for experiment in chosen:
 
                 def tell(fraction: float, name: str = experiment.name, share: float = 0.97) -> None:
-                    if progress is not None:  # the rest is for the picture and the files
-                        progress(name, share * fraction)
+                    if show is not None:  # the rest is for the picture and the files
+                        show(name, share * fraction)
 
                 tell(0.0)
                 context = Context(quick=done.quick, threads=threads, progress=tell)

@@ -8,3 +8,7 @@ from lrft.plot.pictures import plain
 from lrft.plot.style import PALETTE, STYLE, figure_class
 
 __all__ = ["PALETTE", "STYLE", "figure_class", "loss", "overlap", "plain", "summary"]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -42,7 +44,7 @@ def figure_class() -> type[Figure]:
     Returns
     -------
     type
-        ``matplotlib.figure.Figure``.
+        ``matplotlib.figure.Figure``, of a kind that a notebook shows without pyplot.
 
     Raises
     ------
@@ -56,7 +58,18 @@ def figure_class() -> type[Figure]:
     'Figure'
     """
     try:
-        from matplotlib.figure import Figure
+        import matplotlib.figure as matplotlib
     except ImportError as error:
         raise ImportError("plots need matplotlib: pip install 'lrft[plot]'") from error
+    return _shown(matplotlib.Figure)
+
+
+@cache
+def _shown(kind: type[Figure]) -> type[Figure]:
+    class Figure(kind):  # type: ignore[misc, valid-type]
+        def _repr_png_(self) -> bytes:
+            content = io.BytesIO()
+            self.savefig(content, format="png")
+            return content.getvalue()
+
     return Figure

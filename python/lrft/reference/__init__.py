@@ -2,3 +2,7 @@
 
 from lrft.reference.students import *  # noqa: F403
 from lrft.reference.students import __all__ as __all__
+
+
+def __dir__() -> list[str]:
+    return __all__

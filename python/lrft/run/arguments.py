@@ -7,11 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from lrft import theory
-from lrft.base import checks
+from lrft.base import caller, checks
 from lrft.model import schedule
 from lrft.model.sizes import Sizes
 from lrft.model.task import Task
 from lrft.model.training import Training
+from lrft.theory import rates
 
 CHAIN = 4400  # bytes of a replica without its records, at the end of a run: measured
 MOST_REPLICAS = 2**24
@@ -141,6 +142,18 @@ def check_kept(tasks: list[Task], training: Training, engine: str, replicas: int
     )
 
 
+def warn_of_rate(tasks: list[Task], training: Training) -> None:
+    """Warn once if a given rate is far above the stability limit of a task."""
+    if training.lr == "auto" or training.steps == 0:
+        return
+    lr = float(schedule.rates(training.lr, 0, 1)[0])
+    for task in tasks:
+        reason = rates.far_above(task, training.student, lr, batch=training.batch)
+        if reason is not None:
+            caller.warn(reason, caller.RateWarning)
+            return
+
+
 def settle_rates(
     tasks: list[Task], training: Training
 ) -> tuple[list[float | schedule.Schedule], list[str]]:
@@ -148,5 +161,5 @@ def settle_rates(
     if training.lr != "auto":
         return [training.lr] * len(tasks), ["given"]
 
-    settled = [theory.auto_lr(task, training.student, batch=training.batch) for task in tasks]
-    return [lr for lr, _ in settled], [note for _, note in settled]
+    found = [theory.auto_lr(task, training.student, batch=training.batch) for task in tasks]
+    return [lr for lr, _ in found], [note for _, note in found]

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrft.base import interrupts
-from lrft.base.progress import Progress, ProgressCallback
+from lrft.base.progress import Progress, ProgressCallback, showing
 from lrft.core import callbacks
 from lrft.core.engine import compiled
 from lrft.model.sizes import Sizes
@@ -152,30 +152,33 @@ class Work(Protocol[Result]):
     def progress(self) -> Progress:
         """Say where it stands."""
 
-    def run(self, progress: ProgressCallback | None = None) -> None:
+    def run(self, progress: ProgressCallback | bool | None = None) -> None:
         """Work until everything has ended."""
 
     def dataset(self) -> Result:
         """Return what there is."""
 
 
-def to_the_end(work: Work[object], progress: ProgressCallback | None) -> None:
+def to_the_end(work: Work[object], progress: ProgressCallback | bool | None) -> None:
     """Work until everything has ended. Ctrl-C marks the work as interrupted and goes on up."""
     work.interrupted = False
     try:
         with interrupts.held_back():  # an import that is cut short cannot be repeated
             results.get_ready()
-        while not work.advance():
-            if progress is not None:
-                progress(work.progress())
-        if progress is not None:
-            progress(work.progress())
+        with showing(progress) as show:
+            while not work.advance():
+                if show is not None:
+                    show(work.progress())
+            if show is not None:
+                show(work.progress())
     except KeyboardInterrupt:
         work.interrupted = True
         raise
 
 
-def finished(work: Work[Result], progress: ProgressCallback | None, on_interrupt: str) -> Result:
+def finished(
+    work: Work[Result], progress: ProgressCallback | bool | None, on_interrupt: str
+) -> Result:
     """Work until everything has ended and return the result, which no Ctrl-C can take away."""
     interrupted, ds = False, None
     try:

@@ -54,7 +54,7 @@ def simulate_all(
     jobs: Sequence[Job],
     *,
     threads: int | None = None,
-    progress: ProgressCallback | None = None,
+    progress: ProgressCallback | bool | None = None,
     on_interrupt: str = "raise",
 ) -> list[xr.Dataset]:
     """Run many small simulations side by side; each gives what `simulate` gives.
@@ -71,8 +71,9 @@ def simulate_all(
         Begun in this order, as many at a time as there are threads: the longest belong first.
     threads, on_interrupt
         As for `simulate`.
-    progress : callable, optional
-        Called about ten times a second with a `Progress` of all jobs together.
+    progress : bool or callable, optional
+        True for a bar; or called about ten times a second with a `Progress` of all jobs
+        together.
 
     Returns
     -------
@@ -114,7 +115,7 @@ class Together:
         self._left: set[Future[None]] = set()
         self.seconds, self.interrupted, self._since = 0.0, False, 0.0
 
-    def run(self, progress: ProgressCallback | None = None) -> None:
+    def run(self, progress: ProgressCallback | bool | None = None) -> None:
         """Work until everything has ended; when it is left, so is the work, where it stands."""
         self._since = time.perf_counter() - self.seconds
         with Pool(self._hands) as pool:

@@ -25,7 +25,7 @@ def simulate(
     engine: str = "auto",
     threads: int | None = None,
     paired: bool = False,
-    progress: ProgressCallback | None = None,
+    progress: ProgressCallback | bool | None = None,
     on_interrupt: str = "raise",
 ) -> xr.Dataset:
     """Train replicas of a student by online SGD (Eq. 4) and return what was recorded.
@@ -49,8 +49,9 @@ def simulate(
     paired : bool
         Run replica i of task i only, so that every task has random numbers of its own: as many
         replicas as tasks.
-    progress : callable, optional
-        Called about ten times a second with a `lrft.Progress`.
+    progress : bool or callable, optional
+        True for a bar, in a terminal or a notebook; or called about ten times a second with a
+        `lrft.Progress`.
     on_interrupt : {"raise", "return"}
         Ctrl-C raises `Interrupted`, which holds what was recorded so far as ``result``, with
         status ``"interrupted"``; or returns that.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lrft.base import checks, foreign
+from lrft.base import checks, foreign, html
 from lrft.base.progress import Progress, ProgressCallback
 from lrft.base.threads import settle_threads
 from lrft.core.engine import compiled
@@ -105,6 +105,7 @@ class Simulation:
         self.threads = settle_threads(threads)
         arguments.check_sizes(tasks, training, chosen, self.threads, each)
         rates, notes = arguments.settle_rates(tasks, training)
+        arguments.warn_of_rate(tasks, training)
         self._begin(
             tasks=tasks,
             single=single,
@@ -245,13 +246,14 @@ class Simulation:
         finally:
             self.seconds += time.perf_counter() - begin
 
-    def run(self, progress: ProgressCallback | None = None) -> None:
+    def run(self, progress: ProgressCallback | bool | None = None) -> None:
         """Work until every replica has ended.
 
         Parameters
         ----------
-        progress : callable, optional
-            Called about ten times a second with a `lrft.Progress`.
+        progress : bool or callable, optional
+            True for a bar, in a terminal or a notebook; or called about ten times a second with a
+            `lrft.Progress`.
 
         Raises
         ------
@@ -280,6 +282,20 @@ class Simulation:
             finished=int(counts[2]),
             diverged=int(counts[3]),
         )
+
+    def _repr_html_(self) -> str:
+        moment = self.progress()
+        first = repr(self.tasks[0])
+        rows = {
+            "step": f"{moment.done_steps:,} of {moment.total_steps:,}",
+            "replicas": f"{moment.running} running, {moment.finished} ended, "
+            f"{moment.diverged} diverged",
+            "task": first if self.single else f"{len(self.tasks)} tasks, the first {first}",
+            "training": self.training,
+            "engine": self.engine,
+            "seed": self.seed,
+        }
+        return html.table("Simulation", rows)
 
     def dataset(self) -> xr.Dataset:
         """Return everything recorded so far, labelled, as `simulate` does.

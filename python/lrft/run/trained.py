@@ -59,8 +59,9 @@ def merged(
             "a linearised student is the expansion of a network, not a network: "
             "there are no merged weights"
         )
-    W, lam, factors = student.merged(base.W, base.lam, rows, own, xi)
-    return Weights(W, lam, base.activation, base.neuron_scale, base.output_scale, factors)
+    W, lam, factors, strength = student.merged(base.W, base.lam, rows, own, xi)
+    scales = base.neuron_scale, base.output_scale
+    return Weights(W, lam, base.activation, *scales, factors, strength)
 
 
 def ended(chains: list[compiled.Chain], task: int, replica: int) -> compiled.Chain:

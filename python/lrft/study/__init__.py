@@ -12,3 +12,7 @@ from lrft.study.driver import collect, merge, plan, sweep
 from lrft.study.replay import rerun
 
 __all__ = ["collect", "load", "merge", "plan", "rerun", "save", "sweep", "to_dataframe"]
+
+
+def __dir__() -> list[str]:
+    return __all__

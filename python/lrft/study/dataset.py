@@ -283,14 +283,14 @@ def _suffixes(ds: xr.Dataset, name: str) -> list[str]:
 
 
 def save(ds: xr.Dataset, path: str | os.PathLike[str]) -> None:
-    """Write the results of a study to NetCDF (``.nc``) or Parquet, whole or not at all.
+    """Write the results of a study to NetCDF, Parquet or CSV, whole or not at all.
 
     Parameters
     ----------
     ds : xarray.Dataset
         As `lrft.sweep` returns it.
     path : path
-        Ends in ``.nc`` (everything) or ``.parquet`` (the table of `to_dataframe`).
+        Ends in ``.nc`` (everything), or ``.parquet`` or ``.csv`` (the table of `to_dataframe`).
 
     Raises
     ------
@@ -314,13 +314,16 @@ def save(ds: xr.Dataset, path: str | os.PathLike[str]) -> None:
         netcdf.write(ds, path)
         return
     with files.whole(path) as temporary:
-        to_dataframe(ds).to_parquet(temporary, engine="pyarrow", index=False)
+        if Path(path).suffix == ".csv":
+            to_dataframe(ds).to_csv(temporary, index=False)
+        else:
+            to_dataframe(ds).to_parquet(temporary, engine="pyarrow", index=False)
 
 
 def check_suffix(path: str | os.PathLike[str]) -> None:
     """Refuse a file that `save` could not write, before anything runs."""
-    if Path(path).suffix not in (".nc", ".parquet"):
-        raise ValueError(f"path must end in .nc or .parquet, got {os.fspath(path)!r}")
+    if Path(path).suffix not in (".nc", ".parquet", ".csv"):
+        raise ValueError(f"path must end in .nc, .parquet or .csv, got {os.fspath(path)!r}")
     if Path(path).suffix == ".parquet":
         try:
             import pyarrow  # noqa: F401

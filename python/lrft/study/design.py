@@ -35,9 +35,11 @@ from lrft.model.task import Task
 from lrft.model.training import Training
 from lrft.study.expression import evaluate
 
-__all__ = ["Design", "label", "names", "read"]
+__all__ = ["FIXED", "Design", "from_file", "label", "names", "read"]
 
 _TABLES = ("task", "training", "student", "run", "grid", "list", "random", "derived")
+#: Those whose fields have one value.
+FIXED = _TABLES[:4]
 _RUN = {"replicas": 8, "seed": 0, "engine": "auto"}
 _SPACED = ("range", "linspace", "geomspace")
 _DRAWN = ("uniform", "log_uniform", "choice")
@@ -95,7 +97,7 @@ def read(study: Mapping[str, Any] | str | PathLike[str]) -> Design:
     (4, ('training.lr', 'task.xi'))
     """
     if isinstance(study, str | PathLike):
-        where, tables = f"study {fspath(study)!r}: ", _from_file(study)
+        where, tables = f"study {fspath(study)!r}: ", from_file(study)
     elif isinstance(study, Mapping):
         where, tables = "study: ", dict(study)
     else:
@@ -106,7 +108,8 @@ def read(study: Mapping[str, Any] | str | PathLike[str]) -> Design:
         raise type(error)(f"{where}{error}") from None
 
 
-def _from_file(path: str | PathLike[str]) -> dict[str, Any]:
+def from_file(path: str | PathLike[str]) -> dict[str, Any]:
+    """Read the tables of a TOML file."""
     try:
         return foreign.from_toml(Path(path).read_text(encoding="utf-8"))
     except OSError as error:

@@ -7,11 +7,12 @@ from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from dataclasses import dataclass
+from functools import partial
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from lrft.base import interrupts
-from lrft.base.progress import format_count
+from lrft.base.progress import Bar, format_count, showing
 from lrft.core.engine import compiled
 from lrft.result import provenance
 from lrft.study import dataset
@@ -133,7 +134,7 @@ def sweep(
     *,
     scheduler: str | Client | None = None,
     threads: int | None = None,
-    progress: StudyCallback | None = None,
+    progress: StudyCallback | bool | None = None,
     announce: Callable[[str], object] | None = None,
     on_interrupt: str = "raise",
 ) -> xr.Dataset:
@@ -154,8 +155,9 @@ def sweep(
         Locally, how many to use: all that this process may, by default. With a scheduler, how
         many each task may use: 1 by default, since Dask runs one task on each thread of a worker.
         Results do not depend on it.
-    progress : callable, optional
-        Called a few times a second with a `lrft.study.watch.StudyProgress`.
+    progress : bool or callable, optional
+        True for a bar, in a terminal or a notebook; or called a few times a second with a
+        `lrft.study.watch.StudyProgress`.
     announce : callable, optional
         Called once, before anything runs, with a line on what there is to do and what it costs.
     on_interrupt : {"raise", "return"}
@@ -206,14 +208,18 @@ def sweep(
         design = read(study)
         found = points(design)
         # The ledger last: a study or a scheduler that is wrong leaves no empty file behind.
-        with workers(scheduler, threads) as hands, Ledger(ledger) as file:
+        with (
+            workers(scheduler, threads) as hands,
+            Ledger(ledger) as file,
+            showing(progress, partial(Bar, remaining=False)) as show,  # it says what is left
+        ):
             begun = True
             planned = _plan(design, found, file)
             if announce is not None:
                 announce(planned.describe())
             while True:
                 if planned.missing:
-                    _Run(planned, file, hands, progress).run()
+                    _Run(planned, file, hands, show).run()
                 try:
                     return dataset.assemble(design, found, file)
                 except Damaged as error:

@@ -36,3 +36,7 @@ __all__ = [
     "predicted_hitting_time",
     "stability_limit",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

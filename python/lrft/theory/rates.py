@@ -44,6 +44,8 @@ OVERLAPS = (0.25, 0.6, 0.85, 0.95)
 #: A random c_hat that is trained has moved towards c by the time q is beyond these.
 EARLY_OVERLAPS = (0.25, 0.6)
 SAMPLES, DRAWS = 4096, 5
+#: Enough to see that a given rate is this many times the limit; what it costs every run counts.
+ROUGH_SAMPLES, FAR = 256, 10.0
 #: A pull below this many standard errors counts as none.
 RESOLVED = 3.0
 
@@ -132,6 +134,55 @@ def auto_lr(task: Task, student: Any, *, batch: int = 1) -> tuple[float, str]:
         f"lr = {lr:g} (delta = lr d = {lr * task.d:.3g}), {fraction:g} of the stability limit "
         f"{limit.lr:.3g}, set by {limit.cause}; estimated from {SAMPLES} samples"
     )
+
+
+def far_above(task: Task, student: Any, lr: float, *, batch: int = 1) -> str | None:
+    """Say so if a rate is over ten times the limit of the linear regime.
+
+    That limit is no less than `stability_limit`, takes no search, and a small sample will do.
+
+    Parameters
+    ----------
+    task, student, batch
+        As for `stability_limit`; they fit each other.
+    lr : float
+
+    Returns
+    -------
+    str or None
+        A sentence; none where there is no limit either.
+
+    Examples
+    --------
+    >>> import lrft
+    >>> task = lrft.Task.sample(d=1000, k=4)
+    >>> far_above(task, lrft.RankOne(), 1e-5) is None
+    True
+    """
+    try:
+        with np.errstate(all="ignore"):
+            limit = _linear_regime(task, student, batch)
+    except (ArithmeticError, ValueError):  # its numbers leave the range of float64
+        return None
+    if not lr > FAR * limit:
+        return None
+    return (
+        f"lr = {lr:g} is far above the stability limit of this task and student, which is below "
+        f"{limit:.2g}: it may stall or diverge before it learns; lr='auto' stays below the limit"
+    )
+
+
+def _linear_regime(task: Task, student: Any, batch: int) -> float:
+    """Estimate the limit of the linear regime, infinite where nothing moves."""
+    if not student.spherical:
+        found = euclidean_limits(student, task, batch, ROUGH_SAMPLES)
+        return min((one.lr for one in found), default=math.inf)
+    direction = task.a[0].copy()
+    direction[: task.features_rank if student.orthogonal else 0] = 0.0
+    if not direction.any():
+        return math.inf
+    sampled = SampledGradient(task, direction / np.linalg.norm(direction), ROUGH_SAMPLES)
+    return _Rule(task, student, sampled, batch).linear_regime(task.c).lr
 
 
 # ---- the limits --------------------------------------------------------------------------------

@@ -60,6 +60,7 @@ class FullNetwork(StudentModel):
     """
 
     own_rate: ClassVar[str] = "lr_lam"
+    positional: ClassVar[tuple[str, ...]] = ("width",)
     followed: ClassVar[bool] = False  # a matrix of cosines
 
     kind: Literal["full"] = "full"
@@ -156,6 +157,6 @@ class FullNetwork(StudentModel):
 
     def merged(
         self, W: Floats, lam: Floats, rows: Floats, own: Floats, xi: float | None
-    ) -> tuple[Floats, Floats, dict[str, Floats]]:
+    ) -> tuple[Floats, Floats, dict[str, Floats], float | None]:
         """Nothing of the base is left."""
-        return rows, own.reshape(-1), {}
+        return rows, own.reshape(-1), {}, None

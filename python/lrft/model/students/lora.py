@@ -66,6 +66,7 @@ class LoRA(StudentModel):
     """
 
     own_rate: ClassVar[str] = "lr_b"
+    positional: ClassVar[tuple[str, ...]] = ("rank",)
 
     kind: Literal["lora"] = "lora"
     rank: Count
@@ -147,7 +148,7 @@ class LoRA(StudentModel):
 
     def merged(
         self, W: Floats, lam: Floats, rows: Floats, own: Floats, xi: float | None
-    ) -> tuple[Floats, Floats, dict[str, Floats]]:
+    ) -> tuple[Floats, Floats, dict[str, Floats], float | None]:
         """W + scale B A."""
         factors = {"A": rows, "B": own.reshape(-1, self.rank)}
-        return W + self.scale * (factors["B"] @ factors["A"]), lam, factors
+        return W + self.scale * (factors["B"] @ factors["A"]), lam, factors, self.scale

@@ -162,9 +162,9 @@ class RankOne(StudentModel):
 
     def merged(
         self, W: Floats, lam: Floats, rows: Floats, own: Floats, xi: float | None
-    ) -> tuple[Floats, Floats, dict[str, Floats]]:
+    ) -> tuple[Floats, Floats, dict[str, Floats], float | None]:
         """W + ξ ĉ ûᵀ."""
         if xi is None:
             raise ValueError("xi is needed for a rank-one student")
         factors = {"u_hat": rows.reshape(-1), "c_hat": own.reshape(-1)}
-        return W + xi * np.outer(factors["c_hat"], factors["u_hat"]), lam, factors
+        return W + xi * np.outer(factors["c_hat"], factors["u_hat"]), lam, factors, xi

@@ -105,8 +105,8 @@ class StudentModel(Model):
     @abstractmethod
     def merged(
         self, W: Floats, lam: Floats, rows: Floats, own: Floats, xi: float | None
-    ) -> tuple[Floats, Floats, dict[str, Floats]]:
-        """Merge what was learned into a base: W, λ, and the factors by name."""
+    ) -> tuple[Floats, Floats, dict[str, Floats], float | None]:
+        """Merge what was learned into a base: W, λ, the factors by name, and their strength."""
 
     @property
     def start_of_its_own(self) -> bool:
