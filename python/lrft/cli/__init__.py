@@ -1,4 +1,4 @@
-"""The command line: `lrft run`, `fit`, `sweep`, `reproduce`, `rerun`, `plot`, `explore`, `bench`, `info`.
+"""The command line: `lrft run`, `fit`, `sweep`, `reproduce`, `explore` and the others.
 
 Results go to stdout, progress and messages to stderr. Exit codes: 0 done, 1 the run failed,
 2 the input was wrong (one line says why), 130 interrupted (129 by SIGHUP, 143 by SIGTERM). Where

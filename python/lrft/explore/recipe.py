@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import lrft
+from lrft.model.students import STUDENTS
 
 __all__ = ["Recipe"]
 
-_STUDENTS = {"rank_one": lrft.RankOne, "lora": lrft.LoRA, "full": lrft.FullNetwork}
 # Where a flag of `lrft run` is not the name of its argument.
 _FLAGS = {("task", "seed"): "task-seed"}
 
@@ -74,7 +74,7 @@ class Recipe:
         TypeError, ValueError
             As its class.
         """
-        return _STUDENTS[self.kind](**self.student)
+        return STUDENTS[self.kind](**self.student)
 
     def make_training(self) -> lrft.Training:
         """Make the training.
@@ -100,7 +100,7 @@ class Recipe:
         """
         training = {name: repr(value) for name, value in self.training.items()}
         training["record"] = f"lrft.geometric({training['record']})"
-        student = f"lrft.{_STUDENTS[self.kind].__name__}({_arguments(self.student)})"
+        student = f"lrft.{STUDENTS[self.kind].__name__}({_arguments(self.student)})"
         lines = [f"    {name}={value!r}," for name, value in self.task.items()]
         settled = ", ".join(f"{name}={value}" for name, value in training.items())
         return "\n".join(
