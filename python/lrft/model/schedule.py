@@ -26,7 +26,6 @@ __all__ = [
     "Schedule",
     "Step",
     "WarmUp",
-    "described",
     "rates",
 ]
 
@@ -37,7 +36,7 @@ class ScheduleModel(Model):
     """What every schedule answers for itself."""
 
     @abstractmethod
-    def at(self, steps: Integers) -> Floats:
+    def _at(self, steps: Integers) -> Floats:
         """Return the rates of these steps, float64 (n,) of int64 (n,)."""
 
     def rates(self, start: int, count: int) -> Floats:
@@ -63,10 +62,10 @@ class ScheduleModel(Model):
         >>> lrft.schedule.Constant(0.1).rates(0, 2).tolist()
         [0.1, 0.1]
         """
-        return self.at(np.arange(start, start + count))
+        return self._at(np.arange(start, start + count))
 
     @abstractmethod
-    def describe(self) -> dict[str, Any]:
+    def _fields(self) -> dict[str, Any]:
         """Describe the schedule to the core: fields of `Schedule` in cpp/include/lrft/types.hpp."""
 
     @property
@@ -95,11 +94,11 @@ class Constant(ScheduleModel):
 
     positional: ClassVar[tuple[str, ...]] = ("lr",)
 
-    def at(self, steps: Integers) -> Floats:
+    def _at(self, steps: Integers) -> Floats:
         """Return the rates of these steps."""
         return np.full(len(steps), self.lr)
 
-    def describe(self) -> dict[str, Any]:
+    def _fields(self) -> dict[str, Any]:
         """Describe the schedule to the core."""
         return {"kind": self.kind, "rate": self.lr}
 
@@ -125,12 +124,12 @@ class InverseTime(ScheduleModel):
 
     positional: ClassVar[tuple[str, ...]] = ("lr", "t0")
 
-    def at(self, steps: Integers) -> Floats:
+    def _at(self, steps: Integers) -> Floats:
         """Return the rates of these steps."""
         rates: Floats = self.lr / (1.0 + steps / self.t0)
         return rates
 
-    def describe(self) -> dict[str, Any]:
+    def _fields(self) -> dict[str, Any]:
         """Describe the schedule to the core."""
         return {"kind": self.kind, "rate": self.lr, "scale": self.t0}
 
@@ -165,12 +164,12 @@ class Step(ScheduleModel):
             raise ValueError(f"factor must be at most 1, got {self.factor:g}")
         return self
 
-    def at(self, steps: Integers) -> Floats:
+    def _at(self, steps: Integers) -> Floats:
         """Return the rates of these steps."""
         drops = steps // self.every
         return self.lr * np.power(self.factor, drops.astype(np.float64))
 
-    def describe(self) -> dict[str, Any]:
+    def _fields(self) -> dict[str, Any]:
         """Describe the schedule to the core."""
         return {
             "kind": self.kind,
@@ -215,14 +214,14 @@ class Cosine(ScheduleModel):
             raise ValueError(f"final must be at most lr = {self.lr:g}, got {self.final:g}")
         return self
 
-    def at(self, steps: Integers) -> Floats:
+    def _at(self, steps: Integers) -> Floats:
         """Return the rates of these steps."""
         part = np.minimum(steps / self.steps, 1.0)
         # Not 1 + cos: near the end that loses all digits of a rate that is nearly 0.
         rates: Floats = self.final + (self.lr - self.final) * np.cos(np.pi / 2 * part) ** 2
         return np.where(part < 1.0, rates, self.final)
 
-    def describe(self) -> dict[str, Any]:
+    def _fields(self) -> dict[str, Any]:
         """Describe the schedule to the core."""
         return {
             "kind": self.kind,
@@ -258,7 +257,7 @@ class Array(ScheduleModel):
             raise ValueError(f"values must not be negative, got {self.values.min():g}")
         return self
 
-    def at(self, steps: Integers) -> Floats:
+    def _at(self, steps: Integers) -> Floats:
         """Return the rates of these steps."""
         wrong = steps[(steps < 0) | (steps >= len(self.values))]
         if len(wrong):
@@ -267,7 +266,7 @@ class Array(ScheduleModel):
             )
         return self.values[steps]
 
-    def describe(self) -> dict[str, Any]:
+    def _fields(self) -> dict[str, Any]:
         """Describe the schedule to the core."""
         return {"kind": self.kind, "values": np.asarray(self.values, dtype=np.float64)}
 
@@ -324,14 +323,14 @@ class WarmUp(ScheduleModel):
 
     positional: ClassVar[tuple[str, ...]] = ("then", "steps")
 
-    def at(self, steps: Integers) -> Floats:
+    def _at(self, steps: Integers) -> Floats:
         """Return the rates of these steps."""
         rates: Floats = np.minimum((steps + 1) / self.steps, 1.0)
-        return rates * self.then.at(np.maximum(steps - self.steps, 0))
+        return rates * self.then._at(np.maximum(steps - self.steps, 0))
 
-    def describe(self) -> dict[str, Any]:
+    def _fields(self) -> dict[str, Any]:
         """Describe the schedule to the core."""
-        return self.then.describe() | {"warm_up": self.steps}
+        return self.then._fields() | {"warm_up": self.steps}
 
     @property
     def length(self) -> int | None:
@@ -364,7 +363,7 @@ def described(lr: float | Schedule) -> dict[str, Any]:
     >>> lrft.schedule.described(0.5)
     {'kind': 'constant', 'rate': 0.5}
     """
-    return (Constant(lr=lr) if isinstance(lr, float) else lr).describe()
+    return (Constant(lr=lr) if isinstance(lr, float) else lr)._fields()
 
 
 def rates(lr: float | Schedule, start: int, count: int) -> Floats:
