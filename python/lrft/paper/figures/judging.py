@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from lrft.paper.experiment import Outcome, Verdict
 from lrft.paper.figures.instances import hits
-from lrft.paper.measuring import intervals
+from lrft.result import intervals
 
 if TYPE_CHECKING:
     import xarray as xr
