@@ -82,22 +82,22 @@ def points_of(ds: xr.Dataset) -> list[xr.Dataset]:
 
 def rate_of(one: xr.Dataset) -> float:
     """Rate of û at step 0: given, or chosen for ``lr="auto"``; NaN where the result has none."""
-    lr: Any = one["lr"].item() if "lr" in one.coords and not one["lr"].dims else None
-    if lr is None and "configuration" in one.attrs:
+    for name in ("lr", "learning_rate"):  # swept, or of a run
+        if name in one.coords and not one[name].dims and one[name].dtype.kind in "fi":
+            return float(one[name])
+    if "learning_rate" in one.variables:  # of each replica of a study with lr = "auto", the words
+        return _chosen(str(one["learning_rate"].values.flat[0]))
+    lr: Any = None
+    if "configuration" in one.attrs:
         lr = json.loads(one.attrs["configuration"])["training"]["lr"]
-    if lr is None and "study" in one.attrs:
+    elif "study" in one.attrs:
         lr = json.loads(one.attrs["study"]).get("training", {}).get("lr")
-    if isinstance(lr, dict):
-        lr = lr.get("lr", lr.get("values", [None])[0])
-    if isinstance(lr, int | float):
-        return float(lr)
-    note = one["learning_rate"].values.flat[0] if "learning_rate" in one.variables else ""
-    note = str(note or one.attrs.get("learning_rate", ""))
-    # Of several tasks the notes are joined, in their order.
-    notes = note.split("; lr = ")
-    if len(notes) == 1 and note.startswith("lr = "):
-        return float(note.removeprefix("lr = ").split(" ")[0])
-    return float("nan")
+    return float(lr) if isinstance(lr, int | float) else float("nan")
+
+
+def _chosen(note: str) -> float:
+    words = note.split()
+    return float(words[2]) if note.startswith("lr = ") else float("nan")
 
 
 def summary(ds: xr.Dataset, thresholds: float | Sequence[float] | None = None) -> pd.DataFrame:
