@@ -1,7 +1,7 @@
 """Draw the picture of README.md: what ``lrft run`` draws. With ``--check``, compare instead.
 
 python scripts/pictures.py            # after a change to pictures or to the default run
-python scripts/pictures.py --check    # exits with 1 if the picture is not what the command draws
+python scripts/pictures.py --check    # exits with 1 if it is not what is drawn now
 """
 
 from __future__ import annotations
