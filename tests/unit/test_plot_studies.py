@@ -170,3 +170,20 @@ def test_refusals_name_the_right_function() -> None:
         lrft.plot.heatmap(ds, "d", "noise", "T51")
     with pytest.raises(TypeError, match=r"\{'name': ds, ...\}"):
         lrft.plot.compare([run()])  # type: ignore[arg-type]
+
+
+def test_theory_is_drawn_over_runs() -> None:
+    """At d = 10⁵ the median is at the limit of infinite d to a few hundredths."""
+    task = lrft.Task.sample(d=10**5, k=4, features="orthonormal", normalization="unit", seed=0)
+    student = lrft.RankOne(c_init="teacher")
+    training = lrft.Training(student=student, lr=0.2 / task.d, steps=50 * task.d, stop_at=0.9)
+    axes = lrft.plot.overlap(lrft.simulate(task, training, seed=1), theory=True).axes[0]
+    dashed = [line for line in axes.lines if line.get_linewidth() == 1.6]
+    (middle,) = (line for line in axes.lines if line.get_linewidth() == 2.0)
+    x, y = dashed[0].get_data()
+    seen, expected = (
+        np.interp(0.5, values, steps) for steps, values in ((x, y), middle.get_data())
+    )
+    assert seen == pytest.approx(expected, rel=0.1)
+    with pytest.raises(ValueError, match="order-parameter curve of a rank-one student"):
+        lrft.plot.overlap(run(), theory=True)

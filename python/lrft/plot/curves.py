@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrft.plot.fits import errors
+from lrft.plot.limit import limit_curve
 from lrft.plot.style import PALETTE, THIN_LINES, colours, figure_and_axes, figure_class, styled
 from lrft.result.dataset import told
 from lrft.result.endings import counted, held, one_overlap
@@ -30,7 +31,9 @@ _NAMES = {"d": "d", "k": "k", "xi": r"$\xi$"}
 MOST_STOPS = 512  # places between records at which medians are taken
 
 
-def overlap(ds: xr.Dataset, which: str = "u", axes: Axes | None = None) -> Figure:
+def overlap(
+    ds: xr.Dataset, which: str = "u", axes: Axes | None = None, *, theory: bool = False
+) -> Figure:
     """Draw the overlap of the student with the teacher against steps.
 
     Thin lines are replicas (drawn when there are at most 16), the thick line is their median and
@@ -48,6 +51,9 @@ def overlap(ds: xr.Dataset, which: str = "u", axes: Axes | None = None) -> Figur
         (c, u) and (-c, -u) are the same teacher.
     axes : matplotlib.axes.Axes, optional
         Drawn into these instead of a new figure.
+    theory : bool
+        Draw the limit d -> infinity dashed (`lrft.theory.order_parameter_ode`), from the median
+        of the starts: of a rank-one student at a constant rate whose ĉ starts at a given place.
 
     Returns
     -------
@@ -56,7 +62,8 @@ def overlap(ds: xr.Dataset, which: str = "u", axes: Axes | None = None) -> Figur
     Raises
     ------
     ValueError
-        If ``which`` is unknown, or the overlap is not one number per step.
+        If ``which`` is unknown, or the overlap is not one number per step; if there is no such
+        limit for this student, or with ``which="c"``.
     ImportError
         If matplotlib is not installed.
 
@@ -71,10 +78,20 @@ def overlap(ds: xr.Dataset, which: str = "u", axes: Axes | None = None) -> Figur
     if which not in ("u", "c"):
         raise ValueError(f"which={which!r}, expected 'u' or 'c'")
     refuse_others(ds, "overlap")
+    if theory and which != "u":
+        raise ValueError("theory=True draws the overlap of û: which='u'")
     with styled():
         figure, axes = figure_and_axes(axes)
         _overlap(axes, ds, which, labelled=True)
-        axes.set_title(_band(ds), loc="left", fontsize=9)
+        title = _band(ds)
+        if theory:
+            starts = _shaped(ds.overlap_u.isel(step=0))
+            last = axes.get_xlim()[1]
+            for index, (own, colour) in enumerate(zip(starts, colours(len(starts)), strict=True)):
+                curve = limit_curve(ds, index, float(np.median(own)), last)
+                axes.plot(*curve, color=colour, linewidth=1.6, linestyle=(0, (4, 2)), zorder=3)
+            title += "\ndashed: the limit of infinite d"
+        axes.set_title(title, loc="left", fontsize=9)
     return figure
 
 
