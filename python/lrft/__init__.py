@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     )
     from lrft.paper.runner import reproduce
     from lrft.result import held, hit_quantile, load, one_overlap, save
+    from lrft.result.numbers import summary
     from lrft.result.tables import to_pandas
     from lrft.run.jobs import Job, simulate_all
     from lrft.run.simulate import simulate
@@ -82,6 +83,7 @@ _HOME = {
     "save_weights": "model.weights",
     "simulate": "run.simulate",
     "simulate_all": "run.jobs",
+    "summary": "result.numbers",
     "sweep": "study",
     "to_pandas": "result.tables",
 }
@@ -129,6 +131,7 @@ __all__ = [
     "simulate",
     "simulate_all",
     "study",
+    "summary",
     "sweep",
     "theory",
     "to_pandas",

@@ -41,6 +41,7 @@ GUESTS = ("paper",)
 PUBLIC = (
     "lrft",
     *(f"lrft.{name}" for name in ("plot", "reference", "result", "schedule", "study", "theory")),
+    *(f"lrft.result.{name}" for name in ("exponents", "intervals")),
 )
 #: Loads a command, or a public name, when it is asked for: that is what these two files are for.
 ON_DEMAND = ("__init__.py", "cli/__init__.py")

@@ -12,7 +12,7 @@ import pytest
 from lrft.paper.claims import claim1, claim3, claim5, claim6
 from lrft.paper.experiment import Context
 from lrft.paper.jobs import run_all
-from lrft.paper.measuring import exponents, intervals
+from lrft.result import exponents, intervals
 
 
 @functools.lru_cache

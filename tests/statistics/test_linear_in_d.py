@@ -14,7 +14,7 @@ import pytest
 from lrft.paper.claims import claim1
 from lrft.paper.experiment import Context
 from lrft.paper.jobs import run_all
-from lrft.paper.measuring import exponents, intervals
+from lrft.result import exponents, intervals
 
 REPLICAS = 16
 SEED = 3

@@ -75,7 +75,7 @@ def test_a_rate_and_a_reason(kind):
         limit = theory.stability_limit(task, student)
         assert 0.45 * limit < lr <= 0.5 * limit
         assert f"{lr:g}" in reasoning
-        assert "set by" in reasoning
+        assert "above it errors grow" in reasoning or "above it noise" in reasoning
         # as 1 / d, once own parameters do not count beside rows
         limits = [
             theory.stability_limit(lrft.Task.sample(**(TASKS[name] | {"d": d}), seed=1), student)
@@ -98,7 +98,7 @@ def test_linearised_students_are_judged_at_their_start(activation):
         task = lrft.Task.sample(**TASKS["tanh"] | {"activation": activation}, seed=1)
         linear = kind.replace(linearized=True)
         _, reasoning = theory.auto_lr(task, linear)
-        assert "at the start" in reasoning
+        assert "near the start" in reasoning
         training = lrft.Training(student=linear, lr="auto", steps=30_000, record=2)
         ds = lrft.simulate(task, training, replicas=8, seed=1, threads=1)
         assert ds.loss.isel(step=-1).mean() < ds.loss.isel(step=0).mean()

@@ -7,7 +7,7 @@ import pytest
 from scipy import optimize
 
 from lrft.paper.claims import claim4, claim5, claim7
-from lrft.paper.measuring import exponents, intervals
+from lrft.result import exponents, intervals
 
 pytestmark = pytest.mark.any_set
 

@@ -85,7 +85,7 @@ def test_auto_lr_gives_a_rate_and_a_reason(name, kind):
     assert 0.45 * limit < lr <= 0.5 * limit
     assert float(f"{lr:.1e}") == lr  # two digits
     assert f"{lr:g}" in reasoning
-    assert "set by" in reasoning
+    assert "above it" in reasoning
     assert theory.auto_lr(task, STUDENTS[kind]) == (lr, reasoning)
 
 
@@ -94,7 +94,7 @@ def test_auto_lr_of_a_linearized_student():
     task = lrft.Task.sample(**TASKS["orthonormal"], seed=1)
     lr, reasoning = theory.auto_lr(task, lrft.RankOne(linearized=True, c_init=task.c))
     assert 1e-5 < lr < 1e-2
-    assert "noise at overlap" in reasoning
+    assert "noise outweighs the pull at overlap" in reasoning
     flat = lrft.Task.sample(**TASKS["glm 2"], seed=1)
     with pytest.raises(ValueError, match="the gradient vanishes"):
         theory.auto_lr(flat, lrft.RankOne(linearized=True))

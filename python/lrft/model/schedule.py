@@ -346,23 +346,7 @@ Schedule = Annotated[
 
 
 def described(lr: float | Schedule) -> dict[str, Any]:
-    """Describe a number or a schedule to the core.
-
-    Parameters
-    ----------
-    lr : float or schedule
-
-    Returns
-    -------
-    dict
-        Fields of `Schedule` in cpp/include/lrft/types.hpp.
-
-    Examples
-    --------
-    >>> import lrft
-    >>> lrft.schedule.described(0.5)
-    {'kind': 'constant', 'rate': 0.5}
-    """
+    """Describe a number or a schedule to the core: fields of its `Schedule`."""
     return (Constant(lr=lr) if isinstance(lr, float) else lr)._fields()
 
 

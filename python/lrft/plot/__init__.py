@@ -5,9 +5,21 @@
 
 from lrft.plot.curves import loss, overlap, summary
 from lrft.plot.pictures import plain
+from lrft.plot.studies import compare, heatmap, scaling
 from lrft.plot.style import PALETTE, STYLE, figure_class
 
-__all__ = ["PALETTE", "STYLE", "figure_class", "loss", "overlap", "plain", "summary"]
+__all__ = [
+    "PALETTE",
+    "STYLE",
+    "compare",
+    "figure_class",
+    "heatmap",
+    "loss",
+    "overlap",
+    "plain",
+    "scaling",
+    "summary",
+]
 
 
 def __dir__() -> list[str]:

@@ -7,6 +7,7 @@ matplotlib comes with ``lrft[plot]``.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrft.plot.fits import errors
-from lrft.plot.style import PALETTE, THIN_LINES, figure_class, styled
+from lrft.plot.limit import limit_curve
+from lrft.plot.style import PALETTE, THIN_LINES, colours, figure_and_axes, figure_class, styled
 from lrft.result.dataset import told
 from lrft.result.endings import counted, held, one_overlap
 
@@ -25,10 +27,13 @@ if TYPE_CHECKING:
 
 __all__ = ["loss", "overlap", "summary"]
 
+_NAMES = {"d": "d", "k": "k", "xi": r"$\xi$"}
 MOST_STOPS = 512  # places between records at which medians are taken
 
 
-def overlap(ds: xr.Dataset, which: str = "u", axes: Axes | None = None) -> Figure:
+def overlap(
+    ds: xr.Dataset, which: str = "u", axes: Axes | None = None, *, theory: bool = False
+) -> Figure:
     """Draw the overlap of the student with the teacher against steps.
 
     Thin lines are replicas (drawn when there are at most 16), the thick line is their median and
@@ -46,6 +51,9 @@ def overlap(ds: xr.Dataset, which: str = "u", axes: Axes | None = None) -> Figur
         (c, u) and (-c, -u) are the same teacher.
     axes : matplotlib.axes.Axes, optional
         Drawn into these instead of a new figure.
+    theory : bool
+        Draw the limit d -> infinity dashed (`lrft.theory.order_parameter_ode`), from the median
+        of the starts: of a rank-one student at a constant rate whose ĉ starts at a given place.
 
     Returns
     -------
@@ -54,7 +62,8 @@ def overlap(ds: xr.Dataset, which: str = "u", axes: Axes | None = None) -> Figur
     Raises
     ------
     ValueError
-        If ``which`` is unknown, or the overlap is not one number per step.
+        If ``which`` is unknown, or the overlap is not one number per step; if there is no such
+        limit for this student, or with ``which="c"``.
     ImportError
         If matplotlib is not installed.
 
@@ -68,10 +77,21 @@ def overlap(ds: xr.Dataset, which: str = "u", axes: Axes | None = None) -> Figur
     """
     if which not in ("u", "c"):
         raise ValueError(f"which={which!r}, expected 'u' or 'c'")
+    refuse_others(ds, "overlap")
+    if theory and which != "u":
+        raise ValueError("theory=True draws the overlap of û: which='u'")
     with styled():
-        figure, axes = _axes(axes)
+        figure, axes = figure_and_axes(axes)
         _overlap(axes, ds, which, labelled=True)
-        axes.set_title(_band(ds), loc="left", fontsize=9)
+        title = _band(ds)
+        if theory:
+            starts = _shaped(ds.overlap_u.isel(step=0))
+            last = axes.get_xlim()[1]
+            for index, (own, colour) in enumerate(zip(starts, colours(len(starts)), strict=True)):
+                curve = limit_curve(ds, index, float(np.median(own)), last)
+                axes.plot(*curve, color=colour, linewidth=1.6, linestyle=(0, (4, 2)), zorder=3)
+            title += "\ndashed: the limit of infinite d"
+        axes.set_title(title, loc="left", fontsize=9)
     return figure
 
 
@@ -102,8 +122,9 @@ def loss(ds: xr.Dataset, axes: Axes | None = None) -> Figure:
     >>> lrft.plot.loss(ds).axes[0].get_xlabel()
     'steps'
     """
+    refuse_others(ds, "loss")
     with styled():
-        figure, axes = _axes(axes)
+        figure, axes = figure_and_axes(axes)
         _loss(axes, ds, labelled=True)
         axes.set_title(_band(ds), loc="left", fontsize=9)
     return figure
@@ -139,6 +160,7 @@ def summary(ds: xr.Dataset) -> Figure:
     figure_type = figure_class()
     if ds.attrs.get("kind") == "fit":
         return errors(ds)
+    refuse_others(ds, "summary")
     figure: Figure
     ds = one_overlap(ds)
     if ds.overlap_u.isnull().all():  # a full network
@@ -147,7 +169,7 @@ def summary(ds: xr.Dataset) -> Figure:
             _loss(figure.subplots(), ds, labelled=True)
             figure.suptitle(_title(ds), x=0.01, ha="left", fontsize=11)
         return figure
-    c_paths = _paths(ds, "overlap_c")[1]
+    c_paths = paths(ds, "overlap_c")[1]
     c_trained = bool(np.any(np.abs(c_paths - c_paths[..., :1]) > 1e-12))
     panels = 3 if c_trained else 2
     with styled():
@@ -162,12 +184,12 @@ def summary(ds: xr.Dataset) -> Figure:
 
 
 def _overlap(axes: Axes, ds: xr.Dataset, which: str, labelled: bool) -> None:
-    step, values = _paths(ds, f"overlap_{which}")
+    step, values = paths(ds, f"overlap_{which}")
     if which == "u":
         values = np.abs(values)
         label = r"overlap  $|\langle\hat u, u\rangle|$"
     else:
-        u = _paths(ds, "overlap_u")[1]
+        u = paths(ds, "overlap_u")[1]
         values = values * np.where(_last(u) < 0.0, -1.0, 1.0)[..., None]
         label = r"overlap  $\langle\hat c, c\rangle$"
     ends = _draw(axes, ds, step, values)
@@ -179,7 +201,7 @@ def _overlap(axes: Axes, ds: xr.Dataset, which: str, labelled: bool) -> None:
 
 
 def _loss(axes: Axes, ds: xr.Dataset, labelled: bool) -> None:
-    step, values = _paths(ds, "loss")
+    step, values = paths(ds, "loss")
     ends = _draw(axes, ds, step, values)
     positive = values[np.isfinite(values) & (values > 0.0)]
     if positive.size and positive.min() < 0.1 * positive.max():
@@ -205,26 +227,16 @@ def _draw(
     axes: Axes, ds: xr.Dataset, step: NDArray[np.int64], values: NDArray[np.float64]
 ) -> list[_End]:
     """Lines, medians and bands for values of shape (tasks, replicas, steps)."""
-    from matplotlib.ticker import EngFormatter
-
-    tasks, replicas, _ = values.shape
+    tasks = len(values)
     labels = _labels(ds) if tasks > 1 else [""]
     ends = []
-    for paths, colour, label in zip(values, _colours(tasks), labels, strict=True):
-        alive = np.isfinite(paths).any(axis=0)
-        bounds = np.full((3, len(step)), np.nan)
-        if alive.any():
-            bounds[:, alive] = np.nanpercentile(paths[:, alive], (10, 50, 90), axis=0)
-        low, middle, high = bounds
-        if replicas > 1:
-            axes.fill_between(step, low, high, color=colour, alpha=0.18, linewidth=0)
-        if 1 < replicas <= THIN_LINES:
-            axes.plot(step, paths.T, color=colour, alpha=0.35, linewidth=0.6)
-        axes.plot(step, middle, color=colour, linewidth=2.0, label=label or None)
-        if label and alive.any():
-            ends.append(_End(float(middle[alive][-1]), label, colour))
+    for own, colour, label in zip(values, colours(tasks), labels, strict=True):
+        middle = median_and_band(axes, step, own, colour, label)
+        known = middle[np.isfinite(middle)]
+        if label and known.size:
+            ends.append(_End(float(known[-1]), label, colour))
     axes.set_xlabel("steps")
-    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+    engineering(axes)
     # Nothing moves after the last replica has stopped: do not spend the width on it.
     last = max(1, min(int(step[-1]), int(1.08 * ds.stop_step.max().item())))
     recorded = ds.step.values
@@ -234,6 +246,42 @@ def _draw(
         axes.set_xscale("symlog", linthresh=max(1, int(recorded[1])))
     axes.set_xlim(0, last)
     return ends
+
+
+def median_and_band(
+    axes: Axes, x: NDArray[Any], paths: NDArray[np.float64], colour: Any, label: str
+) -> NDArray[np.float64]:
+    """Draw replicas, (replicas, n), as their median, band and thin lines; return the median."""
+    replicas = len(paths)
+    alive = np.isfinite(paths).any(axis=0)
+    bounds = np.full((3, len(x)), np.nan)
+    if alive.any():
+        bounds[:, alive] = np.nanpercentile(paths[:, alive], (10, 50, 90), axis=0)
+    low, middle, high = bounds
+    if replicas > 1:
+        axes.fill_between(x, low, high, color=colour, alpha=0.18, linewidth=0)
+    if 1 < replicas <= THIN_LINES:
+        axes.plot(x, paths.T, color=colour, alpha=0.35, linewidth=0.6)
+    axes.plot(x, middle, color=colour, linewidth=2.0, label=label or None)
+    return middle
+
+
+def engineering(axes: Axes) -> None:
+    """Write steps as 20k or 1M."""
+    from matplotlib.ticker import EngFormatter
+
+    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+
+
+def shared(runs: Sequence[xr.Dataset], but: Sequence[str] = ()) -> list[str]:
+    """Say what all tasks of all runs have in common, and their student if it is one."""
+    found = []
+    for name in ("activation", "d", "k", "xi"):
+        texts = {told(ds, name) for ds in runs}
+        if len(texts) == 1 and " to " not in (text := texts.pop()) and name not in but:
+            found.append(text if name == "activation" else rf"{_NAMES[name]} = {text}")
+    students = {tuple(trained(ds)) for ds in runs}
+    return [*found, *(students.pop() if len(students) == 1 else ())]
 
 
 def _label(axes: Axes, ends: Sequence[_End]) -> None:
@@ -252,10 +300,31 @@ def _label(axes: Axes, ends: Sequence[_End]) -> None:
     for index, height in zip(order, placed, strict=True):
         _, label, colour = ends[index]
         place: dict[str, Any] = {"transform": axes.transAxes, "va": "center", "fontsize": 9}
-        axes.text(1.02, height - overflow, label, color=colour, **place)
+        # The name in the ink of the page, which is readable on any; its colour beside it.
+        swatch: dict[str, Any] = {"transform": axes.transAxes, "clip_on": False, "linewidth": 2.0}
+        axes.plot(
+            [1.015, 1.05],
+            [height - overflow] * 2,
+            color=colour,
+            scalex=False,
+            scaley=False,
+            **swatch,
+        )
+        axes.text(1.06, height - overflow, label, **place)
 
 
-def _paths(ds: xr.Dataset, name: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+def refuse_others(ds: xr.Dataset, name: str) -> None:
+    """Refuse what is no run, and say which function draws it."""
+    if ds.attrs.get("kind") == "fit":
+        raise ValueError(f"lrft.plot.{name} draws runs, and ds is a fit: use lrft.plot.summary")
+    if "point" in ds.dims:
+        raise ValueError(
+            f"lrft.plot.{name} draws runs, and ds is a study: use lrft.plot.heatmap or "
+            f"lrft.plot.scaling, or choose a point with ds.isel(point=0)"
+        )
+
+
+def paths(ds: xr.Dataset, name: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Return steps (n,) and a variable held on them (tasks, replicas, n).
 
     The steps are those of records and of stops: between two records that are far apart a replica
@@ -300,14 +369,6 @@ def _last(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where(finite.any(axis=-1), last, np.nan)
 
 
-def _colours(tasks: int) -> list[Any]:
-    if tasks <= len(PALETTE):
-        return list(PALETTE[:tasks])
-    from matplotlib import colormaps
-
-    return [colormaps["viridis"](x) for x in np.linspace(0.0, 0.92, tasks)]
-
-
 def _labels(ds: xr.Dataset) -> list[str]:
     """Say what tells the tasks apart, one label per task."""
     described = [_describe(ds.isel(task=index)) for index in range(ds.sizes["task"])]
@@ -320,9 +381,7 @@ def _labels(ds: xr.Dataset) -> list[str]:
 def _describe(one: xr.Dataset) -> dict[str, str]:
     return {
         "activation": told(one, "activation"),
-        "d": f"d = {told(one, 'd')}",
-        "k": f"k = {told(one, 'k')}",
-        "xi": f"ξ = {told(one, 'xi')}",
+        **{name: f"{_NAMES[name]} = {told(one, name)}" for name in _NAMES},
     }
 
 
@@ -338,7 +397,25 @@ def _title(ds: xr.Dataset) -> str:
         parts = list(_describe(ds).values())
     names, counts = np.unique(np.asarray(ds.status.values), return_counts=True)
     ended = ", ".join(f"{count} {name}" for name, count in zip(names, counts, strict=True))
-    return f"{', '.join(parts)}   |   {ended}   |   {_band(ds)}"
+    return f"{', '.join([*parts, *trained(ds)])}\n{ended}   |   {_band(ds)}"
+
+
+def trained(ds: xr.Dataset) -> list[str]:
+    """Name the student and the rate of a run, as far as it says."""
+    found = []
+    if "configuration" in ds.attrs:
+        student = json.loads(ds.attrs["configuration"])["training"]["student"]
+        kind = student["kind"]
+        if kind == "rank_one":
+            words = r"$\hat u$ and $\hat c$ trained" if student["train_c"] else r"$\hat u$ trained"
+        else:
+            words = f"LoRA of rank {student['rank']}" if kind == "lora" else "full network"
+        found.append(("linearised " if student["linearized"] else "") + words)
+    if "learning_rate" in ds.coords:
+        rates = np.unique(ds.learning_rate.values)
+        ends = dict.fromkeys((rates[0], rates[-1]))
+        found.append(r"$\eta$ = " + " to ".join(f"{rate:.3g}" for rate in ends))
+    return found
 
 
 def _band(ds: xr.Dataset) -> str:
@@ -349,10 +426,3 @@ def _band(ds: xr.Dataset) -> str:
     each = " a task" if all_of_them > replicas else ""
     left = "" if to_the_end == all_of_them else f", {to_the_end} of {all_of_them} to the end"
     return f"line: median, band: 10–90 % of {replicas} replica{'s' * (replicas > 1)}{each}{left}"
-
-
-def _axes(axes: Axes | None) -> tuple[Figure, Axes]:
-    if axes is None:
-        figure = figure_class()(figsize=(5.2, 3.8), layout="constrained")
-        return figure, figure.subplots()
-    return axes.get_figure(root=True), axes  # type: ignore[return-value]

@@ -321,7 +321,17 @@ class Simulation:
         for part in self._parts:
             attrs |= part.attrs()
         tasks = self.tasks[0] if self.single else self.tasks
-        return results.assemble(tasks, self.training, records, attrs, paired=self.paired)
+        ds = results.assemble(tasks, self.training, records, attrs, paired=self.paired)
+        return ds.assign_coords(self._rates(ds))
+
+    def _rates(self, ds: xr.Dataset) -> dict[str, xr.DataArray]:
+        """Label each task with its rate at step 0, as a number, and with that times d."""
+        first = [float(schedule.rates(rate, 0, 1)[0]) for rate in self.rates]
+        rate = ds.d.copy(data=np.array(first).reshape(ds.d.shape))
+        delta = rate * ds.d
+        rate.attrs = {"long_name": "learning rate", "definition": "rate η of û at step 0"}
+        delta.attrs = {"long_name": "η d", "definition": "learning_rate times d"}
+        return {"learning_rate": rate.astype(np.float64), "delta": delta}
 
     def trained(self, replica: int = 0, task: int = 0) -> Weights:
         """Return the network that a replica ended with, what it learned merged into its base.

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 
-AT_START, AT_TEACHER = "the linear regime at the start", "the linear regime at the teacher"
+AT_START, AT_TEACHER = "errors grow near the start", "errors grow near the teacher"
 OVERLAPS = (0.25, 0.6, 0.85, 0.95)
 #: A pull below this many standard errors counts as none.
 RESOLVED = 3.0
@@ -174,7 +174,7 @@ def _lora(student: LoRA, task: Task, batch: int, samples: int) -> list[Limit]:
         noise = float((4 * (residual**2 + task.noise**2) * by_row[:, 0] ** 2).mean()) / batch
         if noise > 0:
             limit = 2 * strength * length / (q * noise * task.d)
-            found.append(Limit(limit, f"noise at overlap {q:.2g}"))
+            found.append(Limit(limit, f"noise outweighs the pull at overlap {q:.2g}"))
     return found
 
 

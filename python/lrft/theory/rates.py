@@ -132,7 +132,7 @@ def auto_lr(task: Task, student: Any, *, batch: int = 1) -> tuple[float, str]:
     lr = _two_digits(fraction * limit.lr)
     return lr, (
         f"lr = {lr:g} (delta = lr d = {lr * task.d:.3g}), {fraction:g} of the stability limit "
-        f"{limit.lr:.3g}, set by {limit.cause}; estimated from {SAMPLES} samples"
+        f"{limit.lr:.3g}: above it {limit.cause}; estimated from {SAMPLES} samples"
     )
 
 
@@ -269,7 +269,10 @@ class _Rule:
             delta = 2 * strength / (q * noise) if noise > 0 else np.inf
             by_noise = delta / self.task.d
             limits.append(
-                Limit(self._not_too_stiff(by_noise, state), f"noise at overlap {q:.2g} ({name})")
+                Limit(
+                    self._not_too_stiff(by_noise, state),
+                    f"noise outweighs the pull at overlap {q:.2g} ({name})",
+                )
             )
         return min(limits) if limits else None
 
@@ -287,7 +290,7 @@ class _Rule:
         squared = self._length(state)
         fourth = float((squared**2).mean())
         by_noise = self.batch * float(squared.mean()) / fourth if fourth > 0 else np.inf
-        return Limit(self._not_too_stiff(by_noise, state), "the linear regime at the teacher")
+        return Limit(self._not_too_stiff(by_noise, state), "errors grow near the teacher")
 
     def _length(self, state: Gradients) -> Floats:
         """|J|^2 of each sample; |x|^2 is d to good accuracy."""

@@ -11,7 +11,7 @@ from lrft import RankOne, Task, Training, theory
 from lrft.paper.drawing import power_laws, style
 from lrft.paper.experiment import Context, Experiment, Outcome, Verdict
 from lrft.paper.jobs import Job, run_all
-from lrft.paper.measuring import exponents, intervals
+from lrft.result import exponents, intervals
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -218,7 +218,9 @@ def _draw_all(data: xr.Dataset) -> Figure:
         axis.set_title(title)
         style.label_ends(axis, ends, spacing=0.12)
     style.note(
-        figure, f"d = {D}; medians over draws of (c, ĉ), misses infinite; 95 % intervals over draws"
+        figure,
+        f"d = {D}; medians over draws of (c, ĉ), a draw that never gets there counts as later than "
+        "all others; 95 % intervals over draws",
     )
     return figure
 

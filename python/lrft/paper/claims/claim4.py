@@ -11,7 +11,7 @@ from lrft import RankOne, Task, Training, theory
 from lrft.paper.drawing import style
 from lrft.paper.experiment import Context, Experiment, Outcome, Verdict
 from lrft.paper.jobs import Job, run_all
-from lrft.paper.measuring import intervals
+from lrft.result import intervals
 
 if TYPE_CHECKING:
     import xarray as xr

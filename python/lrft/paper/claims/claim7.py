@@ -11,8 +11,8 @@ from lrft.paper.claims import claim7_jobs
 from lrft.paper.drawing import power_laws, style
 from lrft.paper.experiment import Context, Experiment, Outcome, Verdict
 from lrft.paper.jobs import run_all
-from lrft.paper.measuring import exponents, intervals
 from lrft.plot import figure_class
+from lrft.result import exponents, intervals
 
 if TYPE_CHECKING:
     import xarray as xr

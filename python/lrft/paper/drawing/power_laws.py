@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.axis import Axis
 
-    from lrft.paper.measuring.exponents import PowerLaw
-    from lrft.paper.measuring.intervals import Interval
+    from lrft.result.exponents import PowerLaw
+    from lrft.result.intervals import Interval
 
 
 def exponent_text(exponent: Interval) -> str:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from lrft.paper.experiment import Outcome, Verdict
 from lrft.paper.figures.instances import hits
-from lrft.paper.measuring import intervals
+from lrft.result import intervals
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -280,8 +280,8 @@ def inside(
     least, half, most = quantiles(values)
     return Verdict(
         statement,
-        f"{text(half)} (instances {text(least)} to {text(most)}); one more with 95 %: "
-        f"{text(low)} to {text(high)}",
+        f"{text(half)} (instances {text(least)} to {text(most)}); 95 % interval for one "
+        f"further instance: {text(low)} to {text(high)}",
         _matched(printed, low, high, times),
         note,
     )
@@ -310,7 +310,8 @@ def by(statement: str, steps: Floats, limit: float, note: str = "") -> Verdict:
         found = _matched(limit, low, high, times=True)
     return Verdict(
         statement,
-        f"{spread(steps)}; one more with 95 %: {steps_text(low)} to {steps_text(high)}",
+        f"{spread(steps)}; 95 % interval for one further instance: {steps_text(low)} to "
+        f"{steps_text(high)}",
         found,
         note,
     )

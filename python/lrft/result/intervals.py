@@ -1,4 +1,4 @@
-"""Intervals for what the claims measure: medians of censored steps, proportions, verdicts.
+"""Intervals for what runs measure: quantiles of censored steps, proportions, verdicts.
 
 A replica that never hits is censored at its horizon; one that diverged never will.  Both are
 ``inf`` here, so that all censoring is beyond every observed step, where the Kaplan–Meier median is
@@ -10,13 +10,10 @@ Replicas are resampled; where several replicas share an instance (a draw of c), 
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-
-if TYPE_CHECKING:
-    from lrft.paper.experiment import Outcome
 
 __all__ = [
     "Interval",
@@ -28,6 +25,7 @@ __all__ = [
     "median_steps",
     "proportion",
     "quantile_ends",
+    "quantile_steps",
     "row_medians",
     "within",
 ]
@@ -89,27 +87,49 @@ def hitting_steps(hit_step: ArrayLike) -> Floats:
 
 
 def median_steps(steps: ArrayLike, horizon: ArrayLike = np.inf) -> Interval:
-    """Kaplan–Meier median of censored steps, with the Brookmeyer–Crowley interval.
+    """Kaplan–Meier median of censored steps: `quantile_steps` at one half.
+
+    Parameters
+    ----------
+    steps : array_like of shape (n,)
+    horizon : array_like, scalar or of shape (n,)
+
+    Returns
+    -------
+    Interval
+
+    Examples
+    --------
+    >>> median_steps([1, 2, 3, 4, float("inf")], horizon=10).value
+    3.0
+    """
+    return quantile_steps(steps, 0.5, horizon)
+
+
+def quantile_steps(steps: ArrayLike, p: float, horizon: ArrayLike = np.inf) -> Interval:
+    """Kaplan–Meier quantile of censored steps, with the Brookmeyer–Crowley interval.
 
     The interval holds the steps at which the pointwise interval of the survival function
-    (Greenwood's variance, log-log scale) contains one half.
+    (Greenwood's variance, log-log scale) contains 1 − p.
 
     Parameters
     ----------
     steps : array_like of shape (n,)
         ``inf`` where censored; NaN is left out.
+    p : float
+        In (0, 1).
     horizon : array_like, scalar or of shape (n,)
         Where a censored replica ended; ``inf`` for one that never can hit.
 
     Returns
     -------
     Interval
-        Infinite where fewer than half hit.
+        Infinite where the estimated share of hits stays below p.
 
     Examples
     --------
-    >>> median_steps([1, 2, 3, 4, float("inf")], horizon=10).value
-    3.0
+    >>> quantile_steps([1, 2, 3, 4, float("inf")], 0.2, horizon=10).value
+    1.0
     """
     from scipy import stats
 
@@ -131,7 +151,7 @@ def median_steps(steps: ArrayLike, horizon: ArrayLike = np.inf) -> Interval:
         low, high = survival.confidence_interval(LEVEL, method="log-log")
 
     def first(function: Any) -> float:
-        at = np.flatnonzero(function.probabilities <= 0.5)
+        at = np.flatnonzero(function.probabilities <= 1.0 - p + 1e-12)
         return float(function.quantiles[at[0]]) if at.size else np.inf
 
     value = first(survival)
@@ -348,7 +368,7 @@ def proportion(successes: int, count: int) -> Interval:
 
 def within(
     interval: Interval, low: float = -np.inf, high: float = np.inf, *, widest: float = np.inf
-) -> Outcome:
+) -> Literal["supported", "not supported", "not decided"]:
     """Hold an interval against a range: the outcome of a verdict.
 
     Parameters

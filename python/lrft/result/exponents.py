@@ -2,7 +2,7 @@
 
 Independence: an exponent's interval takes its points as independent, so they must be run with
 different seeds (tasks in one list share random numbers by default).  Within a point, replicas or
-whole instances are resampled, see `lrft.paper.measuring.intervals`.
+whole instances are resampled, see `lrft.result.intervals`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from lrft.paper.measuring.intervals import (
+from lrft.result.intervals import (
     RESAMPLES,
     Interval,
     bootstrap_median,

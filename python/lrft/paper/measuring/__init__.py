@@ -1,1 +1,0 @@
-"""Exponents and intervals."""

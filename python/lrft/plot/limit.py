@@ -1,0 +1,49 @@
+"""The limit of infinite dimension, drawn over runs at finite d."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lrft import theory
+from lrft.result import provenance
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+Floats = NDArray[np.float64]
+
+
+def limit_curve(ds: xr.Dataset, index: int, start: float, last: float) -> tuple[Floats, Floats]:
+    """Solve for |<û,u>| of a task of a result, from an overlap at step 0 to the step `last`."""
+    about = json.loads(ds.attrs["configuration"])
+    student, training = about["training"]["student"], about["training"]
+    c_init = student.get("c_init")
+    given = c_init == "teacher" or not isinstance(c_init, str)
+    constant = isinstance(training["lr"], int | float) or training["lr"] == "auto"
+    if student["kind"] != "rank_one" or student["linearized"] or not given or not constant:
+        raise ValueError(
+            "theory=True draws the order-parameter curve of a rank-one student, not linearised, at "
+            "a constant rate, whose ĉ starts where it is told: c_init='teacher' or an array"
+        )
+    description = about["tasks"][index]
+    stored = json.loads(ds.attrs.get("task_arrays", "{}"))
+    task = provenance.restore_task(description, stored.get(description["content_hash"]))
+    one: Any = ds.isel(task=index) if "task" in ds.dims else ds
+    rate = float(one.learning_rate)
+    own = student.get("lr_c")
+    solution = theory.order_parameter_ode(
+        task,
+        task.c if c_init == "teacher" else np.asarray(c_init),
+        start,
+        rate * task.d,
+        horizon=rate * last,
+        train_c=student["train_c"],
+        orthogonal=student["orthogonal"],
+        rate_c=1.0 if own is None else float(own) / rate,
+        batch=training["batch"],
+    )
+    return solution.time / rate, np.abs(solution.overlap_u)

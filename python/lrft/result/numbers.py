@@ -1,0 +1,202 @@
+"""A result in numbers: what share reached each threshold, when, and how it ended."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lrft.base import checks
+from lrft.result.endings import counted, one_overlap
+from lrft.result.intervals import Interval, hitting_steps, proportion, quantile_steps
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+__all__ = ["Hits", "hits", "points_of", "rate_of", "summary"]
+
+QUANTILES = (0.1, 0.5, 0.9)
+_ABOUT = ("d", "k", "xi", "activation")
+
+
+class Hits(NamedTuple):
+    """Hitting steps of the replicas of one point, and where those that missed were last seen."""
+
+    steps: NDArray[np.float64]  #: inf where censored; NaN where nothing was run
+    ends: NDArray[np.float64]  #: inf where diverged: it never will
+
+    def share(self) -> Interval:
+        """Share that hit, of those that were run; NaN if none was."""
+        run = ~np.isnan(self.steps)
+        if not run.any():
+            return Interval(np.nan, np.nan, np.nan)
+        return proportion(int(np.isfinite(self.steps).sum()), int(run.sum()))
+
+    def quantile(self, p: float) -> Interval:
+        """Kaplan–Meier quantile with its interval; infinite where too few hit."""
+        return quantile_steps(self.steps, p, self.ends)
+
+
+def hits(one: xr.Dataset, threshold: float, name: str = "hit_step") -> Hits:
+    """Collect the hitting steps of one task or point.
+
+    Parameters
+    ----------
+    one : xarray.Dataset
+        With the dimension ``replica`` and no ``task`` or ``point``.
+    threshold : float
+        One of those that were watched.
+    name : {"hit_step", "loss_hit_step"}
+
+    Returns
+    -------
+    Hits
+    """
+    levels = one["threshold" if name == "hit_step" else "loss_threshold"].values
+    at = np.flatnonzero(np.isclose(levels, threshold, rtol=1e-12, atol=0.0))
+    if not at.size:
+        known = ", ".join(f"{level:g}" for level in levels) or "none"
+        raise ValueError(f"threshold={threshold!r} was not watched; those of the result: {known}")
+    steps = hitting_steps(one[name].values[..., at[0]])
+    status = one.status.values
+    steps = np.where(np.isin(status, ("failed", "missing")) & np.isinf(steps), np.nan, steps)
+    return Hits(steps, np.where(status == "diverged", np.inf, one.stop_step.values))
+
+
+def points_of(ds: xr.Dataset) -> list[xr.Dataset]:
+    """Take a run or a study apart into its tasks or points; one task is one."""
+    if "hit_step" not in ds.variables or "status" not in ds.variables:
+        kind = "of lrft.fit" if ds.attrs.get("kind") == "fit" else "unknown to lrft"
+        raise ValueError(
+            f"ds is a result {kind}, without hitting steps: give one of lrft.simulate or lrft.sweep"
+        )
+    for dim in ("task", "point"):
+        if dim in ds.dims:
+            return [ds.isel({dim: i}) for i in range(ds.sizes[dim])]
+    return [ds]
+
+
+def rate_of(one: xr.Dataset) -> float:
+    """Rate of û at step 0: given, or chosen for ``lr="auto"``; NaN where the result has none."""
+    for name in ("lr", "learning_rate"):  # swept, or of a run
+        if name in one.coords and not one[name].dims and one[name].dtype.kind in "fi":
+            return float(one[name])
+    if "learning_rate" in one.variables:  # of each replica of a study with lr = "auto", the words
+        return _chosen(str(one["learning_rate"].values.flat[0]))
+    lr: Any = None
+    if "configuration" in one.attrs:
+        lr = json.loads(one.attrs["configuration"])["training"]["lr"]
+    elif "study" in one.attrs:
+        lr = json.loads(one.attrs["study"]).get("training", {}).get("lr")
+    return float(lr) if isinstance(lr, int | float) else float("nan")
+
+
+def _chosen(note: str) -> float:
+    words = note.split()
+    return float(words[2]) if note.startswith("lr = ") else float("nan")
+
+
+def summary(ds: xr.Dataset, thresholds: float | Sequence[float] | None = None) -> pd.DataFrame:
+    """Put a run, a fit or a study into numbers: a row for each task or point and threshold.
+
+    Parameters
+    ----------
+    ds : xarray.Dataset
+        As `lrft.simulate`, `lrft.sweep` or `lrft.fit` returns it.
+    thresholds : float or sequence of float, optional
+        Of |overlap|; by default all that were watched. A fit has none: it is one row.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns: ``task`` or ``point`` with what was swept, ``d``, ``k``, ``xi``, ``activation``;
+        ``learning_rate``, ``delta`` (the rate times d), ``replicas`` and how many ``ended``
+        (converged or finished); ``threshold``; ``share`` that reached it; ``T10``, ``T50``,
+        ``T90``, Kaplan–Meier quantiles of the hitting step, infinite where too few hit; medians
+        of the final values over those that ended. ``_low`` and ``_high`` are the ends of a 95 %
+        interval: Clopper–Pearson for the share, Brookmeyer–Crowley for quantiles.
+
+    Raises
+    ------
+    ValueError
+        If a threshold was not watched, or ``ds`` is none of these results.
+
+    Examples
+    --------
+    >>> import lrft
+    >>> task = lrft.Task.sample(d=100, k=4, xi=2.0, c="quantized", seed=0)
+    >>> training = lrft.Training(lr=0.002, steps=20_000, stop_at=0.9)
+    >>> table = lrft.summary(lrft.simulate(task, training, seed=1), 0.5)
+    >>> table[["threshold", "share", "learning_rate", "delta"]].values.tolist()
+    [[0.5, 1.0, 0.002, 0.2]]
+    """
+    import pandas as pd
+
+    if ds.attrs.get("kind") == "fit":
+        return pd.DataFrame([_of_fit(ds)])
+    parts = points_of(ds)
+    if thresholds is None:
+        levels = [float(level) for level in ds.threshold.values]
+    else:
+        given = [thresholds] if isinstance(thresholds, int | float) else thresholds
+        levels = [checks.real("thresholds", level) for level in given]
+    rows = []
+    for index, one in enumerate(parts):
+        about = _about(one, index, ds)
+        for level in levels:
+            rows.append(about | _of_hits(hits(one, level), level) | _finals(one))
+    return pd.DataFrame(rows)
+
+
+def _about(one: xr.Dataset, index: int, ds: xr.Dataset) -> dict[str, Any]:
+    dim = next((name for name in ("task", "point") if name in ds.dims), None)
+    found: dict[str, Any] = {} if dim is None else {dim: index}
+    swept = json.loads(ds.attrs.get("axes", "[]"))
+    for name in dict.fromkeys((*swept, *_ABOUT)):
+        if name in one.coords and not one[name].dims:
+            found[name] = one[name].item()
+    rate = rate_of(one)
+    found |= {"learning_rate": rate, "delta": rate * found.get("d", np.nan)}
+    return found | {"replicas": one.sizes["replica"], "ended": int(counted(one).sum())}
+
+
+def _of_hits(found: Hits, level: float) -> dict[str, Any]:
+    row = {"threshold": level} | _ends("share", found.share())
+    for p in QUANTILES:
+        row |= _ends(f"T{round(100 * p)}", found.quantile(p))
+    return row
+
+
+def _ends(name: str, value: Interval) -> dict[str, float]:
+    return {name: value.value, f"{name}_low": value.low, f"{name}_high": value.high}
+
+
+def _finals(one: xr.Dataset) -> dict[str, float]:
+    found = {}
+    one = one_overlap(one)
+    ended = counted(one).values
+    for name in ("overlap_u", "overlap_c", "loss"):
+        if f"final_{name}" in one:  # files of layout 1 have none
+            values = one[f"final_{name}"].values[ended]
+            found[f"final_{name}"] = _median(np.abs(values))
+    return found
+
+
+def _of_fit(ds: xr.Dataset) -> dict[str, Any]:
+    found: dict[str, Any] = {"learning_rate": rate_of(ds), "replicas": ds.sizes["replica"]}
+    found["ended"] = int(counted(ds).sum())
+    for name in ("train_loss", "validation_loss"):
+        # The last record that each replica has.
+        paths = ds[name].transpose("replica", "step").values
+        last = [row[np.isfinite(row)][-1:] for row in paths]
+        found[f"final_{name}"] = _median(np.concatenate(last))
+    return found
+
+
+def _median(values: NDArray[np.float64]) -> float:
+    finite = values[np.isfinite(values)]
+    return float(np.median(finite)) if finite.size else float("nan")
