@@ -19,13 +19,19 @@ from pydantic import (
     ConfigDict,
     PlainSerializer,
     PlainValidator,
+    SerializerFunctionWrapHandler,
     ValidationError,
     ValidationInfo,
+    model_serializer,
 )
 
 from lrft.base import checks
 
 Floats = NDArray[np.float64]
+
+
+#: Marks a field, in its `Annotated`, that was not there when the first hashes were kept.
+LATER = "later"
 
 
 class Model(BaseModel):
@@ -75,6 +81,15 @@ class Model(BaseModel):
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """Copy; unlike pydantic's own, an update is checked."""
         return self.replace(**(update or {}))
+
+    @model_serializer(mode="wrap")
+    def _said(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out what is `LATER` and has its default, or hashes from before would be others."""
+        said: dict[str, Any] = handler(self)
+        for name, info in type(self).model_fields.items():
+            if LATER in info.metadata and getattr(self, name) == info.default:
+                said.pop(name, None)
+        return said
 
     @property
     def content_hash(self) -> str:
