@@ -271,7 +271,7 @@ def test_saving_refuses_what_is_no_result_and_places_that_do_not_exist(tmp_path:
 def hits(hit: list[int], stop: list[int], status: list[str] | None = None) -> xr.Dataset:
     n = len(hit)
     return dataset(
-        **{name: np.zeros((1, n, 5)) for name in ("overlap_u", "overlap_c", "loss")},
+        **{name: np.zeros((1, n, 5)) for name in STATISTICS},
         thresholds=np.array([0.9]),
         hit_step=np.array(hit).reshape(1, n, 1),
         loss_hit_step=np.array(hit).reshape(1, n, 1),
