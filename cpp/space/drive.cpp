@@ -2,8 +2,7 @@
 
 #include "space/product.hpp"
 #include "space/reduced.hpp"
-#include "student/full.hpp"
-#include "student/low_rank.hpp"
+#include "student/list.hpp"
 #include "train/step.hpp"
 
 namespace lrft {
@@ -65,14 +64,10 @@ class DriveReduced final : public Drive {
 
 std::unique_ptr<Drive> make_drive(const RunSpec& spec, const std::vector<double>& rows,
                                   const std::vector<double>& own, int lane) {
-  switch (spec.student.kind) {
-    case StudentKind::rank_one:
-    case StudentKind::lora:
-      return std::make_unique<DriveReduced<LowRank<ReplicaLanes>>>(spec, rows, own, lane);
-    case StudentKind::full:
-      return std::make_unique<DriveReduced<Full<ReplicaLanes>>>(spec, rows, own, lane);
-  }
-  return nullptr;
+  return with_student<ReplicaLanes>(
+      spec.student.kind, [&]<class T>(std::type_identity<T>) -> std::unique_ptr<Drive> {
+        return std::make_unique<DriveReduced<T>>(spec, rows, own, lane);
+      });
 }
 
 std::vector<double> Products::product(const double* a, const double* x, int rows, int depth,

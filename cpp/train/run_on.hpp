@@ -8,6 +8,7 @@
 #include "lrft/run.hpp"
 #include "simd/floats.hpp"
 #include "space/matrix.hpp"
+#include "student/list.hpp"
 #include "train/group.hpp"
 #include "train/threads.hpp"
 
@@ -108,8 +109,16 @@ std::unique_ptr<Run> run_on(const RunSpec& spec) {
   });
 }
 
-// The members of the family are compiled one file a student.
-std::unique_ptr<Run> run_low_rank(const RunSpec& spec);
-std::unique_ptr<Run> run_full(const RunSpec& spec);
+// A run in this space of the student that the spec asks for.
+template <Space S>
+std::unique_ptr<Run> run_in(const RunSpec& spec) {
+  return with_student<typename S::Layout>(
+      spec.student.kind, [&]<class T>(std::type_identity<T>) { return run_on<S, T>(spec); });
+}
+
+// The members of the family are compiled one file a space.
+std::unique_ptr<Run> run_reduced(const RunSpec& spec);
+std::unique_ptr<Run> run_ambient(const RunSpec& spec);
+std::unique_ptr<Run> run_dataset(const RunSpec& spec);
 
 }  // namespace lrft
