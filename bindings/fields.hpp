@@ -147,9 +147,20 @@ py::dict fields_of(const py::object& self) {
   return out;
 }
 
+// One field by name.
+template <class T>
+py::object field_of(const py::object& self, const std::string& name) {
+  py::list found;
+  each_field<T>([&](const auto& one) {
+    if (name == one.name) found.append(write(self, self.cast<const T&>(), one));
+  });
+  if (found.empty()) throw py::attribute_error(type_name(self) + " has no field " + name);
+  return found[0];
+}
+
 // Names are the module's own: another instruction set is another module with such classes.
 template <class T>
-py::class_<T> bind_fields(py::module_& m, const char* name, const char* doc) {
+py::class_<T> bind_plain(py::module_& m, const char* name, const char* doc) {
   py::class_<T> bound(m, name, py::module_local(), doc);
   bound
       .def(py::init([](const py::kwargs& fields) { return replaced(T(), fields); }),
@@ -164,12 +175,24 @@ py::class_<T> bind_fields(py::module_& m, const char* name, const char* doc) {
         const py::object rebuilt = py::module_::import("lrft.core.isa").attr("rebuilt");
         return py::make_tuple(rebuilt, py::make_tuple(type_name(self), fields_of<T>(self)));
       });
+  return bound;
+}
+
+// What a run is given: read by name, so that its fields are listed nowhere else, stubs included.
+template <class T>
+void bind_given(py::module_& m, const char* name, const char* doc) {
+  bind_plain<T>(m, name, doc).def("__getattr__", &field_of<T>, py::arg("name"));
+}
+
+// What it gives back: a property a field, whose type a stub can tell.
+template <class T>
+void bind_fields(py::module_& m, const char* name, const char* doc) {
+  py::class_<T> bound = bind_plain<T>(m, name, doc);
   each_field<T>([&](const auto& one) {
     bound.def_property_readonly(one.name, [one](const py::object& self) {
       return write(self, self.cast<const T&>(), one);
     });
   });
-  return bound;
 }
 
 }  // namespace lrft::bindings

@@ -31,15 +31,17 @@ py::dict shapes(const Sizes& sizes) {
 }  // namespace
 
 void bind_types(py::module_& m) {
-  bind_fields<TaskData>(m, "TaskData", "One teacher and the base network it perturbs.");
-  bind_fields<StudentSpec>(m, "StudentSpec", "A student and where it starts.");
-  bind_fields<Schedule>(m, "Schedule", "A learning rate by step.");
-  bind_fields<TrainingData>(m, "TrainingData", "Steps, rates, and what is recorded when.");
+  bind_given<TaskData>(m, "TaskData", "One teacher and the base network it perturbs.");
+  bind_given<StudentSpec>(m, "StudentSpec", "A student and where it starts.");
+  bind_given<Schedule>(m, "Schedule", "A learning rate by step.");
+  bind_given<TrainingData>(m, "TrainingData", "Steps, rates, and what is recorded when.");
   bind_fields<Chain>(m, "Chain", "What becomes of one replica, and all it takes to go on.");
   py::class_<Samples>(m, "Samples", py::module_local(), "Given samples.")
       .def(py::init(&make_samples), py::arg("X"), py::arg("y"));
-  bind_fields<DataSet>(m, "DataSet", "What a student is fitted to in place of a teacher.");
-  bind_fields<RunSpec>(m, "RunSpec", "All that a run is given.");
+  // These two cannot be pickled: a run holds its user's functions and samples.  Its tasks,
+  // students, trainings and chains can, from which it is made again.
+  bind_given<DataSet>(m, "DataSet", "What a student is fitted to in place of a teacher.");
+  bind_given<RunSpec>(m, "RunSpec", "All that a run is given.");
   bind_fields<Sizes>(m, "Sizes", "The sizes of a run.");
   bind_fields<Footprint>(m, "Footprint", "How large a run is.");
   m.def("footprint", &footprint, py::arg("sizes"), "What a run of these sizes holds and takes.");

@@ -181,7 +181,8 @@ double linearized_loss(const Population& population, const Shape& shape, const T
                        const Statistics& statistics, const std::vector<double>& own,
                        const std::vector<double>& start) {
   const int k = shape.k, r = shape.rank, n = shape.n, fields = k + r + n;
-  const int teachers = shape.neurons, m = student.network() ? n : teachers, all = teachers + 2 * m;
+  const int teachers = shape.neurons, m = student.facts().network ? n : teachers,
+            all = teachers + 2 * m;
   // Inner products of everything there is: features, directions, rows.
   std::vector<double> gram(index(fields, 0, fields));
   for (int i = 0; i < fields; ++i)
@@ -210,7 +211,7 @@ double linearized_loss(const Population& population, const Shape& shape, const T
     const auto of = static_cast<std::size_t>(j);
     double* z = M.data() + index(teachers + j, 0, fields);
     double* y = M.data() + index(teachers + m + j, 0, fields);
-    if (student.network()) {
+    if (student.facts().network) {
       z[student.start + j] = 1;
       y[k + r + j] = 1;
       y[student.start + j] = -1;
@@ -219,7 +220,7 @@ double linearized_loss(const Population& population, const Shape& shape, const T
       for (int p = 0; p < n; ++p) {
         const double B = student.scale * own[index(j, p, n)];
         const double B0 = student.scale * start[index(j, p, n)];
-        if (student.spherical()) {
+        if (student.facts().single) {
           y[k + r + p] += B;
           continue;
         }
@@ -228,8 +229,8 @@ double linearized_loss(const Population& population, const Shape& shape, const T
         y[student.start + p] += B - 2 * B0;
       }
     }
-    w.push_back(task.output_scale * (student.network() ? own[of] : task.lam[of]));
-    v.push_back(task.output_scale * (student.network() ? start[of] : task.lam[of]));
+    w.push_back(task.output_scale * (student.facts().network ? own[of] : task.lam[of]));
+    v.push_back(task.output_scale * (student.facts().network ? start[of] : task.lam[of]));
     at.push_back(teachers + j);
   }
   std::vector<double> MG(M.size()), C(index(all, 0, all));

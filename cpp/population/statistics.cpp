@@ -112,7 +112,7 @@ std::vector<double> covariance(const Shape& shape, const TaskData& task, const T
                                const StudentSpec& student, const Statistics& statistics,
                                const std::vector<double>& own) {
   const int k = shape.k, n = shape.n, r = shape.rank, all = k + r;
-  const int neurons = student.network() ? n : k, m = k + neurons;
+  const int neurons = student.facts().network ? n : k, m = k + neurons;
   Numbers C = zeros(m, m);
   const auto at = [&](int i, int j) { return C.data() + index(i, j, m); };
   for (int i = 0; i < k; ++i) *at(i, i) = gram.sizes[static_cast<std::size_t>(i)];
@@ -120,7 +120,7 @@ std::vector<double> covariance(const Shape& shape, const TaskData& task, const T
   const Numbers ct = times(task.xi, transposed(task.c.data(), k, r));
   Numbers along = statistics.features;
   add_product({statistics.teacher.data(), r}, n, {ct.data(), k}, r, k, along.data(), k);
-  if (student.network()) {
+  if (student.facts().network) {
     for (int j = 0; j < n; ++j) {
       std::copy_n(&along[index(j, 0, k)], k, at(k + j, 0));
       std::copy_n(&statistics.gram[index(j, 0, n)], j + 1, at(k + j, k));
@@ -152,7 +152,8 @@ double population_loss(const Population& population, const Shape& shape, const T
                        const Statistics& statistics, const std::vector<double>& own) {
   std::vector<double> weights;
   for (double x : task.lam) weights.push_back(task.output_scale * x);
-  for (double x : student.network() ? own : task.lam) weights.push_back(-task.output_scale * x);
+  for (double x : student.facts().network ? own : task.lam)
+    weights.push_back(-task.output_scale * x);
   const std::vector<double> C = covariance(shape, task, gram, student, statistics, own);
   const double loss =
       gram.second_moment + population.expected_square_from(

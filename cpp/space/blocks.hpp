@@ -6,23 +6,21 @@
 //   Y = [W; u; A] X   and   G = X^T X
 // are all that the steps inside need: after some of them
 //   A_t = diag(alpha) (A - Gamma X^T),   A_t x = alpha (A x - Gamma (X^T x)),
-// with a coefficient Gamma (n x N) an input.  The result is that of the step-by-step loop up
-// to rounding.  With Pi, inputs are replaced by their part x~ outside span(W), whose Gram
-// matrix is G - F^T F, F = pinv W X.
+// with a coefficient Gamma (n x N) an input.  The result is that of the step-by-step loop up to
+// rounding.  With Pi, inputs are replaced by their part x~ outside span(W), whose Gram matrix is
+// G - F^T F, F = pinv W X.
 //
-// A is formed once a block, a tile of coordinates at a time: where the next block is drawn,
-// so that W passes once for both, or when somebody asks for the rows before.
-//
-// Blocks are fixed in absolute steps and of full width, so that no bit depends on where a run
-// starts, records or ends.  A batch wider than a block's inputs is a block of its own and needs
-// no G.  Inputs are kept for the update where they fit in `kept_inputs` bytes and asked for
-// again where they do not: memory is that of W plus a few MiB at any d.
+// A is formed once a block, a tile of coordinates at a time: where the next block is drawn, so that
+// W passes once for both, or when somebody asks for the rows before.  Blocks are fixed in absolute
+// steps and of full width, so that no bit depends on where a run starts, records or ends.  A batch
+// wider than a block's inputs is a block of its own and needs no G.  Inputs are kept for the update
+// where they fit in `kept_inputs` bytes and asked for again where they do not: memory is that of W
+// plus a few MiB at any d.
 //
 // Inputs has the type `Input` of what a student sees, `set_task`, `begin(first step of a block)`,
 // `draw(step, position in the block)`, after which there are `count()` inputs and `label(b)` is
 // that of one, and `tile(begin, depth, X)`: X (depth, N) = coordinates [begin, begin + depth) of
 // the block's inputs, begin even, zero where a step has fewer than its batch.
-//
 // Cost an input: the input, 2 (k + r + n) d flops + N d flops; A is touched once a block.
 #pragma once
 
@@ -74,7 +72,7 @@ class Blocks {
         features_(N_ * packs_),
         teacher_(static_cast<std::size_t>(N_ * shape.rank)),
         rows_(static_cast<std::size_t>(shape.batch * shape.n)),
-        alpha_(static_cast<std::size_t>(shape.n)) {}
+        alpha_(Eigen::VectorXd::Ones(shape.n)) {}
 
   // Steps since the last state from which the path can be replayed.
   std::int64_t steps_back(std::int64_t step) const { return step % steps_; }
@@ -145,10 +143,10 @@ class Blocks {
         double sum = features_start_(j, i);
         if (!shape_.project)
           for (int q = 0; q < position_; ++q) sum -= gamma_(j, q) * Y_(i, q);
-        out.features[static_cast<std::size_t>(j * k + i)] = alpha(j) * sum;
+        out.features[static_cast<std::size_t>(j * k + i)] = alpha_[j] * sum;
       }
       for (int i = 0; i < r; ++i)
-        out.teacher[static_cast<std::size_t>(j * r + i)] = alpha(j) * teacher_now_(j, i);
+        out.teacher[static_cast<std::size_t>(j * r + i)] = alpha_[j] * teacher_now_(j, i);
       for (int i = 0; i < n; ++i) {
         Poll::spend(std::int64_t{position_} * position_);
         double sum = gram_start_(j, i);
@@ -156,7 +154,7 @@ class Blocks {
           sum -= gamma_(j, q) * rows_start_(i, q) + gamma_(i, q) * rows_start_(j, q);
           for (int p = 0; p < position_; ++p) sum += gamma_(j, q) * gamma_(i, p) * gram_(q, p);
         }
-        out.gram[static_cast<std::size_t>(j * n + i)] = alpha(j) * alpha(i) * sum;
+        out.gram[static_cast<std::size_t>(j * n + i)] = alpha_[j] * alpha_[i] * sum;
       }
     }
     if (shape_.follow) {
@@ -184,7 +182,7 @@ class Blocks {
     count_ = inputs_.count();
     for (int b = 0; b < count_; ++b)
       for (int j = 0; j < shape_.n; ++j)
-        rows_[static_cast<std::size_t>(b * shape_.n + j)] = alpha(j) * rows_now_(j, current_ + b);
+        rows_[static_cast<std::size_t>(b * shape_.n + j)] = alpha_[j] * rows_now_(j, current_ + b);
   }
   // A step that was left has changed nothing.
   void undo_draw() {}
@@ -203,7 +201,7 @@ class Blocks {
 
   void move(const Move<Scalar>& move) {
     if (!slow_) return move_rows(move);
-    const std::vector<double> alpha = alpha_;
+    const Eigen::VectorXd alpha = alpha_;
     const Matrix gram = gram_now_;
     const int position = position_;
     try {
@@ -216,29 +214,26 @@ class Blocks {
       throw;
     }
   }
-  Scalar overlap() const { return alpha(0) * teacher_now_(0, 0); }
+  Scalar overlap() const { return alpha_[0] * teacher_now_(0, 0); }
   // The rows' inner products with each other, (n, n) lower triangle, and with u, (n, r).
   void products(Scalar* gram, Scalar* teacher) const {
     for (int j = 0; j < shape_.n; ++j) {
       for (int i = 0; i <= j; ++i) gram[j * shape_.n + i] = gram_now_(j, i);
       for (int i = 0; i < shape_.rank; ++i)
-        teacher[j * shape_.rank + i] = alpha(j) * teacher_now_(j, i);
+        teacher[j * shape_.rank + i] = alpha_[j] * teacher_now_(j, i);
     }
   }
-  // The squared lengths of the rows together, before they were made unit.
   Scalar health() const { return health_; }
 
  private:
   static constexpr std::size_t kept_inputs = std::size_t{4} << 20;
-
-  double alpha(int j) const { return alpha_[static_cast<std::size_t>(j)]; }
 
   void move_rows(const Move<Scalar>& move) {
     const Scalar *const G = move.G, *const M = move.M;
     const int n = shape_.n, batch = count_;
     health_ = 0;
     for (int j = 0; j < n; ++j) {
-      double& factor = alpha_[static_cast<std::size_t>(j)];
+      double& factor = alpha_[j];
       for (int i = shape_.follow ? 0 : j; i <= j; ++i) {
         if (slow_) Poll::spend(std::int64_t{batch} * (steps_ > 1 ? batch : 1));
         move_product(i, j, G, M);
@@ -246,14 +241,10 @@ class Blocks {
       factor *= M[j];
       for (int b = 0; b < shape_.batch; ++b)
         gamma_(j, current_ + b) = b < batch ? G[b * n + j] / factor : 0;
-      double& square = gram_now_(j, j);
-      health_ += square;
-      if (move.unit) {
-        // In a block of one step, without gram_, this is not the length: see `settle`.
-        if (steps_ > 1) factor /= std::sqrt(square);
-        square = 1;
-      }
+      health_ += gram_now_(j, j);
     }
+    // In a block of one step, without gram_, its diagonal is not the lengths: see `settle`.
+    if (move.unit && steps_ > 1) make_unit();
     position_ = current_ + shape_.batch;
     waiting_ = position_ == used_;
     // Without their inputs at hand, or slowly enough to be left, rows are formed at once.
@@ -264,6 +255,15 @@ class Blocks {
         if (!waiting_) rows_now_.row(j) -= gamma_(j, q) * gram_.row(q);
         teacher_now_.row(j) -= gamma_(j, q) * teacher_moved_.col(q).transpose();
       }
+  }
+  void make_unit() {
+    for (int j = 0; j < shape_.n; ++j) {
+      const double length = std::sqrt(gram_now_(j, j));
+      alpha_[j] /= length;
+      gram_now_.row(j) /= length;
+      gram_now_.col(j) /= length;
+      gram_now_(j, j) = 1;
+    }
   }
 
   // <A_i, A_j> after the rows have become M A - G^T X.
@@ -355,7 +355,7 @@ class Blocks {
                        turned_.data());
     if (shape_.project)
       product({along_.data(), k, 1}, n, {task_->W + begin, d_}, k, depth, A, rows.stride());
-    for (int j = 0; j < n; ++j) rows.scale(j, alpha(j), begin);
+    for (int j = 0; j < n; ++j) rows.scale(j, alpha_[j], begin);
   }
   // Forms what is not formed yet, of the tiles from `begin` on; where that can be left, in a
   // copy.  `unit`: makes the rows unit, which no step before has done.
@@ -392,7 +392,7 @@ class Blocks {
   void settled() {
     teacher_now_ = sums_.leftCols(shape_.rank);
     gram_now_ = sums_.rightCols(shape_.n);
-    std::fill(alpha_.begin(), alpha_.end(), 1.0);
+    alpha_.setOnes();
     position_ = 0;
     waiting_ = false;
     start_known_ = slow_;
@@ -443,7 +443,7 @@ class Blocks {
   AlignedPacks features_;        // (N, k)
   std::vector<double> teacher_;  // (N, r)
   std::vector<double> rows_;     // (b, n)
-  std::vector<double> alpha_;    // (n)
+  Eigen::VectorXd alpha_;        // (n)
   double health_ = 0;
 };
 

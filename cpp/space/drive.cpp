@@ -2,8 +2,7 @@
 
 #include "space/product.hpp"
 #include "space/reduced.hpp"
-#include "student/full.hpp"
-#include "student/low_rank.hpp"
+#include "student/list.hpp"
 #include "train/step.hpp"
 
 namespace lrft {
@@ -31,7 +30,7 @@ class DriveReduced final : public Drive {
   DriveReduced(const RunSpec& spec, const std::vector<double>& rows, const std::vector<double>& own,
                int lane)
       : lane_(lane),
-        loss_(spec),
+        optimiser_(shape_of(spec)),
         space_(shape_of(spec), spec),
         student_(shape_of(spec), spec.student, make_activation(spec.activation)) {
     space_.set_task(lane, spec.tasks.front(), 0);
@@ -44,14 +43,19 @@ class DriveReduced final : public Drive {
             double lr_own) override {
     space_.set_coordinates(lane_, X_S, Z);
     Given given{space_, lane_, T, noise};
-    lrft::step(given, student_, loss_, broadcast(lr), broadcast(lr_own));
+    TrainingData plan;
+    plan.lr.rate = lr;
+    plan.lr_own.rate = lr_own;
+    optimiser_.set(lane_, plan, 0);
+    lrft::step(given, student_, loss_, optimiser_);
   }
   std::vector<double> rows() const override { return space_.rows_of(lane_); }
   std::vector<double> own() const override { return student_.own_of(lane_); }
 
  private:
   int lane_;
-  Squared loss_;
+  Squared<ReplicaLanes> loss_;
+  Descent<ReplicaLanes> optimiser_;
   ReducedSpace<> space_;
   Student student_;
 };
@@ -60,14 +64,10 @@ class DriveReduced final : public Drive {
 
 std::unique_ptr<Drive> make_drive(const RunSpec& spec, const std::vector<double>& rows,
                                   const std::vector<double>& own, int lane) {
-  switch (spec.student.kind) {
-    case StudentKind::rank_one:
-    case StudentKind::lora:
-      return std::make_unique<DriveReduced<LowRank<ReplicaLanes>>>(spec, rows, own, lane);
-    case StudentKind::full:
-      return std::make_unique<DriveReduced<Full<ReplicaLanes>>>(spec, rows, own, lane);
-  }
-  return nullptr;
+  return with_student<ReplicaLanes>(
+      spec.student.kind, [&]<class T>(std::type_identity<T>) -> std::unique_ptr<Drive> {
+        return std::make_unique<DriveReduced<T>>(spec, rows, own, lane);
+      });
 }
 
 std::vector<double> Products::product(const double* a, const double* x, int rows, int depth,

@@ -35,6 +35,7 @@ inline bool by_rotations(std::int64_t n, std::int64_t batch) { return batch < n 
 inline Shape shape_of(const RunSpec& spec) {
   const TaskData& t = spec.tasks.front();
   const StudentSpec& student = spec.student;
+  const StudentFacts facts = student.facts();
   const Sizes sizes = sizes_of(spec);
   return {t.d,
           t.k,
@@ -45,7 +46,7 @@ inline Shape shape_of(const RunSpec& spec) {
           student.rows,
           spec.trainings.front().batch,
           student.project,
-          !student.spherical() && !student.network() && !sizes.labelled,
+          !facts.single && !facts.network && !sizes.labelled,
           footprint(sizes).units,
           sizes};
 }

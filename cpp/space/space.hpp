@@ -28,9 +28,9 @@ concept Taught = requires(const X& x) { x.teacher; };
 
 // How the rows A (n x d) move under a batch X (b x d):
 //   A <- M A - G^T X,   and each row is made unit where they stay on spheres.
-// This is what all of today's students ask for, and the spaces know.  A move of another type, M
-// with entries off its diagonal (momentum: as many rows again) or + K Q^T (rows drawn to a point of
-// S), is a `move` more in each space it is for; step and trainer take what the student makes.
+// This is what students and optimisers ask for, and the spaces know.  A move of another type, M
+// with entries off its diagonal (momentum) or + K Q^T (rows drawn to a point of S), is a `move`
+// more in each space it is for (cpp/README.md, "How to add").
 template <class Scalar>
 struct Move {
   const Scalar* G;  // (b, n)

@@ -44,14 +44,14 @@ void check_shapes(const T& value) {
 void check_student(const StudentSpec& student, const TaskData& t, bool ambient, double own) {
   const Size n = student.rows;
   require(n >= 1, "rows must be at least 1");
-  require(!student.spherical() || (n == 1 && t.rank == 1),
+  require(!student.facts().single || (n == 1 && t.rank == 1),
           "a student of kind rank_one must have one row, and a teacher of rank 1");
-  require(student.init_rows != InitRows::favourable || student.spherical(),
+  require(student.init_rows != InitRows::favourable || student.facts().single,
           "init_rows='favourable' is for a student of kind rank_one");
   require(student.start >= 0, "start must not be negative");
-  if (student.linearized && !student.spherical())
+  if (student.linearized && !student.facts().single)
     require(student.start + n <= t.k, "start: the rows of the start must be features");
-  require(student.network() || t.neurons == t.k || student.linearized,
+  require(student.facts().network || t.neurons == t.k || student.linearized,
           "neurons must be k but for a linearised student");
   if (student.init_own == InitOwn::given) sized(student.own.size(), static_cast<Size>(own), "own");
   if (student.init_rows != InitRows::given) return;

@@ -16,7 +16,7 @@ double units_of(const Sizes& z) {
   const auto n = static_cast<double>(z.rows), b = static_cast<double>(z.batch),
              k = static_cast<double>(z.k), s = static_cast<double>(z.s),
              r = static_cast<double>(z.rank);
-  const double forward = k * (4 * r + 20) + 6 * n * (network(z.kind) ? 4 : k);
+  const double forward = k * (4 * r + 20) + 6 * n * (facts_of(z.kind).network ? 4 : k);
   if (z.ambient) return b * (z.d * (k + r + 2 * n + 20) + forward) / 8;
   const double nonzero = z.nonzero < 0 ? k * s : static_cast<double>(z.nonzero);
   const double fields = nonzero + (r + 2 * n) * s + 4 * (s + n) + n * n;
@@ -44,12 +44,12 @@ Footprint footprint(const Sizes& z) {
              r = static_cast<double>(z.rank), neurons = static_cast<double>(z.neurons);
   // Neurons and slopes whose covariance the exact loss needs.
   const double side =
-      z.linearized ? neurons + 2 * (network(z.kind) ? n : neurons) : k + std::max(k, n);
+      z.linearized ? neurons + 2 * (facts_of(z.kind).network ? n : neurons) : k + std::max(k, n);
   const double input = k + s + r + 2 * n + 2;  // fields and coordinates
   Footprint out;
   out.lanes = z.ambient ? 1 : 8;
   out.least_d = s + n + std::min(n, b);
-  out.own = network(z.kind) ? n : neurons * n;
+  out.own = facts_of(z.kind).network ? n : neurons * n;
   out.longest =
       std::max({side * side, side * (k + n + r), (2 * k + n) * (2 * k + n), k * s, 2 * n * n,
                 n * (s + n), n * 2 * k, b * (z.ambient ? input + tile : 8 * input)});

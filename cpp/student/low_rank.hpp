@@ -34,10 +34,11 @@ class LowRank {
   LowRank(const Shape& shape, const StudentSpec& spec, const Activation& activation)
       : shape_(shape),
         packs_(Layout::packs(shape.k)),
-        spherical_(spec.spherical()),
+        unit_rows_(spec.facts().unit_rows),
+        unit_own_(spec.facts().unit_own),
         train_own_(spec.train_own),
         linear_(spec.linearized),
-        expanded_(spec.linearized && !spec.spherical()),
+        expanded_(spec.linearized && !spec.facts().single),
         single_(shape.n == 1 && shape.rank == 1 && !spec.linearized),
         start_(spec.start),
         activation_(activation),
@@ -104,7 +105,7 @@ class LowRank {
     for (int j = 0; j < n(); ++j) {
       const Scalar step = slope * (lr * pull_scale_ * Layout::reduce(sum_[j]));
       G_[b * n() + j] = step;
-      if (spherical_) M_[j] = M_[j] + step * x.rows[j];  // of the tangent
+      if (unit_rows_) M_[j] = M_[j] + step * x.rows[j];  // of the tangent
       if (train_own_) {
         // The field along which column j of B moves.
         const Scalar field = expanded_ ? Layout::entry(x.features, start_ + j) : x.rows[j];
@@ -114,7 +115,7 @@ class LowRank {
       }
     }
   }
-  Move<Scalar> moves() const { return {G_.data(), M_.data(), spherical_}; }
+  Move<Scalar> moves() const { return {G_.data(), M_.data(), unit_rows_}; }
   // The square of B, before it was made unit.
   Scalar move_own(const Scalar& lr) {
     if (!train_own_) return Layout::constant(0);
@@ -215,7 +216,7 @@ class LowRank {
       Pack* B = own_.data() + j * packs_;
       const Pack* g = gradient_.data() + j * packs_;
       const Pack rate = Layout::spread(lr);
-      if (!spherical_) {
+      if (!unit_own_) {
         Pack square[2] = {broadcast(0.0), broadcast(0.0)};  // one waits for its own sums
         for (int i = 0; i < packs_; ++i) {
           B[i] = fma(-rate, g[i], B[i]);
@@ -242,7 +243,7 @@ class LowRank {
 
   Shape shape_;
   int packs_;
-  bool spherical_, train_own_;
+  bool unit_rows_, unit_own_, train_own_;
   bool linear_, expanded_;  // linearised; in the parameters
   bool single_;             // one row, one direction, not linearised
   int start_;               // the feature that is the first row of the start

@@ -10,10 +10,10 @@
 
 namespace lrft {
 
-template <Space S, Student<S> T, Loss L>
+template <Space S, Student<S> T, Loss<typename S::Layout> L, Optimiser<typename S::Layout> O>
 class Group {
  public:
-  static constexpr int width = Lanes<S, T, L>::width;
+  static constexpr int width = Lanes<S, T, L, O>::width;
 
   // `next` hands out the next chain, or null when there are no more.
   Group(const RunSpec& spec, const Shape& shape, const Population& population,
@@ -120,8 +120,8 @@ class Group {
   }
 
   std::int64_t units_;  // of work in a step
-  Lanes<S, T, L> lanes_;
-  WatchOf<Lanes<S, T, L>> watch_;
+  Lanes<S, T, L, O> lanes_;
+  WatchOf<Lanes<S, T, L, O>> watch_;
   bool due_[width] = {};  // the chain has come to a step of which nothing is said yet
   bool looked_ = true;    // the watch has seen the last step
   std::int64_t steps_done_ = 0;

@@ -12,7 +12,7 @@
 
 namespace lrft {
 
-template <Space S, Student<S> T, Loss L>
+template <Space S, Student<S> T, Loss<typename S::Layout> L, Optimiser<typename S::Layout> O>
 class Lanes {
  public:
   using SpaceType = S;
@@ -31,7 +31,7 @@ class Lanes {
         next_(std::move(next)),
         space_(shape, spec),
         student_(shape, spec.student, make_activation(spec.activation)),
-        loss_(spec) {}
+        optimiser_(shape) {}
 
   // ---- what a chain is about ------------------------------------------------------------
   const TaskData& task(const Chain& chain) const {
@@ -124,8 +124,8 @@ class Lanes {
     chain_[lane] = &chain;
     chain.last = {};
     step_[lane] = static_cast<std::uint64_t>(chain.state_step);
-    varying_ = varying_ || training(chain).lr.kind != Schedule::Kind::constant ||
-               training(chain).lr_own.kind != Schedule::Kind::constant;
+    loss_.set(lane, training(chain));
+    varying_ = varying_ || O::varies(training(chain));
     set_rates(lane);
     // Replay to where the chain was saved: same bits, nothing observed twice.
     if constexpr (S::replays)
@@ -171,7 +171,7 @@ class Lanes {
       if (space_.steps_back(static_cast<std::int64_t>(step_[0])) == 0)
         block_own_ = student_.own_of(0);
     space_.draw(step_);
-    const Stepped<Scalar> done = lrft::step(space_, student_, loss_, lr_, lr_own_);
+    const Stepped<Scalar> done = lrft::step(space_, student_, loss_, optimiser_);
     health_ = done.health;
     for (int lane = 0; lane < width; ++lane) ++step_[lane];
     return done;
@@ -185,14 +185,10 @@ class Lanes {
   void rest(int lane) {
     space_.set_rows(lane, idle_rows_);
     student_.set_own(lane, idle_own_);
-    put(lr_, lane, 0);
-    put(lr_own_, lane, 0);
+    optimiser_.rest(lane);
   }
   void set_rates(int lane) {
-    const TrainingData& plan = training(*chain_[lane]);
-    const auto t = static_cast<std::int64_t>(step_[lane]);
-    put(lr_, lane, plan.lr.at(t));
-    put(lr_own_, lane, plan.lr_own.at(t));
+    optimiser_.set(lane, training(*chain_[lane]), static_cast<std::int64_t>(step_[lane]));
   }
 
   const RunSpec& spec_;
@@ -204,11 +200,12 @@ class Lanes {
   S space_;
   T student_;
   L loss_;
+  O optimiser_;
   Chain* chain_[width] = {};
   bool used_[width] = {};
   bool varying_ = false;
   alignas(64) std::uint64_t step_[lanes] = {};
-  Scalar lr_ = Layout::constant(0), lr_own_ = Layout::constant(0), health_ = Layout::constant(0);
+  Scalar health_ = Layout::constant(0);
   std::vector<double> idle_rows_, idle_own_;  // of lanes without a chain
   std::vector<double> block_own_;             // own parameters where the space can go on from
 };

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <concepts>
+#include <type_traits>
 
 #include "lrft/run.hpp"
 #include "simd/layout.hpp"
@@ -10,22 +11,28 @@ namespace lrft {
 
 // Its derivative in f is factor slope(error).  The factor is apart because it costs nothing in the
 // learning rate.
-template <class L>
-concept Loss =
-    std::constructible_from<L, const RunSpec&> && requires(const L& loss, double x, const Pack& p) {
-      { L::factor } -> std::convertible_to<double>;
-      { loss.slope(x) } -> std::convertible_to<double>;
-      { loss.slope(p) } -> std::convertible_to<Pack>;
-    };
+template <class L, class Layout>
+concept Loss = std::default_initializable<L> &&
+               requires(L& loss, const L& seen, int lane, const TrainingData& plan,
+                        const typename Layout::Scalar& error) {
+                 loss.set(lane, plan);  // that of the lane
+                 { L::factor } -> std::convertible_to<double>;
+                 { seen.slope(error) } -> std::convertible_to<typename Layout::Scalar>;
+               };
 
 // (f - y)^2
+template <class Layout>
 struct Squared {
-  explicit Squared(const RunSpec&) {}
+  using Scalar = typename Layout::Scalar;
   static constexpr double factor = 2;
-  template <class Scalar>
-  static LRFT_INLINE const Scalar& slope(const Scalar& error) {
-    return error;
-  }
+  void set(int, const TrainingData&) {}
+  static LRFT_INLINE const Scalar& slope(const Scalar& error) { return error; }
 };
+
+// f(type) for the loss that the trainings of a run ask for.
+template <class Layout, class F>
+auto with_loss(const RunSpec&, const F& f) {
+  return f(std::type_identity<Squared<Layout>>{});
+}
 
 }  // namespace lrft

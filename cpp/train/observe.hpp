@@ -60,7 +60,7 @@ void initialise(S& space, int lane, const Shape& shape, const RunSpec& spec,
   chain.own = initial_own(shape, student, spec.seed, chain.replica);
   chain.rows = student.init_rows == InitRows::given
                    ? space.given_rows(student)
-                   : space.draw_rows(task, chain.replica, student.spherical());
+                   : space.draw_rows(task, chain.replica, student.facts().unit_rows);
   if (student.init_rows == InitRows::favourable) {
     space.set_rows(lane, chain.rows);
     const Statistics start = space.statistics(lane, task);
@@ -69,7 +69,7 @@ void initialise(S& space, int lane, const Shape& shape, const RunSpec& spec,
           0))
       for (double& x : chain.rows) x = -x;
   }
-  if (student.init_rows == InitRows::uniform && !student.spherical())
+  if (student.init_rows == InitRows::uniform && !student.facts().unit_rows)
     for (double& x : chain.rows) x *= student.rows_std;
 }
 

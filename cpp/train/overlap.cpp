@@ -23,7 +23,7 @@ std::vector<double> overlaps_u(const Shape& shape, const TaskData& task, const T
                                const StudentSpec& student, const Statistics& statistics,
                                const std::vector<double>& own) {
   const int n = shape.n, k = shape.k;
-  if (student.network()) {
+  if (student.facts().network) {
     const int m = k + n;
     const std::vector<double> C = covariance(shape, task, gram, student, statistics, own);
     std::vector<double> cosines;
@@ -40,7 +40,7 @@ std::vector<double> overlaps_u(const Shape& shape, const TaskData& task, const T
 std::vector<double> overlaps_c(const Shape& shape, const TaskData& task, const StudentSpec& student,
                                const std::vector<double>& own) {
   const int n = shape.n, r = shape.rank, k = shape.neurons;
-  if (student.network()) return {};
+  if (student.facts().network) return {};
   std::vector<double> BB(static_cast<std::size_t>(n * n)), cc(static_cast<std::size_t>(r * r)),
       Bc(static_cast<std::size_t>(n * r));
   for (int i = 0; i < k; ++i) {
@@ -54,7 +54,7 @@ std::vector<double> overlaps_c(const Shape& shape, const TaskData& task, const S
     for (int p = 0; p < r; ++p)
       for (int q = 0; q < r; ++q) cc[index(p, q, r)] += c[p] * c[q];
   }
-  if (student.kind == StudentKind::rank_one) return Bc;
+  if (student.facts().single) return Bc;
   return subspace_cosines(n, r, BB, cc, Bc, [&] {
     return RowSets{Eigen::Map<const Matrix>(own.data(), k, n).transpose(),
                    Eigen::Map<const Matrix>(task.c.data(), k, r).transpose()};

@@ -33,14 +33,8 @@ double Schedule::after_warm_up(std::int64_t step) const {
 }
 
 std::unique_ptr<Run> make_run(const RunSpec& spec) {
-  switch (spec.student.kind) {
-    case StudentKind::rank_one:
-    case StudentKind::lora:
-      return run_low_rank(spec);
-    case StudentKind::full:
-      return run_full(spec);
-  }
-  return nullptr;
+  if (spec.data.given()) return run_dataset(spec);
+  return spec.ambient ? run_ambient(spec) : run_reduced(spec);
 }
 
 }  // namespace lrft

@@ -8,12 +8,13 @@
 #include "lrft/run.hpp"
 #include "simd/floats.hpp"
 #include "space/matrix.hpp"
+#include "student/list.hpp"
 #include "train/group.hpp"
 #include "train/threads.hpp"
 
 namespace lrft {
 
-template <Space S, Student<S> T, Loss L>
+template <Space S, Student<S> T, Loss<typename S::Layout> L, Optimiser<typename S::Layout> O>
 class RunOn final : public Run {
  public:
   explicit RunOn(const RunSpec& spec)
@@ -29,10 +30,10 @@ class RunOn final : public Run {
       return nullptr;
     };
     // More groups than there is work for would only cost memory.
-    const int width = Group<S, T, L>::width;
+    const int width = Group<S, T, L, O>::width;
     const int useful = (static_cast<int>(chains_.size()) + width - 1) / width;
     for (int i = 0; i < std::max(1, std::min(spec.threads, useful)); ++i)
-      groups_.push_back(std::make_unique<Group<S, T, L>>(spec_, shape_, population_, next));
+      groups_.push_back(std::make_unique<Group<S, T, L, O>>(spec_, shape_, population_, next));
   }
 
   bool advance(double seconds, const std::function<bool()>& interrupted) override {
@@ -93,17 +94,31 @@ class RunOn final : public Run {
   std::vector<Chain> chains_;
   std::mutex mutex_;
   std::size_t queue_ = 0;
-  std::vector<std::unique_ptr<Group<S, T, L>>> groups_;
+  std::vector<std::unique_ptr<Group<S, T, L, O>>> groups_;
 };
 
-// A run in this space of this student, for the loss that the spec asks for.
+// A run in this space of this student, for the loss and the optimiser that the spec asks for.
 template <Space S, Student<S> T>
 std::unique_ptr<Run> run_on(const RunSpec& spec) {
-  return std::make_unique<RunOn<S, T, Squared>>(spec);
+  using Layout = typename S::Layout;
+  return with_loss<Layout>(spec, [&]<class L>(std::type_identity<L>) {
+    return with_optimiser<Layout>(spec,
+                                  [&]<class O>(std::type_identity<O>) -> std::unique_ptr<Run> {
+                                    return std::make_unique<RunOn<S, T, L, O>>(spec);
+                                  });
+  });
 }
 
-// The members of the family are compiled one file a student.
-std::unique_ptr<Run> run_low_rank(const RunSpec& spec);
-std::unique_ptr<Run> run_full(const RunSpec& spec);
+// A run in this space of the student that the spec asks for.
+template <Space S>
+std::unique_ptr<Run> run_in(const RunSpec& spec) {
+  return with_student<typename S::Layout>(
+      spec.student.kind, [&]<class T>(std::type_identity<T>) { return run_on<S, T>(spec); });
+}
+
+// The members of the family are compiled one file a space.
+std::unique_ptr<Run> run_reduced(const RunSpec& spec);
+std::unique_ptr<Run> run_ambient(const RunSpec& spec);
+std::unique_ptr<Run> run_dataset(const RunSpec& spec);
 
 }  // namespace lrft

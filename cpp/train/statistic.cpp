@@ -34,16 +34,16 @@ constexpr Statistic table[] = {
     {"overlap_u",
      [](const Sizes& z) -> std::optional<Dims> {
        if (z.labelled) return std::nullopt;
-       return network(z.kind) ? Dims{z.rows, z.neurons} : angles(z);
+       return facts_of(z.kind).network ? Dims{z.rows, z.neurons} : angles(z);
      },
      [](const Seen& x) {
        // The value that was compared with the thresholds, so that the two always agree.
-       if (x.student.spherical()) return std::vector{x.followed};
+       if (x.student.facts().single) return std::vector{x.followed};
        return overlaps_u(x.shape, x.task, *x.gram, x.student, x.rows, x.own);
      }},
     {"overlap_c",
      [](const Sizes& z) -> std::optional<Dims> {
-       if (z.labelled || network(z.kind)) return std::nullopt;
+       if (z.labelled || facts_of(z.kind).network) return std::nullopt;
        return angles(z);
      },
      [](const Seen& x) { return overlaps_c(x.shape, x.task, x.student, x.own); }},

@@ -4,6 +4,7 @@
 #include "space/space.hpp"
 #include "student/student.hpp"
 #include "train/loss.hpp"
+#include "train/optimiser.hpp"
 
 namespace lrft {
 
@@ -17,13 +18,11 @@ struct Stepped {
 
 // One update on the batch that the space has drawn; rows and own parameters move from the state
 // before it.  Costs what space and student say.
-template <Batch B, Student<B> T, Loss L>
-LRFT_INLINE Stepped<typename B::Scalar> step(B& space, T& student, const L& loss,
-                                             const typename B::Scalar& lr,
-                                             const typename B::Scalar& lr_own) {
+template <Batch B, Student<B> T, Loss<typename B::Layout> L, Optimiser<typename B::Layout> O>
+LRFT_INLINE Stepped<typename B::Scalar> step(B& space, T& student, const L& loss, O& optimiser) {
   using Scalar = typename B::Scalar;
   const double factor = L::factor * space.share();
-  const Scalar rate = factor * lr;
+  const Scalar rate = factor * optimiser.lr();
   Scalar squared_error = B::Layout::constant(0);
   student.begin();
   const int inputs = space.inputs();
@@ -33,9 +32,9 @@ LRFT_INLINE Stepped<typename B::Scalar> step(B& space, T& student, const L& loss
     squared_error = squared_error + error * error;
     student.gradient(b, x, loss.slope(error), rate);
   }
-  space.move(student.moves());
+  space.move(optimiser.moves(student.moves()));
   const Scalar health = squared_error + space.health();
-  return {health + student.move_own(factor * lr_own), squared_error};
+  return {health + student.move_own(factor * optimiser.lr_own()), squared_error};
 }
 
 }  // namespace lrft

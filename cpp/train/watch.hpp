@@ -42,7 +42,7 @@ class OverlapWatch {
   }
   void rest(int lane) { limit_[lane] = never; }
   void aim(int lane) {
-    if (spec_.student.network()) return;
+    if (spec_.student.facts().network) return;
     const Chain& chain = *lanes_.chain(lane);
     const TrainingData& plan = lanes_.training(chain);
     limit_[lane] = plan.stop_at;
@@ -102,15 +102,10 @@ class OverlapWatch {
 
   bool subspaces() const { return Lanes::StudentType::follows && shape_.follow; }
   double followed(int lane) {
-    switch (spec_.student.kind) {
-      case StudentKind::rank_one:
-        return get(overlap_, lane);
-      case StudentKind::lora:
-        return lanes_.space().statistics(lane, lanes_.task(*lanes_.chain(lane))).cosines.back();
-      case StudentKind::full:
-        return 0;
-    }
-    return 0;
+    const StudentFacts facts = spec_.student.facts();
+    if (facts.network) return 0;
+    if (facts.single) return get(overlap_, lane);
+    return lanes_.space().statistics(lane, lanes_.task(*lanes_.chain(lane))).cosines.back();
   }
   // The student of a lane, at the step that `follow` last saw.
   Records seen_of(int lane) {

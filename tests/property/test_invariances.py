@@ -18,6 +18,7 @@ from lrft import theory
 from lrft.core.engine import compiled
 from lrft.model.sizes import Sizes
 from lrft.model.students import is_named
+from lrft.model.training import training_data
 from lrft.run import describe
 
 FINAL = ("final_overlap_u", "final_overlap_c", "final_loss")
@@ -136,7 +137,7 @@ def driven(task: lrft.Task, training: lrft.Training, rows: Any, own: Any, inputs
         **described,
         activation=task.activation.core,
         keep_state=True,
-        trainings=[describe.training_data(training, training.lr)],
+        trainings=[training_data(training, training.lr)],
     )
     P, L = compiled.coordinates(np.ascontiguousarray(rows), np.ascontiguousarray(Q.T))
     drive = compiled.Drive(spec, np.concatenate([P, L], axis=None), own, 3)

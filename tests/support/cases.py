@@ -12,6 +12,7 @@ from activations import DEFINITIONS
 
 import lrft
 from lrft.core.engine import compiled
+from lrft.model.training import training_data
 from lrft.reference import students as reference_module
 from lrft.run import describe
 
@@ -88,7 +89,7 @@ def spec(
         ambient=ambient,
         activation=tasks[0].activation.core,
         **describe.described(list(tasks), training.student, ambient, seed, chains),
-        trainings=[describe.training_data(training, training.lr) for _ in tasks],
+        trainings=[training_data(training, training.lr) for _ in tasks],
         seed=seed,
         threads=threads,
         keep_state=True,

@@ -11,7 +11,7 @@ import pytest
 import xarray as xr
 
 import lrft
-from lrft.result.dataset import assemble
+from lrft.result.dataset import STATISTICS, assemble
 
 pytestmark = pytest.mark.any_set
 
@@ -43,7 +43,8 @@ def dataset(
         "status": np.full((count, replicas), "finished"),
         "stop_step": np.full((count, replicas), 5000),
     } | changes
-    for name in ("overlap_u", "overlap_c", "loss"):
+    for name in STATISTICS:
+        raw.setdefault(name, np.zeros((count, replicas, STEPS)))
         raw.setdefault(f"final_{name}", raw[name][:, :, -1])
     training = lrft.Training(lr=0.1, steps=5000)
     attrs = {"seed": 0, "engine": "reduced", "threads": 1}

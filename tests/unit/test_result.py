@@ -16,7 +16,7 @@ import xarray as xr
 
 import lrft
 from lrft.result import provenance
-from lrft.result.dataset import VARIABLES, assemble, hit_quantile
+from lrft.result.dataset import STATISTICS, VARIABLES, assemble, hit_quantile
 
 ATTRS = {"seed": 7, "engine": "reduced", "threads": 2}
 
@@ -38,18 +38,16 @@ def raw(tasks: int = 1, replicas: int = 3, losses: int = 2) -> dict[str, Any]:
     status = np.full(shape, "finished", dtype="U11")
     status[..., 0] = "converged"
     status[..., -1] = "diverged"
+    recorded = {name: np.abs(overlap) * 1e-300 for name in STATISTICS}
+    recorded |= {"overlap_u": overlap, "overlap_c": overlap**2}
     return {
         "step": np.array([0, 25, 50, 75, 100]),
-        "overlap_u": overlap,
-        "overlap_c": overlap**2,
-        "loss": np.abs(overlap) * 1e-300,
+        **recorded,
+        **{f"final_{name}": values[..., 0] for name, values in recorded.items()},
         "thresholds": np.array([0.1, 0.9]),
         "hit_step": rng.integers(-1, 100, (*shape, 2)),
         "loss_thresholds": np.linspace(0.1, 0.5, losses),
         "loss_hit_step": rng.integers(-1, 100, (*shape, losses)),
-        "final_overlap_u": overlap[..., 0],
-        "final_overlap_c": overlap[..., 0] ** 2,
-        "final_loss": np.abs(overlap[..., 0]) * 1e-300,
         "status": status,
         "stop_step": rng.integers(50, 101, shape),
     }
@@ -57,7 +55,7 @@ def raw(tasks: int = 1, replicas: int = 3, losses: int = 2) -> dict[str, Any]:
 
 def dataset(**changes: Any) -> xr.Dataset:
     given = raw() | changes
-    for name in ("overlap_u", "overlap_c", "loss"):
+    for name in STATISTICS:
         if given[name].ndim > 2 and f"final_{name}" not in changes:
             given[f"final_{name}"] = given[name][:, :, 0]
     return assemble(task(), training(), given, ATTRS)
@@ -273,7 +271,7 @@ def test_saving_refuses_what_is_no_result_and_places_that_do_not_exist(tmp_path:
 def hits(hit: list[int], stop: list[int], status: list[str] | None = None) -> xr.Dataset:
     n = len(hit)
     return dataset(
-        **{name: np.zeros((1, n, 5)) for name in ("overlap_u", "overlap_c", "loss")},
+        **{name: np.zeros((1, n, 5)) for name in STATISTICS},
         thresholds=np.array([0.9]),
         hit_step=np.array(hit).reshape(1, n, 1),
         loss_hit_step=np.array(hit).reshape(1, n, 1),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from typing import Annotated
 
 import numpy as np
 import pytest
 
 import lrft
+from lrft.base.fields import LATER, Model
 from lrft.model.training import check_compatible
 
 UNIT = np.array([0.6, 0.0, -0.8])
@@ -228,3 +230,16 @@ def test_compatible_students_pass():
         (lrft.Task.sample(d=1, k=1, features="zero"), lrft.RankOne()),
     ]:
         check_compatible(one, training(student=student))
+
+
+def test_a_later_field_leaves_hashes_as_they_were():
+    class Before(Model):
+        steps: int
+
+    class After(Before):
+        decay: Annotated[float | None, LATER] = None
+
+    After.__name__ = "Before"
+    assert After(steps=3).content_hash == Before(steps=3).content_hash
+    assert After(steps=3, decay=0.5).content_hash != Before(steps=3).content_hash
+    assert After.model_validate_json(After(steps=3, decay=0.5).model_dump_json()).decay == 0.5

@@ -68,10 +68,25 @@ struct Names<InitRows> {
   static constexpr std::array all = {"uniform", "favourable", "given"};
 };
 
-// What follows from a student's kind.  Do rows and own parameters stay on unit spheres?
-constexpr bool spherical(StudentKind kind) { return kind == StudentKind::rank_one; }
-// Are the rows neurons?  Else the neurons are those of the base, perturbed.
-constexpr bool network(StudentKind kind) { return kind == StudentKind::full; }
+// What follows from a student's kind.
+struct StudentFacts {
+  bool network = false;    // rows are neurons; else neurons are those of the base, perturbed
+  bool single = false;     // one row beside one direction: their overlaps have signs, and it is
+                           // expanded in its neurons; others have angles between subspaces
+  bool unit_rows = false;  // rows stay on unit spheres
+  bool unit_own = false;   // and own parameters
+};
+constexpr StudentFacts facts_of(StudentKind kind) {
+  switch (kind) {
+    case StudentKind::rank_one:
+      return {.single = true, .unit_rows = true, .unit_own = true};
+    case StudentKind::lora:
+      return {};
+    case StudentKind::full:
+      return {.network = true};
+  }
+  return {};
+}
 
 // "Own" are the parameters that are not rows: B (k, n), or the output weights (n) of a full
 // network.
@@ -94,11 +109,10 @@ struct StudentSpec {
   std::vector<double> rows_rest;  // (n, n) ... and lower-triangular rest; reduced space
   Given<double> rows_x;           // (n, d) when given; ambient space
 
-  bool spherical() const { return lrft::spherical(kind); }
-  bool network() const { return lrft::network(kind); }
+  StudentFacts facts() const { return facts_of(kind); }
   // Numbers that are own parameters, beside a teacher of so many neurons.
   std::size_t own_size(int neurons) const {
-    return static_cast<std::size_t>(network() ? rows : neurons * rows);
+    return static_cast<std::size_t>(facts().network ? rows : neurons * rows);
   }
 };
 template <>

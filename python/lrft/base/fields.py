@@ -21,8 +21,10 @@ from pydantic import (
     ConfigDict,
     PlainSerializer,
     PlainValidator,
+    SerializerFunctionWrapHandler,
     ValidationError,
     ValidationInfo,
+    model_serializer,
 )
 
 from lrft.base import checks, html
@@ -30,6 +32,8 @@ from lrft.base import checks, html
 Floats = NDArray[np.float64]
 
 
+#: Marks a field, in its `Annotated`, that was not there when the first hashes were kept.
+LATER = "later"
 #: Of pydantic's many names on a model, those that are of use here.
 _SHOWN = ("model_dump", "model_dump_json", "model_validate", "model_validate_json")
 
@@ -128,6 +132,15 @@ class Model(BaseModel, metaclass=_Listed):
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """Copy; unlike pydantic's own, an update is checked."""
         return self.replace(**(update or {}))
+
+    @model_serializer(mode="wrap")
+    def _said(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out what is `LATER` and has its default, or hashes from before would be others."""
+        said: dict[str, Any] = handler(self)
+        for name, info in type(self).model_fields.items():
+            if LATER in info.metadata and getattr(self, name) == info.default:
+                said.pop(name, None)
+        return said
 
     @property
     def content_hash(self) -> str:

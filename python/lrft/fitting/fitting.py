@@ -24,7 +24,7 @@ from lrft.model import schedule
 from lrft.model.recording import Record
 from lrft.model.students import Student, is_named
 from lrft.model.task import Task
-from lrft.model.training import Training
+from lrft.model.training import Training, training_data
 from lrft.model.weights import Weights
 from lrft.run import arguments, describe
 from lrft.run import chains as runs
@@ -299,7 +299,7 @@ class Fitting:
     # ---- setting up ---------------------------------------------------------------------
 
     def _plan(self) -> compiled.TrainingData:
-        plan = describe.training_data(self.training, self.training.lr)  # type: ignore[arg-type]
+        plan = training_data(self.training, self.training.lr)  # type: ignore[arg-type]
         return plan.replace(patience=self.patience)
 
     def _start(

@@ -15,6 +15,7 @@ from pydantic import model_validator
 
 from lrft.base import checks
 from lrft.base.fields import Count, Model, checked, optional
+from lrft.core.engine import compiled
 from lrft.model import schedule
 from lrft.model.recording import Geometric, LossThresholds, Record, Thresholds, geometric
 from lrft.model.sizes import Sizes
@@ -245,6 +246,25 @@ class Training(Model):
         3
         """
         return Sizes.of(task, self).record_numbers
+
+
+def training_data(training: Training, lr: float | schedule.Schedule) -> compiled.TrainingData:
+    """Describe a training to the core, its rate of û, A or the rows settled to `lr`.
+
+    What is None is left out, and then as the core has it.
+    """
+    lr, lr_own = training.student.rates(lr)
+    given = training.model_dump(include={"stop_at", "stop_loss"}, exclude_none=True)
+    return compiled.TrainingData(
+        steps=training.steps,
+        batch=training.batch,
+        lr=compiled.Schedule(**schedule.described(lr)),
+        lr_own=compiled.Schedule(**schedule.described(lr_own)),
+        record=training.record_steps,
+        thresholds=np.asarray(training.thresholds, dtype=np.float64),
+        loss_thresholds=np.asarray(training.loss_thresholds, dtype=np.float64),
+        **given,
+    )
 
 
 def check_compatible(task: Task, training: Training) -> None:

@@ -35,6 +35,7 @@ class _Statistic(NamedTuple):
     long_name: str
     definition: str
     several: bool = False  # may be more than one number
+    later: bool = False  # files from before lack it
 
 
 _RUN = ("task", "replica")
@@ -328,11 +329,18 @@ def load(path: str | os.PathLike[str]) -> xr.Dataset:
     return ds
 
 
+def _later(name: str) -> bool:
+    """Whether a file may have been made before there was such a statistic."""
+    statistic = STATISTICS.get(name.removeprefix("final_"))
+    return statistic is not None and statistic.later
+
+
 def _check_layout(ds: xr.Dataset, where: str) -> None:
     version = ds.attrs.get("schema_version")
     expected = FIT_VARIABLES if ds.attrs.get("kind") == "fit" else tuple(VARIABLES)
     if version == 1:  # had no final values; `held` makes do with the last records
         expected = tuple(name for name in expected if not name.startswith("final_"))
+    expected = tuple(name for name in expected if name in ds.variables or not _later(name))
     missing = [name for name in expected if name not in ds.variables]
     if version is None or missing:
         lacks = ", ".join(missing) or "the attribute schema_version"

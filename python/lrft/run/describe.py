@@ -13,7 +13,7 @@ from lrft.model import schedule
 from lrft.model.students import StudentModel
 from lrft.model.students.starts import given_rows
 from lrft.model.task import Task
-from lrft.model.training import Training
+from lrft.model.training import Training, training_data
 
 Floats = NDArray[np.float64]
 
@@ -158,22 +158,6 @@ def _drawn_rows(
         "rows_S": z[: n * s].reshape(n, s),
         "rows_rest": np.tril(z[n * s :].reshape(n, n), -1) + np.diag(std * diagonal),
     }
-
-
-def training_data(training: Training, lr: float | schedule.Schedule) -> compiled.TrainingData:
-    """Describe a training whose rate of û, A or the rows has been settled to `lr`."""
-    lr, lr_own = training.student.rates(lr)
-    stops = {"stop_at": training.stop_at, "stop_loss": training.stop_loss}
-    return compiled.TrainingData(
-        steps=training.steps,
-        batch=training.batch,
-        lr=compiled.Schedule(**schedule.described(lr)),
-        lr_own=compiled.Schedule(**schedule.described(lr_own)),
-        record=training.record_steps,
-        thresholds=np.asarray(training.thresholds, dtype=np.float64),
-        loss_thresholds=np.asarray(training.loss_thresholds, dtype=np.float64),
-        **{name: value for name, value in stops.items() if value is not None},
-    )
 
 
 def new_chain(job: int, replica: int) -> compiled.Chain:

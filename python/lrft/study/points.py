@@ -80,12 +80,12 @@ class Unit:
     @cached_property
     def group(self) -> tuple[Any, ...]:
         """What units must have in common to share lanes."""
-        rates = {"lr_c", "lr_b", "lr_lam"}
-        student = self.training.student.model_dump_json(exclude=rates)
+        student = self.training.student
+        alike = student.model_dump_json(exclude={student.own_rate})
         task = self.task
         shape = (task.R.shape, task.features_rank, task.rank, task.activation.identity)
         size = task.d if self.engine == "ambient" else 0
-        return (self.engine, self.seed, *shape, size, self.training.batch, student)
+        return (self.engine, self.seed, *shape, size, self.training.batch, alike)
 
     @property
     def steps(self) -> int:
