@@ -21,6 +21,7 @@
 #include "simd/columns.hpp"
 #include "simd/few.hpp"
 #include "space/space.hpp"
+#include "student/on_sphere.hpp"
 #include "student/one_row.hpp"
 
 namespace lrft {
@@ -214,8 +215,8 @@ class LowRank {
     for (int j = 0; j < n(); ++j) {
       Pack* B = own_.data() + j * packs_;
       const Pack* g = gradient_.data() + j * packs_;
-      const Pack rate = Layout::spread(lr);
       if (!spherical_) {
+        const Pack rate = Layout::spread(lr);
         Pack square[2] = {broadcast(0.0), broadcast(0.0)};  // one waits for its own sums
         for (int i = 0; i < packs_; ++i) {
           B[i] = fma(-rate, g[i], B[i]);
@@ -224,18 +225,7 @@ class LowRank {
         health = health + Layout::reduce(square[0] + square[1]);
         continue;
       }
-      Pack along = broadcast(0.0);
-      for (int i = 0; i < packs_; ++i) along = fma(B[i], g[i], along);
-      const Pack tangent = Layout::spread(Layout::reduce(along));
-      Pack square = broadcast(0.0);
-      for (int i = 0; i < packs_; ++i) {
-        B[i] = fma(-rate, fma(-tangent, B[i], g[i]), B[i]);
-        square = fma(B[i], B[i], square);
-      }
-      const Scalar whole = Layout::reduce(square);
-      const Pack scale = Layout::spread(1.0 / sqrt(whole));
-      for (int i = 0; i < packs_; ++i) B[i] *= scale;
-      health = health + whole;
+      health = health + move_on_sphere<Layout>(g, packs_, lr, B);
     }
     return health;
   }
