@@ -217,12 +217,12 @@ class LowRank {
       const Pack* g = gradient_.data() + j * packs_;
       if (!spherical_) {
         const Pack rate = Layout::spread(lr);
-        Pack square[2] = {broadcast(0.0), broadcast(0.0)};  // one waits for its own sums
-        for (int i = 0; i < packs_; ++i) {
-          B[i] = fma(-rate, g[i], B[i]);
-          square[i % 2] = fma(B[i], B[i], square[i % 2]);
-        }
-        health = health + Layout::reduce(square[0] + square[1]);
+        health =
+            health + Layout::reduce(in_chains(broadcast(0.0), packs_, [&](int i, const Pack& sum) {
+              const Pack moved = fma(-rate, g[i], B[i]);
+              B[i] = moved;
+              return fma(moved, moved, sum);
+            }));
         continue;
       }
       health = health + move_on_sphere<Layout>(g, packs_, lr, B);
