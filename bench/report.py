@@ -21,6 +21,7 @@ TITLES = {
     "activation": "Activations",
     "ambient": "The ambient space, a step",
     "reduced": "The reduced space, a replica-step",
+    "share": "How near to the limit",
     "ensemble": "Threads",
     "whole run": "Whole runs",
     "instruction set": "Instruction sets",
@@ -49,7 +50,10 @@ the most that was found for each tool, also uses that samples do not depend on t
 computes `W x` and `x - Wᵀ(W x)` of 64 samples as matrix products, which is half of what the
 ambient engine does.
 *Batched* moves 64 chains in one NumPy step; its times are per chain. A share is the limit's time
-over that of `lrft`: the limit does the unavoidable parts alone.
+over that of `lrft`. The limit is what a step needs at least, counted from its shapes
+(`python/lrft/bench/limit.py`), each part at the peak that this core reaches on it alone in the same
+round: normals, multiply-adds in registers at this instruction set, and activations from and to the
+first cache. In a step activations need not be stored, so a share may exceed 100 %.
 """
 
 
@@ -119,8 +123,10 @@ def details(row: dict) -> str:
 
 
 def within_the_limit(row: dict, what: str) -> str:
-    """Say what the limit itself would reach, and how the other tools compare."""
+    """Say what the limit itself would reach, how other tools compare, and why a share is low."""
     limit, tools = row["limit"], by_tool(row)
+    if what.startswith("share"):
+        return f". {row['note']}" if row["note"] else "."
     if limit is None or not what.startswith("times"):
         return "."
     rival = next(o for o in row["others"] if what.endswith(o["name"]))

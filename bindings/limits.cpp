@@ -25,19 +25,10 @@ double multiply_adds(int count, int repeats) {
   return time_multiply_adds(count, repeats);
 }
 
-double ambient(const ActivationSpec& activation, int d, int k, int steps, int repeats) {
-  within("k", k, 1 << 16);
-  within("d", d, (1 << 28) / (k + 2));
-  within("steps", steps, 1 << 30);
+double activations(const ActivationSpec& activation, bool slopes, int count, int repeats) {
+  within("count", count, 1 << 30);
   within("repeats", repeats, 1 << 20);
-  return time_ambient_parts(activation, d, k, steps, repeats);
-}
-
-double reduced(const ActivationSpec& activation, int k, int steps, int repeats) {
-  within("k", k, 1 << 16);
-  within("steps", steps, 1 << 30);
-  within("repeats", repeats, 1 << 20);
-  return time_reduced_parts(activation, k, steps, repeats);
+  return time_activations(activation, slopes, count, repeats);
 }
 
 }  // namespace
@@ -48,13 +39,9 @@ void bind_limits(py::module_& m) {
              "`count` normals.");
   limits.def("multiply_adds", &multiply_adds, Door(), py::arg("count"), py::arg("repeats") = 5,
              "`count` multiply-adds at the peak of this core and instruction set.");
-  limits.def(
-      "ambient", &ambient, Door(), py::arg("activation"), py::arg("d"), py::arg("k"),
-      py::arg("steps"), py::arg("repeats") = 5,
-      "One step in R^d: d normals, (k + 3) d multiply-adds at the peak and the activations.");
-  limits.def("reduced", &reduced, Door(), py::arg("activation"), py::arg("k"), py::arg("steps"),
-             py::arg("repeats") = 5,
-             "One replica-step: k + 2 normals, a chi variate and the activations.");
+  limits.def("activations", &activations, Door(), py::arg("activation"), py::arg("slopes"),
+             py::arg("count"), py::arg("repeats") = 5,
+             "`count` values of an activation, or values and derivatives.");
 }
 
 }  // namespace lrft::bindings

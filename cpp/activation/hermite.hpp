@@ -45,16 +45,29 @@ struct HermiteSeries {
   }
 };
 
-// Only the highest coefficient is not zero.
+// Only the highest coefficient is not zero.  Degree: where it is known when compiled, which
+// takes half the time; 0 where it is not.
+template <int Degree = 0>
 struct SingleHermite {
   static LRFT_INLINE ValueAndSlope at(const ActivationData& data, const Pack& z) {
-    Pack last = broadcast(0.0), he = broadcast(1.0);
-    for (std::size_t p = 1; p < data.coefficient.size(); ++p) {
-      const Pack next = fma(z * data.up[p], he, last * -data.back[p]);
-      last = he;
-      he = next;
+    if constexpr (Degree == 0) {
+      Pack last = broadcast(0.0), he = broadcast(1.0);
+      for (std::size_t p = 1; p < data.coefficient.size(); ++p) next(data, p, z, last, he);
+      return {he * data.coefficient.back(), last * data.slope_coefficient.back()};
+    } else {
+      Pack last = broadcast(1.0), he = z;  // the first degree, which rounds nothing
+#pragma GCC unroll 8
+      for (std::size_t p = 2; p <= Degree; ++p) next(data, p, z, last, he);
+      return {he * data.coefficient[Degree], last * data.slope_coefficient[Degree]};
     }
-    return {he * data.coefficient.back(), last * data.slope_coefficient.back()};
+  }
+
+ private:
+  static LRFT_INLINE void next(const ActivationData& data, std::size_t p, const Pack& z, Pack& last,
+                               Pack& he) {
+    const Pack higher = fma(z * data.up[p], he, last * -data.back[p]);
+    last = he;
+    he = higher;
   }
 };
 
@@ -76,7 +89,11 @@ struct Hermite {
     bool single = true;
     for (std::size_t p = 0; p + 1 < data.coefficient.size(); ++p)
       single = single && data.coefficient[p] == 0.0;
-    Activation r = single ? activation_of<SingleHermite>() : activation_of<HermiteSeries>();
+    const std::size_t degree = data.coefficient.size() - 1;
+    Activation r = !single       ? activation_of<HermiteSeries>()
+                   : degree == 2 ? activation_of<SingleHermite<2>>()
+                   : degree == 3 ? activation_of<SingleHermite<3>>()
+                                 : activation_of<SingleHermite<>>();
     r.data = std::move(data);
     return r;
   }

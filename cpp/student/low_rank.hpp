@@ -21,6 +21,7 @@
 #include "simd/columns.hpp"
 #include "simd/few.hpp"
 #include "space/space.hpp"
+#include "student/on_sphere.hpp"
 #include "student/one_row.hpp"
 
 namespace lrft {
@@ -215,28 +216,17 @@ class LowRank {
     for (int j = 0; j < n(); ++j) {
       Pack* B = own_.data() + j * packs_;
       const Pack* g = gradient_.data() + j * packs_;
-      const Pack rate = Layout::spread(lr);
       if (!unit_own_) {
-        Pack square[2] = {broadcast(0.0), broadcast(0.0)};  // one waits for its own sums
-        for (int i = 0; i < packs_; ++i) {
-          B[i] = fma(-rate, g[i], B[i]);
-          square[i % 2] = fma(B[i], B[i], square[i % 2]);
-        }
-        health = health + Layout::reduce(square[0] + square[1]);
+        const Pack rate = Layout::spread(lr);
+        health =
+            health + Layout::reduce(in_chains(broadcast(0.0), packs_, [&](int i, const Pack& sum) {
+              const Pack moved = fma(-rate, g[i], B[i]);
+              B[i] = moved;
+              return fma(moved, moved, sum);
+            }));
         continue;
       }
-      Pack along = broadcast(0.0);
-      for (int i = 0; i < packs_; ++i) along = fma(B[i], g[i], along);
-      const Pack tangent = Layout::spread(Layout::reduce(along));
-      Pack square = broadcast(0.0);
-      for (int i = 0; i < packs_; ++i) {
-        B[i] = fma(-rate, fma(-tangent, B[i], g[i]), B[i]);
-        square = fma(B[i], B[i], square);
-      }
-      const Scalar whole = Layout::reduce(square);
-      const Pack scale = Layout::spread(1.0 / sqrt(whole));
-      for (int i = 0; i < packs_; ++i) B[i] *= scale;
-      health = health + whole;
+      health = health + move_on_sphere<Layout>(g, packs_, lr, B);
     }
     return health;
   }

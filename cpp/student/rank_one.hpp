@@ -13,6 +13,7 @@
 #include "activation/activation.hpp"
 #include "simd/columns.hpp"
 #include "space/space.hpp"
+#include "student/on_sphere.hpp"
 #include "student/one_row.hpp"
 
 namespace lrft {
@@ -71,14 +72,7 @@ class RankOne {
   LRFT_INLINE Move<Pack> moves() const { return {&G_, &M_, true}; }
   LRFT_INLINE Pack move_own(const Pack& lr) {
     if (!train_own_) return broadcast(0.0);
-    Pack tangent = broadcast(0.0), square = tangent;
-    for (int i = 0; i < k_; ++i) tangent = fma(own_[i], gradient_[i], tangent);
-    for (int i = 0; i < k_; ++i) {
-      own_[i] = fma(-lr, fma(-tangent, own_[i], gradient_[i]), own_[i]);
-      square = fma(own_[i], own_[i], square);
-    }
-    const Pack scale = 1.0 / sqrt(square);
-    for (int i = 0; i < k_; ++i) own_[i] *= scale;
+    const Pack square = move_on_sphere<Layout>(gradient_.data(), k_, lr, own_.data());
     weigh();
     return square;
   }

@@ -5,7 +5,7 @@
 #include <limits>
 
 #include "activation/activation.hpp"
-#include "random/chi.hpp"
+#include "random/address.hpp"
 #include "simd/aligned.hpp"
 
 namespace lrft {
@@ -70,54 +70,23 @@ double time_multiply_adds(int count, int repeats) {
   return best_of(repeats, [&] { multiply_add(rounds); }) / rounds / (chains * native_width) * count;
 }
 
-double time_ambient_parts(const ActivationSpec& spec, int d, int k, int steps, int repeats) {
+double time_activations(const ActivationSpec& spec, bool slopes, int count, int repeats) {
   const Activation activation = make_activation(spec);
-  const Philox random(1);
   constexpr int most = 4096;
-  AlignedPacks z(most / lanes);
-  const int packs = (k + lanes - 1) / lanes;
-  AlignedPacks fields(packs), sigma(packs), slope(packs);
+  AlignedPacks z(most / lanes), sigma(most / lanes), slope(most / lanes);
+  draw(Philox(1), 0, most, z.doubles());
+  const int rounds = std::max(1, count / most);
   return best_of(repeats,
                  [&] {
-                   for (int t = 0; t < steps; ++t) {
-                     for (int begin = 0; begin < d; begin += most)
-                       draw(random, static_cast<std::uint64_t>(t), std::min(most, d - begin),
-                            z.doubles());
-                     multiply_add(d / (chains * native_width) * (k + 3));
-                     activation.value(activation.data, fields.doubles(), sigma.doubles(), packs);
-                     activation.both(activation.data, fields.doubles(), sigma.doubles(),
-                                     slope.doubles(), packs);
-                   }
+                   for (int i = 0; i < rounds; ++i)
+                     if (slopes)
+                       activation.both(activation.data, z.doubles(), sigma.doubles(),
+                                       slope.doubles(), most / lanes);
+                     else
+                       activation.value(activation.data, z.doubles(), sigma.doubles(),
+                                        most / lanes);
                  }) /
-         steps;
-}
-
-double time_reduced_parts(const ActivationSpec& spec, int k, int steps, int repeats) {
-  const Activation activation = make_activation(spec);
-  const int pairs = (k + 3) / 2;
-  AlignedPacks x(8 * pairs), sigma(2 * pairs), slope(2 * pairs);
-  const ChiSampler sampler(broadcast(1000.0));
-  Pack chi[4];
-  const Philox random(1);
-  const std::uint64_t replicas[lanes] = {0, 1, 2, 3, 4, 5, 6, 7};
-  const Bits replica = load_bits(replicas);
-  return best_of(repeats,
-                 [&] {
-                   for (int t = 0; t < steps; t += 4) {
-                     const FourSteps four(random, broadcast_bits(static_cast<std::uint64_t>(t)),
-                                          replica);
-                     NormalPair first[4];
-                     four.normals(Purpose::chi, first, Purpose::coordinates, pairs, x.data(),
-                                  2 * pairs);
-                     chi_from(first, four, sampler, chi);
-                     for (int i = 0; i < 4; ++i) {
-                       const double* z = x.doubles() + i * 2 * pairs * lanes;
-                       activation.value(activation.data, z, sigma.doubles(), k);
-                       activation.both(activation.data, z, sigma.doubles(), slope.doubles(), k);
-                     }
-                   }
-                 }) /
-         steps / lanes;
+         rounds / most * count;
 }
 
 }  // namespace lrft

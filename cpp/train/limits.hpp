@@ -1,4 +1,4 @@
-// The physical limits beside which speed is stated: the unavoidable parts alone.
+// The physical limits beside which speed is stated: the unavoidable parts, each alone at its peak.
 #pragma once
 
 #include "lrft/activation.hpp"
@@ -9,12 +9,7 @@ namespace lrft {
 double time_normals(int count, int repeats);
 // Seconds for `count` multiply-adds at the peak of this core and instruction set.
 double time_multiply_adds(int count, int repeats);
-// Seconds a step of what no way to do it can leave out in R^d: d normals, (k + 3) d multiply-adds
-// at the peak, for the fields of k neurons, teacher and student and to move the row, and the
-// activations of teacher and student.
-double time_ambient_parts(const ActivationSpec& activation, int d, int k, int steps, int repeats);
-// Seconds a replica-step of the reduced space's parts alone: k + 2 normals, a chi and
-// the activations of teacher and student.
-double time_reduced_parts(const ActivationSpec& activation, int k, int steps, int repeats);
+// Seconds for sigma at `count` normals, or for sigma and sigma', from and to the first cache.
+double time_activations(const ActivationSpec& activation, bool slopes, int count, int repeats);
 
 }  // namespace lrft

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import signal
+import threading
+import time
 from collections import Counter
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -166,7 +169,7 @@ def test_baseline_time_is_that_of_the_steps(done: Reproduction) -> None:
     assert baseline.loop(data.drop_vars("stop_step")) is None
 
 
-# ---- one after the other ------------------------------------------------------------------------
+# ---- side by side -------------------------------------------------------------------------------
 
 
 def _tiny(name: str, value: float = 1.0) -> Experiment:
@@ -195,6 +198,8 @@ def test_interruption_keeps_what_is_finished(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def stop(context: Context) -> xr.Dataset:
+        while not (tmp_path / "fig9a.nc").is_file():  # computed beside it
+            time.sleep(0.01)
         raise KeyboardInterrupt
 
     _give(monkeypatch, _tiny("fig9a"), replace(_tiny("fig9b"), run=stop))
@@ -205,6 +210,49 @@ def test_interruption_keeps_what_is_finished(
     assert [one.experiment.name for one in done.finished] == ["fig9a"]
     assert (tmp_path / "fig9a.nc").is_file()
     assert "Interrupted" in done.report.read_text(encoding="utf-8")
+
+
+def test_two_are_computed_at_a_time_and_drawn_as_they_come(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn = threading.Event()
+
+    def long(context: Context) -> xr.Dataset:
+        assert drawn.wait(60)
+        return _tiny("").run(context)
+
+    def draw(data: xr.Dataset) -> Any:
+        drawn.set()
+        return _tiny("").draw(data)
+
+    _give(monkeypatch, replace(_tiny("fig9a"), run=long), replace(_tiny("fig9b"), draw=draw))
+    done = lrft.reproduce("all", out=tmp_path, threads=2)
+    assert [(one.experiment.name, one.error) for one in done.finished] == [
+        ("fig9a", ""),
+        ("fig9b", ""),
+    ]
+
+
+def test_ctrl_c_leaves_what_is_computed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    left = []
+
+    def long(context: Context) -> xr.Dataset:
+        try:
+            while True:
+                context.progress(0.5)
+                time.sleep(0.01)
+        finally:
+            left.append(threading.current_thread() is not threading.main_thread())
+
+    def stop(name: str, fraction: float) -> None:
+        if name == "fig9a" and fraction == 1.0:
+            signal.raise_signal(signal.SIGINT)
+
+    _give(monkeypatch, _tiny("fig9a"), replace(_tiny("fig9b"), run=long))
+    done = lrft.reproduce("all", out=tmp_path, threads=2, progress=stop, on_interrupt="return")
+    assert done.interrupted
+    assert [one.experiment.name for one in done.finished] == ["fig9a"]
+    assert left == [True]
 
 
 def test_a_failure_does_not_stop_the_others(
@@ -264,7 +312,8 @@ def test_shared_data_are_computed_once(tmp_path: Path, monkeypatch: pytest.Monke
     told: list[tuple[str, float]] = []
     lrft.reproduce("all", out=tmp_path, progress=lambda name, share: told.append((name, share)))
     assert len(calls) == 1
-    assert told[0] == ("fig9a", 0.0)
+    assert {name for name, _ in told} == {"fig9a", "fig9b"}
+    assert [share for _, share in told] == sorted(share for _, share in told)
     assert told[-1] == ("fig9b", 1.0)
 
 

@@ -172,21 +172,16 @@ def test_limits_refuse_sizes_that_make_no_sense():
     limits, relu = compiled.limits, compiled.activation("relu", [])
     assert limits.normals(1, 1) > 0
     assert limits.multiply_adds(1, 1) > 0
-    assert limits.ambient(relu, 1, 1, 1, 1) > 0
-    assert limits.reduced(relu, 1, 1, 1) > 0
+    assert limits.activations(relu, False, 1, 1) > 0
+    assert limits.activations(relu, True, 1, 1) > 0
     for bad in (0, -1, -(2**31), 2**31 - 1):
         for call in (
             lambda n: limits.normals(n, 1),
             lambda n: limits.normals(1, n),
             lambda n: limits.multiply_adds(n, 1),
             lambda n: limits.multiply_adds(1, n),
-            lambda n: limits.ambient(relu, n, 1, 1, 1),
-            lambda n: limits.ambient(relu, 1, n, 1, 1),
-            lambda n: limits.ambient(relu, 1, 1, n, 1),
-            lambda n: limits.ambient(relu, 1, 1, 1, n),
-            lambda n: limits.reduced(relu, n, 1, 1),
-            lambda n: limits.reduced(relu, 1, n, 1),
-            lambda n: limits.reduced(relu, 1, 1, n),
+            lambda n: limits.activations(relu, True, n, 1),
+            lambda n: limits.activations(relu, True, 1, n),
         ):
             with pytest.raises(ValueError, match=r"must be in \[1, "):
                 call(bad)

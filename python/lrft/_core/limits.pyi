@@ -7,17 +7,16 @@ from __future__ import annotations
 import lrft._core
 import typing
 
-__all__: list[str] = ["ambient", "multiply_adds", "normals", "reduced"]
+__all__: list[str] = ["activations", "multiply_adds", "normals"]
 
-def ambient(
+def activations(
     activation: lrft._core.Activation,
-    d: typing.SupportsInt | typing.SupportsIndex,
-    k: typing.SupportsInt | typing.SupportsIndex,
-    steps: typing.SupportsInt | typing.SupportsIndex,
+    slopes: bool,
+    count: typing.SupportsInt | typing.SupportsIndex,
     repeats: typing.SupportsInt | typing.SupportsIndex = 5,
 ) -> float:
     """
-    One step in R^d: d normals, (k + 3) d multiply-adds at the peak and the activations.
+    `count` values of an activation, or values and derivatives.
     """
 
 def multiply_adds(
@@ -34,14 +33,4 @@ def normals(
 ) -> float:
     """
     `count` normals.
-    """
-
-def reduced(
-    activation: lrft._core.Activation,
-    k: typing.SupportsInt | typing.SupportsIndex,
-    steps: typing.SupportsInt | typing.SupportsIndex,
-    repeats: typing.SupportsInt | typing.SupportsIndex = 5,
-) -> float:
-    """
-    One replica-step: k + 2 normals, a chi variate and the activations.
     """

@@ -163,7 +163,7 @@ class Bar:
 
 
 class Bars:
-    """A bar for each part of a longer work, one after the other; lines when one is done elsewhere.
+    """A bar for each part of a longer work that is under way; lines when one is done elsewhere.
 
     Used as a context manager whose value is called with the name of a part and its share.
 
@@ -175,7 +175,7 @@ class Bars:
     """
 
     def __init__(self) -> None:
-        self._name, self._bar = "", Bar()
+        self._bars: dict[str, Bar] = {}
         self._done: set[str] = set()
 
     def __enter__(self) -> Bars:
@@ -183,18 +183,21 @@ class Bars:
 
     def __call__(self, name: str, share: float) -> None:
         """Show the share of a part."""
-        if not draws():
-            if share >= 1.0 and name not in self._done and not _silent:
-                self._done.add(name)
-                print(f"{name} done", file=sys.stderr, flush=True)
+        if name in self._done:
             return
-        if name != self._name:
-            self.__exit__()
-            self._name, self._bar = name, Bar().__enter__()
-        self._bar.show(share, name)
+        if draws():
+            if name not in self._bars:
+                self._bars[name] = Bar().__enter__()
+            self._bars[name].show(share, name)
+        elif share >= 1.0 and not _silent:
+            print(f"{name} done", file=sys.stderr, flush=True)
+        if share >= 1.0:
+            self._done.add(name)
+            self._bars.pop(name, Bar()).__exit__(None, None, None)
 
     def __exit__(self, *_: object) -> None:
-        self._bar.__exit__(None, None, None)
+        for bar in self._bars.values():
+            bar.__exit__(None, None, None)
 
 
 _silent = False

@@ -15,6 +15,7 @@ from typing import Any
 from lrft.bench.case import Case, measure
 from lrft.bench.environment import describe, one_core
 from lrft.bench.parts import ACTIVATION_CASES, NORMALS_CASES
+from lrft.bench.shares import SHARE_CASES
 from lrft.bench.simulations import SIMULATION_CASES
 from lrft.bench.table import goals, table
 from lrft.bench.worker import ISA_CASES
@@ -37,7 +38,7 @@ def cases(full: bool = False, only: str | None = None) -> tuple[Case, ...]:
     ValueError
         If `only` matches nothing.
     """
-    every = (*NORMALS_CASES, *ACTIVATION_CASES, *SIMULATION_CASES, *ISA_CASES)
+    every = (*NORMALS_CASES, *ACTIVATION_CASES, *SIMULATION_CASES, *SHARE_CASES, *ISA_CASES)
     groups = {c.group for c in every}
     if only is not None:
         chosen = tuple(

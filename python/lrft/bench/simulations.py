@@ -16,15 +16,14 @@ import lrft
 from lrft.bench import rivals
 from lrft.bench.case import Case, Contest
 from lrft.bench.interleave import Contender
+from lrft.bench.limit import Work, limit
 from lrft.bench.rivals.check import WrongAnswer, check_given, written_out
-from lrft.core.engine import compiled
 
 __all__ = ["SIMULATION_CASES", "problem_of", "simulator", "task_of", "training_of"]
 
 _SEED = 7
 _STEPS_CHECKED = 150
 _REPLICAS = 64
-_GROUP = 8  # replicas that the reduced space moves side by side
 
 
 @cache
@@ -156,16 +155,12 @@ def _check_law(problem: Any, task: Any = None, steps: int = 512) -> None:
 
 def _ambient(d: int, k: int, activation: str, joint: bool, thorough: bool) -> Contest:
     problem = problem_of(d, k, activation, joint)
-    sigma = compiled.activation(activation, [])
-
-    def parts_alone(steps: int) -> None:
-        compiled.limits.ambient(sigma, d, k, steps, 1)
-
+    work = Work.of(task_of(problem), training_of(problem, 1), "ambient")
     return Contest(
         simulator("lrft", problem, "ambient", 1),
         _loops((d, k, activation, joint), thorough),
         partial(_check_path, problem),
-        Contender("limit", parts_alone, multiple=256),
+        limit(work, activation),
     )
 
 
@@ -200,18 +195,13 @@ def _start_free(problem: Any) -> Any:
 
 
 def _reduced(k: int, joint: bool, features: str, thorough: bool) -> Contest:
-    relu = compiled.activation("relu", [])
-
-    def parts_alone(steps: int) -> None:
-        compiled.limits.reduced(relu, k, steps, 1)
-
     problem = _start_free(problem_of(1000, k, "relu", joint))
     task = _sampled(problem, 1000, features)
     return Contest(
         simulator("lrft", problem, "reduced", _REPLICAS, task=task),
         _loops((1000, k, "relu", joint), thorough),
         partial(_check_law, problem, task),
-        Contender("limit", parts_alone, multiple=256, per_call=_GROUP),
+        limit(Work.of(task, training_of(problem, 1), "reduced"), "relu"),
     )
 
 
@@ -288,8 +278,7 @@ def _ambient_case(d: int, k: int, activation: str, joint: bool, goal: float | No
         goal=goal,
         goal_share=None if goal is None else 0.7,
         quick=quick,
-        note="One chain. The limit is d normals, (k + 3) d multiply-adds at the core's peak and "
-        "the activations.",
+        note="One chain.",
     )
 
 
@@ -314,8 +303,7 @@ def _reduced_case(k: int, features: str, joint: bool, goal: float | None) -> Cas
         goal=goal,
         thorough=partial(_reduced, k, joint, features, True) if goal is not None else None,
         quick=goal is not None,
-        note="64 replicas; the loops are at d = 1000, orthonormal. The limit is the normals and "
-        "activations alone.",
+        note="64 replicas; the loops are at d = 1000, orthonormal.",
     )
 
 

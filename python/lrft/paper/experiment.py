@@ -101,7 +101,8 @@ class Finished:
     files : list of Path
         What was written: data as NetCDF and CSV, the picture as PNG and SVG.
     seconds : float
-        Wall time of computing the data; 0 where another experiment had computed them, or a file.
+        Wall time of computing the data, beside those of another experiment; 0 where they are
+        another's, or come from a file.
     error : str
         Why it failed; empty if it did not.
     no_picture : str
@@ -130,7 +131,7 @@ class Reproduction:
     Attributes
     ----------
     finished : list of Finished
-        In the order they were run.
+        In the order of the report.
     out : Path
     report : Path
         The HTML file; it exists if any experiment was finished.

@@ -1,4 +1,4 @@
-"""Runs experiments one after the other and writes what each gives as soon as it is done."""
+"""Runs experiments and writes what each gives as soon as it is done."""
 
 from __future__ import annotations
 
@@ -21,8 +21,9 @@ from lrft.base import interrupts, netcdf
 from lrft.base.progress import Bars, showing
 from lrft.base.threads import settle_threads
 from lrft.paper import registry
+from lrft.paper.ahead import Ahead
 from lrft.paper.drawing import style
-from lrft.paper.experiment import Context, Experiment, Finished, Reproduction, Verdict
+from lrft.paper.experiment import Experiment, Finished, Reproduction, Verdict
 from lrft.paper.report import html as report
 from lrft.plot import plain
 from lrft.result import code_version, environment
@@ -61,8 +62,8 @@ def reproduce(
     resume : bool
         Take data that are already in `out` if they come from this very code and instruction set.
     progress : bool or callable, optional
-        True for bars, in a terminal or a notebook; or called with the name of the running
-        experiment and a fraction from 0 to 1.
+        True for bars, in a terminal or a notebook; or called with the name of an experiment that is
+        computed, of which there may be two at a time, and a fraction from 0 to 1.
     on_interrupt : {"raise", "return"}
         As for `lrft.simulate`: the result is what was finished, marked `interrupted`.
 
@@ -94,27 +95,56 @@ def reproduce(
     folder = whole_files.folder(out)
     done = Reproduction(out=folder, report=folder / "report.html", quick=bool(quick))
     begin = time.perf_counter()
-    known: dict[Callable[..., Any], xr.Dataset] = {}
+
+    # Panels of one figure show the same data, which are computed once.
+    panels: dict[Callable[..., Any], list[Experiment]] = {}
+    for experiment in chosen:
+        panels.setdefault(experiment.run, []).append(experiment)
+
     try:
         # What is computed is also judged, drawn and written, whatever comes meanwhile.
         with interrupts.held_back() as held, showing(progress, Bars) as show:
-            for experiment in chosen:
 
-                def tell(fraction: float, name: str = experiment.name, share: float = 0.97) -> None:
-                    if show is not None:  # the rest is for the picture and the files
-                        show(name, share * fraction)
+            def tell(name: str, fraction: float, share: float = 0.97) -> None:
+                if show is not None:  # the rest is for the picture and the files
+                    show(name, share * fraction)
 
-                tell(0.0)
-                context = Context(quick=done.quick, threads=threads, progress=tell)
-                one = _one(experiment, context, folder, known, resume, held)
-                done.seconds = time.perf_counter() - begin
-                done.interrupted = one is None or bool(held.came)
-                if one is not None:
+            known: dict[Callable[..., Any], xr.Dataset] = {}
+            for one in chosen if resume else []:
+                if (data := _saved(folder / f"{one.name}.nc", done.quick)) is not None:
+                    known.setdefault(one.run, data)
+            missing = [group[0] for run, group in panels.items() if run not in known]
+            ahead = Ahead(missing, quick=done.quick, threads=settle_threads(threads))
+
+            def finish(
+                run: Callable[..., Any], made: Callable[[], tuple[xr.Dataset, float]]
+            ) -> bool:
+                """Whether there was something to finish: data, or an error."""
+                for panel in panels[run]:
+                    one = _one(panel, made, folder, done.quick)
+                    if one is None:
+                        return False
+                    made = partial(_again, made)
                     done.finished.append(one)
+                    done.finished.sort(key=lambda one: chosen.index(one.experiment))
+                    done.seconds = time.perf_counter() - begin
                     _write_verdicts(done)
-                    tell(1.0, share=1.0)
-                if done.interrupted:
-                    break
+                    tell(panel.name, 1.0, share=1.0)
+                return True
+
+            try:
+                for run, data in known.items():
+                    finish(run, lambda data=data: (data, 0.0))  # type: ignore[misc]
+                while ahead.left and not done.interrupted:
+                    done.interrupted = held.act(ahead.wait, tell)
+                    for one, future in ahead.done():
+                        done.interrupted |= not finish(one.run, future.result)
+                    done.interrupted |= bool(held.came)
+            finally:
+                ahead.leave()
+            for one, future in ahead.done():
+                finish(one.run, future.result)
+            done.seconds = time.perf_counter() - begin
             _write_report(done)
     except KeyboardInterrupt:
         done.interrupted = True
@@ -127,39 +157,33 @@ def reproduce(
     return done
 
 
+def _again(made: Callable[[], tuple[xr.Dataset, float]]) -> tuple[xr.Dataset, float]:
+    return made()[0], 0.0
+
+
 def _one(
     experiment: Experiment,
-    context: Context,
+    made: Callable[[], tuple[xr.Dataset, float]],
     folder: Path,
-    known: dict[Callable[..., Any], xr.Dataset],
-    resume: bool,
-    held: interrupts.Held,
+    quick: bool,
 ) -> Finished | None:
-    """Compute, write, judge and draw one experiment; None if it was interrupted."""
-    begin = time.perf_counter()
+    """Write, judge and draw the data of one experiment; None if they were interrupted."""
     seconds = 0.0
     files: list[Path] = []
     verdicts: list[Verdict] = []
     data: xr.Dataset | None = None
     try:
-        # Panels of one figure show the same data, which are computed once.
-        data = known.get(experiment.run)
-        if data is None and resume:
-            data = _saved(folder / f"{experiment.name}.nc", context.quick)
-        if data is None:
-            made: list[xr.Dataset] = []
-            if held.act(lambda: made.append(experiment.run(context))):
-                return None
-            (data,) = made
-            seconds = time.perf_counter() - begin
+        data, seconds = made()
+        if "fingerprint" not in data.attrs:
             data.attrs |= {
                 "fingerprint": fingerprint(),
-                "quick": int(context.quick),
+                "quick": int(quick),
                 "seconds": round(seconds, 2),
             }
-        known[experiment.run] = data
         files += _write_data(data, experiment, folder)
         verdicts = list(experiment.judge(data))
+    except KeyboardInterrupt:
+        return None
     except (MemoryError, OSError):
         raise
     except Exception as error:
@@ -168,7 +192,7 @@ def _one(
         return Finished(experiment, data, verdicts, files, seconds, why)
     no_picture = ""
     try:
-        files += _write_picture(data, experiment, folder, context.quick)
+        files += _write_picture(data, experiment, folder, quick)
     except (MemoryError, OSError):
         raise
     except Exception as error:
