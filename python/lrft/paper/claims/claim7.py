@@ -277,8 +277,15 @@ def _judge(data: xr.Dataset) -> list[Verdict]:
             f"exponent in k {in_width.exponent.text(2)}, k = {in_width.x[0]:.0f} to "
             f"{in_width.x[-1]:.0f} at d = 128",
             _contains(in_width.exponent, 0.5, 0.1),
-            "c = 1/√k: the drift then predicts ξ ∝ d^(1/4) k^(1/2) |Σc|^(−1/2) with |Σc| = √k, "
-            "that is k^(1/4); the heuristic leaves |Σc| out",
+            "the heuristic leaves |Σc| out, which is √k here",
+        ),
+        Verdict(
+            "the transition is at ξ ∝ k^(1/4) at fixed d and |Σc| = √k: the drift h(m) predicts "
+            "d^(1/4) k^(1/2) |Σc|^(−1/2) (Prop. 4)",
+            f"exponent in k {in_width.exponent.text(2)}",
+            _contains(in_width.exponent, 0.25, 0.1),
+            "h ∝ 1 + 2xm + (Σc)²x²m² with x = ξ²/k, c = ĉ = 1/√k: its last term is of order one at "
+            "m ~ d^(−1/2)",
         ),
     ]
     fits = _rank_fits(data)
