@@ -248,9 +248,9 @@ def _draw_all(data: xr.Dataset) -> Figure:
             axes[2].plot(finite, np.full(len(finite), height), "|", color=colour, alpha=0.25)
             middle = intervals.interval(*intervals.bootstrap_median(steps))
             if np.isfinite(middle.high):
-                ends = [[middle.value - middle.low], [middle.high - middle.value]]
+                reach = [[middle.value - middle.low], [middle.high - middle.value]]
                 axes[2].errorbar(
-                    [middle.value], [height], xerr=ends, color=colour, marker="o", ms=4
+                    [middle.value], [height], xerr=reach, color=colour, marker="o", ms=4
                 )
         axes[2].plot([], [], "o", color=colour, label=activation)
     style.legend(axes[2], loc="upper right")
@@ -329,7 +329,8 @@ EXPERIMENT = Experiment(
     settings=f"Equations: relu, d = {D}, k = {K}, ξ = 1, frozen ĉ with ⟨ĉ,c⟩ = ½, m₀ = {START}, "
     f"{REPLICAS} replicas from one start; every δ with a seed of its own (from {SEED}). "
     f"Robustness: {', '.join(ACTIVATIONS)}, d = {CHECK_D}, k = {CHECK_K}, "
-    f"ξ = √k, features on the sphere, unit normalisation, lr='auto' of each instance, {CHECK_HORIZON} d steps; {INSTANCES} instances, "
+    f"ξ = √k, features on the sphere, unit normalisation, lr='auto' of each instance, "
+    f"{CHECK_HORIZON} d steps; {INSTANCES} instances, "
     "each a task run once; frozen ĉ starts on the favourable side. Intervals are over "
     "instances.",
     run=_run,
