@@ -34,10 +34,10 @@ GAP = 0.01
 
 #: Robustness checks.
 CHECK_D, CHECK_K = 1000, 16
-INSTANCES = 128
+INSTANCES = 64
 ACTIVATIONS = ("relu", "sigmoid", "he2", "he3")
 THRESHOLD, SUCCESS = 0.9, 0.8
-CHECK_HORIZON = 1000
+CHECK_HORIZON = 500
 
 
 class _Variant(NamedTuple):
