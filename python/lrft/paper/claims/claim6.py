@@ -253,7 +253,8 @@ def _draw_all(data: xr.Dataset) -> Figure:
                     [middle.value], [height], xerr=reach, color=colour, marker="o", ms=4
                 )
         axes[2].plot([], [], "o", color=colour, label=activation)
-    style.legend(axes[2], loc="upper right")
+    axes[2].set_ylim(-0.6, len(labels) + 0.1)  # room for the legend
+    style.legend(axes[2], loc="upper center", ncols=4)
     axes[2].set_xscale("log")
     power_laws.few_decades(axes[2].xaxis)
     axes[2].set_yticks(range(len(labels)), labels[::-1])
