@@ -24,6 +24,7 @@ from lrft.paper import registry, runner
 from lrft.paper.experiment import Context, Experiment, Reproduction, Verdict
 from lrft.paper.figures import judging, settings
 from lrft.paper.figures.instances import Curve, hits, paths, simulate_curves
+from lrft.paper.figures.printed import printed, readings
 from lrft.paper.report import baseline
 
 pytestmark = pytest.mark.any_set
@@ -468,3 +469,18 @@ def test_the_interval_of_a_median_covers_it_at_95_percent(n: int) -> None:
     assert cover >= 0.95
     # The next narrower one would not do.
     assert binom.cdf(n - low - 1, n, 0.5) - binom.cdf(low, n, 0.5) < 0.95
+
+
+def test_printed_curves_are_those_that_were_read() -> None:
+    levels: dict[tuple[str, str, str], list[tuple[float, float]]] = {}
+    for one in readings():
+        levels.setdefault(one[:3], []).append((one.level, one.steps))
+    assert {panel for panel, _, _ in levels} >= {"2a", "2b", "3b", "4a", "4b", "5a", "5b", "6"}
+    for (_, _, quantity), points in levels.items():
+        if quantity != "loss":  # overlaps grow
+            steps = [step for _, step in sorted(points)]
+            assert steps == sorted(steps)
+    early = sorted(printed("2a", str(i), 0.9) for i in range(1, 11))
+    assert (early[0], np.median(early), early[-1]) == (188e3, 417e3, 658e3)
+    with pytest.raises(KeyError, match=r"no reading of overlap_u = 0\.7"):
+        printed("5a", "1/2", 0.7)

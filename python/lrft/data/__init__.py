@@ -1,1 +1,5 @@
-"""Data that ships with lrft: the base network `digits`, made by scripts/train_digits.py."""
+"""Data that ships with lrft.
+
+The base network `digits` (made by scripts/train_digits.py), what the printed curves of the
+paper pass through, and step times of other loops.
+"""

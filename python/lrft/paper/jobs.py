@@ -19,17 +19,42 @@ LANES = 8
 
 @dataclass(frozen=True, eq=False)
 class Job(lrft.Job):
-    """One simulation of eight replicas a task or so, which fill the lanes of one thread."""
+    """One simulation of eight replicas or so, which fill the lanes of one thread."""
 
-    replicas: int = LANES
+    replicas: int | Sequence[int] = LANES
     expected: float | None = None  #: steps until a replica stops, if known
 
     @property
     def weight(self) -> float:
         """Expected work, up to the cost of a step."""
-        tasks = 1 if isinstance(self.task, lrft.Task) else len(self.task)
+        tasks = 1 if isinstance(self.task, lrft.Task) or self.paired else len(self.task)
+        replicas = self.replicas if isinstance(self.replicas, int) else len(self.replicas)
         steps = self.training.steps if self.expected is None else self.expected
-        return steps * -(-self.replicas * tasks // LANES)
+        return steps * -(-replicas * tasks // LANES)
+
+
+def paired_jobs(
+    tasks: Sequence[lrft.Task],
+    training: lrft.Training,
+    seed: int,
+    expected: float | None = None,
+) -> list[Job]:
+    """Run each task once, with random numbers of its own: jobs of as many tasks as lanes.
+
+    Instance i is replica i of task i, whatever job it is in; results in order give `hit_step` of
+    shape (instances, thresholds) when put one after the other.
+    """
+    return [
+        Job(
+            tasks[first : first + LANES],
+            training,
+            replicas=range(len(tasks))[first : first + LANES],
+            seed=seed,
+            paired=True,
+            expected=expected,
+        )
+        for first in range(0, len(tasks), LANES)
+    ]
 
 
 def run_all(context: Context, jobs: Sequence[Job]) -> list[xr.Dataset]:

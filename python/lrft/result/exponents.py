@@ -107,7 +107,8 @@ def fit_line(x: ArrayLike, values: ArrayLike, resampled: Sequence[ArrayLike]) ->
     Parameters
     ----------
     x, values : array_like of shape (n,)
-        Positive; at least two different x.
+        Positive; at least two different x. NaN: not decided, as the median at a best rate on the
+        edge of those tried; then nor is the exponent.
     resampled : sequence of n arrays of shape (resamples,)
         As `bootstrap_median` gives them, independent from point to point.
 
@@ -133,7 +134,7 @@ def fit_line(x: ArrayLike, values: ArrayLike, resampled: Sequence[ArrayLike]) ->
             f"samples, got shape {at.shape}"
         )
     drawn = np.stack([np.asarray(one, dtype=np.float64) for one in resampled], axis=1)
-    if not ((at > 0).all() and (medians > 0).all() and (drawn > 0).all()):
+    if not (at > 0).all() or (medians <= 0).any() or (drawn <= 0).any():
         raise ValueError("x and samples must be positive: their logarithms are fitted")
     ends = quantile_ends(drawn)
     lines = _lines(np.log(at), np.log(drawn))

@@ -20,7 +20,6 @@ __all__ = [
     "bootstrap_median",
     "hitting_steps",
     "interval",
-    "least_median",
     "mean",
     "median_steps",
     "proportion",
@@ -196,46 +195,6 @@ def bootstrap_median(
     return float(row_medians(rows.ravel()[None])[0]), row_medians(drawn.reshape(resamples, -1))
 
 
-def least_median(
-    samples: ArrayLike, *, success: float = 0.8, resamples: int = RESAMPLES, seed: int = 0
-) -> tuple[int, float, Floats]:
-    """Find the learning rate with the least median among those that succeed often enough.
-
-    The choice is part of what is resampled, so that the interval knows of it.
-
-    Parameters
-    ----------
-    samples : array_like of shape (rates, n) or (rates, instances, replicas)
-        As for `bootstrap_median`; the rates share their instances.
-    success : float
-        Least share of hits for a rate to be taken.
-    resamples : int
-    seed : int
-
-    Returns
-    -------
-    index : int
-        Of the rate; −1 if none succeeds often enough.
-    value : float
-        Its median; ``inf`` if there is none.
-    medians : ndarray of shape (resamples,)
-
-    Examples
-    --------
-    >>> index, value, medians = least_median([[5.0, 6.0, 7.0], [3.0, 4.0, float("inf")]])
-    >>> index, value
-    (0, 6.0)
-    """
-    rates = np.asarray(samples, dtype=np.float64)
-    rates = rates[..., None] if rates.ndim == 2 else rates
-    generator = np.random.default_rng(seed)
-    drawn = generator.integers(rates.shape[1], size=(resamples, rates.shape[1]))
-    whole = np.stack([_admitted(rate.reshape(1, -1), success) for rate in rates])[:, 0]
-    medians = np.stack([_admitted(rate[drawn].reshape(resamples, -1), success) for rate in rates])
-    best = int(np.argmin(whole))
-    return (best if np.isfinite(whole[best]) else -1), float(whole[best]), medians.min(axis=0)
-
-
 def interval(value: float, resampled: ArrayLike) -> Interval:
     """Make an estimate and its resampled values an interval; NaN counts as beyond either end.
 
@@ -255,13 +214,6 @@ def interval(value: float, resampled: ArrayLike) -> Interval:
     """
     low, high = quantile_ends(np.asarray(resampled, dtype=np.float64))
     return Interval(float(value), float(low), float(high))
-
-
-def _admitted(samples: Floats, success: float) -> Floats:
-    """Medians of rows, infinite where too few hit."""
-    share = np.isfinite(samples).sum(axis=1) / (~np.isnan(samples)).sum(axis=1)
-    admitted: Floats = np.where(share >= success - 1e-9, row_medians(samples), np.inf)
-    return admitted
 
 
 def row_medians(samples: Floats) -> Floats:

@@ -91,14 +91,14 @@ def _run(context: Context) -> xr.Dataset:
     fine = known_c_jobs(FINE_TUNED, delta, FINE_TUNED_DIMENSIONS[:count], replicas, seed=SEED)
     lists = [_model_jobs(model, context.quick) for model in MODELS] + [fine]
     jobs = [job for one in lists for job in one]
-    results = iter(run_all(context, jobs))
-    most = max(job.replicas for job in jobs)
+    hits = [intervals.hitting_steps(r.hit_step.values[:, 0]) for r in run_all(context, jobs)]
+    results = iter(hits)
     shape = (len(lists), max(map(len, lists)))
     dimensions = np.zeros(shape, dtype=np.int64)
-    steps = np.full((*shape, most), np.nan)
+    steps = np.full((*shape, max(map(len, hits))), np.nan)
     for i, one in enumerate(lists):
         for j, job in enumerate(one):
-            found = intervals.hitting_steps(next(results).hit_step.values[:, 0])
+            found = next(results)
             dimensions[i, j] = job.task.d  # type: ignore[union-attr]
             steps[i, j, : len(found)] = found
     return xr.Dataset(

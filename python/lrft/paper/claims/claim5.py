@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrft import FullNetwork, RankOne, Task, Training
+from lrft.paper import best_rate
 from lrft.paper.drawing import power_laws, style
 from lrft.paper.experiment import Context, Experiment, Outcome, Verdict
-from lrft.paper.jobs import Job, run_all
+from lrft.paper.jobs import Job, paired_jobs
 from lrft.result import exponents, intervals
 
 if TYPE_CHECKING:
@@ -21,8 +22,6 @@ SEED = 500
 K, DEGREE = 4, 3
 #: Loss that counts as learned, relative to E f*^2 = k (the teacher's neurons are orthonormal).
 RELATIVE_LOSS = 0.25
-#: A step from scratch costs most; that of the rank-one student is held against a bound near by.
-REPLICAS = {"scratch": 32, "full": 64, "rank_one": 128}
 RECORDS = 800
 
 
@@ -30,10 +29,10 @@ class _Student(NamedTuple):
     name: str
     label: str
     student: FullNetwork | RankOne
-    deltas: tuple[float, ...]  #: η d, a factor 2 apart
+    delta: float  #: η d at which the search for the best one begins
     dimensions: tuple[int, ...]
-    power: int  #: horizon in d^power
-    horizon: float
+    instances: int  #: each a task of its own; a step from scratch costs most
+    horizon: tuple[float, float]  #: the longest run in d and d^2
 
 
 STUDENTS = (
@@ -41,98 +40,91 @@ STUDENTS = (
         "scratch",
         "from scratch, width 8",
         FullNetwork(width=2 * K, init="gaussian", lam_init="ones"),
-        (0.0015, 0.003, 0.006, 0.012),
-        (16, 32, 64, 128, 256),
-        2,
-        120.0,
+        0.012,
+        (16, 32, 64, 128, 256, 512),
+        128,
+        (2500.0, 40.0),
     ),
     _Student(
         "full",
         "full fine-tuning from the base",
         FullNetwork(init="base"),
-        (0.003, 0.006, 0.012),
+        0.012,
         (16, 64, 256, 1024),
-        1,
-        300.0,
+        64,
+        (300.0, 0.0),
     ),
     _Student(
         "rank_one",
         "rank-one fine-tuning",
         RankOne(train_c=True),
-        (0.015, 0.03, 0.06),
-        (16, 64, 256, 1024, 4096),
-        1,
-        400.0,
+        0.06,
+        (16, 64, 256, 512, 1024, 4096),
+        128,
+        (400.0, 0.0),
     ),
 )
 
 
-def _points(one: _Student, quick: bool) -> list[tuple[int, tuple[float, ...]]]:
-    dimensions = one.dimensions[:2] if quick else one.dimensions
-    # What stalls at the largest dimension would cost more than all the rest.
-    largest = [d for d in dimensions if one.power == 2 and d >= 256]
-    return [(d, one.deltas[:-1] if d in largest else one.deltas) for d in dimensions]
+def _point(one: _Student, d: int, instances: int, seed: int) -> best_rate.Point:
+    tasks = [Task.hard_from_scratch(d, K, DEGREE, seed=seed + i) for i in range(instances)]
+
+    def jobs(rate: float, steps: int) -> list[Job]:
+        training = Training(
+            student=one.student,
+            lr=rate / d,
+            steps=steps,
+            record=RECORDS,
+            stop_loss=RELATIVE_LOSS * K,
+            loss_thresholds=(RELATIVE_LOSS * K,),
+        )
+        return paired_jobs(tasks, training, seed)
+
+    def hits(result: xr.Dataset) -> NDArray[np.float64]:
+        return intervals.hitting_steps(result.loss_hit_step.values[:, 0])
+
+    longest = int(one.horizon[0] * d + one.horizon[1] * d**2)
+    return best_rate.Point(jobs, hits, one.delta, longest)
 
 
 def _run(context: Context) -> xr.Dataset:
-    import xarray as xr
-
-    jobs, places = [], []
+    points, names, dimensions = [], [], []
     for i, one in enumerate(STUDENTS):
-        replicas = 8 if context.quick else REPLICAS[one.name]
-        for j, (d, deltas) in enumerate(_points(one, context.quick)):
-            task = Task.hard_from_scratch(d, K, DEGREE, seed=0)
-            steps = int(one.horizon * d**one.power)
-            for n, delta in enumerate(deltas):
-                training = Training(
-                    student=one.student,
-                    lr=delta / d,
-                    steps=steps,
-                    record=RECORDS,
-                    stop_loss=RELATIVE_LOSS * K,
-                    loss_thresholds=(RELATIVE_LOSS * K,),
-                )
-                jobs.append(Job(task, training, replicas, SEED + 10 * i + j, expected=steps / 4))
-                places.append((i, j, n))
-    shape = np.max(places, axis=0) + 1
-    most = max(job.replicas for job in jobs)
-    steps_to_loss = np.full((*shape, most), np.nan)
-    dimensions = np.zeros(shape[:2], dtype=np.int64)
-    rates = np.full(shape, np.nan)
-    for (i, j, n), job, result in zip(places, jobs, run_all(context, jobs), strict=True):
-        hits = intervals.hitting_steps(result.loss_hit_step.values[:, 0])
-        steps_to_loss[i, j, n, : hits.size] = hits
-        dimensions[i, j] = job.task.d  # type: ignore[union-attr]
-        rates[i, j, n] = job.training.lr
-    return xr.Dataset(
-        {
-            "steps": (("student", "point", "rate", "replica"), steps_to_loss),
-            "dimension": (("student", "point"), dimensions),
-            "lr": (("student", "point", "rate"), rates),
-        },
-        coords={"student": [one.name for one in STUDENTS]},
-        attrs={"seed": SEED},
-    )
+        for j, d in enumerate(one.dimensions[:2] if context.quick else one.dimensions):
+            instances = 8 if context.quick else one.instances
+            points.append(_point(one, d, instances, SEED + 10_000 * i + 1000 * j))
+            names.append(one.name)
+            dimensions.append(d)
+    data = best_rate.search(context, points)
+    data = data.assign_coords(student=("point", names), dimension=("point", dimensions))
+    return data.assign_attrs(seed=SEED)
+
+
+def _bests(data: xr.Dataset, name: str) -> tuple[list[int], list[best_rate.Best]]:
+    """Dimensions of a student, and the best rate (as δ = ηd) at each."""
+    points = np.flatnonzero(data.student.values == name)
+    found = [best_rate.best(data.lr.values[i], data.steps.values[i], seed=int(i)) for i in points]
+    return data.dimension.values[points].tolist(), found
 
 
 def fits(data: xr.Dataset) -> dict[str, exponents.PowerLaw]:
     """Fit steps to the relative loss, at the best rate of each dimension, against d."""
     found = {}
-    for i, name in enumerate(data.student.values):
-        present = np.flatnonzero(data.dimension.values[i] > 0)
-        best = [
-            intervals.least_median(_present(data.steps.values[i, j]), seed=int(j)) for j in present
-        ]
-        found[str(name)] = exponents.fit_line(
-            data.dimension.values[i, present], [b[1] for b in best], [b[2] for b in best]
+    for one in STUDENTS:
+        dimensions, chosen = _bests(data, one.name)
+        found[one.name] = exponents.fit_line(
+            dimensions, [b.median for b in chosen], [b.medians for b in chosen]
         )
     return found
 
 
-def _present(steps: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Leave out rates and replicas that were not run."""
-    known = ~np.isnan(steps)
-    return steps[np.ix_(known.any(axis=1), known.any(axis=0))]
+def _undecided(data: xr.Dataset, *names: str) -> str:
+    """Say where a best rate is not known."""
+    texts = []
+    for name in names:
+        dimensions, chosen = _bests(data, name)
+        texts.append(best_rate.edges(chosen, [f"{name} d = {d}" for d in dimensions]))
+    return "; ".join(filter(None, texts))
 
 
 def _draw_all(data: xr.Dataset) -> Figure:
@@ -147,7 +139,8 @@ def _draw_all(data: xr.Dataset) -> Figure:
     )
     power_laws.label_ends(axes[0], ends, list(found.values()), spacing=0.11)
     style.note(
-        figure, "best rate of a factor-2 grid at each d; 95 % intervals; least-squares lines, band"
+        figure,
+        "best rate at each d, inside a factor-2 grid; 95 % intervals; least-squares lines, band",
     )
     return figure
 
@@ -155,7 +148,7 @@ def _draw_all(data: xr.Dataset) -> Figure:
 def _judge(data: xr.Dataset) -> list[Verdict]:
     found = fits(data)
     scratch, full, rank_one = (found[name].exponent for name in ("scratch", "full", "rank_one"))
-    common, ratios = _ratios(found["scratch"], found["rank_one"])
+    common, ratios, growth = _ratios(data)
     against = max(full.high, rank_one.high)
     return [
         Verdict(
@@ -164,38 +157,39 @@ def _judge(data: xr.Dataset) -> list[Verdict]:
             f"exponents {scratch.text(2)} from scratch, {full.text(2)} and {rank_one.text(2)} "
             "fine-tuned (full, rank one)",
             _apart(scratch.low, against, scratch.high, min(full.low, rank_one.low)),
+            _undecided(data, "scratch", "full", "rank_one"),
         ),
         Verdict(
             "the ratio of steps, from scratch over rank-one fine-tuning, is larger at the largest "
             "d than at the smallest",
-            ", ".join(f"{r.short()} at d = {d:.0f}" for d, r in zip(common, ratios, strict=True)),
-            _apart(ratios[-1].low, ratios[0].high, ratios[-1].high, ratios[0].low),
-            "intervals from the ends of both medians'",
+            ", ".join(f"{r.short()} at d = {d}" for d, r in zip(common, ratios, strict=True))
+            + f"; the last over the first {growth.text(2)}",
+            _apart(growth.low, 1.0, growth.high, 1.0),
+            _undecided(data, "scratch", "rank_one"),
         ),
         Verdict(
             "fine-tuning stays linear in d on this instance (Theorem 3: Õ(d))",
             f"exponent {rank_one.text(2)} (rank one)",
             intervals.within(rank_one, high=1.15, widest=0.2),
+            _undecided(data, "rank_one"),
         ),
     ]
 
 
 def _ratios(
-    over: exponents.PowerLaw, under: exponents.PowerLaw
-) -> tuple[list[float], list[intervals.Interval]]:
-    """Ratios of medians at the dimensions that both have."""
-    common = [float(d) for d in over.x if d in under.x]
-    ratios = []
-    for d in common:
-        (i,), (j,) = np.flatnonzero(over.x == d), np.flatnonzero(under.x == d)
-        ratios.append(
-            intervals.Interval(
-                float(over.medians[i] / under.medians[j]),
-                float(over.low[i] / under.high[j]),
-                float(over.high[i] / under.low[j]),
-            )
-        )
-    return common, ratios
+    data: xr.Dataset,
+) -> tuple[list[int], list[intervals.Interval], intervals.Interval]:
+    """Ratios of medians at the dimensions that both have, and the last ratio over the first."""
+    over, under = (dict(zip(*_bests(data, name), strict=True)) for name in ("scratch", "rank_one"))
+    common = sorted(over.keys() & under.keys())
+    # The value first, then resamples; points are independent.
+    rows = [
+        np.r_[over[d].median, over[d].medians] / np.r_[under[d].median, under[d].medians]
+        for d in common
+    ]
+    found = [intervals.interval(row[0], row[1:]) for row in rows]
+    growth = rows[-1] / rows[0]
+    return common, found, intervals.interval(growth[0], growth[1:])
 
 
 def _apart(low: float, above: float, high: float, below: float) -> Outcome:
@@ -213,12 +207,13 @@ EXPERIMENT = Experiment(
     "From scratch: all rows of a network of width 8, Gaussian start of variance 1/d, λ̂ = 1. "
     "Fine-tuned: the same SGD from the base, and the rank-one student with ĉ trained. Steps to a "
     f"relative loss of {RELATIVE_LOSS}, looked at {RECORDS} times a run; constant η = δ/d with δ "
-    "the best of a factor-2 grid at each d (least median with at least 80 % success): "
-    + "; ".join(f"{', '.join(map(str, one.deltas))} {one.label}" for one in STUDENTS)
-    + " (without the last from scratch at d ≥ 256, where it stalls). "
-    + ", ".join(f"{REPLICAS[one.name]} replicas a point {one.label}" for one in STUDENTS)
-    + f", every d with a seed of its own (from {SEED}); the bootstrap "
-    "repeats the choice of the rate.",
+    "the best at each d: rates a factor 2 apart, tried at either end until the best (least median "
+    "with at least 80 % success) is neither the least nor the greatest, in resamples too; begun at "
+    + "; ".join(f"{one.delta:g} {one.label}" for one in STUDENTS)
+    + ". "
+    + ", ".join(f"{one.instances} instances {one.label}" for one in STUDENTS)
+    + f", each a task with random numbers of its own, every d with seeds of its own (from {SEED}); "
+    "the bootstrap takes instances and repeats the choice of the rate.",
     run=_run,
     draw=_draw_all,
     judge=_judge,

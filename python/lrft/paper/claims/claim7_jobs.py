@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
 
 from lrft import LoRA, RankOne, Task, Training, theory
+from lrft.paper import best_rate
 from lrft.paper.claims import claim1
-from lrft.paper.jobs import Job
+from lrft.paper.jobs import Job, paired_jobs
+from lrft.result import intervals
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 Floats = NDArray[np.float64]
 
@@ -17,35 +24,45 @@ K = 8
 # ---- the transition in ξ -----------------------------------------------------------------------
 
 STRENGTHS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)  # ξ / √k
-DIMENSIONS, REPLICAS = (64, 128, 256, 512), (128, 128, 48, 24)
+#: (d, k) and replicas: d at the first k, then k at one d.
+SIZES = {
+    (64, K): 128,
+    (128, K): 128,
+    (256, K): 48,
+    (512, K): 24,
+    (128, 2): 128,
+    (128, 4): 128,
+    (128, 16): 128,
+    (128, 32): 128,
+}
 
 
-def transition_task(d: int, strength: float) -> Task:
+def transition_task(d: int, k: int, strength: float) -> Task:
     """He₃ (ℓ* = 3), ĉ = c: h(0) ≠ 0 for every ξ, but it falls as ξ grows.
 
     c = 1/√k, so that the limit of large ξ is the single-index model He₃(⟨u,x⟩); where c has as
-    many negative entries as positive ones, that limit vanishes.
+    many negative entries as positive ones, that limit vanishes.  |Σc| = √k.
     """
     return Task.sample(
         d=d,
-        k=K,
-        xi=strength * K**0.5,
+        k=k,
+        xi=strength * k**0.5,
         activation="he3",
         features="orthonormal",
-        c=np.ones(K) / np.sqrt(K),
-        lam=K**-0.5,
+        c=np.ones(k) / np.sqrt(k),
+        lam=k**-0.5,
         normalization="unit",
         seed=0,
     )
 
 
 def transition_jobs(quick: bool) -> list[Job]:
-    """Jobs over dimensions and, within them, strengths."""
+    """Jobs over sizes and, within them, strengths."""
     student = RankOne(c_init="teacher", u_init="favourable")
     jobs = []
-    for i, (d, n) in enumerate(zip(DIMENSIONS, REPLICAS, strict=True)):
+    for i, ((d, k), n) in enumerate(SIZES.items()):
         for j, strength in enumerate(STRENGTHS):
-            if quick and (i > 1 or j > 1):
+            if quick and (d > 128 or k > K or j > 1):
                 continue
             training = Training(
                 student=student,
@@ -55,7 +72,7 @@ def transition_jobs(quick: bool) -> list[Job]:
                 thresholds=(0.5,),
                 record=2,
             )
-            task = transition_task(d, strength)
+            task = transition_task(d, k, strength)
             seed = SEED + 10 * i + j
             expected = float(d) * min(15 * strength**3, 15 * d)
             jobs.append(Job(task, training, 8 if quick else n, seed, expected=expected))
@@ -66,45 +83,55 @@ def transition_jobs(quick: bool) -> list[Job]:
 
 RANKS = (1, 2, 4)
 RANK_DIMENSIONS = (250, 1000, 4000)
-RANK_K, RANK_INSTANCES, RANK_MEMBERS = 16, 8, 8
-RANK_DELTAS = (2.4, 4.8, 9.6, 19.2)  # η d
+RANK_K, RANK_INSTANCES = 16, 32
+RANK_DELTA = 9.6  # η d at which the search for the best one begins
 
 
-def rank_jobs(quick: bool) -> list[Job]:
-    """Jobs over ranks, dimensions, rates and instances.
+def rank_points(quick: bool) -> list[best_rate.Point]:
+    """Points over ranks and dimensions, which share instances (λ, c, the Gram matrix).
 
-    Rates and dimensions share instances (λ, c and the Gram matrix), dimensions no random numbers.
+    Dimensions share no random numbers.
     """
     dimensions = RANK_DIMENSIONS[:2] if quick else RANK_DIMENSIONS
-    deltas = RANK_DELTAS[1:2] if quick else RANK_DELTAS
-    jobs = []
-    for i, rank in enumerate(RANKS):
-        for j, d in enumerate(dimensions):
-            for delta in deltas:
-                training = Training(
-                    student=LoRA(rank=rank),
-                    lr=delta / d,
-                    steps=(100 if quick else 1000) * d,
-                    stop_at=0.9,
-                    thresholds=(0.9,),
-                    record=2,
-                )
-                for instance in range(1 if quick else RANK_INSTANCES):
-                    seed = SEED + 1000 * (i + 1) + 100 * j + instance
-                    task = Task.sample(
-                        d=d,
-                        k=RANK_K,
-                        xi=RANK_K**0.5,
-                        activation="relu",
-                        rank=rank,
-                        c="sphere",
-                        features="orthonormal",
-                        lam=RANK_K**-0.5,
-                        normalization="unit",
-                        seed=SEED + instance,
-                    )
-                    jobs.append(Job(task, training, RANK_MEMBERS, seed, expected=30.0 * rank * d))
-    return jobs
+    return [
+        _rank_point(rank, d, SEED + 1000 * (i + 1) + 100 * j, quick)
+        for i, rank in enumerate(RANKS)
+        for j, d in enumerate(dimensions)
+    ]
+
+
+def _rank_point(rank: int, d: int, seed: int, quick: bool) -> best_rate.Point:
+    tasks = [
+        Task.sample(
+            d=d,
+            k=RANK_K,
+            xi=RANK_K**0.5,
+            activation="relu",
+            rank=rank,
+            c="sphere",
+            features="orthonormal",
+            lam=RANK_K**-0.5,
+            normalization="unit",
+            seed=SEED + instance,
+        )
+        for instance in range(8 if quick else RANK_INSTANCES)
+    ]
+
+    def jobs(delta: float, steps: int) -> list[Job]:
+        training = Training(
+            student=LoRA(rank=rank),
+            lr=delta / d,
+            steps=steps,
+            stop_at=0.9,
+            thresholds=(0.9,),
+            record=2,
+        )
+        return paired_jobs(tasks, training, seed)
+
+    def hits(result: xr.Dataset) -> Floats:
+        return intervals.hitting_steps(result.hit_step.values[:, 0])
+
+    return best_rate.Point(jobs, hits, RANK_DELTA, (100 if quick else 1000) * d)
 
 
 # ---- batch size --------------------------------------------------------------------------------
@@ -143,7 +170,8 @@ SEARCH_STARTS, SEARCH_ROUNDS, SEARCH_DRAWS = 24, 60, 48
 #: Overlaps at which the drift must not have turned.
 NODES = (0.02, 0.1, 0.2, 0.35, 0.5, 0.7, 0.9)
 WORST_REPLICAS = 128
-KINDS = ("quantised", "uniform on the sphere", "worst found")
+#: Kinds of c, and the worst one again with ĉ trained.
+KINDS = ("quantised", "uniform on the sphere", "worst found", "worst found, ĉ trained")
 
 
 def worst_task(c: Floats | str, seed: int = 0) -> Task:
@@ -205,13 +233,15 @@ def search_worst_c(quick: bool) -> tuple[Floats, list[float]]:
 
 def worst_jobs(worst: Floats, quick: bool) -> list[Job]:
     """Sixteen c of each kind (the worst one 16 times), every job with a seed of its own."""
-    student = RankOne(u_init="favourable")
     jobs = []
     for i, kind in enumerate(KINDS):
+        trained = kind.endswith("ĉ trained")
+        # With ĉ trained, (û, ĉ) may turn together: no side is favourable.
+        student = RankOne(train_c=trained, u_init="uniform" if trained else "favourable")
         for j in range(2 if quick else WORST_REPLICAS // 8):
             seed = SEED + 6000 + 100 * i + j
             c: Floats | str = worst
-            if kind != "worst found":
+            if not kind.startswith("worst found"):
                 c = "quantized" if kind == "quantised" else "sphere"
             training = Training(
                 student=student,

@@ -111,8 +111,8 @@ def _why(data: xr.Dataset, name: str) -> str:
     if name == "he3":
         return (
             "the rate is the one that comes nearest to the printed time: with a larger one noise "
-            "stalls more instances than it speeds up, and an h that changes sign, as that of "
-            "He₃ does in some draws with c on the sphere, stalls at any rate"
+            "stalls more instances than it speeds up; mini-batches, of which the paper does not "
+            "speak, are not tried here"
         )
     if name != "sigmoid":
         return ""

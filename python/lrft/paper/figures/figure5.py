@@ -12,6 +12,7 @@ from lrft.paper.drawing.overlaps import draw_overlaps
 from lrft.paper.experiment import Context, Experiment, Verdict
 from lrft.paper.figures import judging, settings
 from lrft.paper.figures.instances import Curve, hits, simulate_curves
+from lrft.paper.figures.printed import printed
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -23,7 +24,7 @@ _LEVELS = {"0": 0.0, "1/4": 0.25, "1/2": 0.5, "3/4": 0.75, "1": 1.0}
 
 
 def _run(context: Context) -> xr.Dataset:
-    d, k, steps = (200, 6, 1000) if context.quick else (1000, 100, 120_000)
+    d, k, steps = (200, 6, 1000) if context.quick else (1000, 100, 1_500_000)
     instances = 4 if context.quick else settings.INSTANCES
     student = settings.student(train_c=True, orthogonal=False)
     training = settings.training(student, settings.RATES["fig5"], steps, record=101)
@@ -77,6 +78,19 @@ def _judge_levels(data: xr.Dataset) -> list[Verdict]:
             f"medians {levels}",
             "supported" if high < 1 else "not supported" if low > 1 else "not decided",
             "supported if the interval is below 1; the same W, c and random numbers at every level",
+        ),
+        *(
+            judging.inside(
+                f"Fig. 5a: overlap {level:g} at {judging.steps_text(printed('5a', label, level))} "
+                f"steps where ‖Π_W u‖ = {label}",
+                hits(data, label, level),
+                printed("5a", label, level),
+                "one rate for all levels, calibrated to 0.9 at ‖Π_W u‖ = 0; ξ = √k is taken",
+                judging.steps_text,
+            )
+            for label in _LEVELS
+            for level in (0.5, 0.9)
+            if (label, level) != ("0", 0.9)
         ),
     ]
 
