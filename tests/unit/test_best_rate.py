@@ -7,10 +7,11 @@ import pytest
 import xarray as xr
 
 import lrft
-from lrft.paper import best_rate, exponents, intervals
+from lrft.paper import best_rate
 from lrft.paper.claims import claim5
 from lrft.paper.experiment import Context
 from lrft.paper.jobs import paired_jobs
+from lrft.result import exponents, intervals
 
 pytestmark = pytest.mark.any_set
 
