@@ -35,7 +35,7 @@ def test_what_is_taken_has_the_form_of_python(call, expected):
 
 REFUSED = [
     (lambda: checks.integer("n", True), TypeError, "n must be an integer, got True (bool)"),
-    (lambda: checks.integer("n", 1.0), TypeError, "n must be an integer, got 1.0 (float)"),
+    (lambda: checks.integer("n", 1.5), TypeError, "n must be an integer, got 1.5 (float)"),
     (lambda: checks.integer("n", 2, minimum=3), ValueError, "n must be at least 3, got 2"),
     (lambda: checks.integer("n", 4, maximum=3), ValueError, "n must be at most 3, got 4"),
     (

@@ -73,7 +73,7 @@ def test_paired_results_are_kept_rerun_drawn_and_tabled(tmp_path, capsys):
     assert table.d.tolist() == [60, 80, 60, 60]
     figure = lrft.plot.summary(ds)
     title = " ".join(text.get_text() for text in figure.findobj(Text))
-    assert "erf or relu, d = 60 to 80, k = 3 to 5, ξ = 1 to 2" in title
+    assert r"erf or relu, d = 60 to 80, k = 3 to 5, $\xi$ = 1 to 2" in title
     show(ds)
     assert "erf or relu, d = 60 to 80" in capsys.readouterr().out
 

@@ -282,8 +282,8 @@ class Runner:
     def dataset(self) -> xr.Dataset:
         """Put the groups together, as `lrft.simulate` gives them."""
         first = self._parts[0]
-        for part in self._parts:
-            part.dataset()  # brings the values where replicas stand into their chains
+        # This also brings the values where replicas stand into their chains.
+        made = [part.dataset() for part in self._parts]
         chains = [chain for part in self._parts for chain in part.chains()]
         replicas = [replica for part in self._parts for replica in part.replicas]
         records = runs.gather(first.tasks, self._training, replicas, chains, paired=False)
@@ -294,7 +294,8 @@ class Runner:
             "interrupted": int(self._busy),
             "learning_rate": "; ".join(first.rate_notes),
         }
-        return results.assemble(first.tasks[0], self._training, records, attrs)
+        ds = results.assemble(first.tasks[0], self._training, records, attrs)
+        return ds.assign_coords({name: made[0][name] for name in ("learning_rate", "delta")})
 
     def _save(self) -> None:
         if not self._parts or self._recipe is None:
