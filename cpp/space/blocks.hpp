@@ -200,7 +200,7 @@ class Blocks {
   double label(int b) const { return inputs_.label(b); }
 
   void move(const Move<Scalar>& move) {
-    if (!slow_) return move_rows(move);
+    if (!can_be_left()) return move_rows(move);
     const Eigen::VectorXd alpha = alpha_;
     const Matrix gram = gram_now_;
     const int position = position_;
@@ -247,8 +247,7 @@ class Blocks {
     if (move.unit && steps_ > 1) make_unit();
     position_ = current_ + shape_.batch;
     waiting_ = position_ == used_;
-    // Without their inputs at hand, or slowly enough to be left, rows are formed at once.
-    if (waiting_ && (steps_ == 1 || !keep_ || slow_)) return settle(0, move.unit && steps_ == 1);
+    if (waiting_ && (steps_ == 1 || can_be_left())) return settle(0, move.unit && steps_ == 1);
     for (int j = 0; j < n; ++j)
       for (int b = 0; b < batch; ++b) {
         const int q = current_ + b;
@@ -287,11 +286,16 @@ class Blocks {
     Y_.setZero();
     gram_.setZero();
     if (waiting_) prepare();
-    Index begin = 0;
+    Index formed = 0;
     try {
-      for (; begin < d_; begin += tile_depth) draw_tile(begin);
+      for (Index begin = 0; begin < d_; begin += tile_depth) {
+        if (waiting_) form(A_, begin), sum(A_, begin);
+        // Before inputs are drawn, which may be left: formed twice, the rows would be wrong.
+        formed = begin + tile_depth;
+        draw_tile(begin);
+      }
     } catch (const Cancelled&) {
-      settle(begin);  // as if the step had not begun
+      settle(formed);  // as if the step had not begun
       throw;
     }
     if (waiting_) settled();
@@ -319,10 +323,6 @@ class Blocks {
     const int padded = packs_ * lanes;
     const Index depth = std::min(tile_depth, d_ - begin);
     Poll::spend(depth * N_ * (shape_.k + shape_.rank + shape_.n + 8) / 8);
-    if (waiting_) {
-      form(A_, begin);
-      sum(A_, begin);
-    }
     double* x = X_.data() + (keep_ ? begin * N_ : 0);
     inputs_.tile(begin, depth, x);
     const Panel X = {x, N_};
@@ -357,17 +357,16 @@ class Blocks {
       product({along_.data(), k, 1}, n, {task_->W + begin, d_}, k, depth, A, rows.stride());
     for (int j = 0; j < n; ++j) rows.scale(j, alpha_[j], begin);
   }
+  // Forming rows polls, as drawing again does: it is done at once, in a copy, or not at all.
+  bool can_be_left() const { return slow_ || !keep_; }
   // Forms what is not formed yet, of the tiles from `begin` on; where that can be left, in a
   // copy.  `unit`: makes the rows unit, which no step before has done.
   void settle(Index begin = 0, bool unit = false) {
     if (!waiting_) return;
     if (begin == 0) prepare();
-    if (slow_) next_ = A_;
-    Rows& rows = slow_ ? next_ : A_;
-    for (; begin < d_; begin += tile_depth) {
-      form(rows, begin);
-      sum(rows, begin);
-    }
+    if (can_be_left()) next_ = A_;
+    Rows& rows = can_be_left() ? next_ : A_;
+    for (; begin < d_; begin += tile_depth) form(rows, begin), sum(rows, begin);
     if (steps_ == 1) health_ = sums_.rightCols(shape_.n).trace();
     if (unit) {
       for (int j = 0; j < shape_.n; ++j)
@@ -376,7 +375,7 @@ class Blocks {
       sum(rows);
     }
     if (slow_) look_at_start(rows);  // by which records would often be cut short
-    if (slow_) A_.swap(next_);
+    if (can_be_left()) A_.swap(next_);
     settled();
   }
   // The inner products that steps need, afresh: a tile of them, and all.
@@ -417,13 +416,13 @@ class Blocks {
   Index d_ = 0;
   bool keep_ = true;
   bool waiting_ = false;  // the block is used up, its rows are not formed yet
-  bool slow_ = false;     // to form rows takes long: it polls, and can be left
+  bool slow_ = false;     // to form rows takes long, and polls
   bool start_known_ = false;
   int count_ = 0;         // inputs of the current step
   int current_ = 0;       // the first of them
   int position_ = 0;      // inputs of this block already used
   Rows A_;                // at the block's start, or where `waiting_` at the one before
-  Rows next_;             // the same to come, where slow
+  Rows next_;             // the same to come, where forming them can be left
   Matrix X_;              // (d or tile, N)
   Matrix Y_;              // (k in packs + r + n, N)
   Matrix pinv_;           // (features_rank, k)  coordinates in span(W) are pinv W x
