@@ -118,10 +118,11 @@ def test_work_that_is_left_anywhere_is_shown_as_it_was_and_goes_on_unchanged(nam
     options = {"replicas": replicas, "seed": 3, "engine": engine}
     simulation = lrft.Simulation(task, training, threads=replicas, **options)
     seen: dict[tuple[int, int], xr.Dataset] = {}
+    seconds = 0.005
     for most in (stops // 2, stops):
-        while len(seen) < most:
+        while (before := len(seen)) < most:
             stop = compiled.Stop()
-            timer = threading.Timer(0.005, stop.set)
+            timer = threading.Timer(seconds, stop.set)
             timer.start()
             with pytest.raises(compiled.Cancelled), stop:
                 simulation.advance(60)
@@ -130,6 +131,8 @@ def test_work_that_is_left_anywhere_is_shown_as_it_was_and_goes_on_unchanged(nam
             for i, step in enumerate(ds.stop_step.values.tolist()):
                 if step > 0:
                     seen.setdefault((i, step), ds.isel(replica=i))
+            if len(seen) == before:  # on a slow machine no step may end in so short a time
+                seconds *= 1.5
         simulation.save_state(tmp_path / "state.npz")
         simulation = lrft.Simulation.resume(tmp_path / "state.npz", threads=replicas)
     steps = sorted({step for _, step in seen})
