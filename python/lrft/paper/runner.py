@@ -10,12 +10,14 @@ import shlex
 import sys
 import time
 import traceback
+import warnings
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lrft import RateWarning
 from lrft.base import files as whole_files
 from lrft.base import interrupts, netcdf
 from lrft.base.progress import Bars, showing
@@ -103,7 +105,13 @@ def reproduce(
 
     try:
         # What is computed is also judged, drawn and written, whatever comes meanwhile.
-        with interrupts.held_back() as held, showing(progress, Bars) as show:
+        with (
+            interrupts.held_back() as held,
+            showing(progress, Bars) as show,
+            warnings.catch_warnings(),
+        ):
+            # A search for the best rate goes far above the limit on purpose, hundreds of times.
+            warnings.simplefilter("ignore", RateWarning)
 
             def tell(name: str, fraction: float, share: float = 0.97) -> None:
                 if show is not None:  # the rest is for the picture and the files
