@@ -60,12 +60,6 @@ VARIANTS = {
 
 
 #: What holds an activation back where it is held back.
-_WHY = {
-    "sigmoid": "mostly linear: the drift goes with Σc_i Σĉ_i, near 0 in many draws",
-    "he3": "h changes sign in some draws, and the noise left by ĉ ≠ c stalls others",
-}
-
-
 def _followed(d: int) -> tuple[Task, Floats, Floats]:
     """Task, a frozen ĉ with ⟨ĉ,c⟩ = ½, and a û₀ with overlap START."""
     task = Task.sample(d=d, k=K, xi=1.0, activation="relu", features="orthonormal", seed=0)
@@ -301,7 +295,7 @@ def _judge(data: xr.Dataset) -> list[Verdict]:
                 ),
                 _at_least(share, SUCCESS),
                 "each of the instances is run once; times are compared instance by instance, of "
-                "the same task" + (f"; {_WHY[activation]}" if activation in _WHY else ""),
+                "the same task",
             )
         )
     return verdicts
