@@ -105,6 +105,7 @@ Statistics reduced_statistics(const Shape& shape, const TaskData& task,
   add_product({P, s}, n, {Pt.data(), n}, s, n, out.gram.data(), n, Part::lower);
   add_product({L, n}, n, {Lt.data(), n}, n, n, out.gram.data(), n, Part::lower);
   mirror(out.gram, n);
+  if (!shape.sizes.parameters.empty()) out.inside.assign(P, P + n * s);
   return out;
 }
 

@@ -74,6 +74,7 @@ struct Statistics {
   std::vector<double> teacher;   // (n, r)  A u^T
   std::vector<double> gram;      // (n, n)  A A^T
   std::vector<double> cosines;   // of the rows with u as subspaces, where they are followed
+  std::vector<double> inside;    // (n, s)  coordinates in S, where they are recorded and known
 };
 
 }  // namespace lrft

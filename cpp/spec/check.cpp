@@ -41,6 +41,14 @@ void check_shapes(const T& value) {
   });
 }
 
+// A name that nobody knows would be recorded nowhere.
+void check_parameters(const std::vector<std::string>& names) {
+  const auto& known = statistic_names();
+  for (const std::string& name : names)
+    if (std::find(known.begin(), known.end(), name) == known.end())
+      throw std::invalid_argument("parameters: unknown statistic " + name);
+}
+
 void check_student(const StudentSpec& student, const TaskData& t, bool ambient, double own) {
   const Size n = student.rows;
   require(n >= 1, "rows must be at least 1");
@@ -143,6 +151,7 @@ void check(const Schedule& schedule) {
 void check(const TrainingData& plan) {
   require(plan.steps >= 0 && plan.steps <= Size{1} << 40, "steps must be in [0, 2^40]");
   require(plan.batch >= 1, "batch must be at least 1");
+  check_parameters(plan.parameters);
   check(plan.lr);
   check(plan.lr_own);
   Size last = -1;
@@ -157,6 +166,7 @@ void check(const Sizes& sizes) {
               sizes.rows >= 1 && sizes.batch >= 1,
           "k, neurons, s, rank, rows, batch must be at least 1");
   require(std::isfinite(sizes.d) && sizes.d >= 1, "d must be at least 1");
+  check_parameters(sizes.parameters);
 }
 
 void check(const RunSpec& run) {
@@ -192,6 +202,8 @@ void check(const RunSpec& run) {
   for (const TrainingData& plan : run.trainings) {
     check(plan);
     require(plan.batch == run.trainings.front().batch, "trainings of a run must have one batch");
+    require(plan.parameters == run.trainings.front().parameters,
+            "trainings of a run must record the same parameters");
   }
   // The core counts the entries of an array in an int.
   require(size.longest <= std::numeric_limits<int>::max(),

@@ -79,6 +79,7 @@ Sizes sizes_of(const RunSpec& spec) {
   z.kind = student.kind;
   z.linearized = student.linearized;
   z.batch = spec.trainings.front().batch;
+  z.parameters = spec.trainings.front().parameters;
   z.nonzero = std::count_if(t.R.begin(), t.R.end(), [](double x) { return x != 0; });
   return z;
 }

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include <Eigen/QR>
+
 #include "lrft/poll.hpp"
 #include "space/subspace.hpp"
 
@@ -59,6 +61,20 @@ std::vector<double> overlaps_c(const Shape& shape, const TaskData& task, const S
     return RowSets{Eigen::Map<const Matrix>(own.data(), k, n).transpose(),
                    Eigen::Map<const Matrix>(task.c.data(), k, r).transpose()};
   });
+}
+
+std::vector<double> coordinates(const Shape& shape, const TaskData& task,
+                                const Statistics& statistics) {
+  if (!statistics.inside.empty()) return statistics.inside;
+  const int n = shape.n, k = shape.k, r = shape.rank, s = shape.s;
+  Poll::spend(std::int64_t{k + r} * s * s / lanes);
+  Matrix basis(k + r, s), fields(k + r, n);
+  basis.topRows(k) = Eigen::Map<const Matrix>(task.R.data(), k, s);
+  basis.bottomRows(r) = Eigen::Map<const Matrix>(task.a.data(), r, s);
+  fields.topRows(k) = Eigen::Map<const Matrix>(statistics.features.data(), n, k).transpose();
+  fields.bottomRows(r) = Eigen::Map<const Matrix>(statistics.teacher.data(), n, r).transpose();
+  const Matrix P = basis.colPivHouseholderQr().solve(fields).transpose();
+  return {P.data(), P.data() + P.size()};
 }
 
 }  // namespace lrft

@@ -29,6 +29,14 @@ std::optional<Dims> number_of_data(const Sizes& z) {
   return z.labelled ? std::optional(Dims{}) : std::nullopt;
 }
 
+// Of those that are recorded where asked for: these dimensions if it is.
+std::optional<Dims> where_asked(const Sizes& z, const char* name, bool has, Dims shape) {
+  const bool asked =
+      std::find(z.parameters.begin(), z.parameters.end(), name) != z.parameters.end();
+  return asked && has && !z.labelled ? std::optional(std::move(shape)) : std::nullopt;
+}
+std::vector<double> own_of(const Seen& x) { return x.own; }
+
 // A new statistic is an entry at the end; what it may look at is `Seen`.
 constexpr Statistic table[] = {
     {"overlap_u",
@@ -60,6 +68,29 @@ constexpr Statistic table[] = {
     {"train_loss", number_of_data, [](const Seen& x) { return std::vector{x.train_loss}; }},
     {"validation_loss", number_of_data,
      [](const Seen& x) { return std::vector{x.validation_loss}; }},
+    {"M", [](const Sizes& z) { return where_asked(z, "M", true, {z.rows, z.s}); },
+     [](const Seen& x) { return coordinates(x.shape, x.task, x.rows); }},
+    {"Q", [](const Sizes& z) { return where_asked(z, "Q", true, {z.rows, z.rows}); },
+     [](const Seen& x) { return x.rows.gram; }},
+    {"norms", [](const Sizes& z) { return where_asked(z, "norms", true, {z.rows}); },
+     [](const Seen& x) {
+       std::vector<double> norms;
+       for (std::size_t i = 0; i < x.rows.gram.size(); i += static_cast<std::size_t>(x.shape.n) + 1)
+         norms.push_back(std::sqrt(x.rows.gram[i]));
+       return norms;
+     }},
+    {"c_hat",
+     [](const Sizes& z) { return where_asked(z, "c_hat", facts_of(z.kind).single, {z.neurons}); },
+     own_of},
+    {"B",
+     [](const Sizes& z) {
+       const StudentFacts facts = facts_of(z.kind);
+       return where_asked(z, "B", !facts.single && !facts.network, {z.neurons, z.rows});
+     },
+     own_of},
+    {"lam_hat",
+     [](const Sizes& z) { return where_asked(z, "lam_hat", facts_of(z.kind).network, {z.rows}); },
+     own_of},
 };
 
 }  // namespace

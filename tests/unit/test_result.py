@@ -16,7 +16,7 @@ import xarray as xr
 
 import lrft
 from lrft.result import provenance
-from lrft.result.dataset import STATISTICS, VARIABLES, assemble, hit_quantile
+from lrft.result.dataset import STATISTICS, assemble, hit_quantile
 
 ATTRS = {"seed": 7, "engine": "reduced", "threads": 2}
 
@@ -74,7 +74,7 @@ def test_one_task_drops_the_task_dimension_and_a_list_keeps_it() -> None:
 def test_values_arrive_where_they_belong() -> None:
     given = raw()
     ds = assemble(task(), training(), given, ATTRS)
-    for name in VARIABLES:
+    for name in ds.data_vars:
         np.testing.assert_array_equal(ds[name].values, given[name][0], err_msg=name)
     assert ds.step.dtype == np.int64
     assert ds.hit_step.sel(threshold=0.9, replica=1) == given["hit_step"][0, 1, 1]

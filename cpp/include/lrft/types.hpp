@@ -163,6 +163,7 @@ struct TrainingData {
   std::vector<double> thresholds;       // increasing, on |overlap_u|, every step
   std::vector<double> loss_thresholds;  // decreasing, at records
   int patience = 0;                     // data: records without a new least held-out error; 0: any
+  std::vector<std::string> parameters;  // statistics that are recorded where asked for, by name
 };
 template <>
 struct Fields<TrainingData> {
@@ -171,7 +172,8 @@ struct Fields<TrainingData> {
       field("steps", &T::steps), field("batch", &T::batch), field("lr", &T::lr),
       field("lr_own", &T::lr_own), field("stop_at", &T::stop_at), field("stop_loss", &T::stop_loss),
       field("record", &T::record), field("thresholds", &T::thresholds),
-      field("loss_thresholds", &T::loss_thresholds), field("patience", &T::patience));
+      field("loss_thresholds", &T::loss_thresholds), field("patience", &T::patience),
+      field("parameters", &T::parameters));
 };
 
 // Samples that are given, as they lie in memory.

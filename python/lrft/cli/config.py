@@ -127,11 +127,17 @@ def parse(text: str, field: Field) -> Any:
     >>> field = Field("training", "steps", None, "int", "")
     >>> parse("1e6", field), parse("0.1,.5", field), parse("relu", field)
     (1000000, [0.1, 0.5], 'relu')
+    >>> parse("M,B", Field("training", "record_parameters", False, "bool or sequence of str", ""))
+    ['M', 'B']
     """
     if field.type == "str" or field.name in ("weights", "out", "name"):
         return text
     if "\n" in text:
         return text
+    if field.type.endswith("sequence of str") and re.fullmatch(r"\w+(\s*,\s*\w+)*", text):
+        names = [name.strip() for name in text.split(",")]
+        if names not in (["true"], ["false"]):
+            return names
     for attempt in (text, f"[{text}]") if "," in text else (text,):
         try:
             value = foreign.from_toml(f"x = {attempt}")["x"]

@@ -144,6 +144,26 @@ def _loss_thresholds(name: str, value: Any) -> Any:
     return given
 
 
+#: Of a student, what is recorded where asked for; the last three are own parameters.
+PARAMETERS = ("M", "Q", "norms", "c_hat", "B", "lam_hat")
+
+
+def _parameters(name: str, value: Any) -> bool | tuple[str, ...]:
+    """Take True, False or a list of names."""
+    if isinstance(value, bool | np.bool_):
+        return bool(value)
+    if not isinstance(value, list | tuple):
+        raise TypeError(
+            f"{name} must be True, False or a list of {', '.join(PARAMETERS)}, "
+            f"got {checks.describe(value)}"
+        )
+    given = {checks.choice(name, one, PARAMETERS) for one in value}
+    if len(given) < len(value):
+        raise ValueError(f"{name} must be distinct, got {checks.describe(list(value))}")
+    return tuple(one for one in PARAMETERS if one in given) or False
+
+
+RecordParameters = Annotated[bool | tuple[str, ...], plain(_parameters), AS_JSON]
 Record = Annotated[int | tuple[int, ...] | Geometric, plain(_record), AS_JSON]
 Thresholds = Annotated[tuple[float, ...], plain(_thresholds), AS_JSON]
 LossThresholds = Annotated[tuple[float, ...], plain(_loss_thresholds), AS_JSON]

@@ -14,10 +14,17 @@ from numpy.typing import NDArray
 from pydantic import model_validator
 
 from lrft.base import checks
-from lrft.base.fields import Count, Model, checked, optional
+from lrft.base.fields import LATER, Count, Model, checked, optional
 from lrft.core.engine import compiled
 from lrft.model import schedule
-from lrft.model.recording import Geometric, LossThresholds, Record, Thresholds, geometric
+from lrft.model.recording import (
+    Geometric,
+    LossThresholds,
+    Record,
+    RecordParameters,
+    Thresholds,
+    geometric,
+)
 from lrft.model.sizes import Sizes
 from lrft.model.students import FullNetwork, LoRA, RankOne, Student
 from lrft.model.students.student import OptionalPositive, RateOrAuto
@@ -67,6 +74,10 @@ class Training(Model):
         A FullNetwork, whose overlaps are a matrix, hits none.
     loss_thresholds : sequence of float
         Positive and distinct; checked at records.
+    record_parameters : bool or sequence of str
+        Record the order parameters too, all or those named: ``"M"``, the rows in an orthonormal
+        basis of span(W, u), ``"Q"``, their inner products, ``"norms"``, their lengths, and the own
+        parameters, ``"c_hat"``, ``"B"`` or ``"lam_hat"``. Their sizes do not grow with d.
 
     Raises
     ------
@@ -107,6 +118,7 @@ class Training(Model):
         0.95,
     )
     loss_thresholds: LossThresholds = ()
+    record_parameters: Annotated[RecordParameters, LATER] = False
 
     @classmethod
     def paper(
@@ -161,6 +173,14 @@ class Training(Model):
             raise ValueError(
                 f"record must lie in [0, steps] = [0, {self.steps}], got step {self.record[-1]}"
             )
+        if self.record_parameters is not False:
+            known = self.student.order_parameters
+            for name in self.recorded_parameters:
+                if name not in known:
+                    raise ValueError(
+                        f"record_parameters of a {type(self.student).__name__} student are "
+                        f"{', '.join(known)}, got {name!r}"
+                    )
         own = self.student.own_rate
         for name, rate in (("lr", self.lr), (own, self.student.given_own_rate)):
             length = rate.length if isinstance(rate, schedule.ScheduleModel) else None
@@ -177,6 +197,13 @@ class Training(Model):
             return len(self.record) + 2
         n = self.record if isinstance(self.record, int) else self.record.n
         return min(n, self.steps + 1)
+
+    @property
+    def recorded_parameters(self) -> tuple[str, ...]:
+        """Names of the order parameters that are recorded."""
+        if isinstance(self.record_parameters, bool):
+            return self.student.order_parameters if self.record_parameters else ()
+        return self.record_parameters
 
     @property
     def record_steps(self) -> Integers:
@@ -263,6 +290,7 @@ def training_data(training: Training, lr: float | schedule.Schedule) -> compiled
         record=training.record_steps,
         thresholds=np.asarray(training.thresholds, dtype=np.float64),
         loss_thresholds=np.asarray(training.loss_thresholds, dtype=np.float64),
+        parameters=list(training.recorded_parameters),
         **given,
     )
 

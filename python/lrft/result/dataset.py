@@ -36,6 +36,7 @@ class _Statistic(NamedTuple):
     definition: str
     several: bool = False  # may be more than one number
     later: bool = False  # files from before lack it
+    dims: tuple[str, ...] = ()  # of an order parameter, which is there where it was asked for
 
 
 _RUN = ("task", "replica")
@@ -70,16 +71,34 @@ _STATUS = (
     "Python function that is its activation raised, as the attribute failure says"
 )
 
+_BASIS = (
+    "an orthonormal basis of S = span(W, u), the columns of Task.Q: W = Task.R Qᵀ, u = Task.a Qᵀ; "
+    "of a linearised student with a start of its own then that of its starting rows outside, "
+    "by Gram and Schmidt in their order"
+)
+
+
+def _order_parameter(long_name: str, definition: str, *dims: str) -> _Statistic:
+    of = "û, the rows of A, or the neurons of a full network"
+    return _Statistic(long_name, f"{definition}; rows are {of}", True, True, ("row", *dims))
+
+
 STATISTICS: dict[str, _Statistic] = {
     "overlap_u": _Statistic("overlap of û with u", _OVERLAP_U, several=True),
     "overlap_c": _Statistic("overlap of ĉ with c", _OVERLAP_C, several=True),
     "loss": _Statistic("population loss", _LOSS),
+    "M": _order_parameter("rows in S", f"inner products of the rows with {_BASIS}", "basis"),
+    "Q": _order_parameter("inner products of the rows", "A Aᵀ", "other_row"),
+    "norms": _order_parameter("norms of the rows", "square roots of the diagonal of Q"),
+    "c_hat": _Statistic("ĉ", "own parameters of a rank-one student", True, True, ("neuron",)),
+    "B": _Statistic("B", "own parameters of LoRA", True, True, ("neuron", "row")),
+    "lam_hat": _order_parameter("λ̂", "output weights of a full network"),
 }
 """What is recorded of a student: name and definition, by the name that the core has for it."""
 
 VARIABLES: dict[str, _Variable] = {
     **{
-        name: _Variable((*_RUN, "step"), one.long_name, one.definition + _PAST)
+        name: _Variable((*_RUN, "step", *one.dims), one.long_name, one.definition + _PAST)
         for name, one in STATISTICS.items()
     },
     "hit_step": _Variable((*_RUN, "threshold"), "first step at the overlap threshold", _HIT),
@@ -87,7 +106,9 @@ VARIABLES: dict[str, _Variable] = {
         (*_RUN, "loss_threshold"), "first recorded step at the loss threshold", _LOSS_HIT
     ),
     **{
-        f"final_{name}": _Variable(_RUN, f"final {one.long_name}", _FINAL + one.definition)
+        f"final_{name}": _Variable(
+            (*_RUN, *one.dims), f"final {one.long_name}", _FINAL + one.definition
+        )
         for name, one in STATISTICS.items()
     },
     "status": _Variable(_RUN, "how the replica ended", _STATUS),
@@ -116,6 +137,12 @@ _EXTRA_DIMS: dict[int, tuple[str, ...]] = {
     1: ("component",),
     2: ("student_row", "teacher_row"),
 }
+
+
+def recorded(training: Training) -> list[str]:
+    """List the statistics that a training records: order parameters where they are asked for."""
+    asked = training.recorded_parameters
+    return [name for name, one in STATISTICS.items() if not one.dims or name in asked]
 
 
 def get_ready(*, to_save: bool = False) -> None:
@@ -199,19 +226,23 @@ def assemble(
     sizes = {"task": rows} | {name: len(values) for name, values in coordinates.items()}
 
     data = {}
+    asked = recorded(training)
     for name, variable in VARIABLES.items():
-        values = status if name == "status" else np.asarray(raw[name])
         statistic = STATISTICS.get(name.removeprefix("final_"))
-        several = statistic is not None and statistic.several
-        extra = _EXTRA_DIMS.get(values.ndim - len(variable.dims)) if several else ()
-        expected = tuple(sizes[dim] for dim in variable.dims)
+        if statistic is not None and name.removeprefix("final_") not in asked:
+            continue
+        values = status if name == "status" else np.asarray(raw[name])
+        expected = tuple(sizes[dim] for dim in variable.dims if dim in sizes)
+        extra: tuple[str, ...] | None = ()
+        if statistic is not None and statistic.several:
+            extra = statistic.dims or _EXTRA_DIMS.get(values.ndim - len(expected))
         if (
             extra is None
             or values.shape[: len(expected)] != expected
             or (len(expected) + len(extra) != values.ndim)
         ):
             raise ValueError(f"raw[{name!r}] has shape {values.shape}, expected {expected}")
-        data[name] = ((*variable.dims, *extra), values)
+        data[name] = ((*variable.dims[: len(expected)], *extra), values)
 
     per_task = {
         "task_hash": np.array([task.content_hash for task in task_list], dtype=str),
@@ -225,7 +256,8 @@ def assemble(
         coords=coordinates
         | {name: ("replica" if paired else "task", values) for name, values in per_task.items()},
     )
-    for name, variable in VARIABLES.items():
+    for name in data:
+        variable = VARIABLES[name]
         ds[name].attrs = {"long_name": variable.long_name, "definition": variable.definition}
         if name != "status":
             ds[name].attrs["units"] = "1"

@@ -85,7 +85,9 @@ class Unit:
         task = self.task
         shape = (task.R.shape, task.features_rank, task.rank, task.activation.identity)
         size = task.d if self.engine == "ambient" else 0
-        return (self.engine, self.seed, *shape, size, self.training.batch, alike)
+        training = self.training
+        asked = training.recorded_parameters
+        return (self.engine, self.seed, *shape, size, training.batch, asked, alike)
 
     @property
     def steps(self) -> int:

@@ -60,6 +60,7 @@ class FullNetwork(StudentModel):
     """
 
     own_rate: ClassVar[str] = "lr_lam"
+    own_name: ClassVar[str] = "lam_hat"
     positional: ClassVar[tuple[str, ...]] = ("width",)
     followed: ClassVar[bool] = False  # a matrix of cosines
 

@@ -66,6 +66,7 @@ class LoRA(StudentModel):
     """
 
     own_rate: ClassVar[str] = "lr_b"
+    own_name: ClassVar[str] = "B"
     positional: ClassVar[tuple[str, ...]] = ("rank",)
 
     kind: Literal["lora"] = "lora"

@@ -59,6 +59,7 @@ class RankOne(StudentModel):
     """
 
     own_rate: ClassVar[str] = "lr_c"
+    own_name: ClassVar[str] = "c_hat"
     spherical: ClassVar[bool] = True
 
     kind: Literal["rank_one"] = "rank_one"

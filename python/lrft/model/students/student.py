@@ -68,6 +68,8 @@ class StudentModel(Model):
 
     #: Name of the field with the rate of the own parameters.
     own_rate: ClassVar[str]
+    #: Name of the own parameters as they are recorded.
+    own_name: ClassVar[str]
     #: Rows and own parameters stay on their unit spheres.
     spherical: ClassVar[bool] = False
     #: The overlap with u is a size that thresholds and stop_at can be compared with.
@@ -118,6 +120,11 @@ class StudentModel(Model):
 
     def check_data(self, *, teacher: bool) -> None:
         """Refuse a start that a fit to data cannot make; `teacher`: the base is that of a task."""
+
+    @property
+    def order_parameters(self) -> tuple[str, ...]:
+        """Names of what can be recorded of it: its rows, then its own parameters."""
+        return "M", "Q", "norms", self.own_name
 
     @property
     def given_own_rate(self) -> float | Schedule | None:

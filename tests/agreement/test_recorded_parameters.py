@@ -1,0 +1,133 @@
+"""Recorded order parameters against paths in R^d, in both spaces, and where they travel."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from cases import twin
+from students import REPLICA, SEED, case
+
+import lrft
+from lrft.result.dataset import STATISTICS
+
+CASES = [
+    "LoRA, rank 3, batch 5, rates",
+    "LoRA, u inside",
+    "LoRA, zero features",
+    "full, scratch, nine",
+    "full, teacher of rank 2",
+    "linear, rank one, u inside",
+    "linear, LoRA, both factors",
+    "linear, full, scratch",
+]
+
+
+def recording(name: str) -> tuple[lrft.Task, lrft.Training]:
+    task, training = case(name)
+    return task, training.replace(record_parameters=True, steps=200, record=5)
+
+
+def own_of(ds: Any, training: lrft.Training) -> Any:
+    return ds[training.student.own_name]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_they_are_those_of_the_path_in_r_d(name: str) -> None:
+    task, training = recording(name)
+    ds = lrft.simulate(task, training, replicas=[REPLICA], seed=SEED, engine="ambient")
+    path = list(twin(task, training, seed=SEED, replica=REPLICA))
+    Q = task.Q
+    if training.student.start_of_its_own:
+        outside = np.atleast_2d(path[0][0]) @ (np.eye(task.d) - Q @ Q.T)
+        factor, triangle = np.linalg.qr(outside.T)
+        Q = np.concatenate([Q, factor * np.sign(np.diag(triangle))], axis=1)
+    for i, t in enumerate(ds.step.values):
+        rows, own = np.atleast_2d(path[t][0]), path[t][1]
+        one = ds.isel(replica=0, step=i)
+        for values, expected in (
+            (one.M, rows @ Q),
+            (one.Q, rows @ rows.T),
+            (one.norms, np.linalg.norm(rows, axis=1)),
+            (own_of(one, training), own),
+        ):
+            assert values.shape == expected.shape
+            scale = max(1.0, np.abs(expected).max())
+            np.testing.assert_allclose(values, expected, rtol=0, atol=1e-10 * scale)
+
+
+@pytest.mark.parametrize("name", ["LoRA, rank 3", "full, scratch, nine", "linear, rank one"])
+def test_the_reduced_space_records_its_state(name: str) -> None:
+    task, training = recording(name)
+    simulation = lrft.Simulation(
+        task, training, replicas=3, seed=4, engine="reduced", keep_students=True
+    )
+    simulation.run()
+    ds = simulation.dataset()
+    for i, chain in enumerate(simulation.chains()):
+        s, n = ds.sizes["basis"], ds.sizes["row"]
+        P, L = chain.rows[: n * s].reshape(n, s), chain.rows[n * s :].reshape(n, n)
+        np.testing.assert_array_equal(ds.final_M[i], P)
+        np.testing.assert_allclose(ds.final_Q[i], P @ P.T + L @ L.T, rtol=1e-12, atol=1e-14)
+        np.testing.assert_array_equal(own_of(ds, training)[i, -1].values.ravel(), chain.own)
+    # with the task they make the overlaps that are always recorded
+    if isinstance(training.student, lrft.RankOne):
+        np.testing.assert_allclose(ds.M.values[:, :, 0] @ task.a[0], ds.overlap_u, atol=1e-14)
+
+
+def test_nothing_else_changes_and_no_name_is_there_unasked() -> None:
+    task, training = recording("LoRA, rank 3")
+    with_all = lrft.simulate(task, training, replicas=2)
+    plain = lrft.simulate(task, training.replace(record_parameters=False), replicas=2)
+    some = lrft.simulate(task, training.replace(record_parameters=["B", "M"]), replicas=2)
+    asked = {name for name, one in STATISTICS.items() if one.dims}
+    assert not asked & set(plain.data_vars)
+    assert {"M", "B", "final_M", "final_B"} == set(some.data_vars) - set(plain.data_vars)
+    for name in plain.data_vars:
+        np.testing.assert_array_equal(plain[name], with_all[name])
+    default = lrft.Training(lr=0.1, steps=10)
+    assert "record_parameters" not in default.model_dump_json()
+    assert default.replace(record_parameters=[]) == default
+    assert training.record_size(task) == default.record_size(task) + 3 * 5 + 3 * 3 + 3 + 4 * 3
+
+
+def test_they_survive_a_stop_a_file_and_a_study(tmp_path: Path) -> None:
+    task, training = recording("full, scratch, nine")
+    whole = lrft.simulate(task, training, replicas=2, seed=9)
+    simulation = lrft.Simulation(task, training, replicas=2, seed=9)
+    simulation.advance(0.0)
+    simulation.save_state(tmp_path / "state.npz")
+    again = lrft.Simulation.resume(tmp_path / "state.npz")
+    again.run()
+    lrft.save(again.dataset(), tmp_path / "run.nc")
+    loaded = lrft.load(tmp_path / "run.nc")
+    tables = {
+        "task": task,
+        "training": training,
+        "grid": {"record_parameters": [False, True]},
+        "run": {"replicas": 2, "seed": 9},
+    }
+    study = lrft.sweep(tables, tmp_path / "study.db", threads=1)
+    for name in training.recorded_parameters:
+        np.testing.assert_array_equal(loaded[name], whole[name])
+        assert loaded[name].dims == whole[name].dims
+        np.testing.assert_array_equal(study[name][1], whole[name])
+        assert study[name].dims[2:] == whole[name].dims[1:]
+        assert np.isnan(study[name][0]).all()
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "message"),
+    [
+        (["N"], ValueError, "record_parameters must be one of .*got 'N'"),
+        (["M", "M"], ValueError, "record_parameters must be distinct"),
+        (["B"], ValueError, "record_parameters of a RankOne student are M, Q, norms, c_hat"),
+        ("M", TypeError, "record_parameters must be True, False or a list of M, Q,"),
+        (1, TypeError, "record_parameters must be True, False or a list .*got 1"),
+    ],
+)
+def test_bad_names_are_refused(value: Any, kind: Any, message: str) -> None:
+    with pytest.raises(kind, match=message):
+        lrft.Training(lr=0.1, steps=10, record_parameters=value)
