@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from pydantic import model_validator
 
 from lrft.base import checks
-from lrft.base.fields import Count, Model, checked, optional
+from lrft.base.fields import LATER, Count, Model, checked, optional
 from lrft.core.engine import compiled
+from lrft.model import loss as losses
 from lrft.model import schedule
 from lrft.model.recording import Geometric, LossThresholds, Record, Thresholds, geometric
 from lrft.model.sizes import Sizes
@@ -67,6 +68,10 @@ class Training(Model):
         A FullNetwork, whose overlaps are a matrix, hits none.
     loss_thresholds : sequence of float
         Positive and distinct; checked at records.
+    loss : {"squared", "correlation", "huber", "logistic"}, Huber or Logistic
+        The loss of a sample that a step lowers, of the student's output f and the label y:
+        (f - y)² without ½; -2 f y, what is left of that without f²; `Huber`; or `Logistic`, on
+        labels of ±1. What is recorded as ``loss`` stays the squared error.
 
     Raises
     ------
@@ -107,6 +112,7 @@ class Training(Model):
         0.95,
     )
     loss_thresholds: LossThresholds = ()
+    loss: Annotated[losses.Loss, LATER] = "squared"
 
     @classmethod
     def paper(
@@ -260,6 +266,7 @@ def training_data(training: Training, lr: float | schedule.Schedule) -> compiled
         batch=training.batch,
         lr=compiled.Schedule(**schedule.described(lr)),
         lr_own=compiled.Schedule(**schedule.described(lr_own)),
+        loss=losses.described(training.loss),
         record=training.record_steps,
         thresholds=np.asarray(training.thresholds, dtype=np.float64),
         loss_thresholds=np.asarray(training.loss_thresholds, dtype=np.float64),

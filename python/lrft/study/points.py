@@ -85,7 +85,8 @@ class Unit:
         task = self.task
         shape = (task.R.shape, task.features_rank, task.rank, task.activation.identity)
         size = task.d if self.engine == "ambient" else 0
-        return (self.engine, self.seed, *shape, size, self.training.batch, alike)
+        plan = self.training.batch, self.training.loss
+        return (self.engine, self.seed, *shape, size, *plan, alike)
 
     @property
     def steps(self) -> int:
