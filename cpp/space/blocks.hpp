@@ -48,6 +48,7 @@ class Blocks {
   using Scalar = double;
   using Input = typename Inputs::Input;
   static constexpr bool replays = true;
+  static constexpr bool labelled = !Taught<Input>;
 
   Blocks(const Shape& shape, const RunSpec& spec)
       : shape_(shape),

@@ -2,34 +2,44 @@
 
 #include "space/product.hpp"
 #include "space/reduced.hpp"
+#include "space/whole_labels.hpp"
 #include "student/list.hpp"
 #include "train/step.hpp"
 
 namespace lrft {
 namespace {
 
+using Whole = WholeLabels<ReducedSpace<>>;
+
 // A reduced space whose T and label noise come from outside.
+template <class Space>
 struct Given {
   using Layout = ReplicaLanes;
   using Scalar = Pack;
-  using Input = TaughtInput<Pack>;
-  ReducedSpace<>& space;
+  using Input = typename Space::Input;
+  Space& space;
   int lane;
   const double *T, *noise;
   int inputs() const { return space.inputs(); }
   double share() const { return space.share(); }
   Input input(int b) const { return space.input(b); }
-  Pack label(int b) const { return broadcast(noise[b]); }
+  Pack label(int b) const {
+    if constexpr (Taught<Input>)
+      return broadcast(noise[b]);
+    else
+      return space.label(b);
+  }
   void move(const Move<Pack>& move) { space.move_given(move.G, move.M, move.unit, lane, T); }
   Pack health() const { return space.health(); }
 };
 
-template <class Student>
+template <class Space, class Student, class Loss>
 class DriveReduced final : public Drive {
  public:
   DriveReduced(const RunSpec& spec, const std::vector<double>& rows, const std::vector<double>& own,
                int lane)
       : lane_(lane),
+        plan_(spec.trainings.front()),
         optimiser_(shape_of(spec)),
         space_(shape_of(spec), spec),
         student_(shape_of(spec), spec.student, make_activation(spec.activation)) {
@@ -38,15 +48,18 @@ class DriveReduced final : public Drive {
     space_.set_rows(lane, rows);
     if (spec.student.linearized) student_.set_start(lane, own);
     student_.set_own(lane, own);
+    loss_.set(lane, plan_);
+    if constexpr (!Taught<typename Space::Input>) space_.set_plan(lane, plan_);
   }
   void step(const double* X_S, const double* Z, const double* T, const double* noise, double lr,
             double lr_own) override {
     space_.set_coordinates(lane_, X_S, Z);
-    Given given{space_, lane_, T, noise};
-    TrainingData plan;
-    plan.lr.rate = lr;
-    plan.lr_own.rate = lr_own;
-    optimiser_.set(lane_, plan, 0);
+    if constexpr (!Taught<typename Space::Input>)
+      space_.find_labels(nullptr, [noise](int b) { return broadcast(noise[b]); });
+    Given<Space> given{space_, lane_, T, noise};
+    plan_.lr.rate = lr;
+    plan_.lr_own.rate = lr_own;
+    optimiser_.set(lane_, plan_, 0);
     lrft::step(given, student_, loss_, optimiser_);
   }
   std::vector<double> rows() const override { return space_.rows_of(lane_); }
@@ -54,9 +67,10 @@ class DriveReduced final : public Drive {
 
  private:
   int lane_;
-  Squared<ReplicaLanes> loss_;
+  TrainingData plan_;
+  Loss loss_;
   Descent<ReplicaLanes> optimiser_;
-  ReducedSpace<> space_;
+  Space space_;
   Student student_;
 };
 
@@ -66,7 +80,11 @@ std::unique_ptr<Drive> make_drive(const RunSpec& spec, const std::vector<double>
                                   const std::vector<double>& own, int lane) {
   return with_student<ReplicaLanes>(
       spec.student.kind, [&]<class T>(std::type_identity<T>) -> std::unique_ptr<Drive> {
-        return std::make_unique<DriveReduced<T>>(spec, rows, own, lane);
+        if (spec.trainings.front().plain())
+          return std::make_unique<DriveReduced<ReducedSpace<>, T, Squared<ReplicaLanes>>>(
+              spec, rows, own, lane);
+        return std::make_unique<DriveReduced<Whole, T, AnyLoss<ReplicaLanes>>>(spec, rows, own,
+                                                                               lane);
       });
 }
 

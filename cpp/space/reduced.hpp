@@ -49,6 +49,7 @@ class ReducedSpace {
   using Scalar = Pack;
   using Input = TaughtInput<Pack>;
   static constexpr bool replays = false;  // a path can go on from any step
+  static constexpr bool labelled = false;
 
   ReducedSpace(const Shape& shape, const RunSpec& spec)
       : shape_(shape),

@@ -13,7 +13,7 @@
 
 namespace lrft {
 
-// What a student sees of an input x.  Where there is no teacher, labels are given.
+// What a student sees of an input x; Taught: what its teacher sees too.
 template <class Scalar>
 struct Input {
   const Pack* features;  // (k, in packs)  W x
@@ -46,7 +46,7 @@ concept Batch = requires(B& batch, const B& seen, int b, const Move<typename B::
   // batch / inputs, since G is a mean over a batch
   { seen.share() } -> std::convertible_to<double>;
   { seen.input(b) } -> std::same_as<typename B::Input>;
-  // What is added to the teacher's output: noise; all of it where there is no teacher.
+  // Of a taught input, what is added to the teacher's output: noise.  Else all of it.
   { seen.label(b) } -> std::convertible_to<typename B::Scalar>;
   batch.move(move);
   { seen.health() } -> std::convertible_to<typename B::Scalar>;  // squares of the moved rows
@@ -66,6 +66,7 @@ concept Space =
       { space.rows_of(lane) } -> std::same_as<std::vector<double>>;
       { seen.steps_back(t) } -> std::same_as<std::int64_t>;
       { S::replays } -> std::convertible_to<bool>;
+      { S::labelled } -> std::convertible_to<bool>;  // labels are given: there is no teacher
       { seen.draw_rows(task, replica, bool()) } -> std::same_as<std::vector<double>>;
       { seen.given_rows(student) } -> std::same_as<std::vector<double>>;
       // The inputs of step `steps[lane]` of each lane; taken back if their step is left.

@@ -148,12 +148,18 @@ void check(const Schedule& schedule) {
   require(schedule.warm_up >= 0, "warm_up of a schedule must not be negative");
 }
 
+void check(const LossData& loss) {
+  require(loss.delta > 0, "delta of a loss must be positive");
+  require(loss.flip >= 0 && loss.flip <= 0.5, "flip of a loss must be in [0, 1/2]");
+}
+
 void check(const TrainingData& plan) {
   require(plan.steps >= 0 && plan.steps <= Size{1} << 40, "steps must be in [0, 2^40]");
   require(plan.batch >= 1, "batch must be at least 1");
   check_parameters(plan.parameters);
   check(plan.lr);
   check(plan.lr_own);
+  check(plan.loss);
   Size last = -1;
   for (const Size step : plan.record) {
     require(step > last && step <= plan.steps, "record must increase within [0, steps]");
@@ -204,6 +210,9 @@ void check(const RunSpec& run) {
     require(plan.batch == run.trainings.front().batch, "trainings of a run must have one batch");
     require(plan.parameters == run.trainings.front().parameters,
             "trainings of a run must record the same parameters");
+    require(plan.plain() == run.trainings.front().plain(),
+            "trainings of a run must all be for the plain step, or none of them");
+    require(!run.data.given() || plan.loss.flip == 0, "flip is not for labels that are given");
   }
   // The core counts the entries of an array in an int.
   require(size.longest <= std::numeric_limits<int>::max(),

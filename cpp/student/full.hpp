@@ -68,7 +68,7 @@ class Full {
     if (train_own_)
       for (int j = 0; j < own_packs_; ++j) gradient_[j] = broadcast(0.0);
   }
-  // f - f*, or f where there is no teacher; leaves sigma and sigma' of the student's neurons in
+  // f, of a taught input f - f*; leaves sigma and sigma' of the student's neurons in
   // sigma_ and slope_.
   template <class X>
   Scalar forward(const X& x) {

@@ -86,8 +86,8 @@ class LowRank {
       for (int i = 0; i < packs_ * n(); ++i) gradient_[i] = broadcast(0.0);
     for (int j = 0; j < n(); ++j) M_[j] = Layout::constant(1);
   }
-  // f - f*, or f where there is no teacher; leaves sigma' of the student's neurons in slope_ and
-  // its sums with the columns of lambda B in sum_.
+  // f, of a taught input f - f*; leaves sigma' of the student's neurons in slope_ and its sums with
+  // the columns of lambda B in sum_.
   template <class X>
   LRFT_INLINE Scalar forward(const X& x) {
     if (shape_.slow()) Poll::spend(shape_.units / shape_.batch);

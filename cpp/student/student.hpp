@@ -21,8 +21,8 @@ concept Student =
       student.set_start(lane, own);  // around which a linearised student is expanded
       student.set_own(lane, own);
       { seen.own_of(lane) } -> std::same_as<std::vector<double>>;
-      // One batch: for each input f - f*, f alone where there is no teacher, and then the share
-      // of its gradient: (b, x, slope of the loss in f, learning rate).
+      // One batch: for each input f, of a taught one f - f*, and then the share of its gradient:
+      // (b, x, slope of the loss in f, learning rate).
       student.begin();
       { student.forward(x) } -> std::same_as<typename B::Scalar>;
       student.gradient(b, x, number, number);

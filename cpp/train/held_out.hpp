@@ -12,11 +12,11 @@
 
 namespace lrft {
 
-// Mean of (f(x) - y)^2 over `samples`, NaN without any, f the student with rows A (n, d).  Its own
-// blocks, so that it does not depend on how the student is trained.
-template <class Student>
-double mean_squared_error(Student& student, const Matrix& A, const TaskData& task,
-                          const Samples& samples) {
+// Mean loss over `samples`, NaN without any, of the student with rows A (n, d).  Its own blocks, so
+// that it does not depend on how the student is trained.
+template <class Student, class Loss>
+double mean_loss(Student& student, const Loss& loss, const Matrix& A, const TaskData& task,
+                 const Samples& samples) {
   constexpr int width = 32;
   constexpr Index tile = 128;
   const int k = task.k, n = static_cast<int>(A.rows()), packs = NeuronLanes::packs(k);
@@ -41,16 +41,15 @@ double mean_squared_error(Student& student, const Matrix& A, const TaskData& tas
     for (int q = 0; q < count; ++q) {
       for (int i = 0; i < k; ++i) features.doubles()[i] = Y(i, q);
       for (int j = 0; j < n; ++j) rows[static_cast<std::size_t>(j)] = Y(k + j, q);
-      const double miss =
-          student.forward(Input<double>{features.data(), rows.data()}) - samples.y[first + q];
-      sum += miss * miss;
+      sum += loss.value(student.forward(Input<double>{features.data(), rows.data()}),
+                        samples.y[first + q]);
     }
   }
   return samples.rows > 0 ? sum / static_cast<double>(samples.rows)
                           : std::numeric_limits<double>::quiet_NaN();
 }
 
-// Mean squared error of the samples since the last record, each before its update; a new mean
+// Mean loss of the samples since the last record, each before its update; a new mean
 // begins.
 inline double take_error(Chain& chain) {
   const double error = chain.seen > 0 ? chain.squared / static_cast<double>(chain.seen)

@@ -59,6 +59,7 @@ class Lanes {
   // ---- what is there ----------------------------------------------------------------------
   S& space() { return space_; }
   T& student() { return student_; }
+  const L& loss() const { return loss_; }
   // Null in a lane that rests.
   Chain* chain(int lane) const { return chain_[lane]; }
   // f(lane, chain) for each that runs.
@@ -125,6 +126,8 @@ class Lanes {
     chain.last = {};
     step_[lane] = static_cast<std::uint64_t>(chain.state_step);
     loss_.set(lane, training(chain));
+    if constexpr (requires { space_.set_plan(lane, training(chain)); })
+      space_.set_plan(lane, training(chain));
     varying_ = varying_ || O::varies(training(chain));
     set_rates(lane);
     // Replay to where the chain was saved: same bits, nothing observed twice.

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <concepts>
-#include <type_traits>
 
 #include "lrft/run.hpp"
 #include "simd/layout.hpp"
@@ -53,11 +52,5 @@ class Descent {
  private:
   Scalar lr_ = Layout::constant(0), lr_own_ = Layout::constant(0);
 };
-
-// f(type) for the optimiser that the trainings of a run ask for.
-template <class Layout, class F>
-auto with_optimiser(const RunSpec&, const F& f) {
-  return f(std::type_identity<Descent<Layout>>{});
-}
 
 }  // namespace lrft

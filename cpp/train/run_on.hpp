@@ -97,28 +97,39 @@ class RunOn final : public Run {
   std::vector<std::unique_ptr<Group<S, T, L, O>>> groups_;
 };
 
-// A run in this space of this student, for the loss and the optimiser that the spec asks for.
+// A run of the plain step, which sees f - f* as one sum: for the squared error beside the teacher,
+// and for that of labels that are given.
 template <Space S, Student<S> T>
-std::unique_ptr<Run> run_on(const RunSpec& spec) {
+std::unique_ptr<Run> run_plain(const RunSpec& spec) {
   using Layout = typename S::Layout;
-  return with_loss<Layout>(spec, [&]<class L>(std::type_identity<L>) {
-    return with_optimiser<Layout>(spec,
-                                  [&]<class O>(std::type_identity<O>) -> std::unique_ptr<Run> {
-                                    return std::make_unique<RunOn<S, T, L, O>>(spec);
-                                  });
-  });
+  return std::make_unique<RunOn<S, T, Squared<Layout>, Descent<Layout>>>(spec);
+}
+// A run of the general step: whole labels, and all that a training may ask for, chosen while it
+// runs.  `S`: with whole labels.
+template <Space S, Student<S> T>
+std::unique_ptr<Run> run_general(const RunSpec& spec) {
+  using Layout = typename S::Layout;
+  return std::make_unique<RunOn<S, T, AnyLoss<Layout>, Descent<Layout>>>(spec);
 }
 
-// A run in this space of the student that the spec asks for.
+// The same of the student that the spec asks for.
 template <Space S>
-std::unique_ptr<Run> run_in(const RunSpec& spec) {
+std::unique_ptr<Run> run_plain_in(const RunSpec& spec) {
   return with_student<typename S::Layout>(
-      spec.student.kind, [&]<class T>(std::type_identity<T>) { return run_on<S, T>(spec); });
+      spec.student.kind, [&]<class T>(std::type_identity<T>) { return run_plain<S, T>(spec); });
+}
+template <Space S>
+std::unique_ptr<Run> run_general_in(const RunSpec& spec) {
+  return with_student<typename S::Layout>(
+      spec.student.kind, [&]<class T>(std::type_identity<T>) { return run_general<S, T>(spec); });
 }
 
-// The members of the family are compiled one file a space.
+// The members of the family are compiled one file a space and step.
 std::unique_ptr<Run> run_reduced(const RunSpec& spec);
 std::unique_ptr<Run> run_ambient(const RunSpec& spec);
 std::unique_ptr<Run> run_dataset(const RunSpec& spec);
+std::unique_ptr<Run> run_reduced_general(const RunSpec& spec);
+std::unique_ptr<Run> run_ambient_general(const RunSpec& spec);
+std::unique_ptr<Run> run_dataset_general(const RunSpec& spec);
 
 }  // namespace lrft

@@ -1,4 +1,4 @@
-// Runs in the reduced space.
+// Plain runs in the reduced space.
 #include "space/reduced.hpp"
 #include "student/rank_one.hpp"
 #include "train/run_on.hpp"
@@ -8,8 +8,8 @@ namespace lrft {
 std::unique_ptr<Run> run_reduced(const RunSpec& spec) {
   if (spec.student.kind == StudentKind::rank_one && !spec.student.linearized &&
       spec.trainings.front().batch == 1)
-    return run_on<RankOneSpace, RankOne>(spec);
-  return run_in<ReducedSpace<>>(spec);
+    return run_plain<RankOneSpace, RankOne>(spec);
+  return run_plain_in<ReducedSpace<>>(spec);
 }
 
 }  // namespace lrft

@@ -11,9 +11,9 @@ namespace lrft {
 template <class Scalar>
 struct Stepped {
   // The squares of errors, rows and own parameters together, by which divergence is told
-  // (`diverged_above` in lrft/run.hpp).
+  // (`diverged_above` in lrft/types.hpp).
   Scalar health;
-  Scalar squared_error;  // the sum over the batch, before its update
+  Scalar loss;  // the sum over the batch, before its update
 };
 
 // One update on the batch that the space has drawn; rows and own parameters move from the state
@@ -23,18 +23,20 @@ LRFT_INLINE Stepped<typename B::Scalar> step(B& space, T& student, const L& loss
   using Scalar = typename B::Scalar;
   const double factor = L::factor * space.share();
   const Scalar rate = factor * optimiser.lr();
-  Scalar squared_error = B::Layout::constant(0);
+  Scalar squared_error = B::Layout::constant(0), sum = squared_error;
   student.begin();
   const int inputs = space.inputs();
   for (int b = 0; b < inputs; ++b) {
     const auto x = space.input(b);
-    const Scalar error = student.forward(x) - space.label(b);
+    // Both without f* where x is taught.
+    const Scalar f = student.forward(x), y = space.label(b), error = f - y;
     squared_error = squared_error + error * error;
-    student.gradient(b, x, loss.slope(error), rate);
+    sum = sum + loss.value(f, y);
+    student.gradient(b, x, loss.slope(f, y), rate);
   }
   space.move(optimiser.moves(student.moves()));
   const Scalar health = squared_error + space.health();
-  return {health + student.move_own(factor * optimiser.lr_own()), squared_error};
+  return {health + student.move_own(factor * optimiser.lr_own()), sum};
 }
 
 }  // namespace lrft

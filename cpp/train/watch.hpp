@@ -126,7 +126,7 @@ class OverlapWatch {
   Scalar above_ = Layout::constant(0);  // not negative where subspaces may have met the limit
 };
 
-// Followed is nothing; noted are the errors of the samples passed, and of those held out.
+// Followed is nothing; noted are the losses of the samples passed, and of those held out.
 template <class Lanes>
 class ErrorWatch {
  public:
@@ -139,7 +139,7 @@ class ErrorWatch {
   void rest(int) {}
   void aim(int) {}
   void stepped(const Stepped<Scalar>& done) {
-    lanes_.chain(0)->squared += done.squared_error;
+    lanes_.chain(0)->squared += done.loss;
     lanes_.chain(0)->seen += lanes_.space().inputs();
   }
   bool look() { return lanes_.diverged(0); }
@@ -153,7 +153,7 @@ class ErrorWatch {
     std::vector<double> rows = lanes_.space().rows_now(lane);
     const TaskData& task = lanes_.task(chain);
     const Eigen::Map<const Matrix> A(rows.data(), shape_.n, static_cast<Index>(task.d));
-    const double error = mean_squared_error(lanes_.student(), A, task, held_out);
+    const double error = mean_loss(lanes_.student(), lanes_.loss(), A, task, held_out);
     if (spec_.keep_best && least_yet(error, chain)) keep(lane, std::move(rows));
     Seen seen{shape_, task, nullptr, lanes_.initial(chain), population_};
     seen.train_loss = take_error(chain);
@@ -181,7 +181,7 @@ class ErrorWatch {
 };
 
 template <class Lanes>
-using WatchOf = std::conditional_t<Taught<typename Lanes::SpaceType::Input>, OverlapWatch<Lanes>,
-                                   ErrorWatch<Lanes>>;
+using WatchOf =
+    std::conditional_t<Lanes::SpaceType::labelled, ErrorWatch<Lanes>, OverlapWatch<Lanes>>;
 
 }  // namespace lrft

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from lrft.fitting.fit import fit
     from lrft.fitting.fitting import Fitting
     from lrft.model.activation import Activation
+    from lrft.model.loss import Huber, Logistic
     from lrft.model.recording import Geometric, geometric
     from lrft.model.students import FullNetwork, LoRA, RankOne
     from lrft.model.task import Task
@@ -52,9 +53,11 @@ _HOME = {
     "Fitting": "fitting.fitting",
     "FullNetwork": "model.students",
     "Geometric": "model.recording",
+    "Huber": "model.loss",
     "Interrupted": "base.interrupts",
     "Job": "run.jobs",
     "LoRA": "model.students",
+    "Logistic": "model.loss",
     "Progress": "base.progress",
     "RankOne": "model.students",
     "RateWarning": "base.caller",
@@ -95,9 +98,11 @@ __all__ = [
     "Fitting",
     "FullNetwork",
     "Geometric",
+    "Huber",
     "Interrupted",
     "Job",
     "LoRA",
+    "Logistic",
     "Progress",
     "RankOne",
     "RateWarning",

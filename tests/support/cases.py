@@ -171,6 +171,23 @@ def rate_function(lr: Any) -> Any:
     return lr if isinstance(lr, float) else lambda t: float(lr.rates(t, 1)[0])
 
 
+def twin_loss(loss: Any) -> Any:
+    """Say to the twin which loss a training has."""
+    return ("huber", loss.delta) if isinstance(loss, lrft.Huber) else getattr(loss, "kind", loss)
+
+
+def flips(training: lrft.Training, *, seed: int, replica: int) -> Iterator[np.ndarray] | None:
+    """Which labels are turned over: sample b of step t by the first word of slot b, step t."""
+    if not isinstance(training.loss, lrft.Logistic):
+        return None
+    purpose, batch = compiled.purposes["flips"], range(training.batch)
+    level = training.loss.flip * 2.0**32
+    return (
+        np.array([compiled.philox([b, t, replica, purpose], seed)[0] < level for b in batch])
+        for t in range(training.steps)
+    )
+
+
 def twin(
     task: lrft.Task, training: lrft.Training, *, seed: int, replica: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -185,7 +202,8 @@ def twin(
             task.noise * compiled.normals(seed, replica, purpose, t, 2 * b)[::2] for t in steps
         )
     inputs = (lrft.normals(seed, replica, t, (b, task.d)) for t in steps)
-    return reference_path(task, training, (u0, c0), inputs, noise)
+    turned = flips(training, seed=seed, replica=replica)
+    return reference_path(task, training, (u0, c0), inputs, noise, flips=turned)
 
 
 def reference_path(
@@ -195,6 +213,7 @@ def reference_path(
     inputs: Any,
     noise: Any = None,
     labels: Any = None,
+    flips: Any = None,
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield the reference path of the training's student on given inputs."""
     student = training.student
@@ -205,6 +224,8 @@ def reference_path(
         "output_scale": task.output_scale,
         "noise_values": noise,
         "labels": labels,
+        "loss": twin_loss(training.loss),
+        "flips": flips,
     }
     parts = (task.W, task.lam, task.c, task.u, task.xi, task.activation, *start, inputs)
     if isinstance(student, lrft.RankOne):

@@ -105,12 +105,49 @@ LINEAR: dict[str, tuple[Any, dict[str, Any], dict[str, Any], dict[str, Any]]] = 
     ),
     "full, given": (lrft.FullNetwork, {"parallel": 0.5}, {"init": V5, "lam_init": 0.4}, {}),
 }
+# the same, of other losses; labels of ±1 are drawn from f* + noise, and turned over
+LOSSES: dict[str, tuple[Any, dict[str, Any], dict[str, Any], dict[str, Any]]] = {
+    "correlation, rank one": (lrft.RankOne, {}, {"train_c": True}, {"loss": "correlation"}),
+    "Huber, rank one": (
+        lrft.RankOne,
+        {"noise": 0.3},
+        {"train_c": True, "orthogonal": False},
+        {"loss": lrft.Huber(0.3), "batch": 3},
+    ),
+    "logistic, rank one": (lrft.RankOne, {}, {}, {"loss": lrft.Logistic(flip=0.2)}),
+    "correlation, LoRA": (lrft.LoRA, {"noise": 0.3}, {"rank": 2}, {"loss": "correlation"}),
+    "logistic, LoRA": (
+        lrft.LoRA,
+        {"noise": 0.3, "c": "sphere", "rank": 2},
+        {"rank": 3},
+        {"loss": lrft.Logistic(flip=0.1), "batch": 5},
+    ),
+    "Huber, full": (
+        lrft.FullNetwork,
+        {"parallel": 0.6},
+        {"train_lam": True},
+        {"loss": lrft.Huber(0.1), "batch": 2},
+    ),
+    "logistic, full": (
+        lrft.FullNetwork,
+        {},
+        {"width": 6, "init": "gaussian", "lam_init": "signs", "train_lam": True},
+        {"loss": "logistic"},
+    ),
+    "correlation, linear LoRA": (
+        lrft.LoRA,
+        {},
+        {"rank": 2, "b_init": "gaussian", "linearized": True},
+        {"loss": "correlation", "batch": 2},
+    ),
+}
 CASES = {f"LoRA, {name}": (lrft.LoRA, *rest) for name, rest in LORA.items()}
 CASES |= {f"full, {name}": (lrft.FullNetwork, *rest) for name, rest in FULL.items()}
 CASES |= {
     f"linear, {name}": (kind, changes, options | {"linearized": True}, more)
     for name, (kind, changes, options, more) in LINEAR.items()
 }
+CASES |= LOSSES
 
 
 def case(name: str, activation: str = "tanh") -> tuple[lrft.Task, lrft.Training]:
@@ -127,6 +164,8 @@ def neurons(task: lrft.Task, student: Any, rows: np.ndarray, own: np.ndarray) ->
     """Rows (m, d) and output weights of the network that these parameters make."""
     if isinstance(student, lrft.FullNetwork):
         return rows, own
+    if isinstance(student, lrft.RankOne):
+        return task.W + task.xi * np.outer(own, rows), task.lam
     return task.W + student.scale * own @ rows, task.lam
 
 

@@ -9,6 +9,7 @@ namespace lrft {
 // pointer unchecked.
 void check(const TaskData& task);
 void check(const Schedule& schedule);
+void check(const LossData& loss);
 void check(const TrainingData& training);
 void check(const RunSpec& run);
 void check(const Sizes& sizes);

@@ -15,6 +15,7 @@ enum class Purpose : std::uint16_t {
   init_chi,       // their part outside S, in the reduced space
   init_c,         // the student's own parameters
   shuffle,        // the order of a pass over given samples
+  flips,          // which labels of +-1 are turned over
   features = 16,  // the parts of a sampled task
   features_chi,
   c,

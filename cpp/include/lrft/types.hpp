@@ -153,27 +153,49 @@ struct Fields<Schedule> {
                       field("values", &T::values), field("warm_up", &T::warm_up));
 };
 
+// The loss of one sample, of the student's output f and the label y (train/loss.hpp).
+struct LossData {
+  enum class Kind { squared, correlation, huber, logistic };
+  Kind kind = Kind::squared;
+  double delta = 1;  // huber: the error from which on it is linear
+  double flip = 0;   // logistic: the probability that a label is turned over
+};
+template <>
+struct Names<LossData::Kind> {
+  static constexpr std::array all = {"squared", "correlation", "huber", "logistic"};
+};
+template <>
+struct Fields<LossData> {
+  using T = LossData;
+  static constexpr auto all =
+      std::make_tuple(field("kind", &T::kind), field("delta", &T::delta), field("flip", &T::flip));
+};
+
 struct TrainingData {
   std::int64_t steps = 0;
   int batch = 1;
   Schedule lr, lr_own;
+  LossData loss;
   double stop_at = 1e300;               // on |overlap_u|; above 1: never
-  double stop_loss = -1;                // checked at records; below 0: never
+  double stop_loss = -1e300;            // checked at records; no loss is as small
   std::vector<std::int64_t> record;     // increasing, within [0, steps]
   std::vector<double> thresholds;       // increasing, on |overlap_u|, every step
   std::vector<double> loss_thresholds;  // decreasing, at records
   int patience = 0;                     // data: records without a new least held-out error; 0: any
   std::vector<std::string> parameters;  // statistics that are recorded where asked for, by name
+
+  // Does the plain step do all that it asks for (train/run_on.hpp)?
+  bool plain() const { return loss.kind == LossData::Kind::squared; }
 };
 template <>
 struct Fields<TrainingData> {
   using T = TrainingData;
   static constexpr auto all = std::make_tuple(
       field("steps", &T::steps), field("batch", &T::batch), field("lr", &T::lr),
-      field("lr_own", &T::lr_own), field("stop_at", &T::stop_at), field("stop_loss", &T::stop_loss),
-      field("record", &T::record), field("thresholds", &T::thresholds),
-      field("loss_thresholds", &T::loss_thresholds), field("patience", &T::patience),
-      field("parameters", &T::parameters));
+      field("lr_own", &T::lr_own), field("loss", &T::loss), field("stop_at", &T::stop_at),
+      field("stop_loss", &T::stop_loss), field("record", &T::record),
+      field("thresholds", &T::thresholds), field("loss_thresholds", &T::loss_thresholds),
+      field("patience", &T::patience), field("parameters", &T::parameters));
 };
 
 // Samples that are given, as they lie in memory.
@@ -240,7 +262,7 @@ struct Chain {
   std::vector<double> rows;  // reduced: P (n,s) then L (n,n); ambient: A (n,d)
   std::vector<double> own;   // (k, n), or (n) of a full network
   // Data only.
-  double squared = 0;                       // errors since the last record, each before its update
+  double squared = 0;                       // losses since the last record, each before its update
   std::int64_t seen = 0;                    // samples they are of
   std::int64_t kept_step = -1;              // of the student that is handed back:
   std::vector<double> kept_rows, kept_own;  // the last, or that of the least held-out error

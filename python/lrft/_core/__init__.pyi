@@ -19,6 +19,7 @@ __all__: list[str] = [
     "DataSet",
     "Drive",
     "Footprint",
+    "Loss",
     "Run",
     "RunSpec",
     "Samples",
@@ -179,6 +180,25 @@ class Schedule:
         All fields by name.
         """
     def replace(self, **kwargs: typing.Any) -> Schedule:
+        """
+        The same with other values for the fields that are named.
+        """
+
+class Loss:
+    """
+    The loss of one sample.
+    """
+    def __getattr__(self, name: str) -> typing.Any: ...
+    def __init__(self, **kwargs: typing.Any) -> None:
+        """
+        Fields by name; those that are left out are as the core has them.
+        """
+    def __reduce__(self) -> tuple[typing.Any, tuple[str, dict]]: ...
+    def fields(self) -> dict:
+        """
+        All fields by name.
+        """
+    def replace(self, **kwargs: typing.Any) -> Loss:
         """
         The same with other values for the fields that are named.
         """
@@ -573,6 +593,7 @@ purposes: dict = {
     "init_chi": 5,
     "init_c": 6,
     "shuffle": 7,
+    "flips": 8,
     "features": 16,
     "features_chi": 17,
     "c": 18,

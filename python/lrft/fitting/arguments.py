@@ -10,6 +10,7 @@ from lrft.base import checks
 from lrft.core.engine import compiled
 from lrft.fitting.samples import WINDOW
 from lrft.model import schedule
+from lrft.model.loss import Logistic, Loss
 from lrft.model.sizes import Sizes
 from lrft.model.students import StudentModel
 from lrft.model.task import Task
@@ -104,6 +105,15 @@ def without_teacher(task: compiled.TaskData) -> compiled.TaskData:
         c=np.zeros((task.k, 1)),
         u=np.zeros((1, int(task.d))),
     )
+
+
+def check_loss(loss: Loss) -> bool:
+    """Refuse a loss that would change labels; return whether it asks for labels of ±1."""
+    if not isinstance(loss, Logistic):
+        return False
+    if loss.flip > 0:
+        raise ValueError(f"loss: labels that are given are not turned over, got {loss!r}")
+    return True
 
 
 def check_student_of(base: Any, task: Task, student: StudentModel) -> None:

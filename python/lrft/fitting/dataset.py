@@ -26,14 +26,14 @@ Floats = NDArray[np.float64]
 
 _TEXT = {
     "train_loss": (
-        "training error",
-        "mean of (f̂(x) - y)^2 over the samples since the last record, each before its update; NaN "
-        "at step 0 and after the replica stopped",
+        "training loss",
+        "mean of (f̂(x) - y)^2, or of the loss that the training says, over the samples since the "
+        "last record, each before its update; NaN at step 0 and after the replica stopped",
     ),
     "validation_loss": (
-        "validation error",
-        "mean of (f̂(x) - y)^2 over the validation samples; NaN without any, and after the replica "
-        "stopped",
+        "validation loss",
+        "mean of (f̂(x) - y)^2, or of the loss that the training says, over the validation samples; "
+        "NaN without any, and after the replica stopped",
     ),
     "status": (
         "how the replica ended",

@@ -9,6 +9,7 @@ from lrft.base import interrupts
 from lrft.base.progress import ProgressCallback
 from lrft.fitting.fitting import Fitting
 from lrft.model import schedule
+from lrft.model.loss import Loss
 from lrft.model.recording import Record
 from lrft.model.students import Student
 from lrft.model.task import Task
@@ -34,6 +35,7 @@ def fit(
     stop_loss: float | None = None,
     patience: int | None = None,
     keep: str = "last",
+    loss: Loss = "squared",
     xi: float | None = None,
     replicas: int | Sequence[int] = 1,
     seed: int = 0,
@@ -41,11 +43,11 @@ def fit(
     progress: ProgressCallback | bool | None = None,
     on_interrupt: str = "raise",
 ) -> xr.Dataset:
-    """Fit a student to given inputs and labels by SGD on the squared error.
+    """Fit a student to given inputs and labels by SGD on the squared error, or another loss.
 
     The same students, and the same step, as those of `simulate`, with labels y in place of a
-    teacher: the loss of a sample is (f̂(x) − y)², without ½, and a step moves along its mean over
-    a batch. Nothing is assumed of the inputs.
+    teacher: the loss of a sample is (f̂(x) − y)², without ½, or that of `loss`, and a step moves
+    along its mean over a batch. Nothing is assumed of the inputs.
 
     Parameters
     ----------
@@ -76,11 +78,13 @@ def fit(
         for more than 200), or 21 times; of an iterable, whose length is not known, at steps 0, 1,
         2, 4, 8, … and the last, and a list or the default is needed.
     stop_loss : float, optional
-        Stop a replica at a record with a validation error of at most this.
+        Stop a replica at a record with a validation loss of at most this.
     patience : int, optional
-        Stop a replica after this many records without a new least validation error.
+        Stop a replica after this many records without a new least validation loss.
     keep : {"last", "best"}
-        Which student is handed back: the last, or that of the least validation error at a record.
+        Which student is handed back: the last, or that of the least validation loss at a record.
+    loss : {"squared", "correlation", "huber", "logistic"}, Huber or Logistic
+        As for `Training`; for the logistic loss labels must be +1 and -1, and none is turned over.
     xi : float, optional
         Length ξ of the perturbation of `RankOne`; by default that of the task, or the Frobenius
         norm of W.
@@ -92,8 +96,8 @@ def fit(
     Returns
     -------
     xarray.Dataset
-        ``train_loss``: mean squared error of the samples since the last record, each before its
-        update (NaN at step 0); ``validation_loss``: that of the validation samples; both with
+        ``train_loss``: mean loss of the samples since the last record, each before its update
+        (NaN at step 0); ``validation_loss``: that of the validation samples; both with
         dimensions ``(replica, step)`` and NaN after a replica stopped. ``status`` and
         ``stop_step``; the student handed back, ``u_hat`` and ``c_hat``, ``A`` and ``B``, or ``W``
         and ``lam``, and ``kept_step``, the step it is from. `merge_weights` makes a network of it.
@@ -136,6 +140,7 @@ def fit(
         stop_loss=stop_loss,
         patience=patience,
         keep=keep,
+        loss=loss,
         xi=xi,
         replicas=replicas,
         seed=seed,

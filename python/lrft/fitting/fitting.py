@@ -12,6 +12,7 @@ from lrft.base.threads import settle_threads
 from lrft.core.engine import compiled
 from lrft.fitting.arguments import (
     base_task,
+    check_loss,
     check_memory,
     check_student_of,
     open_training,
@@ -21,6 +22,7 @@ from lrft.fitting.arguments import (
 from lrft.fitting.dataset import assemble, kept_samples, merge_weights
 from lrft.fitting.samples import MAX_SHUFFLED, Samples, Stream, inputs
 from lrft.model import schedule
+from lrft.model.loss import Loss
 from lrft.model.recording import Record
 from lrft.model.students import Student, is_named
 from lrft.model.task import Task
@@ -44,7 +46,7 @@ class Fitting:
     ----------
     base, student, X, y, lr, epochs, batch, shuffle, validation, record, stop_loss, patience, keep
         As for `fit`.
-    xi, replicas, seed, threads
+    loss, xi, replicas, seed, threads
         As for `fit`.
 
     Raises
@@ -80,6 +82,7 @@ class Fitting:
         stop_loss: float | None = None,
         patience: int | None = None,
         keep: str = "last",
+        loss: Loss = "squared",
         xi: float | None = None,
         replicas: int | Sequence[int] = 1,
         seed: int = 0,
@@ -97,7 +100,7 @@ class Fitting:
         held_out["keep='best'"] = self.keep == "best" or None
         for name, value in held_out.items():
             if value is not None and validation is None:
-                raise ValueError(f"{name} is about the validation error: give validation=(X, y)")
+                raise ValueError(f"{name} is about the validation loss: give validation=(X, y)")
         if is_named(lr, "auto"):
             raise ValueError("lr='auto' needs a teacher and Gaussian inputs: give a rate for data")
         if y is None and (shuffle or epochs > 1):
@@ -110,6 +113,7 @@ class Fitting:
             "lr": lr,
             "batch": batch,
             "stop_loss": stop_loss,
+            "loss": loss,
         }
         if y is None:
             self.training = open_training(common, record)
@@ -124,6 +128,7 @@ class Fitting:
                 record = min(epochs + 1, MOST_RECORDS) if epochs > 1 else 21
             self.training = Training(steps=steps, record=record, thresholds=(), **common)
         check_student_of(base, self.task, student)
+        signs = check_loss(self.training.loss)
         self.indices = arguments.check_replicas(replicas, 1)
         self.seed = checks.seed("seed", seed)
         self.threads = settle_threads(threads)
@@ -135,19 +140,20 @@ class Fitting:
                 raise TypeError(
                     f"validation must be a pair (X, y), got {checks.describe(validation)}"
                 )
-            self.validation = Samples(("validation[0]", "validation[1]"), *validation, self.task.d)
+            names = "validation[0]", "validation[1]"
+            self.validation = Samples(names, *validation, self.task.d, signs=signs)
         self.shuffle, self.epochs = shuffle, epochs
         self.seconds, self.interrupted, self._done_before = 0.0, False, 0
         chains = [describe.new_chain(0, replica) for replica in self.indices]
         if y is None:
             rows = batch * window_steps(self.task.d, batch)
-            self._stream: Stream | None = Stream(X, self.task.d, rows)
+            self._stream: Stream | None = Stream(X, self.task.d, rows, signs=signs)
             self._first = 0
             self._pending: tuple[Any, Any, bool] | None = None  # taken, but not yet run
             self._next_run(chains)
         else:
             self._stream = None
-            self.samples = Samples(("X", "y"), X, y, self.task.d)
+            self.samples = Samples(("X", "y"), X, y, self.task.d, signs=signs)
             self._last = True
             data = {"train": self.samples.core(), "pass_": len(self.samples)}
             self._chains = self._start(chains, data, self._plan())

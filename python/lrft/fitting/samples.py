@@ -23,12 +23,14 @@ class Samples:
     """Inputs X (rows, d), as they lie in memory, and labels y (rows,).
 
     X is looked at once, block by block, for numbers that are not finite and for its digest; it
-    is not copied, so a memory map stays on disk.
+    is not copied, so a memory map stays on disk.  `signs`: labels must be +1 and -1.
     """
 
-    def __init__(self, name: tuple[str, str], X: Any, y: Any, d: int) -> None:
+    def __init__(
+        self, name: tuple[str, str], X: Any, y: Any, d: int, *, signs: bool = False
+    ) -> None:
         self.X = inputs(name[0], X, d)
-        self.y = checks.array(name[1], y, (len(self.X),))
+        self.y = labels(name[1], y, len(self.X), signs)
         digest = hashlib.sha256(f"{self.X.shape} {self.X.dtype}\n".encode())
         rows = max(1, SCAN // (d * self.X.itemsize))
         for first in range(0, len(self.X), rows):
@@ -64,6 +66,18 @@ def inputs(name: str, X: Any, d: int) -> NDArray[Any]:
     return found
 
 
+def labels(name: str, y: Any, count: int, signs: bool) -> Floats:
+    """Labels (count,), which are +1 and -1 where the loss asks for signs."""
+    found = checks.array(name, y, (count,))
+    others = np.flatnonzero(np.abs(found) != 1.0)
+    if signs and len(others):
+        first = int(others[0])
+        raise ValueError(
+            f"{name} must be +1 and -1 for the logistic loss, got {found[first]:g} at index {first}"
+        )
+    return found
+
+
 def _finite(name: str, block: NDArray[Any], first: int) -> None:
     finite = np.isfinite(block)
     if not finite.all():
@@ -78,15 +92,16 @@ class Stream:
     """Batches of an iterator, in windows of `rows` samples; the last window may be shorter.
 
     Batches may have any sizes. One window is read ahead, so that the last is known as such.
+    `signs`: labels must be +1 and -1.
     """
 
-    def __init__(self, batches: Any, d: int, rows: int) -> None:
+    def __init__(self, batches: Any, d: int, rows: int, *, signs: bool = False) -> None:
         if isinstance(batches, str | bytes | dict) or not isinstance(batches, Iterable):
             raise TypeError(
                 f"X without y must be an iterable of (X, y) batches, got {checks.describe(batches)}"
             )
         checks.memory(f"two windows of {rows} samples", 32 * rows * d, "use a smaller batch")
-        self._d, self._rows = d, rows
+        self._d, self._rows, self._signs = d, rows, signs
         self._left: tuple[Floats, Floats] | None = None
         self._batches: Iterator[Any] = iter(batches)
         self._count = 0
@@ -138,8 +153,8 @@ class Stream:
                 raise TypeError(f"{place} must be a pair (X, y), got {checks.describe(batch)}")
             X = inputs(f"X of {place}", batch[0], self._d)
             _finite(f"X of {place}", X, 0)
-            # A generator may use its arrays again.
-            return np.array(X, dtype=np.float64), checks.array(f"y of {place}", batch[1], (len(X),))
+            y = labels(f"y of {place}", batch[1], len(X), self._signs)
+            return np.array(X, dtype=np.float64), y  # a generator may use its arrays again
         return None
 
 

@@ -16,6 +16,7 @@ from pydantic import model_validator
 from lrft.base import checks
 from lrft.base.fields import LATER, Count, Model, checked, optional
 from lrft.core.engine import compiled
+from lrft.model import loss as losses
 from lrft.model import schedule
 from lrft.model.recording import (
     Geometric,
@@ -78,6 +79,10 @@ class Training(Model):
         Record the order parameters too, all or those named: ``"M"``, the rows in an orthonormal
         basis of span(W, u), ``"Q"``, their inner products, ``"norms"``, their lengths, and the own
         parameters, ``"c_hat"``, ``"B"`` or ``"lam_hat"``. Their sizes do not grow with d.
+    loss : {"squared", "correlation", "huber", "logistic"}, Huber or Logistic
+        The loss of a sample that a step lowers, of the student's output f and the label y:
+        (f - y)² without ½; -2 f y, what is left of that without f²; `Huber`; or `Logistic`, on
+        labels of ±1. What is recorded as ``loss`` stays the squared error.
 
     Raises
     ------
@@ -119,6 +124,7 @@ class Training(Model):
     )
     loss_thresholds: LossThresholds = ()
     record_parameters: Annotated[RecordParameters, LATER] = False
+    loss: Annotated[losses.Loss, LATER] = "squared"
 
     @classmethod
     def paper(
@@ -287,6 +293,7 @@ def training_data(training: Training, lr: float | schedule.Schedule) -> compiled
         batch=training.batch,
         lr=compiled.Schedule(**schedule.described(lr)),
         lr_own=compiled.Schedule(**schedule.described(lr_own)),
+        loss=losses.described(training.loss),
         record=training.record_steps,
         thresholds=np.asarray(training.thresholds, dtype=np.float64),
         loss_thresholds=np.asarray(training.loss_thresholds, dtype=np.float64),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -46,9 +47,18 @@ def _error(axes: Axes, ds: xr.Dataset, name: str) -> None:
         marker = "o" if step.size == 1 else None
         axes.plot(step, middle, color=PALETTE[0], linewidth=2.0, marker=marker)
     positive = values[values > 0.0]
-    if positive.size and positive.min() < 0.1 * positive.max():
-        axes.set_yscale("log")
-    else:
-        axes.set_ylim(bottom=0.0)
+    if not (values < 0.0).any():
+        if positive.size and positive.min() < 0.1 * positive.max():
+            axes.set_yscale("log")
+        else:
+            axes.set_ylim(bottom=0.0)
     axes.set_xlabel("steps")
-    axes.set_ylabel(name.replace("_", " ") + r"  mean of $(\hat f - y)^2$")
+    axes.set_ylabel(f"{name.replace('_', ' ')}  mean of {_of(ds)}")
+
+
+def _of(ds: xr.Dataset) -> str:
+    """Write the loss of a sample."""
+    loss = json.loads(ds.attrs["configuration"])["training"].get("loss", "squared")
+    if loss == "squared":
+        return r"$(\hat f - y)^2$"
+    return r"$-2 \hat f y$" if loss == "correlation" else f"the {loss['kind']} loss"

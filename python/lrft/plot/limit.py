@@ -29,6 +29,11 @@ def limit_curve(ds: xr.Dataset, index: int, start: float, last: float) -> tuple[
             "theory=True draws the order-parameter curve of a rank-one student, not linearised, at "
             "a constant rate, whose ĉ starts where it is told: c_init='teacher' or an array"
         )
+    if training.get("loss", "squared") != "squared":
+        raise ValueError(
+            "theory=True draws the order-parameter curve of the squared error, got a run with "
+            f"loss={training['loss']!r}"
+        )
     description = about["tasks"][index]
     stored = json.loads(ds.attrs.get("task_arrays", "{}"))
     task = provenance.restore_task(description, stored.get(description["content_hash"]))

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 Array = NDArray[np.float64]
 Function = Callable[[Any], Any]
+LossFunction = Callable[[Any, Any], Any]
 
 
 # ---- activations -------------------------------------------------------------------------------
@@ -49,6 +50,55 @@ ACTIVATIONS: dict[str, tuple[Function, Function]] = {
     "softplus": (lambda z: np.logaddexp(0, z), _sigmoid),
     "quadratic": (lambda z: z * z, lambda z: 2 * z),
 }
+
+
+def _bent(error: Any, delta: float) -> Any:
+    near = np.minimum(np.abs(error), delta)
+    return near * (2 * np.abs(error) - near)
+
+
+#: kind -> (value, slope) of outputs f and labels y.
+LOSSES: dict[str, tuple[LossFunction, LossFunction]] = {
+    "squared": (lambda f, y: (f - y) ** 2, lambda f, y: 2 * (f - y)),
+    "correlation": (lambda f, y: -2 * f * y, lambda f, y: -2 * y + 0 * f),
+    "logistic": (lambda f, y: np.logaddexp(0, -y * f), lambda f, y: -y * _sigmoid(-y * f)),
+}
+
+
+def resolve_loss(loss: Any) -> tuple[LossFunction, LossFunction]:
+    """Turn a loss into the pair of functions ``(value, slope)`` of outputs f and labels y.
+
+    The slope is the derivative in f.  Labels of the logistic loss are +1 and -1.
+
+    Parameters
+    ----------
+    loss
+        ``"squared"``: (f - y)^2; ``"correlation"``: -2 f y; ``"logistic"``: log(1 + e^(-y f)); or
+        ``("huber", delta)``: (f - y)^2 up to |f - y| = delta, then 2 delta |f - y| - delta^2.
+
+    Returns
+    -------
+    value, slope : callable
+
+    Examples
+    --------
+    >>> value, slope = resolve_loss(("huber", 0.5))
+    >>> value(np.array([0.25, 2.0]), 0.0), slope(np.array([0.25, 2.0]), 0.0)
+    (array([0.0625, 1.75  ]), array([0.5, 1. ]))
+    """
+    if isinstance(loss, str):
+        return LOSSES[loss]
+    name, delta = loss
+    if name != "huber":
+        raise ValueError(f"unknown loss {loss!r}")
+
+    def value(f: Any, y: Any) -> Any:
+        return _bent(f - y, delta)
+
+    def slope(f: Any, y: Any) -> Any:
+        return 2 * np.clip(f - y, -delta, delta)
+
+    return value, slope
 
 
 def hermite(coefficients: ArrayLike) -> tuple[Function, Function]:

@@ -27,6 +27,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from lrft.reference.gradient import network, row_gradient
 from lrft.reference.parts import (
     ACTIVATIONS,
     cosine,
@@ -34,6 +35,7 @@ from lrft.reference.parts import (
     neuron_cosines,
     project_out,
     resolve_activation,
+    resolve_loss,
     subspace_cosines,
 )
 
@@ -51,110 +53,10 @@ __all__ = [
     "project_out",
     "rank_one_path",
     "resolve_activation",
+    "resolve_loss",
     "row_gradient",
     "subspace_cosines",
 ]
-
-
-# ---- the network and its gradient --------------------------------------------------------------
-
-
-def network(
-    X: ArrayLike,
-    V: ArrayLike,
-    lam: ArrayLike,
-    activation: Any,
-    *,
-    neuron_scale: float = 1.0,
-    output_scale: float = 1.0,
-) -> Array:
-    """Evaluate ``f(x) = output_scale * sum_j lam_j sigma(neuron_scale * <V_j, x>)``.
-
-    Parameters
-    ----------
-    X : array_like, shape (batch, d)
-        Inputs, one a row.
-    V : array_like, shape (m, d)
-        Neurons, one a row.
-    lam : array_like, shape (m,)
-        Output weights.
-    activation
-        Anything that `resolve_activation` takes.
-    neuron_scale, output_scale : float
-        The two scales of the model.
-
-    Returns
-    -------
-    ndarray, shape (batch,)
-
-    Examples
-    --------
-    >>> network([[1.0, 2.0]], [[1.0, 0.0], [0.0, 1.0]], [1.0, 10.0], "relu")
-    array([21.])
-    """
-    sigma, _ = resolve_activation(activation)
-    z = neuron_scale * (np.asarray(X) @ np.asarray(V).T)
-    return np.asarray(output_scale * (sigma(z) @ np.asarray(lam)))
-
-
-def row_gradient(
-    X: Array,
-    y: Array,
-    V: Array,
-    lam: Array,
-    activation: Any,
-    *,
-    neuron_scale: float = 1.0,
-    output_scale: float = 1.0,
-    base: tuple[Array, Array] | None = None,
-) -> tuple[Array, Array]:
-    """Compute the gradient that all students share, of ``L = mean_b (f(x_b) - y_b)^2`` (no 1/2).
-
-    Parameters
-    ----------
-    X : ndarray, shape (batch, d)
-        Inputs.
-    y : ndarray, shape (batch,)
-        Labels.
-    V, lam : ndarray, shapes (m, d) and (m,)
-        Rows and output weights of the student.
-    activation
-        Anything that `resolve_activation` takes.
-    neuron_scale, output_scale : float
-        The two scales of the model.
-    base : tuple (V0, lam0), optional
-        Replaces the network by its Taylor expansion to first order in ``(V, lam)`` around this
-        point.
-
-    Returns
-    -------
-    D : ndarray, shape (batch, m)
-        ``dL/dV = D^T X``: a batch enters an update only through these coefficients.
-    dlam : ndarray, shape (m,)
-        ``dL/dlam``.
-
-    Examples
-    --------
-    One linear neuron, f = v x: L = (v x - y)^2 has the derivative 2 (v x - y) x in v.
-
-    >>> X, y = np.array([[3.0]]), np.array([1.0])
-    >>> D, dlam = row_gradient(X, y, np.array([[2.0]]), np.array([1.0]), [0, 1])
-    >>> D.T @ X, dlam
-    (array([[30.]]), array([60.]))
-    """
-    sigma, dsigma = resolve_activation(activation)
-    s = neuron_scale
-    V0, lam0 = (V, lam) if base is None else base
-    z = s * (X @ V0.T)  # (batch, m)
-    hidden, slope = sigma(z), dsigma(z)
-    if base is None:
-        f = output_scale * (hidden @ lam)
-    else:
-        f = output_scale * (hidden @ lam + (slope * (s * (X @ (V - V0).T))) @ lam0)
-    dL_df = 2 * (f - y) / len(y)
-    D = dL_df[:, None] * (output_scale * s * lam0 * slope)
-    dlam = output_scale * (hidden.T @ dL_df)
-    return D, dlam
 
 
 # ---- paths -------------------------------------------------------------------------------------
@@ -179,8 +81,11 @@ def _samples(
     noise_values: Iterable[ArrayLike] | None,
     teacher: Callable[[Array], Array],
     labels: Iterable[ArrayLike] | None,
+    flips: Iterable[ArrayLike] | None,
+    loss: Any,
 ) -> Iterator[tuple[int, Array, Array]]:
     """Step number, inputs (batch, d) and labels (batch,) of each step."""
+    turned = None if flips is None else iter(flips)
     noise = None if noise_values is None else iter(noise_values)
     given = None if labels is None else iter(labels)
     for step, x in enumerate(inputs):
@@ -188,7 +93,10 @@ def _samples(
         if X.ndim != 2:
             raise ValueError(f"inputs must give (batch, d) arrays, got shape {X.shape}")
         y = teacher(X) if given is None else np.asarray(next(given), dtype=float)
-        yield step, X, y if noise is None else y + np.asarray(next(noise))
+        y = y if noise is None else y + np.asarray(next(noise))
+        if loss == "logistic":
+            y = np.where(y < 0, -1.0, 1.0)
+        yield step, X, y if turned is None else np.where(next(turned), -y, y)
 
 
 def rank_one_path(
@@ -211,6 +119,8 @@ def rank_one_path(
     output_scale: float = 1.0,
     noise_values: Iterable[ArrayLike] | None = None,
     labels: Iterable[ArrayLike] | None = None,
+    loss: Any = "squared",
+    flips: Iterable[ArrayLike] | None = None,
 ) -> Iterator[tuple[Array, Array]]:
     """Train the rank-one spherical student, Eq. 4 of Dayi and Chen (2025).
 
@@ -248,6 +158,10 @@ def rank_one_path(
         Added to the labels, as they are, one batch a step.
     labels : iterable of array_like, shape (batch,), optional
         In place of the teacher's. Batches may then differ in size.
+    loss
+        Anything that `resolve_loss` takes. For ``"logistic"`` labels become their signs.
+    flips : iterable of array_like of bool, shape (batch,), optional
+        Which labels are then turned over, one batch a step.
 
     Yields
     ------
@@ -287,9 +201,9 @@ def rank_one_path(
         return network(X, teacher, lam, activation, **scales)
 
     yield u_hat, c_hat
-    for step, X, y in _samples(inputs, noise_values, label, labels):
+    for step, X, y in _samples(inputs, noise_values, label, labels, flips, loss):
         V = _perturbed(W, xi, c_hat, u_hat)
-        D, _ = row_gradient(X, y, V, lam, activation, base=base, **scales)
+        D, _ = row_gradient(X, y, V, lam, activation, base=base, loss=loss, **scales)
         grad_u = P(xi * (X.T @ (D @ c_hat)))
         grad_c = xi * (D.T @ (X @ u_hat))
         tangent_u = grad_u - u_hat * (u_hat @ grad_u)
@@ -319,12 +233,15 @@ def lora_path(
     output_scale: float = 1.0,
     noise_values: Iterable[ArrayLike] | None = None,
     labels: Iterable[ArrayLike] | None = None,
+    loss: Any = "squared",
+    flips: Iterable[ArrayLike] | None = None,
 ) -> Iterator[tuple[Array, Array]]:
     """Train LoRA: rows ``W + scale B A``, Euclidean online SGD on both factors at once.
 
     Parameters
     ----------
-    W, lam, c, u, xi, activation, inputs, neuron_scale, output_scale, noise_values, labels
+    W, lam, c, u, xi, activation, inputs, neuron_scale, output_scale, noise_values, labels, \
+        loss, flips
         As for `rank_one_path`.
     A0, B0 : array_like, shapes (r, d) and (k, r)
         Initial factors, of any rank r.
@@ -365,13 +282,13 @@ def lora_path(
         return network(X, teacher, lam, activation, **scales)
 
     yield A, B
-    for step, X, y in _samples(inputs, noise_values, label, labels):
+    for step, X, y in _samples(inputs, noise_values, label, labels, flips, loss):
         if linearized:
             V = V0 + scale * ((B - B0) @ A0 + B0 @ (A - A0))
-            D, _ = row_gradient(X, y, V, lam, activation, base=(V0, lam), **scales)
+            D, _ = row_gradient(X, y, V, lam, activation, base=(V0, lam), loss=loss, **scales)
             A_then, B_then = A0, B0  # the model is linear: its derivatives stay those at the start
         else:
-            D, _ = row_gradient(X, y, W + scale * (B @ A), lam, activation, **scales)
+            D, _ = row_gradient(X, y, W + scale * (B @ A), lam, activation, loss=loss, **scales)
             A_then, B_then = A, B
         grad_A = scale * ((D @ B_then).T @ X)
         grad_B = scale * (D.T @ (X @ A_then.T))
@@ -398,12 +315,15 @@ def full_network_path(
     output_scale: float = 1.0,
     noise_values: Iterable[ArrayLike] | None = None,
     labels: Iterable[ArrayLike] | None = None,
+    loss: Any = "squared",
+    flips: Iterable[ArrayLike] | None = None,
 ) -> Iterator[tuple[Array, Array]]:
     """Train a full network of any width: all rows, and the output weights if asked.
 
     Parameters
     ----------
-    W, lam, c, u, xi, activation, inputs, neuron_scale, output_scale, noise_values, labels
+    W, lam, c, u, xi, activation, inputs, neuron_scale, output_scale, noise_values, labels, \
+        loss, flips
         As for `rank_one_path`; ``W`` and ``lam`` belong to the teacher.
     V0, lam0 : array_like, shapes (m, d) and (m,)
         Initial student: ``W, lam`` for full fine-tuning, anything for learning from scratch.
@@ -439,8 +359,8 @@ def full_network_path(
         return network(X, teacher, lam, activation, **scales)
 
     yield V, lam_hat
-    for step, X, y in _samples(inputs, noise_values, label, labels):
-        D, grad_lam = row_gradient(X, y, V, lam_hat, activation, base=base, **scales)
+    for step, X, y in _samples(inputs, noise_values, label, labels, flips, loss):
+        D, grad_lam = row_gradient(X, y, V, lam_hat, activation, base=base, loss=loss, **scales)
         V = V - _rate(lr, step) * (D.T @ X)
         if train_lam:
             lam_hat = lam_hat - _rate(lr_lam, step) * grad_lam

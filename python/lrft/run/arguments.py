@@ -147,8 +147,8 @@ def warn_of_rate(tasks: list[Task], training: Training) -> None:
 
     Not of all: of LoRA and full networks a limit takes up to 30 ms, and there may be thousands.
     """
-    if training.lr == "auto" or training.steps == 0:
-        return
+    if training.lr == "auto" or training.steps == 0 or training.loss != "squared":
+        return  # the limit is that of the squared error
     lr = float(schedule.rates(training.lr, 0, 1)[0])
     reason = rates.far_above(tasks[0], training.student, lr, batch=training.batch)
     if reason is not None:
@@ -158,9 +158,20 @@ def warn_of_rate(tasks: list[Task], training: Training) -> None:
 def settle_rates(
     tasks: list[Task], training: Training
 ) -> tuple[list[float | schedule.Schedule], list[str]]:
-    """Return each task's rate of û, and how it was found."""
+    """Return each task's rate of û, and how it was found.
+
+    Raises
+    ------
+    ValueError
+        For an automatic rate where it is not known.
+    """
     if training.lr != "auto":
         return [training.lr] * len(tasks), ["given"]
+    if training.loss != "squared":
+        raise ValueError(
+            "lr='auto' is from the stability limit of the squared error: give a rate for "
+            f"loss={training.loss!r}"
+        )
 
     found = [theory.auto_lr(task, training.student, batch=training.batch) for task in tasks]
     return [lr for lr, _ in found], [note for _, note in found]

@@ -86,8 +86,8 @@ class Unit:
         shape = (task.R.shape, task.features_rank, task.rank, task.activation.identity)
         size = task.d if self.engine == "ambient" else 0
         training = self.training
-        asked = training.recorded_parameters
-        return (self.engine, self.seed, *shape, size, training.batch, asked, alike)
+        plan = training.batch, training.loss, training.recorded_parameters
+        return (self.engine, self.seed, *shape, size, *plan, alike)
 
     @property
     def steps(self) -> int:

@@ -1,0 +1,12 @@
+// General runs in R^d on inputs that are drawn.
+#include "space/ambient.hpp"
+#include "space/whole_labels.hpp"
+#include "train/run_on.hpp"
+
+namespace lrft {
+
+std::unique_ptr<Run> run_ambient_general(const RunSpec& spec) {
+  return run_general_in<WholeLabels<AmbientSpace>>(spec);
+}
+
+}  // namespace lrft
