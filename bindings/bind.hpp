@@ -26,7 +26,6 @@ void bind_run(py::module_& m);
 void bind_work(py::module_& m);
 void bind_basis(py::module_& m);
 void bind_limits(py::module_& m);
-void bind_reduced(py::module_& m);
 
 // Around everything that computes: floating point as the engine means it.
 using Door = py::call_guard<PlainFloats>;

@@ -13,6 +13,5 @@ PYBIND11_MODULE(_core, m) {
   bind_basis(m);
   bind_types(m);
   bind_run(m);
-  bind_reduced(m);
   bind_limits(m);
 }

@@ -81,27 +81,44 @@ if(LRFT_COMPILER_SCHEDULES)
                           $<$<CONFIG:Release,RelWithDebInfo>:-fsched-pressure>)
 endif()
 
-# Targets lrft_engine_<isa> (static) and lrft_core_<isa> (module lrft/isa_<isa>/_core).
-function(lrft_add_core isa)
-  string(MAKE_C_IDENTIFIER "${isa}" id)
+# How a file of the engine, or one that includes its packs, is compiled for a set.
+function(lrft_engine_options target isa)
   lrft_isa_flags(${isa} flags)
-
-  add_library(lrft_engine_${id} OBJECT ${LRFT_ENGINE_SOURCES})
-  target_include_directories(lrft_engine_${id} PRIVATE cpp cpp/include)
-  target_compile_options(lrft_engine_${id} PRIVATE ${flags} ${LRFT_SCHEDULE_FLAGS})
+  target_include_directories(${target} PRIVATE "${PROJECT_SOURCE_DIR}/cpp"
+                                               "${PROJECT_SOURCE_DIR}/cpp/include")
+  target_compile_options(${target} PRIVATE ${flags} ${LRFT_SCHEDULE_FLAGS})
   list(FILTER flags INCLUDE REGEX "^-m|^\\$<") # what `lrft info` shows
   string(JOIN " " shown_flags ${flags})
   target_compile_definitions(
-    lrft_engine_${id}
+    ${target}
     PRIVATE LRFT_ISA_NAME="${isa}" LRFT_ISA_FLAGS="-O3 -ffp-contract=off ${shown_flags}"
             EIGEN_DONT_PARALLELIZE)
-  target_link_libraries(lrft_engine_${id} PRIVATE lrft_flags Eigen3::Eigen)
+  target_link_libraries(${target} PRIVATE lrft_flags Eigen3::Eigen)
+endfunction()
 
-  pybind11_add_module(lrft_core_${id} MODULE NO_EXTRAS $<TARGET_OBJECTS:lrft_bindings>
-                      $<TARGET_OBJECTS:lrft_engine_${id}>)
-  target_link_libraries(lrft_core_${id} PRIVATE lrft_flags Threads::Threads)
-  set_target_properties(
-    lrft_core_${id} PROPERTIES OUTPUT_NAME _core LIBRARY_OUTPUT_DIRECTORY
-                                                 "${PROJECT_BINARY_DIR}/lrft/isa_${id}")
-  install(TARGETS lrft_core_${id} LIBRARY DESTINATION lrft/isa_${id} COMPONENT python)
+# How a file of bindings is compiled: for the baseline, whatever the set.
+function(lrft_bindings_options target)
+  target_include_directories(
+    ${target} PRIVATE "${PROJECT_SOURCE_DIR}/cpp" "${PROJECT_SOURCE_DIR}/cpp/include"
+                      "${PROJECT_SOURCE_DIR}/bindings")
+  target_link_libraries(${target} PRIVATE lrft_flags pybind11::module)
+  target_compile_options(${target} PRIVATE ${LRFT_BASELINE_FLAGS})
+endfunction()
+
+# A module lrft/isa_<isa>/<name> from bindings, the engine and other objects of that set.
+function(lrft_add_module target name isa component)
+  string(MAKE_C_IDENTIFIER "${isa}" id)
+  pybind11_add_module(${target} MODULE NO_EXTRAS ${ARGN} $<TARGET_OBJECTS:lrft_engine_${id}>)
+  target_link_libraries(${target} PRIVATE lrft_flags Threads::Threads)
+  set_target_properties(${target} PROPERTIES OUTPUT_NAME ${name} LIBRARY_OUTPUT_DIRECTORY
+                                             "${PROJECT_BINARY_DIR}/lrft/isa_${id}")
+  install(TARGETS ${target} LIBRARY DESTINATION lrft/isa_${id} COMPONENT ${component})
+endfunction()
+
+# Targets lrft_engine_<isa> (objects) and lrft_core_<isa> (module lrft/isa_<isa>/_core).
+function(lrft_add_core isa)
+  string(MAKE_C_IDENTIFIER "${isa}" id)
+  add_library(lrft_engine_${id} OBJECT ${LRFT_ENGINE_SOURCES})
+  lrft_engine_options(lrft_engine_${id} ${isa})
+  lrft_add_module(lrft_core_${id} _core ${isa} python $<TARGET_OBJECTS:lrft_bindings>)
 endfunction()

@@ -1,6 +1,8 @@
 # What a builder can choose.
 
 option(LRFT_WERROR "Treat compiler warnings as errors (developers and CI only)" OFF)
+option(LRFT_TESTING "Build what Python tests reach beside the package's modules" OFF)
+option(BUILD_TESTING "Build the tests in C++, for ctest" OFF)
 set(LRFT_SANITIZE "" CACHE STRING "Sanitizers, e.g. address,undefined; empty for none")
 set(LRFT_ISAS "all" CACHE STRING
     "Instruction sets: all, host, native, or a list of x86-64;x86-64-v3;x86-64-v4")

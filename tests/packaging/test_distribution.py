@@ -42,7 +42,8 @@ def test_sdist_has_what_a_build_and_a_test_need(sdist: Path) -> None:
         names = {name.partition("/")[2] for name in archive.getnames()}
     needed = """pyproject.toml CMakeLists.txt CMakePresets.json LICENSE README.md CHANGELOG.md
         cmake/Isa.cmake cpp/isa/cpu_module.cpp bindings/module.cpp python/lrft/core/isa.py
-        python/lrft/py.typed python/lrft/data/digits.safetensors tests/conftest.py"""
+        python/lrft/py.typed python/lrft/data/digits.safetensors tests/conftest.py
+        tests/core/CMakeLists.txt"""
     assert set(needed.split()) - names == set()
 
 

@@ -11,10 +11,10 @@ from functools import cache
 import numpy as np
 import pytest
 from cases import final, spec
+from driving import drive
 from laws import LEVEL, assert_same, two_samples
 
 import lrft
-from lrft.core.engine import compiled
 from lrft.model.sizes import Sizes
 
 AMBIENT_SEED, REDUCED_SEED = 101, 202
@@ -197,10 +197,10 @@ def driven(task, training, rest):
     b, s, lr = training.batch, task.R.shape[1], training.lr
     overlaps = np.empty(REPLICAS)
     for i in range(REPLICAS):
-        drive = compiled.Drive(described, rows, student.own.reshape(-1, 1), 0)
+        space = drive(described, rows, student.own.reshape(-1, 1), 0)
         X_S, Z = rng.standard_normal((b, s)), rng.standard_normal((b, 1))
-        drive.step(X_S, Z, rest(rng, b), np.zeros(b), lr, lr)
-        overlaps[i] = drive.rows()[:s] @ task.a[0]
+        space.step(X_S, Z, rest(rng, b), np.zeros(b), lr, lr)
+        overlaps[i] = space.rows()[:s] @ task.a[0]
     return atoms_together(overlaps)
 
 

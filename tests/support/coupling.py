@@ -15,9 +15,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from driving import drive
 
 import lrft
-from lrft.core.engine import compiled
 
 STEPS, TOLERANCE = 2_000, 1e-10
 MOVED = 0.02  # relative; a path that stands still would agree with anything
@@ -57,12 +57,12 @@ def follow(
     outside = inputs - X_S @ Q.T
     Z = outside @ np.swapaxes(U[:STEPS], -1, -2)
     T, _ = lower_factor(outside - Z @ U[:STEPS])
-    drive = compiled.Drive(drive_spec, np.concatenate([P[0], L[0]], axis=None), owns[0], lane)
-    found_rows, found_owns = [drive.rows()], [drive.own()]
+    space = drive(drive_spec, np.concatenate([P[0], L[0]], axis=None), owns[0], lane)
+    found_rows, found_owns = [space.rows()], [space.own()]
     for t in range(STEPS):
-        drive.step(X_S[t], Z[t], T[t], noise, *rates)
-        found_rows.append(drive.rows())
-        found_owns.append(drive.own())
+        space.step(X_S[t], Z[t], T[t], noise, *rates)
+        found_rows.append(space.rows())
+        found_owns.append(space.own())
     found = np.array(found_rows)
     found_P, found_L = found[:, : n * s].reshape(P.shape), found[:, n * s :].reshape(L.shape)
     assert np.triu(found_L, 1).max(initial=0.0) == 0

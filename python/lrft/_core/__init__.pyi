@@ -8,7 +8,6 @@ import collections.abc
 import numpy
 import numpy.typing
 import typing
-from . import products
 from . import limits
 
 __all__: list[str] = [
@@ -17,7 +16,6 @@ __all__: list[str] = [
     "Cancelled",
     "Chain",
     "DataSet",
-    "Drive",
     "Footprint",
     "Loss",
     "Run",
@@ -43,7 +41,6 @@ __all__: list[str] = [
     "normals",
     "permutation",
     "philox",
-    "products",
     "purposes",
     "span_basis",
     "statistics",
@@ -435,29 +432,6 @@ class Run:
         """
     @property
     def steps_done(self) -> int: ...
-
-class Drive:
-    """
-    The reduced space driven by given coordinates; for tests.
-    """
-    def __init__(
-        self,
-        run: RunSpec,
-        rows: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
-        own: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
-        lane: typing.SupportsInt | typing.SupportsIndex = 0,
-    ) -> None: ...
-    def own(self) -> numpy.typing.NDArray[numpy.float64]: ...
-    def rows(self) -> numpy.typing.NDArray[numpy.float64]: ...
-    def step(
-        self,
-        X_S: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
-        Z: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
-        T: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
-        noise: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
-        lr: typing.SupportsFloat | typing.SupportsIndex,
-        lr_own: typing.SupportsFloat | typing.SupportsIndex,
-    ) -> None: ...
 
 def activation(
     kind: str,

@@ -92,15 +92,26 @@ def aside(function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
 
 
 class Held:
-    """Signals that wait; see `held_back`."""
+    """Signals that wait, except while something acts: see `held_back`.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    acting : bool
+        Whether one may interrupt from the start.
+
+    Attributes
+    ----------
+    came : list of (int, frame)
+        Those that wait.
+    """
+
+    def __init__(self, acting: bool = False) -> None:
         self.came: list[tuple[int, FrameType | None]] = []
-        self._acting = False
-        self._before: dict[int, Callable[[int, FrameType | None], Any]] = {}
+        self._acting = acting
+        self._before: dict[int, Any] = {}
 
     def act(self, work: Callable[..., object], *arguments: object) -> bool:
-        """Call `work`, which signals may interrupt; whether one did. It acts once."""
+        """Call `work`, which signals may interrupt; whether one did. After it, signals wait."""
         try:
             self._acting = True
             if self.came:
@@ -114,24 +125,39 @@ class Held:
             self._acting = False
         return False
 
+    def hold(self) -> None:
+        """From here on signals wait."""
+        self._acting = False
+
+    def install(self) -> None:
+        """Take the signals, in the main thread; outside it none comes."""
+        if threading.current_thread() is not threading.main_thread():
+            return
+        for number in SIGNALS:
+            before = signal.getsignal(number)
+            if self._takes(before):
+                self._before[number] = before
+                signal.signal(number, self._handle)
+
+    def remove(self, after: Any = None) -> None:
+        """Give the signals back; to `after` if that is given."""
+        for number, before in self._before.items():
+            signal.signal(number, before if after is None else after)
+
+    def deliver(self, number: int, frame: FrameType | None) -> None:
+        """Do with a signal what was done before."""
+        self._before[number](number, frame)
+
+    def _takes(self, handler: Any) -> bool:
+        return callable(handler)
+
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if not self._acting:
             self.came.append((number, frame))
             return
         self._acting = False  # the next one meets what catches this one
-        self._before[number](number, frame)
+        self.deliver(number, frame)
         self._acting = True  # the handler was content to take note
-
-    def _install(self) -> None:
-        for number in SIGNALS:
-            before = signal.getsignal(number)
-            if callable(before):
-                self._before[number] = before
-                signal.signal(number, self._handle)
-
-    def _remove(self) -> None:
-        for number, before in self._before.items():
-            signal.signal(number, before)
 
 
 @contextmanager
@@ -141,12 +167,10 @@ def held_back() -> Iterator[Held]:
     Outside the main thread signals do not come, and nothing waits.
     """
     held = Held()
-    if threading.current_thread() is threading.main_thread():
-        held._install()
+    held.install()
     try:
         yield held
     finally:
-        held._remove()
+        held.remove()
         if held.came:
-            number, frame = held.came[0]
-            held._before[number](number, frame)
+            held.deliver(*held.came[0])

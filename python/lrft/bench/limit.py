@@ -51,14 +51,10 @@ class Work:
         Work(normals=8, multiply_adds=21, values=4, slopes=4)
         """
         student, d, k, b = training.student, task.d, task.k, training.batch
-        full = isinstance(student, lrft.FullNetwork)
-        n = width = k
-        if isinstance(student, lrft.FullNetwork):
-            n = width = student.width or k
-        else:
-            n = student.rank if isinstance(student, lrft.LoRA) else 1
+        n = student.rows(task)
+        width = n if student.network else k
         # Teacher's and student's pre-activations, f, and what pulls at the rows.
-        adds = b * (k + (2 * width if full else k + 2 * k * n))
+        adds = b * (k + (2 * width if student.network else k + 2 * k * n))
         if getattr(student, "train_c", False) or getattr(student, "train_b", False):
             adds += b * k * n + 3 * k * n
         if engine == "ambient":

@@ -7,40 +7,43 @@ ignored (`nohup`), and a handler that somebody else has set stays.
 from __future__ import annotations
 
 import signal
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
-from lrft.base.interrupts import SIGNALS
+from lrft.base.interrupts import Held
 
 __all__ = ["act", "hold", "listening"]
 
 
-class Signals:
-    """What came while a command ran.
+class Signals(Held):
+    """What came while a command ran: signals end its work while there is nothing to save.
 
     Attributes
     ----------
-    came : int
+    first : int
         The first signal; 0 if none.
-    raising : bool
-        Whether one that comes now ends the work: once, and while there is nothing to save.
     """
 
     def __init__(self) -> None:
-        self.came = 0
-        self.raising = True
+        super().__init__(acting=True)
+        self.first = 0
 
     def code(self, code: int) -> int:
         """Return the exit code of the command: of the signal, if one came."""
-        return 128 + self.came if self.came else code
+        return 128 + self.first if self.first else code
+
+    def deliver(self, number: int, frame: FrameType | None) -> None:
+        """End the work."""
+        raise KeyboardInterrupt
+
+    def _takes(self, handler: Any) -> bool:
+        return handler in (signal.SIG_DFL, signal.default_int_handler)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        self.came = self.came or number
-        if self.raising:
-            self.raising = False
-            raise KeyboardInterrupt
+        self.first = self.first or number
+        super()._handle(number, frame)
 
 
 _signals = Signals()
@@ -61,35 +64,21 @@ def listening(*, last: bool = False) -> Iterator[Signals]:
     global _signals
     outer, _signals = _signals, Signals()
     here = _signals
-    before = {}
-    if threading.current_thread() is threading.main_thread():
-        for number in SIGNALS:
-            handler = signal.getsignal(number)
-            if handler in (signal.SIG_DFL, signal.default_int_handler):
-                before[number] = handler
-                signal.signal(number, here._handle)
+    here.install()
     try:
         yield here
     finally:
-        here.raising = False
-        for number, handler in before.items():
-            # A process is not killed by a signal on its way out.
-            signal.signal(number, signal.SIG_IGN if last or here.came else handler)
+        here.hold()
+        # A process is not killed by a signal on its way out.
+        here.remove(signal.SIG_IGN if last or here.first else None)
         _signals = outer
 
 
 def act(work: Callable[..., object], *arguments: object) -> bool:
     """Call `work`, which a signal may interrupt; whether one did. After it, signals wait."""
-    try:
-        work(*arguments)
-        _signals.raising = False
-    except KeyboardInterrupt:
-        return True
-    finally:
-        _signals.raising = False
-    return False
+    return _signals.act(work, *arguments)
 
 
 def hold() -> None:
     """From here on there is something to save: signals wait for the end of the command."""
-    _signals.raising = False
+    _signals.hold()

@@ -6,6 +6,7 @@ It takes from half a second to a minute and cannot be interrupted; the curves go
 from __future__ import annotations
 
 import signal
+from collections.abc import Sequence
 from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
@@ -61,14 +62,14 @@ class Limit:
     hit: float
 
 
-def question(recipe: Recipe, overlaps: list[float]) -> Question | None:
+def question(recipe: Recipe, overlaps: Sequence[Any]) -> Question | None:
     """Choose whose ODE is drawn: a replica in the middle, by |⟨ĉ,c⟩| at the start.
 
     Parameters
     ----------
     recipe : Recipe
-    overlaps : list of float
-        ⟨û,u⟩ of every replica at the start.
+    overlaps : sequence
+        What every replica recorded of û at the start: ⟨û,u⟩ where there is such an ODE.
 
     Returns
     -------
@@ -82,7 +83,7 @@ def question(recipe: Recipe, overlaps: list[float]) -> Question | None:
     # Equal where ĉ = c: then by the start of û.
     ranked = sorted(range(len(near)), key=lambda i: (round(near[i], 9), abs(overlaps[i])))
     middle = ranked[len(ranked) // 2]
-    return Question(recipe, middle, overlaps[middle])
+    return Question(recipe, middle, float(overlaps[middle]))
 
 
 def solve(asked: Question) -> Limit:

@@ -308,7 +308,7 @@ class Page:
             parts.append(f"{curves.hits} of {len(curves.loss)} at 0.9")
             if curves.running:
                 parts.append(f"{moment.steps_per_second / 1e6:.3g} million steps a second")
-            if recipe.kind == "full":
+            if not recipe.make_student().followed:
                 parts.append("a full network has no û: see its loss")
         if moment.ode is not None:
             hit = moment.ode.hit

@@ -260,12 +260,7 @@ class Runner:
     def _ode(self) -> None:
         if self._ode_due() and self._recipe is not None:
             chains = [chain for part in self._parts for chain in part.chains()]
-            starts = (
-                [float(chain.records["overlap_u"][0]) for chain in chains]
-                if self._recipe.kind == "rank_one"
-                else []
-            )
-            asked = question(self._recipe, starts)
+            asked = question(self._recipe, [chain.records["overlap_u"][0] for chain in chains])
             if asked is None:
                 self._show(about_ode="none for this student")
             else:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from lrft.model.students import STUDENTS
 from lrft.plot.fits import errors
 from lrft.plot.limit import limit_curve
 from lrft.plot.style import PALETTE, THIN_LINES, colours, figure_and_axes, figure_class, styled
@@ -405,11 +406,7 @@ def trained(ds: xr.Dataset) -> list[str]:
     found = []
     if "configuration" in ds.attrs:
         student = json.loads(ds.attrs["configuration"])["training"]["student"]
-        kind = student["kind"]
-        if kind == "rank_one":
-            words = r"$\hat u$ and $\hat c$ trained" if student["train_c"] else r"$\hat u$ trained"
-        else:
-            words = f"LoRA of rank {student['rank']}" if kind == "lora" else "full network"
+        words = STUDENTS[student["kind"]].in_words(student)
         found.append(("linearised " if student["linearized"] else "") + words)
     if "learning_rate" in ds.coords:
         rates = np.unique(ds.learning_rate.values)

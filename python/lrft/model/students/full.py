@@ -63,6 +63,7 @@ class FullNetwork(StudentModel):
     own_name: ClassVar[str] = "lam_hat"
     positional: ClassVar[tuple[str, ...]] = ("width",)
     followed: ClassVar[bool] = False  # a matrix of cosines
+    network: ClassVar[bool] = True
 
     kind: Literal["full"] = "full"
     width: Annotated[int | None, optional(lambda n, v: checks.integer(n, v, 1))] = None
@@ -155,6 +156,11 @@ class FullNetwork(StudentModel):
                 raise ValueError(
                     f"{name}='base' needs the width of the base, {task.k}, got width {width}"
                 )
+
+    @classmethod
+    def in_words(cls, fields: dict[str, Any]) -> str:
+        """Name a student of these fields."""
+        return "full network"
 
     def merged(
         self, W: Floats, lam: Floats, rows: Floats, own: Floats, xi: float | None

@@ -147,6 +147,11 @@ class LoRA(StudentModel):
         expect("a_init", self.a_init, (self.rank, task.d))
         expect("b_init", self.b_init, (task.k, self.rank))
 
+    @classmethod
+    def in_words(cls, fields: dict[str, Any]) -> str:
+        """Name a student of these fields."""
+        return f"LoRA of rank {fields['rank']}"
+
     def merged(
         self, W: Floats, lam: Floats, rows: Floats, own: Floats, xi: float | None
     ) -> tuple[Floats, Floats, dict[str, Floats], float | None]:

@@ -161,6 +161,11 @@ class RankOne(StudentModel):
                 "the drift h(m) is undefined for this task"
             )
 
+    @classmethod
+    def in_words(cls, fields: dict[str, Any]) -> str:
+        """Name a student of these fields."""
+        return r"$\hat u$ and $\hat c$ trained" if fields["train_c"] else r"$\hat u$ trained"
+
     def merged(
         self, W: Floats, lam: Floats, rows: Floats, own: Floats, xi: float | None
     ) -> tuple[Floats, Floats, dict[str, Floats], float | None]:

@@ -74,6 +74,8 @@ class StudentModel(Model):
     spherical: ClassVar[bool] = False
     #: The overlap with u is a size that thresholds and stop_at can be compared with.
     followed: ClassVar[bool] = True
+    #: A network of its own, with a width and output weights, instead of a change of the base.
+    network: ClassVar[bool] = False
 
     if TYPE_CHECKING:  # fields of every student, declared last in each
         kind: str
@@ -109,6 +111,11 @@ class StudentModel(Model):
         self, W: Floats, lam: Floats, rows: Floats, own: Floats, xi: float | None
     ) -> tuple[Floats, Floats, dict[str, Floats], float | None]:
         """Merge what was learned into a base: W, λ, the factors by name, and their strength."""
+
+    @classmethod
+    @abstractmethod
+    def in_words(cls, fields: dict[str, Any]) -> str:
+        """Name a student of these fields, as a picture does."""
 
     @property
     def start_of_its_own(self) -> bool:

@@ -1,8 +1,9 @@
-// Spaces under a test's hands: the reduced one, driven by coordinates from outside, must
-// reproduce an ambient path; and the products of blocks of inputs.
+// The reduced space under a test's hands: driven by coordinates from outside, it must reproduce an
+// ambient path.
 #pragma once
 
 #include <memory>
+#include <vector>
 
 #include "lrft/run.hpp"
 
@@ -23,16 +24,5 @@ class Drive {
 // parameters, in one of the eight lanes.
 std::unique_ptr<Drive> make_drive(const RunSpec& spec, const std::vector<double>& rows,
                                   const std::vector<double>& own, int lane);
-
-// The products of space/product.hpp.
-struct Products {
-  static std::vector<double> product(const double* a, const double* x, int rows, int depth,
-                                     int columns);
-  // Columns a multiple of 8; above the diagonal's blocks of 8 x 8 it is zero.
-  static std::vector<double> gram(const double* x, int depth, int columns);
-  // a x^T, depth and columns multiples of 8.
-  static std::vector<double> transposed(const double* a, const double* x, int rows, int depth,
-                                        int columns);
-};
 
 }  // namespace lrft

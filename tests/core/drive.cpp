@@ -1,6 +1,5 @@
-#include "space/drive.hpp"
+#include "drive.hpp"
 
-#include "space/product.hpp"
 #include "space/reduced.hpp"
 #include "space/whole_labels.hpp"
 #include "student/list.hpp"
@@ -86,25 +85,6 @@ std::unique_ptr<Drive> make_drive(const RunSpec& spec, const std::vector<double>
         return std::make_unique<DriveReduced<Whole, T, AnyLoss<ReplicaLanes>>>(spec, rows, own,
                                                                                lane);
       });
-}
-
-std::vector<double> Products::product(const double* a, const double* x, int rows, int depth,
-                                      int columns) {
-  std::vector<double> y(static_cast<std::size_t>(rows * columns));
-  lrft::product({a, depth, 1}, rows, {x, columns}, depth, columns, y.data(), columns);
-  return y;
-}
-std::vector<double> Products::gram(const double* x, int depth, int columns) {
-  std::vector<double> y(static_cast<std::size_t>(columns * columns));
-  lrft::gram({x, columns}, depth, columns, y.data());
-  return y;
-}
-std::vector<double> Products::transposed(const double* a, const double* x, int rows, int depth,
-                                         int columns) {
-  std::vector<double> y(static_cast<std::size_t>(rows * depth)),
-      turned(static_cast<std::size_t>(depth * columns));
-  product_transposed(a, rows, {x, columns}, depth, columns, y.data(), depth, turned.data());
-  return y;
 }
 
 }  // namespace lrft
