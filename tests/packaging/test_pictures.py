@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import re
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -56,3 +58,33 @@ def test_colours_can_be_read_on_white_and_seen_on_black(count: int) -> None:
     for colour in colours(count):
         assert contrast(colour, "white") >= 4.5
         assert contrast(colour, "#0d1117") >= 3.0
+
+
+def test_text_of_the_report_can_be_read_on_a_light_and_on_a_dark_page() -> None:
+    from lrft.paper.drawing.style import THEME
+
+    css = (resources.files("lrft.paper.report") / "report.css").read_text(encoding="utf-8")
+    places = css.split(":root {")[1:3]
+    for page, place in enumerate(places):
+        own = dict(re.findall(r"--(\w+): (#\w{6})", place.split("}")[0]))
+        drawn = {name: colours[page] for name, colours in THEME.items()}
+        card = drawn.pop("card")
+        words = own | drawn
+        del words["grid"], words["line"]
+        words.pop("page")
+        assert len(words) == 13
+        for name, colour in words.items():
+            assert contrast(colour, card) >= 4.5, (name, page)
+        for name in ("ink", "muted", "link", "no"):  # outside of the cards
+            assert contrast(words[name], own["page"]) >= 4.5, (name, page)
+
+
+def test_the_thick_line_is_the_median_and_one_instance_is_thin() -> None:
+    from lrft.paper.drawing import style
+
+    _, axes = style.frame()
+    paths = [[0.0, 9.0], [1.0, 2.0], [2.0, 3.0]]
+    assert style.band(axes, [0, 1], paths, "C0", shown=0, thin=False).tolist() == [1.0, 3.0]
+    drawn = {tuple(line.get_ydata()): line.get_linewidth() for line in axes.lines}
+    assert max(drawn, key=drawn.__getitem__) == (1.0, 3.0)
+    assert drawn[(0.0, 9.0)] < 1.0

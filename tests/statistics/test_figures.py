@@ -16,10 +16,8 @@ pytest.importorskip("matplotlib", reason="matplotlib is not installed")
 OPEN = {
     # λ = 1: the drift of a sigmoid goes with Σc_i Σĉ_i, near zero in many draws.
     "Fig. 4a: sigmoid before He₃ before quadratic and relu in reaching 0.9",
-    "Fig. 1a: sigmoid is above 0.9 by about 0.15 million steps",
     "Fig. 4b: sigmoid is above 0.9 by about 0.15 million steps",
     # c on the sphere: h of He₃ changes sign in some draws, and no rate is fast enough for most.
-    "Fig. 1a: He₃ is above 0.9 by about 0.15 million steps",
     "Fig. 4b: He₃ is above 0.9 by about 0.15 million steps",
     # Small beside the spread over instances.
     "Fig. 2b: slower than with ĉ trained",
@@ -31,9 +29,7 @@ OPEN = {
     "Fig. 3b: <ĉ,c> = 0.55 after 2 million steps",
     "Fig. 4a: ReLU reaches 0.9 at about 50k steps",
     # Half of the instances, or so, come within the horizon: too few are run to say if most do.
-    "Fig. 1a: every activation learns u",
     "Fig. 4b: every activation learns u",
-    "Fig. 1b: within 2.5·10⁷ steps u is learned at every ξ",
     "Fig. 6: within 2.5·10⁷ steps u is learned at every ξ",
     "Fig. 5a: overlap 0.5 at 351k steps where ‖Π_W u‖ = 1/4",
     "Fig. 5a: overlap 0.5 at 308k steps where ‖Π_W u‖ = 1/2",
@@ -50,4 +46,4 @@ def test_figures(tmp_path: Path) -> None:
     assert {v.statement for v in verdicts} >= OPEN
     assert {v.statement for v in verdicts if v.outcome != "supported"} <= OPEN
     assert all(v.note for v in verdicts if v.outcome == "not supported")
-    assert len(verdicts) - len(OPEN) == 33
+    assert len(verdicts) - len(OPEN) == 29

@@ -21,7 +21,7 @@ from lrft.cli.fields import fit_fields
 
 pytestmark = [pytest.mark.any_set, pytest.mark.usefixtures("folder")]
 
-COMMANDS = ("run", "fit", "reproduce", "sweep", "rerun", "plot", "bench", "info")
+COMMANDS = ("run", "fit", "reproduce", "sweep", "rerun", "plot", "bench", "info", "explore")
 SMALL = ["--d", "40", "--k", "3", "--steps", "200", "--lr", "0.001", "--replicas", "3"]
 
 
@@ -49,6 +49,7 @@ def test_help_fits_80_columns(command: str, cli: Any, monkeypatch: pytest.Monkey
         monkeypatch.setenv("COLUMNS", str(columns))
         code, shown[columns], _ = cli(*command.split(), "--help")
         assert code == 0
+        assert not command or "--quiet" in shown[columns]
     assert max(map(cell_len, shown[80].splitlines())) <= 80
     # What is cut in two at 80 columns is no word of the wide page; hyphens may part words.
     parts = {part for word in words(shown[400]) for part in (word, *hyphened(word))}
@@ -133,6 +134,9 @@ def test_quiet_says_nothing(cli: Any, folder: Path) -> None:
     assert cli("run", *SMALL, "--quiet") == (0, "", "")
     assert cli("sweep", "s.toml", "--quiet")[:2] == (0, "")
     assert {"lrft-run.nc", "s.nc"} <= names(folder)
+    assert cli("plot", "lrft-run.nc", "--quiet") == (0, "", "")
+    assert cli("rerun", "lrft-run.nc", "--quiet") == (0, "", "")
+    assert cli("info", "--quiet") == (0, "", "")
     code, out, err = cli("run", *SMALL, "-q", "--d", "0")
     assert (code, out) == (2, "")
     assert "d must be at least 1" in err

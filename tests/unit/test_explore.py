@@ -139,6 +139,8 @@ def test_the_ode_is_near_the_median_at_a_large_dimension(start: Any) -> None:
     path = np.abs(ds.overlap_u.sel(replica=asked.replica)).values
     assert path[-1] > 0.9
     assert np.abs(limit.overlap - path).max() < 0.1
+    losses = ds.loss.sel(replica=asked.replica, step=limit.loss_steps.astype(int)).values
+    assert np.abs(limit.loss - losses).max() < 0.1 * losses[0]
 
 
 def test_a_student_without_an_ode_has_none() -> None:

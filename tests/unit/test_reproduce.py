@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import signal
 import threading
 import time
@@ -29,7 +30,7 @@ pytestmark = pytest.mark.any_set
 pytest.importorskip("matplotlib", reason="matplotlib is not installed")
 OUTCOMES = {"supported", "not supported", "not decided"}
 FIGURES = [name for name in registry.names() if name.startswith("fig")]
-PANELS = {f"fig{n}{p}" for n in range(1, 7) for p in "ab"}
+PANELS = {f"fig{n}{p}" for n in range(2, 7) for p in "ab"}  # Fig. 1 prints 4b and 6a again
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +45,10 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Reproduction:
 
 def test_all_panels_of_the_paper_are_there() -> None:
     assert set(FIGURES) == PANELS
+    for again, name in (("fig1a", "fig4b"), ("fig1b", "fig6a")):
+        (one,) = registry.experiments(again)
+        assert one.name == name
+        assert f"Fig. {again[3:]} too" in one.title
 
 
 def test_every_experiment_computes_draws_and_judges(done: Reproduction) -> None:
@@ -56,16 +61,25 @@ def test_every_experiment_computes_draws_and_judges(done: Reproduction) -> None:
         assert min(map(len, (about.title, about.shows, about.settings))) > 10, about.name
 
 
+def stems(name: str) -> list[str]:
+    """Names of the pictures of an experiment, without suffix."""
+    panels = {"claim1": "abc", "claim2": "ab", "claim4": "ab", "claim6": "abc", "claim7": "abcd"}
+    return [name + letter for letter in panels[name]] if name in panels else [name]
+
+
 def test_files_of_every_experiment(done: Reproduction) -> None:
     for one in done.finished:
         name = one.experiment.name
         assert all(path.is_file() for path in one.files)
-        assert {f"{name}.{suffix}" for suffix in ("nc", "csv", "png", "svg")} <= {
-            path.name for path in one.files
-        }
-        assert (done.out / f"{name}.png").read_bytes().startswith(b"\x89PNG")
-        assert b"lrft reproduce " + name.encode() in (done.out / f"{name}.png").read_bytes()
-        ElementTree.parse(done.out / f"{name}.svg")
+        assert {f"{name}.nc", f"{name}.csv"} <= {path.name for path in one.files}
+        images = [path for path in one.files if path.suffix == ".png"]
+        drawings = [path for path in one.files if path.suffix == ".svg"]
+        assert [path.stem for path in images] == [path.stem for path in drawings] == stems(name)
+        for path in images:
+            assert path.read_bytes().startswith(b"\x89PNG")
+            assert b"lrft reproduce " + name.encode() in path.read_bytes()
+        for path in drawings:
+            ElementTree.parse(path)
         with xr.open_dataset(done.out / f"{name}.nc", engine="h5netcdf") as saved:
             assert set(saved.data_vars) == set(one.data.data_vars)  # type: ignore[union-attr]
         assert len((done.out / f"{name}.csv").read_text(encoding="utf-8").splitlines()) > 2
@@ -134,7 +148,7 @@ def test_the_report_is_one_file_that_asks_nothing_of_the_net(done: Reproduction)
 
 def test_the_report_shows_every_experiment(done: Reproduction) -> None:
     text = done.report.read_text(encoding="utf-8")
-    assert text.count("<svg") == len(done.finished)
+    assert text.count("<svg") == sum(len(stems(one.experiment.name)) for one in done.finished)
     for one in done.finished:
         assert f"lrft reproduce {one.experiment.name} --quick" in text
     assert "smoke run" in text
@@ -142,6 +156,43 @@ def test_the_report_shows_every_experiment(done: Reproduction) -> None:
     # Colours of ink, grid and paper are the page's in every picture.
     body = text[text.index("<svg") :]
     assert not re.findall(r"#(?:1b1f24|57606a|e4e4e4|ffffff|0072b2)", body, re.IGNORECASE)
+
+
+def test_every_statement_is_counted_once_and_those_that_fail_come_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outcomes = ["supported", "not decided", "not supported", "supported"]
+    verdicts = [Verdict(f"statement {i} at d^(1/4)", "1", o) for i, o in enumerate(outcomes)]  # type: ignore[arg-type]
+    _give(monkeypatch, replace(_tiny("fig9a"), judge=lambda data: verdicts))
+    text = lrft.reproduce("fig9a", out=tmp_path).report.read_text(encoding="utf-8")
+    assert re.findall(r"statement (\d) at d<sup>1/4</sup>", text) == ["2", "1", "0", "3"]
+    assert re.findall(r"<b>(. \d)</b>", text) == ["✗ 1", "? 1", "✓ 2"]
+    assert _Page(text).links[1:4] == ["#fig9a-no", "#fig9a-open", "#fig9a-yes"]
+
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium")
+def test_the_report_in_a_browser(done: Reproduction) -> None:
+    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    with api.sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1000, "height": 900})
+        page.set_default_timeout(60_000)
+        page.goto(done.report.as_uri())
+        assert page.evaluate("document.documentElement.scrollHeight") < 12_300
+        contents = page.get_by_role("navigation").bounding_box()
+        assert contents["y"] + contents["height"] < 900
+        rows = page.locator("details[open]")
+        assert rows.count() == 0
+        page.locator(".tile a").first.click()  # opens the first statement that does not hold
+        assert rows.count() == 1
+        page.set_viewport_size({"width": 390, "height": 900})
+        assert page.evaluate("document.documentElement.scrollWidth") == 390
+        panels = [one.bounding_box() for one in page.locator("figure svg").all()]
+        assert min(panel["width"] for panel in panels) > 330  # of 331 points at most: as printed
+        browser.close()
 
 
 def test_text_from_experiments_is_escaped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -178,9 +229,9 @@ def _tiny(name: str, value: float = 1.0) -> Experiment:
     def draw(data: xr.Dataset) -> Any:
         from lrft.paper.drawing import style
 
-        figure, (axes,) = style.frames()
+        figure, axes = style.frame()
         axes.plot(data.x, data.y)
-        return figure
+        return [figure]
 
     def judge(data: xr.Dataset) -> list[Verdict]:
         return [Verdict("it is", f"{data.y.values[0]}", "supported")]
@@ -332,13 +383,7 @@ def test_shared_data_are_computed_once(tmp_path: Path, monkeypatch: pytest.Monke
 
 def test_panels_of_one_figure_share_their_data() -> None:
     runs = {e.name: e.run for e in registry.experiments("figures")}
-    for pair in (
-        ("fig1a", "fig4b"),
-        ("fig1b", "fig6a"),
-        ("fig2a", "fig2b"),
-        ("fig3a", "fig3b"),
-        ("fig5a", "fig5b"),
-    ):
+    for pair in (("fig2a", "fig2b"), ("fig3a", "fig3b"), ("fig5a", "fig5b"), ("fig6a", "fig6b")):
         assert runs[pair[0]] is runs[pair[1]]
 
 
@@ -350,6 +395,8 @@ def test_panels_of_one_figure_share_their_data() -> None:
     [
         ("fig2a", ["fig2a"]),
         ("fig6", ["fig6a", "fig6b"]),
+        ("fig1", ["fig4b", "fig6a"]),
+        (["fig1a", "fig4b"], ["fig4b"]),
         (["fig3b", "fig2", "fig3b"], ["fig2a", "fig2b", "fig3b"]),
         ("figures", sorted(PANELS)),
     ],

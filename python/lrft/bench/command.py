@@ -22,6 +22,7 @@ def timed(
     only: str = "",
     rounds: int | None = None,
     seconds: float | None = None,
+    quiet: bool = False,
 ) -> int:
     """Time the cases and say what came out; 1 for a wrong answer or a file that is not written.
 
@@ -37,6 +38,8 @@ def timed(
         5, with `full` 7.
     seconds : float, optional
         Of one contender in a round: 0.05, with `full` 0.1.
+    quiet : bool
+        Do not say which case is timed, nor where the JSON is.
 
     Raises
     ------
@@ -50,13 +53,18 @@ def timed(
             f"rounds must be at least 1 and seconds between 0 and 60, got {rounds} and {seconds:g}"
         )
     chosen = cases(full, only or None)
+
+    def tell(name: str) -> None:
+        if not quiet:
+            print(f"... {name}", file=sys.stderr, flush=True)
+
     try:
         report = run(
             chosen,
             rounds,
             seconds,
             full,
-            progress=lambda name: print(f"... {name}", file=sys.stderr, flush=True),
+            progress=tell,
         )
     except AssertionError as error:
         print(f"a benchmark computes something wrong: {error}", file=sys.stderr)
@@ -84,5 +92,6 @@ def timed(
     if path is None:
         return 1
     streams.kept()
-    print(f"written: {path}", file=sys.stderr)
+    if not quiet:
+        print(f"written: {path}", file=sys.stderr)
     return 0

@@ -38,6 +38,7 @@ def bench(
         Path | None,
         typer.Option(metavar="PATH", help="the JSON: a file, or a folder, made if missing"),
     ] = None,
+    quiet: options.Quiet = False,
 ) -> None:
     """Time lrft beside NumPy, Numba, JAX and PyTorch loops, those that are installed."""
     name = f"{slug(cpu())}-DATE.json"
@@ -49,7 +50,8 @@ def bench(
                 place.with_name(place.name.replace("DATE", date)) if place.name == name else place
             )
 
-        code = timed(dated, full=full, only=only, rounds=rounds, seconds=seconds)
+        with options.quietly(quiet):
+            code = timed(dated, full=full, only=only, rounds=rounds, seconds=seconds, quiet=quiet)
     else:
         # Libraries must start with one thread: later is too late.
         code = subprocess.run(

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from lrft.cli import signals
+from lrft.cli import options, signals
 from lrft.explore import server
 
 
@@ -22,6 +22,7 @@ def explore(
     out: Annotated[
         Path, typer.Option(help="folder of what is saved", metavar="FOLDER", show_default=False)
     ] = Path(),
+    quiet: options.Quiet = False,
 ) -> None:
     """Play with the dynamics in a browser: sliders, live curves, theory beside them.
 
@@ -30,6 +31,7 @@ def explore(
 
     def tell(address: str) -> None:
         print(address, flush=True)
-        print("lrft: the page is at this address; Ctrl-C ends", file=sys.stderr)
+        if not quiet:
+            print("lrft: the page is at this address; Ctrl-C ends", file=sys.stderr)
 
     signals.act(lambda: server.serve(port=port, browser=browser, folder=out, tell=tell))

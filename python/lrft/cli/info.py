@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from lrft.cli import options
 from lrft.core import isa
 from lrft.core.engine import compiled
 from lrft.result import provenance
@@ -16,9 +17,12 @@ from lrft.result import provenance
 
 def info(
     as_json: Annotated[bool, typer.Option("--json", help="write JSON instead of a table")] = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Show version, instruction set, threads, compiler and libraries."""
     found = collect()
+    if quiet:  # the exit code says that the engine loads
+        return
     if as_json:
         print(json.dumps(found, indent=2))
         return

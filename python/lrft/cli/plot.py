@@ -39,11 +39,24 @@ def plot(
         str, typer.Option(help="of a map: a column of lrft.summary, as T50, share, final_loss")
     ] = "T50",
     threshold: Annotated[float, typer.Option(help="of a study: the overlap to reach")] = 0.9,
+    quiet: options.Quiet = False,
 ) -> None:
     """Draw results: one run, a fit, several runs side by side, or a study.
 
     A study is drawn as hitting times against --x, or with --y as a map.
     """
+    with options.quietly(quiet):
+        _plot(results, out, x, y, value, threshold)
+
+
+def _plot(
+    results: list[Path],
+    out: Path | None,
+    x: str | None,
+    y: str | None,
+    value: str,
+    threshold: float,
+) -> None:
     loaded = [_load(file) for file in results]
     target = results[0].with_suffix(".png")
     if out is not None:

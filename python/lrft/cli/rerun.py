@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from lrft.base import checks, foreign
+from lrft.cli import options
 from lrft.study.replay import rerun as again
 
 
@@ -22,6 +23,7 @@ def rerun(
     ] = 10,
     all_units: Annotated[bool, typer.Option("--all", help="of a ledger: check every unit")] = False,
     threads: Annotated[int | None, typer.Option(metavar="INT", help="as in lrft run")] = None,
+    quiet: options.Quiet = False,
 ) -> None:
     """Compute results again from their own record alone, and compare bit for bit.
 
@@ -32,7 +34,8 @@ def rerun(
     for path in results:
         for one in again(path, units=count, threads=threads):
             found = "; ".join(one.differences) or "the same, bit for bit"
-            print(foreign.printable(f"{one.what}: {found}"))
+            if not quiet:
+                print(foreign.printable(f"{one.what}: {found}"))
             for note in one.notes:
                 print(foreign.printable(f"lrft: {one.what}: {note}"), file=sys.stderr)
             different = different or bool(one.differences)

@@ -25,6 +25,8 @@ Floats = NDArray[np.float64]
 
 #: Of the mean over samples in the ODE: an error of a few percent in its noise term.
 SAMPLES = 2**12
+#: Records at which the loss along the solution is worked out, which costs more than an overlap.
+LOSSES = 80
 
 
 @dataclass(frozen=True)
@@ -53,12 +55,16 @@ class Limit:
     ----------
     steps, overlap : ndarray of shape (n,)
         Steps t = τ/η, and |⟨û,u⟩|.
+    loss_steps, loss : ndarray of shape (m,)
+        The exact loss at some of these steps.
     hit : float
         The step that reaches |⟨û,u⟩| = 0.9; inf if none does.
     """
 
     steps: Floats
     overlap: Floats
+    loss_steps: Floats
+    loss: Floats
     hit: float
 
 
@@ -121,8 +127,17 @@ def solve(asked: Question) -> Limit:
         samples=SAMPLES,
     )
     steps = training.record_steps.astype(np.float64)
-    overlap = np.abs(flow.overlap_at(np.minimum(steps * lr, flow.time[-1])))
-    return Limit(steps, overlap, flow.hitting_time(0.9) / lr)
+    times = np.minimum(steps * lr, flow.time[-1])
+    overlap = flow.overlap_at(times)
+    some = np.unique(np.linspace(0, len(steps) - 1, LOSSES).round().astype(int))
+    loss = [_loss(task, flow, float(times[i]), float(overlap[i])) for i in some]
+    return Limit(steps, np.abs(overlap), steps[some], np.array(loss), flow.hitting_time(0.9) / lr)
+
+
+def _loss(task: lrft.Task, flow: theory.OrderParameters, time: float, overlap: float) -> float:
+    """Work out the exact loss of the student that the solution is at a time."""
+    c_hat = np.array([np.interp(time, flow.time, path) for path in flow.c_hat.T])
+    return theory.population_loss(task, c_hat=c_hat / np.linalg.norm(c_hat), m=overlap)
 
 
 def _start_of_c(recipe: Recipe, replica: int, c: Floats) -> Floats:

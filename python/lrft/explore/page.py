@@ -172,7 +172,7 @@ class Page:
         self.range = models.Range1d(0, 1)
         self.data = {
             name: models.ColumnDataSource({"x": [], "y": []})
-            for name in ("u", "u_median", "loss", "loss_median", "ode")
+            for name in ("u", "u_median", "loss", "loss_median", "ode", "ode_loss")
         }
         self.pinned = [
             {name: models.ColumnDataSource({"x": [], "y": []}) for name in ("u", "loss")}
@@ -204,8 +204,9 @@ class Page:
                 line = plot.line("x", "y", source=pin[thin], line_width=2.2)
                 self._lines.append((line.glyph, colours))
         dashed = {"line_width": 2.0, "line_dash": "dashed"}
-        ode = self.overlap.line("x", "y", source=self.data["ode"], **dashed)
-        self._lines.append((ode.glyph, INK))
+        for plot, name in ((self.overlap, "ode"), (self.loss, "ode_loss")):
+            ode = plot.line("x", "y", source=self.data[name], **dashed)
+            self._lines.append((ode.glyph, INK))
         self.mark = models.Span(location=0, dimension="height", line_dash="dotted", visible=False)
         self.mark_loss = models.Span(
             location=0, dimension="height", line_dash="dotted", visible=False
@@ -271,9 +272,12 @@ class Page:
             on = np.isfinite(median)
             self.data[f"{name}_median"].data = {"x": x[on], "y": median[on]}
         ode = moment.ode
-        self.data["ode"].data = (
-            {"x": [], "y": []} if ode is None else {"x": ode.steps * scale, "y": ode.overlap}
-        )
+        for name, line in (
+            ("ode", None if ode is None else (ode.steps, ode.overlap)),
+            ("ode_loss", None if ode is None else (ode.loss_steps, ode.loss)),
+        ):
+            steps, values = line or (np.empty(0), np.empty(0))
+            self.data[name].data = {"x": steps * scale, "y": values}
         hit = np.isfinite(curves.hit)
         for mark in (self.mark, self.mark_loss, self.mark_text):
             mark.visible = bool(hit)

@@ -2,10 +2,10 @@
 
 One place for every claim that says "at the best rate".  `search` runs a few rates a factor apart
 and goes on at either end while the best rate, or that of more than a few resamples, is the last
-one there.  `best` chooses from what was run: the least median, misses infinite, among the rates
-that succeed often enough; resamples are of whole instances (tasks), and each chooses anew.  A
-choice that is the least or greatest rate tried is *on the edge*: its median bounds the best one
-from above and says no more, so it is unknown (NaN) and decides nothing.
+one there.  `best` chooses from what was run: the least median (never is later than all steps) among
+the rates that succeed often enough; resamples are of whole instances (tasks), and each chooses
+anew.  A choice that is the least or greatest rate tried is *on the edge*: its median bounds the
+best one from above and says no more, so it is unknown (NaN) and decides nothing.
 """
 
 from __future__ import annotations

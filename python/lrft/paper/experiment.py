@@ -74,7 +74,7 @@ class Experiment:
     run : callable
         ``run(context) -> xarray.Dataset``: the data behind the picture. Pure: same bits each time.
     draw : callable
-        ``draw(data) -> matplotlib.figure.Figure``.
+        ``draw(data) -> list of matplotlib.figure.Figure``, one for each panel.
     judge : callable
         ``judge(data) -> list of Verdict``.
     """
@@ -84,7 +84,7 @@ class Experiment:
     shows: str
     settings: str
     run: Callable[[Context], xr.Dataset]
-    draw: Callable[[xr.Dataset], Figure]
+    draw: Callable[[xr.Dataset], list[Figure]]
     judge: Callable[[xr.Dataset], list[Verdict]]
 
 

@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
 import lrft
 
 if TYPE_CHECKING:
@@ -72,3 +75,22 @@ def run_all(context: Context, jobs: Sequence[Job]) -> list[xr.Dataset]:
         progress=lambda moment: context.progress(moment.share),
     )
     return [one for _, one in sorted(zip(order, found, strict=True), key=lambda pair: pair[0])]
+
+
+def missed(steps: NDArray[np.float64]) -> str:
+    """Say how many replicas never got there, as a sentence of a note; nothing if all did.
+
+    Parameters
+    ----------
+    steps : ndarray
+        ``inf`` where never; NaN is left out.
+
+    Examples
+    --------
+    >>> missed(np.array([3.0, np.inf, np.nan]))
+    '1 of 2 replicas never got there; they count as later than all others. '
+    """
+    never, run = int(np.isinf(steps).sum()), int((~np.isnan(steps)).sum())
+    if not never:
+        return ""
+    return f"{never} of {run} replicas never got there; they count as later than all others. "

@@ -16,10 +16,12 @@ GROUPS = ("figures", "claims", "all")
 _FIGURES = {
     "figure2": ("fig2a", "fig2b"),
     "figure3": ("fig3a", "fig3b"),
-    "figure4": ("fig4a", "fig4b", "fig1a"),
+    "figure4": ("fig4a", "fig4b"),
     "figure5": ("fig5a", "fig5b"),
-    "figure6": ("fig6a", "fig6b", "fig1b"),
+    "figure6": ("fig6a", "fig6b"),
 }
+#: Panels that the paper prints twice.
+_TWICE = {"fig1a": "fig4b", "fig1b": "fig6a"}
 _CLAIMS = 7
 
 
@@ -44,7 +46,7 @@ def names() -> list[str]:
     Examples
     --------
     >>> names()[:3]
-    ['fig1a', 'fig1b', 'fig2a']
+    ['fig2a', 'fig2b', 'fig3a']
     """
     return list(_homes())
 
@@ -56,7 +58,8 @@ def experiments(wanted: str | Iterable[str]) -> list[Experiment]:
     ----------
     wanted : str or iterable of str
         Names (``"fig2a"``, ``"claim3"``), both panels of a figure (``"fig2"``), or a group:
-        ``"figures"``, ``"claims"``, ``"all"``.
+        ``"figures"``, ``"claims"``, ``"all"``.  Fig. 1 prints panels of Figs. 4 and 6 again:
+        ``"fig1a"`` is ``"fig4b"``, and ``"fig1b"`` is ``"fig6a"``.
 
     Returns
     -------
@@ -72,6 +75,8 @@ def experiments(wanted: str | Iterable[str]) -> list[Experiment]:
     --------
     >>> [experiment.name for experiment in experiments("fig2")]
     ['fig2a', 'fig2b']
+    >>> [experiment.name for experiment in experiments("fig1")]
+    ['fig4b', 'fig6a']
     """
     homes = _homes()
     given = [wanted] if isinstance(wanted, str) else list(wanted)
@@ -81,7 +86,7 @@ def experiments(wanted: str | Iterable[str]) -> list[Experiment]:
         if not found:
             raise ValueError(
                 f"names must be experiments or groups, got {name!r}; there are "
-                f"{', '.join((*homes, *GROUPS))}, and fig2 for fig2a and fig2b"
+                f"{', '.join((*_TWICE, *homes, *GROUPS))}, and fig2 for fig2a and fig2b"
             )
         chosen.update(found)
     if not chosen:
@@ -94,7 +99,9 @@ def _members(name: str, every: list[str]) -> list[str]:
         return every
     if name in ("figures", "claims"):
         return [one for one in every if one.startswith(name[:3])]
-    return [one for one in every if one == name or (one[:-1] == name and one.startswith("fig"))]
+    panels = [*_TWICE, *every]
+    found = [one for one in panels if one == name or (one[:-1] == name and one.startswith("fig"))]
+    return [_TWICE.get(one, one) for one in found]
 
 
 def _load(name: str, home: str) -> Experiment:

@@ -14,7 +14,9 @@ import warnings
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import cache, partial
+from importlib.util import find_spec
 from pathlib import Path
+from string import ascii_lowercase
 from typing import TYPE_CHECKING, Any
 
 from lrft import RateWarning
@@ -55,7 +57,7 @@ def reproduce(
         (``"figures"``, ``"claims"``, ``"all"``).
     out : path
         Folder of the results, made if missing: ``report.html``, and for each experiment its data
-        (``.nc``, ``.csv``) and picture (``.png``, ``.svg``), written as soon as it is done. What
+        (``.nc``, ``.csv``) and its panels (``.png``, ``.svg``), written as soon as it is done. What
         cannot be written there is written elsewhere, which stderr says.
     quick : bool
         A smoke run of every line at sizes that prove nothing.
@@ -78,7 +80,7 @@ def reproduce(
     ValueError
         For a name that does not exist, or a folder that cannot be written.
     ImportError
-        If matplotlib is not installed.
+        If matplotlib or Jinja2 is not installed.
     Interrupted
         On Ctrl-C, within half a second, files that are being drawn or written excepted.
 
@@ -92,7 +94,7 @@ def reproduce(
     """
     on_interrupt = interrupts.check(on_interrupt)
     chosen = registry.experiments(names)
-    _ask_for_matplotlib()
+    _ask_for_libraries()
     threads = None if threads is None else settle_threads(threads)
     folder = whole_files.folder(out)
     done = Reproduction(out=folder, report=folder / "report.html", quick=bool(quick))
@@ -200,7 +202,7 @@ def _one(
         return Finished(experiment, data, verdicts, files, seconds, why)
     no_picture = ""
     try:
-        files += _write_picture(data, experiment, folder, quick)
+        files += _write_pictures(data, experiment, folder, quick)
     except (MemoryError, OSError):
         raise
     except Exception as error:
@@ -209,8 +211,10 @@ def _one(
     return Finished(experiment, data, verdicts, files, seconds, no_picture=no_picture)
 
 
-def _ask_for_matplotlib() -> None:
-    """Refuse to begin where it is not installed; what else is wrong with it, each picture says."""
+def _ask_for_libraries() -> None:
+    """Refuse to begin where one is not installed; what else is wrong, each picture says."""
+    if find_spec("jinja2") is None:
+        raise ImportError("the report needs Jinja2: pip install 'lrft[plot]'")
     try:
         with plain():
             pass
@@ -255,28 +259,36 @@ def _write_text(text: str, path: Path) -> None:
     whole_files.write(text.encode("utf-8", "replace"), path)
 
 
-def _write_picture(
+def _write_pictures(
     data: xr.Dataset, experiment: Experiment, folder: Path, quick: bool
 ) -> list[Path]:
-    """PNG and SVG, each carrying the command and the seed that make it alone."""
+    """PNG and SVG of every panel, each carrying the command and the seed that make it alone."""
     flag = " --quick" if quick else ""
     origin = shlex.join(["lrft", "reproduce", experiment.name]) + flag
     if "seed" in data.attrs:
         origin += f"   seed {data.attrs['seed']}"
+    about = {"Title": experiment.title, "Description": origin}
     files = []
     with plain(), style.context():
-        figure = experiment.draw(data)
-        figure.supxlabel(origin, x=0.99, ha="right", fontsize=7.5, color=style.MUTED)
-        for suffix, metadata in (
-            ("png", {"Title": experiment.title, "Description": origin, "Software": None}),
-            ("svg", {"Title": experiment.title, "Description": origin, "Date": None}),
-        ):
-            dpi = 60 if quick else "figure" if suffix == "svg" else style.DPI
-            content = io.BytesIO()
-            figure.savefig(content, format=suffix, metadata=metadata, dpi=dpi)
+        figures = experiment.draw(data)
+        for letter, figure in zip(ascii_lowercase, figures, strict=False):
+            stem = experiment.name + (letter if len(figures) > 1 else "")
+            image, drawing = io.BytesIO(), io.BytesIO()
+            figure.savefig(drawing, format="svg", metadata=about | {"Date": None})
             figure.set_layout_engine("none")  # the second file has the layout of the first
-            write = partial(whole_files.write, content.getvalue())
-            files.append(_keep(folder / f"{experiment.name}.{suffix}", write))
+            # The report says it in words.
+            place: dict[str, Any] = {
+                "ha": "right",
+                "va": "top",
+                "fontsize": 7.5,
+                "color": style.MUTED,
+            }
+            figure.text(0.99, 0.0, origin, **place)
+            dpi = 60 if quick else style.DPI
+            figure.savefig(image, format="png", metadata=about | {"Software": None}, dpi=dpi)
+            for suffix, content in (("png", image), ("svg", drawing)):
+                write = partial(whole_files.write, content.getvalue())
+                files.append(_keep(folder / f"{stem}.{suffix}", write))
     return files
 
 

@@ -50,7 +50,7 @@ class Interval(NamedTuple):
         >>> Interval(1.0, 0.98, 1.02).text(2)
         '1.00 [0.98, 1.02]'
         """
-        value, low, high = (f"{number:.{digits}f}" for number in self)
+        value, low, high = (f"{number:.{digits}f}".replace("-", "−") for number in self)
         return f"{value} [{low}, {high}]"
 
     def short(self) -> str:

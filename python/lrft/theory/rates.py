@@ -50,7 +50,7 @@ ROUGH_SAMPLES, FAR = 256, 10.0
 RESOLVED = 3.0
 
 
-def stability_limit(task: Task, student: Any, *, batch: int = 1) -> float:
+def stability_limit(task: Task, student: Any, *, batch: int = 1, samples: int = SAMPLES) -> float:
     """Find the rate above which a student stalls, or diverges, before it has learned.
 
     Parameters
@@ -61,6 +61,8 @@ def stability_limit(task: Task, student: Any, *, batch: int = 1) -> float:
         out of account.
     batch : int
         Samples a step.
+    samples : int
+        Of the estimate, whose cost goes with them; ``lr="auto"`` takes as many as by default.
 
     Returns
     -------
@@ -91,7 +93,7 @@ def stability_limit(task: Task, student: Any, *, batch: int = 1) -> float:
     >>> bool(80 < limits[0] / limits[1] < 125)
     True
     """
-    return _tightest(task, student, batch).lr
+    return _tightest(task, student, batch, checks.integer("samples", samples, 1)).lr
 
 
 def auto_lr(task: Task, student: Any, *, batch: int = 1) -> tuple[float, str]:
@@ -126,7 +128,7 @@ def auto_lr(task: Task, student: Any, *, batch: int = 1) -> tuple[float, str]:
     >>> 1e-5 < lr < 1e-1
     True
     """
-    limit = _tightest(task, student, batch)
+    limit = _tightest(task, student, batch, SAMPLES)
     stays = student.linearized and not student.spherical
     fraction = LINEARIZED_FRACTION if stays else FRACTION
     lr = _two_digits(fraction * limit.lr)
@@ -188,10 +190,10 @@ def _linear_regime(task: Task, student: Any, batch: int) -> float:
 # ---- the limits --------------------------------------------------------------------------------
 
 
-def _tightest(task: Task, student: Any, batch: int) -> Limit:
+def _tightest(task: Task, student: Any, batch: int, samples: int) -> Limit:
     try:
         with np.errstate(all="ignore"):
-            limit = _worked_out(task, student, batch)
+            limit = _worked_out(task, student, batch, samples)
     except ArithmeticError:  # squares of Python's floats
         limit = None
     if limit is None or not 0.0 < limit.lr < math.inf:
@@ -202,17 +204,17 @@ def _tightest(task: Task, student: Any, batch: int) -> Limit:
     return limit
 
 
-def _worked_out(task: Task, student: Any, batch: int) -> Limit:
+def _worked_out(task: Task, student: Any, batch: int, samples: int) -> Limit:
     check_task(task)
     batch = checks.integer("batch", batch, 1)
     if not getattr(student, "spherical", False):
-        limits = euclidean_limits(student, task, batch, SAMPLES)
+        limits = euclidean_limits(student, task, batch, samples)
         limits = [limit for limit in limits if np.isfinite(limit.lr)]
         if not limits:
             raise ValueError("lr='auto' has nothing to go by, the gradient vanishes: give a rate")
         return min(limits)
     c, direction = _target(task, student.orthogonal)
-    sampled = SampledGradient(task, direction, SAMPLES)
+    sampled = SampledGradient(task, direction, samples)
     rule = _Rule(task, student, sampled, batch)
     draws, name = _starts(task, student, c)
     starts_at_c = np.allclose([abs(c_hat @ c) for c_hat in draws], 1, rtol=0, atol=1e-9)
@@ -252,10 +254,11 @@ class _Rule:
         first = self.at(c_hat, overlaps[0])
         if first.pull(overlaps[0]).mean() < 0:  # (-u_hat, -c_hat) is the same student
             c_hat = -c_hat
+            first = self.at(c_hat, overlaps[0])
         start = 1 / np.sqrt(self.task.d)
         limits = []
         for q in (start, *overlaps):
-            state = self.at(c_hat, q)
+            state = first if q == overlaps[0] else self.at(c_hat, q)
             pull = state.pull(q)
             strength = float(pull.mean())
             if not strength > RESOLVED * float(pull.std()) / np.sqrt(pull.size):

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from lrft import RankOne, Task, Training, theory
 from lrft.paper.drawing import power_laws, style
 from lrft.paper.experiment import Context, Experiment, Verdict
-from lrft.paper.jobs import Job, run_all
+from lrft.paper.jobs import Job, missed, run_all
 from lrft.result import exponents, intervals
 
 if TYPE_CHECKING:
@@ -227,47 +227,64 @@ def _stall_fit(data: xr.Dataset) -> exponents.PowerLaw:
     return exponents.power_law(rates, list(data.stall.values))
 
 
-def _draw_all(data: xr.Dataset) -> Figure:
-    figure, axes = style.frames(3, width=15.0, height=4.2)
-    ends = []
-    for (activation, fit), colour in zip(fits(data).items(), style.PALETTE, strict=False):
-        label = f"{activation}  {power_laws.exponent_text(fit.exponent)}"
-        ends.append(power_laws.power_law_points(axes[0], fit, colour, label))
-    power_laws.logarithmic(axes[0], "dimension d", "T: median steps to overlap 0.9")
-    axes[0].set_title("ĉ = c: slope of log T against log d")
-    style.label_ends(axes[0], ends)
+_NOTE = "points: medians over replicas with 95 % intervals; lines: least squares with band"
 
+
+def _draw_known(data: xr.Dataset) -> Figure:
+    figure, axes = style.frame(height=4.4)
+    for (activation, fit), colour in zip(fits(data).items(), style.PALETTE, strict=False):
+        slope = power_laws.exponent_text(fit.exponent)
+        label = f"{style.ACTIVATIONS[activation]}: slope {slope}"
+        power_laws.power_law_points(axes, fit, colour, label)
+    power_laws.logarithmic(axes, "dimension $d$", "$T$: median steps to overlap 0.9")
+    axes.set_title(r"$\hat c = c$")
+    style.legend(axes)
+    style.note(figure, _NOTE)
+    return figure
+
+
+def _draw_random(data: xr.Dataset) -> Figure:
+    figure, axes = style.frame(height=4.4)
     mean, lines = _random_fit(data)
     for line in lines:
-        power_laws.power_law_points(axes[1], line, style.PALETTE[0], "")
-    power_laws.logarithmic(axes[1], "dimension d", "T: median steps to overlap 0.5")
-    axes[1].set_title(
-        f"ReLU, {len(lines)} random ĉ ≠ c: mean slope {power_laws.exponent_text(mean)}"
+        power_laws.power_law_points(axes, line, style.PALETTE[0])
+    power_laws.logarithmic(axes, "dimension $d$", "$T$: median steps to overlap 0.5")
+    axes.set_title(
+        rf"ReLU, {len(lines)} random $\hat c \neq c$"
+        f"\nmean slope {power_laws.exponent_text(mean)}"
     )
-
-    stall = _stall_fit(data)
-    power_laws.power_law_points(axes[2], stall, style.PALETTE[1], "")
-    power_laws.logarithmic(axes[2], "δ = η d", "1 − |m|, stationary")
-    axes[2].set_title(f"where ĉ ≠ c stalls: slope {power_laws.exponent_text(stall.exponent)}")
-    style.note(
-        figure, "points: medians over replicas with 95 % intervals; lines: least squares with band"
-    )
+    style.note(figure, _NOTE)
     return figure
+
+
+def _draw_stall(data: xr.Dataset) -> Figure:
+    figure, axes = style.frame()
+    stall = _stall_fit(data)
+    power_laws.power_law_points(axes, stall, style.PALETTE[1])
+    power_laws.logarithmic(axes, r"$\delta = \eta d$", "$1 - |m|$, stationary")
+    axes.set_title(
+        rf"where $\hat c \neq c$ stalls: slope {power_laws.exponent_text(stall.exponent)}"
+    )
+    style.note(figure, _NOTE)
+    return figure
+
+
+def _draw(data: xr.Dataset) -> list[Figure]:
+    return [_draw_known(data), _draw_random(data), _draw_stall(data)]
 
 
 def _judge(data: xr.Dataset) -> list[Verdict]:
     verdicts = []
     for activation, fit in fits(data).items():
-        missed = np.isinf(data.steps.sel(activation=activation).values).sum()
         last = int(fit.x[-1])
         verdicts.append(
             Verdict(
                 f"T grows as d for {activation}, d = 10² … "
                 f"{power_laws.power_of_ten(last)} (Theorems 1 and 12; slope "
-                f"within 1 ± {TOLERANCE})",
+                f"between {1 - TOLERANCE:g} and {1 + TOLERANCE:g})",
                 f"slope {fit.exponent.text()}, T/d = {fit.medians[-1] / last:.3g} at the largest d",
                 intervals.within(fit.exponent, 1 - TOLERANCE, 1 + TOLERANCE, widest=TOLERANCE),
-                f"{missed} replicas missed and count as infinite" if missed else "",
+                missed(data.steps.sel(activation=activation).values),
             )
         )
     mean, lines = _random_fit(data)
@@ -310,6 +327,6 @@ EXPERIMENT = Experiment(
     + f". Every point has a seed of its own (from {SEED}), so the bootstrap over replicas within "
     "points gives the interval of the slope. ĉ ≠ c: δ = lr='auto' of each draw.",
     run=_run,
-    draw=_draw_all,
+    draw=_draw,
     judge=_judge,
 )

@@ -10,7 +10,7 @@ from lrft import RankOne, Task, Training, theory
 from lrft.paper.claims.claim1 import ACTIVATIONS, known_c_jobs
 from lrft.paper.drawing import power_laws, style
 from lrft.paper.experiment import Context, Experiment, Outcome, Verdict
-from lrft.paper.jobs import Job, run_all
+from lrft.paper.jobs import Job, missed, run_all
 from lrft.result import exponents, intervals
 
 if TYPE_CHECKING:
@@ -138,31 +138,33 @@ def _log_terms(data: xr.Dataset, model: int) -> tuple[intervals.Interval, interv
     )
 
 
-_NAMES = ("ReLU, ℓ* = 1", "He₂, ℓ* = 2", "He₃, ℓ* = 3", "He₃ fine-tuned, k = 8")
+_NAMES = (
+    r"ReLU, $\ell^* = 1$",
+    r"$\mathrm{He}_2$, $\ell^* = 2$",
+    r"$\mathrm{He}_3$, $\ell^* = 3$",
+    r"$\mathrm{He}_3$ fine-tuned, $k = 8$",
+)
 
 
-def _draw_all(data: xr.Dataset) -> Figure:
-    figure, axes = style.frames(1, width=7.6, height=4.6)
-    ends, fits = [], [_fit(data, i) for i in range(len(_NAMES))]
-    for i, (name, fit) in enumerate(zip(_NAMES, fits, strict=True)):
-        text = f"{name}:  slope {power_laws.exponent_text(fit.exponent)}"
+def _draw(data: xr.Dataset) -> list[Figure]:
+    figure, axes = style.frame(height=4.4)
+    for i, (name, colour) in enumerate(zip(_NAMES, style.PALETTE, strict=False)):
+        fit = _fit(data, i)
+        text = f"{name}: slope {power_laws.exponent_text(fit.exponent)}"
         marker = "s" if i == len(MODELS) else "o"
-        ends.append(
-            power_laws.power_law_points(axes[0], fit, style.PALETTE[i], text, marker=marker)
-        )
-    power_laws.logarithmic(axes[0], "dimension d", "T: median steps to overlap 0.9")
-    power_laws.label_ends(axes[0], ends, fits)
+        power_laws.power_law_points(axes, fit, colour, text, marker=marker)
+    power_laws.logarithmic(axes, "dimension $d$", "$T$: median steps to overlap 0.9")
+    style.legend(axes)
     style.note(
         figure,
         "single-index regression; medians with 95 % intervals, least-squares lines with band",
     )
-    return figure
+    return [figure]
 
 
 def _judge(data: xr.Dataset) -> list[Verdict]:
     one, two, three, fine = (_fit(data, i).exponent for i in range(4))
     slope, curvature = _log_terms(data, 1)
-    missed = np.isinf(data.steps.values).sum(axis=(1, 2))
     lower = three.low > two.high and two.low > one.high
     upper = three.high < two.low or two.high < one.low
     return [
@@ -177,14 +179,15 @@ def _judge(data: xr.Dataset) -> list[Verdict]:
             f"{logarithm_predicted(MODELS[1]):.2f}), log² d term {curvature.text(2)}; exponent of "
             f"T {two.text()}",
             _logarithmic(slope, curvature),
-            f"{missed[1]} replicas missed",
+            missed(data.steps.values[1]),
         ),
         Verdict(
             "GLM with ℓ* = 3 (He₃), η ∝ d^(−3/2): T ∝ d²",
             f"exponent {three.text()}",
             _contains(three, 2.0, widest=0.2),
-            f"{missed[2]} replicas missed; at larger rates noise outweighs the drift 6m² of the "
-            "start, and T grows faster than d²",
+            missed(data.steps.values[2])
+            + "at larger rates noise outweighs the drift 6m² of the start, and T grows faster "
+            "than d²",
         ),
         Verdict(
             "the exponent of the GLM grows with the information exponent (1, 2, 3)",
@@ -228,6 +231,6 @@ EXPERIMENT = Experiment(
     f"0.9 over 16 to 256 replicas (8 for fine-tuning at d = 10⁵); every point has a seed "
     f"of its own (from {SEED}).",
     run=_run,
-    draw=_draw_all,
+    draw=_draw,
     judge=_judge,
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -175,52 +175,58 @@ def _bands(data: xr.Dataset) -> dict[str, list[intervals.Interval]]:
     return found
 
 
-def _draw_all(data: xr.Dataset) -> Figure:
-    figure, axes = style.frames(2, width=12.0, height=4.4)
+def _draw_strengths(data: xr.Dataset) -> Figure:
+    figure, axes = style.frame(height=4.2)
     strengths = data.strength.values
     bands = _bands(data)
-    colours = dict(zip(STUDENTS, style.PALETTE, strict=False))
-    ends = []
-    for name, colour in colours.items():
+    for name, colour in zip(STUDENTS, style.PALETTE, strict=False):
         middle, low, high = np.array(bands[name]).T
-        shown = middle > LEAST_SHOWN
-        style.intervals(axes[0], strengths[shown], middle[shown], low[shown], high[shown], colour)
-        below = np.full((~shown).sum(), LEAST_SHOWN)
-        axes[0].plot(strengths[~shown], below, "v", color=colour, markersize=7, clip_on=False)
-        ends.append((bands[name][-1].value, name, colour))
+        seen = middle > LEAST_SHOWN
+        points = (strengths[seen], middle[seen], low[seen], high[seen])
+        style.intervals(axes, *points, colour, label=name)
+        below = np.full((~seen).sum(), LEAST_SHOWN)
+        (marks,) = axes.plot(
+            strengths[~seen], below, "v", color=colour, markersize=7, clip_on=False
+        )
+        marks.set_in_layout(False)
     middle, low, high = np.array(bands["best linearised"]).T
-    axes[0].plot(strengths, middle, color=style.MUTED, linestyle=(0, (4, 3)), linewidth=1.2)
-    axes[0].fill_between(strengths, low, high, color=style.MUTED, alpha=0.15, linewidth=0)
-    ends.append((middle[-1], "best linearised\n(exact)", style.MUTED))
-    axes[0].set_xscale("log")
-    axes[0].set_yscale("log")
-    axes[0].set_ylim(LEAST_SHOWN, 3)
-    axes[0].set_xlabel("strength ξ / √k")
-    axes[0].set_ylabel("final loss / loss of the base")
-    style.reference(axes[0], 1.0, "the base itself")
-    style.label_ends(axes[0], ends, spacing=0.09)
+    exact: dict[str, Any] = {"color": style.MUTED, "linestyle": (0, (4, 3)), "linewidth": 1.2}
+    axes.plot(strengths, middle, label="best linearised (exact)", **exact)
+    axes.fill_between(strengths, low, high, color=style.MUTED, alpha=0.15, linewidth=0)
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.set_ylim(LEAST_SHOWN, 3)
+    axes.set_xlabel(r"strength $\xi / \sqrt{k}$")
+    axes.set_ylabel("final loss / loss of the base")
+    axes.axhline(1.0, label="the base itself", **exact | {"linestyle": ":"})
+    style.legend(axes)
+    style.note(figure, "medians over instances with 95 % intervals; ▼: below $10^{-5}$")
+    return figure
 
+
+def _draw_paths(data: xr.Dataset) -> Figure:
+    figure, axes = style.frame(height=4.2)
+    strengths = data.strength.values
     one = int(np.argmin(np.abs(strengths - 1.0)))
     steps = np.linspace(0, data.attrs["horizon"] * D, data.sizes["record"])
-    ends = []
-    for name, colour in colours.items():
+    for name, colour in zip(STUDENTS, style.PALETTE, strict=False):
         paths = data.loss.sel(student=name).isel(strength=one) / data.base_loss[one]
         flat = paths.values.reshape(-1, data.sizes["record"])
-        line = style.band(axes[1], steps, flat, colour, thin=False)
-        ends.append((float(line[-1]), name, colour))
+        style.band(axes, steps, flat, colour, label=name, thin=False)
     last = data.loss.isel(strength=one, record=-1)
     runs, left = last.size, int(np.isfinite(last).sum())  # what diverged has no loss
-    axes[1].set_yscale("log")
-    axes[1].set_title(f"ξ = {strengths[one]:g} √k")
-    axes[1].set_ylabel("loss / loss of the base")
-    style.steps_axis(axes[1], float(steps[-1]))
-    style.label_ends(axes[1], ends)
-    style.note(
-        figure,
-        "left: medians over instances with 95 % intervals (▼: below 10⁻⁵); right: median and "
-        f"10–90 % of all {runs} runs" + (f", {left} to the end" if left < runs else ""),
-    )
+    axes.set_yscale("log")
+    axes.set_title(rf"$\xi / \sqrt{{k}} = {strengths[one]:g}$")
+    axes.set_ylabel("loss / loss of the base")
+    style.steps_axis(axes, float(steps[-1]))
+    style.legend(axes)
+    ended = f", {left} to the end" if left < runs else ""
+    style.note(figure, f"thick: median; band: 10–90 % of all {runs} runs{ended}")
     return figure
+
+
+def _draw(data: xr.Dataset) -> list[Figure]:
+    return [_draw_strengths(data), _draw_paths(data)]
 
 
 def _judge(data: xr.Dataset) -> list[Verdict]:
@@ -276,6 +282,6 @@ EXPERIMENT = Experiment(
     f"replicas each; every instance and every ξ has a seed of its own (from {SEED}); intervals "
     "are over instances.",
     run=_run,
-    draw=_draw_all,
+    draw=_draw,
     judge=_judge,
 )

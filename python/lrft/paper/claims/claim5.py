@@ -127,22 +127,22 @@ def _undecided(data: xr.Dataset, *names: str) -> str:
     return "; ".join(filter(None, texts))
 
 
-def _draw_all(data: xr.Dataset) -> Figure:
-    figure, axes = style.frames(1, width=7.8, height=4.6)
-    ends, found = [], fits(data)
+def _draw(data: xr.Dataset) -> list[Figure]:
+    figure, axes = style.frame(height=4.4)
     labels = {one.name: one.label for one in STUDENTS}
-    for (name, fit), colour in zip(found.items(), style.PALETTE, strict=False):
-        text = f"{labels[name]}:\nslope {power_laws.exponent_text(fit.exponent)}"
-        ends.append(power_laws.power_law_points(axes[0], fit, colour, text))
+    for (name, fit), colour in zip(fits(data).items(), style.PALETTE, strict=False):
+        text = f"{labels[name]}: slope {power_laws.exponent_text(fit.exponent)}"
+        power_laws.power_law_points(axes, fit, colour, text)
     power_laws.logarithmic(
-        axes[0], "dimension d", f"median steps to a relative loss of {RELATIVE_LOSS}"
+        axes, "dimension $d$", f"median steps to a relative loss of {RELATIVE_LOSS}"
     )
-    power_laws.label_ends(axes[0], ends, list(found.values()), spacing=0.11)
+    style.legend(axes)
     style.note(
         figure,
-        "best rate at each d, inside a factor-2 grid; 95 % intervals; least-squares lines, band",
+        "at the best rate of each $d$, rates a factor 2 apart; medians with 95 % intervals, "
+        "least-squares lines with band",
     )
-    return figure
+    return [figure]
 
 
 def _judge(data: xr.Dataset) -> list[Verdict]:
@@ -215,6 +215,6 @@ EXPERIMENT = Experiment(
     + f", each a task with random numbers of its own, every d with seeds of its own (from {SEED}); "
     "the bootstrap takes instances and repeats the choice of the rate.",
     run=_run,
-    draw=_draw_all,
+    draw=_draw,
     judge=_judge,
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,12 +12,10 @@ from lrft.paper.claims import claim7_jobs
 from lrft.paper.drawing import power_laws, style
 from lrft.paper.experiment import Context, Experiment, Outcome, Verdict
 from lrft.paper.jobs import run_all
-from lrft.plot import figure_class
 from lrft.result import exponents, intervals
 
 if TYPE_CHECKING:
     import xarray as xr
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 Floats = NDArray[np.float64]
@@ -182,54 +180,12 @@ def _shares(data: xr.Dataset) -> list[intervals.Interval]:
 # ---- picture -----------------------------------------------------------------------------------
 
 
-def _draw_all(data: xr.Dataset) -> Figure:
-    figure = figure_class()(figsize=(12.5, 8.4), layout="constrained")
-    axes = figure.subplots(2, 2).ravel()
-    _draw_transition(axes[0], data)
-
-    ends = []
-    for (rank, fit, _), colour in zip(_rank_fits(data), style.PALETTE, strict=False):
-        text = f"rank {rank}\n{power_laws.exponent_text(fit.exponent)}"
-        ends.append(power_laws.power_law_points(axes[1], fit, colour, text))
-    power_laws.logarithmic(axes[1], "dimension d", "median steps to overlap 0.9")
-    axes[1].set_title("LoRA of rank r: slopes in d")
-    style.label_ends(axes[1], ends, spacing=0.12)
-
-    samples = np.array(_samples(data)) / claim7_jobs.BATCH_D
-    middle, low, high = samples.T
-    style.intervals(axes[2], data.batch.values, middle, low, high, style.PALETTE[0])
-    style.reference(axes[2], float(samples[0, 0]))
-    place = {"xytext": (0, -14), "textcoords": "offset points", "fontsize": 9}
-    at = (float(data.batch.values[-1]), float(samples[0, 0]))
-    axes[2].annotate("samples at batch 1", at, ha="right", color=style.MUTED, **place)
-    axes[2].set_xscale("log", base=2)
-    axes[2].set_ylim(0, None)
-    axes[2].set_xlabel("batch size")
-    axes[2].set_ylabel("samples / d to overlap 0.9")
-    axes[2].set_title("batch size (relu, ĉ = c)")
-
-    shares = np.array(_shares(data))
-    places = np.arange(len(shares))
-    middle, low, high = shares.T
-    style.intervals(axes[3], places, middle, low, high, style.PALETTE[1], line=False)
-    axes[3].set_xticks(places, ["quantised", "sphere", "worst c\nfound", "worst c,\nĉ trained"])
-    axes[3].set_xlim(-0.5, len(shares) - 0.5)
-    axes[3].set_ylim(0, 1.03)
-    axes[3].set_ylabel("share of runs that reach overlap ½")
-    axes[3].set_title("He₃, random ĉ, frozen unless said")
-    style.note(figure, "medians with 95 % intervals; ξ-transition: He₃, ĉ = c, k = 8")
-    return figure
-
-
-def _draw_transition(axes: Axes, data: xr.Dataset) -> None:
+def _draw_transition(data: xr.Dataset) -> Figure:
     """Curves of T/d over ξ, one a dimension, with the heuristic onset as a mark on each."""
-    from matplotlib import colormaps
-    from matplotlib.colors import to_hex
-
+    figure, axes = style.frame()
     ends = []
     chosen, dimensions = _growing(data, "dimension")
-    for place, (i, d) in enumerate(zip(chosen, dimensions, strict=True)):
-        colour = to_hex(colormaps["viridis"](0.85 * place / max(1, len(dimensions) - 1)))
+    for i, d, colour in zip(chosen, dimensions, style.PALETTE, strict=False):
         points = np.array(
             [intervals.interval(*intervals.bootstrap_median(s)) for s in data.transition.values[i]]
         )
@@ -241,10 +197,63 @@ def _draw_transition(axes: Axes, data: xr.Dataset) -> None:
                 np.interp(np.log(heuristic), np.log(data.strength.values), np.log(points[:, 0] / d))
             )
             axes.plot([heuristic], [height], marker="v", color=style.INK, markersize=8, zorder=5)
-        ends.append((float(points[-1, 0] / d), f"d = {d:.0f}", colour))
-    power_laws.logarithmic(axes, "strength ξ / √k", "T / d: median steps to overlap ½, over d")
-    axes.set_title("transition in ξ (▼: heuristic ξ = d^¼ k^½)")
+        ends.append((float(points[-1, 0] / d), f"$d = {d:.0f}$", colour))
+    power_laws.logarithmic(axes, r"strength $\xi / \sqrt{k}$", "$T / d$ to overlap ½")
+    axes.set_title(r"transition in $\xi$ ($\mathrm{He}_3$, $\hat c = c$, $k = 8$)")
     style.label_ends(axes, ends)
+    style.note(figure, r"medians with 95 % intervals; ▼: the heuristic $\xi=d^{1/4}k^{1/2}$")
+    return figure
+
+
+def _draw_ranks(data: xr.Dataset) -> Figure:
+    figure, axes = style.frame(height=4.0)
+    for (rank, fit, _), colour in zip(_rank_fits(data), style.PALETTE, strict=False):
+        text = f"rank {rank}: slope {power_laws.exponent_text(fit.exponent)}"
+        power_laws.power_law_points(axes, fit, colour, text)
+    power_laws.logarithmic(axes, "dimension $d$", "median steps to overlap 0.9")
+    power_laws.whole_ticks(axes, sorted(set(data.rank_dimension.values.tolist())))
+    axes.set_title("LoRA of rank $r$")
+    style.legend(axes)
+    style.note(figure, "medians with 95 % intervals, least-squares lines with band")
+    return figure
+
+
+def _draw_batches(data: xr.Dataset) -> Figure:
+    figure, axes = style.frame()
+    samples = np.array(_samples(data)) / claim7_jobs.BATCH_D
+    middle, low, high = samples.T
+    style.intervals(axes, data.batch.values, middle, low, high, style.PALETTE[0])
+    style.reference(axes, float(samples[0, 0]))
+    place: dict[str, Any] = {"xytext": (0, -14), "textcoords": "offset points", "fontsize": 9}
+    at = (float(data.batch.values[-1]), float(samples[0, 0]))
+    axes.annotate("samples at batch 1", at, ha="right", color=style.MUTED, **place)
+    axes.set_xscale("log", base=2)
+    axes.set_ylim(0, None)
+    axes.set_xlabel("batch size")
+    axes.set_ylabel("samples$ / d$ to overlap 0.9")
+    axes.set_title(r"batch size (ReLU, $\hat c = c$)")
+    style.note(figure, "medians with 95 % intervals")
+    return figure
+
+
+def _draw_worst(data: xr.Dataset) -> Figure:
+    figure, axes = style.frame()
+    shares = np.array(_shares(data))
+    places = np.arange(len(shares))
+    middle, low, high = shares.T
+    style.intervals(axes, places, middle, low, high, style.PALETTE[1], line=False)
+    names = ("quantised", "sphere", "worst $c$\nfound", "worst $c$,\n$\\hat c$ trained")
+    axes.set_xticks(places, names)
+    axes.set_xlim(-0.5, len(shares) - 0.5)
+    axes.set_ylim(0, 1.03)
+    axes.set_ylabel("share of runs that reach overlap ½")
+    axes.set_title(r"kind of $c$ ($\mathrm{He}_3$, random $\hat c$, frozen unless said)")
+    style.note(figure, "shares with 95 % intervals")
+    return figure
+
+
+def _draw(data: xr.Dataset) -> list[Figure]:
+    return [_draw_transition(data), _draw_ranks(data), _draw_batches(data), _draw_worst(data)]
 
 
 # ---- verdicts ----------------------------------------------------------------------------------
@@ -383,6 +392,6 @@ EXPERIMENT = Experiment(
     f"share of quantised ĉ whose drift never turns before overlap 0.9, then simulated at d = "
     f"{claim7_jobs.WORST_D}. Every point has a seed of its own (from {claim7_jobs.SEED}).",
     run=_run,
-    draw=_draw_all,
+    draw=_draw,
     judge=_judge,
 )

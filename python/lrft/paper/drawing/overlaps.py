@@ -20,13 +20,14 @@ __all__ = ["OVERLAP_U", "describe_band", "draw_overlaps"]
 OVERLAP_U = r"overlap  $|\langle\hat u_t, u\rangle|$"
 
 
-def describe_band(data: xr.Dataset, shown: int | None = None) -> str:
+def describe_band(data: xr.Dataset, shown: int | None = None, thin: bool = True) -> str:
     """Say what lines and bands are."""
-    line = "median" if shown is None else "the first instance"
-    each = "; thin: each" if shown is None else ""
+    line = "; thin: each" if thin else ""
+    if shown is not None:
+        line = f"; dotted: instance {shown + 1} alone"
     ended = int(counted(data).sum())
     left = "" if ended == data.status.size else f", {ended} of {data.status.size} to the end"
-    return f"thick: {line}; band: 10–90 % of {data.sizes['instance']} instances{left}{each}"
+    return f"thick: median; band: 10–90 % of {data.sizes['instance']} instances{left}{line}"
 
 
 def draw_overlaps(
@@ -47,7 +48,7 @@ def draw_overlaps(
     labels : sequence of str, optional
         One a curve, written at its end; none for a single curve.
     shown : int, optional
-        The instance drawn thick, as the paper shows one; by default the median.
+        An instance drawn beside the median, as the paper shows one.
     thin : bool
         Draw every instance.
     colours : sequence of str
@@ -58,7 +59,7 @@ def draw_overlaps(
     -------
     matplotlib.figure.Figure
     """
-    figure, (axes,) = style.frames()
+    figure, axes = style.frame()
     steps = data.step.values
     if last is None:
         last = min(float(steps[-1]), 1.05 * float(data.stop_step.max()))
@@ -74,5 +75,5 @@ def draw_overlaps(
     axes.set_ylabel(OVERLAP_U)
     style.steps_axis(axes, last)
     style.label_ends(axes, ends)
-    style.note(figure, describe_band(data, shown))
+    style.note(figure, describe_band(data, shown, thin))
     return figure

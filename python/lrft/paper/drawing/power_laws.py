@@ -18,46 +18,31 @@ if TYPE_CHECKING:
 
 
 def exponent_text(exponent: Interval) -> str:
-    """Write an exponent with half the width of its interval."""
+    """Write an exponent with its interval.
+
+    Examples
+    --------
+    >>> from lrft.result.intervals import Interval
+    >>> exponent_text(Interval(1.0, 0.97, 1.04)), exponent_text(Interval(1.0, 0.995, 1.004))
+    ('1.00 [0.97, 1.04]', '1.000 [0.995, 1.004]')
+    """
     if not np.isfinite(exponent.value):
         return "unknown"
-    half = (exponent.high - exponent.low) / 2
-    digits = 3 if half < 0.02 else 2
-    return f"{exponent.value:.{digits}f} ± {half:.{digits}f}"
+    return exponent.text(3 if exponent.high - exponent.low < 0.04 else 2)
 
 
 def power_law_points(
-    axes: Axes, fit: PowerLaw, colour: str, label: str, *, marker: str = "o"
-) -> tuple[float, str, str]:
-    """Draw one fit on logarithmic axes; return its end for `style.label_ends`."""
+    axes: Axes, fit: PowerLaw, colour: str, label: str = "", *, marker: str = "o"
+) -> None:
+    """Draw one fit on logarithmic axes: points with intervals, the line with its band."""
     known = np.isfinite(fit.medians)
     points = (fit.x[known], fit.medians[known], fit.low[known], fit.high[known])
-    style.intervals(axes, *points, colour, line=False, marker=marker)
+    style.intervals(axes, *points, colour, line=False, marker=marker, label=label or None)
     x = np.geomspace(fit.x.min(), fit.x.max(), 50)
     line, low, high = fit.line(x)
     if np.isfinite(line).all() and np.isfinite(high).all() and (low > 0).all():
         axes.plot(x, line, color=colour, linewidth=1.6)
         axes.fill_between(x, low, high, color=colour, alpha=0.18, linewidth=0)
-    height = line[-1] if np.isfinite(line[-1]) else axes.get_ylim()[0]
-    return float(height), label, colour
-
-
-def label_ends(
-    axes: Axes,
-    ends: Sequence[tuple[float, str, str]],
-    fits: Sequence[PowerLaw],
-    *,
-    spacing: float = 0.065,
-) -> None:
-    """Name lines at the right edge; those that end well before it, at their own end."""
-    last = max(fit.x.max() for fit in fits)
-    outside = []
-    for end, fit in zip(ends, fits, strict=True):
-        if fit.x.max() < last / 3:
-            style.label_line(axes, float(fit.x.max()), end[0], end[1], end[2], offset=(8, -3))
-        else:
-            outside.append(end)
-    style.label_ends(axes, outside, spacing=spacing)
 
 
 def power_of_ten(value: float) -> str:

@@ -1,15 +1,16 @@
 """Shared looks of the report's pictures: frames, lines with bands, points with intervals, labels.
 
-Draw inside ``with style.context():`` (the runner does), make frames with `frames`, and let every
-line have its `band` and every point its interval.  Colours are those of `lrft.plot.PALETTE`; the
-ink, grid and paper are replaced by the report where the reader prefers a dark page.
+Draw inside ``with style.context():`` (the runner does), make a `frame` for each panel, and let
+every line have its `band` and every point its interval.  Colours are those of `THEME`, which the
+report replaces by others where the reader prefers a dark page.
 """
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -21,27 +22,48 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = [
+    "ACTIVATIONS",
     "DPI",
     "GRID",
     "INK",
     "MUTED",
     "PALETTE",
     "PAPER",
+    "THEME",
     "band",
     "context",
-    "frames",
+    "frame",
     "intervals",
     "label_ends",
-    "label_line",
     "legend",
     "note",
-    "power",
     "reference",
     "steps_axis",
 ]
 
 DPI = 160
 INK, MUTED, GRID, PAPER = "#1b1f24", "#57606a", "#e4e4e4", "#ffffff"
+
+#: Colours by the name the report gives them: on a white page, as drawn, and on a dark one.  Text
+#: and labels have at least 4.5 : 1 on PAPER and on its dark counterpart.
+THEME: dict[str, tuple[str, str]] = {
+    "ink": (INK, "#e8ebee"),
+    "muted": (MUTED, "#a3adb8"),
+    "grid": (GRID, "#333b44"),
+    "card": (PAPER, "#181d23"),
+}
+_DARK = ("#4aa8e0", "#ff8a3c", "#2fc79b", "#e79ac6", "#b3a1f2", "#e8b54a", "#b4bac1")
+THEME |= {f"c{i}": pair for i, pair in enumerate(zip(PALETTE, _DARK, strict=True))}
+
+#: Activations as pictures name them.
+ACTIVATIONS = {
+    "relu": "ReLU",
+    "sigmoid": "sigmoid",
+    "quadratic": "quadratic",
+    "he2": r"$\mathrm{He}_2$",
+    "he3": r"$\mathrm{He}_3$",
+    "he4": r"$\mathrm{He}_4$",
+}
 
 _LOOKS: dict[str, Any] = STYLE | {
     "text.color": INK,
@@ -72,41 +94,34 @@ def context() -> AbstractContextManager[None]:
     --------
     >>> from lrft.paper.drawing import style
     >>> with style.context():
-    ...     figure, axes = style.frames()
+    ...     figure, axes = style.frame()
     """
     from matplotlib import rc_context
 
     return rc_context(_LOOKS)  # type: ignore[arg-type]
 
 
-def frames(
-    columns: int = 1, *, width: float | None = None, height: float = 3.9, **options: Any
-) -> tuple[Figure, NDArray[Any]]:
-    """Make a figure with a row of axes.
+def frame(height: float = 3.2, width: float = 4.6) -> tuple[Figure, Axes]:
+    """Make the figure of one panel, small enough to be read on a telephone.
 
     Parameters
     ----------
-    columns : int
-    width, height : float
-        Inches; by default 5.9 for one column and 4.6 for each of several.
-    **options
-        For ``Figure.subplots``: ``sharey=True``, ``width_ratios=...``.
+    height, width : float
+        Inches.
 
     Returns
     -------
     figure : matplotlib.figure.Figure
-    axes : ndarray of Axes, shape (columns,)
+    axes : matplotlib.axes.Axes
 
     Examples
     --------
     >>> from lrft.paper.drawing import style
-    >>> style.frames(2)[1].shape
-    (2,)
+    >>> float(style.frame()[0].get_figwidth())
+    4.6
     """
-    if width is None:
-        width = 5.9 if columns == 1 else 4.6 * columns
     figure = figure_class()(figsize=(width, height), layout="constrained")
-    return figure, figure.subplots(1, columns, squeeze=False, **options)[0]
+    return figure, figure.subplots()
 
 
 def band(
@@ -121,7 +136,7 @@ def band(
     shown: int | None = None,
     linestyle: str = "-",
 ) -> NDArray[np.float64]:
-    """Draw replicas or instances: their median, the band of the middle `share`, and single lines.
+    """Draw replicas or instances: their median, thick, the band of the middle `share`, thin lines.
 
     Parameters
     ----------
@@ -137,19 +152,19 @@ def band(
     thin : bool
         Draw every path as a thin line, up to 16 of them.
     shown : int, optional
-        Index of the path drawn as the main line instead of the median (the paper's one instance).
+        Index of one path drawn thin and dotted beside the median (as the paper shows one instance).
     linestyle : str
 
     Returns
     -------
     ndarray of shape (n,)
-        The main line, for `label_ends`.
+        The median, for `label_ends`.
 
     Examples
     --------
     >>> from lrft.paper.drawing import style
-    >>> figure, axes = style.frames()
-    >>> style.band(axes[0], [0, 1], [[0, 1], [0, 2], [0, 3]], style.PALETTE[0]).tolist()
+    >>> figure, axes = style.frame()
+    >>> style.band(axes, [0, 1], [[0, 1], [0, 2], [0, 3]], style.PALETTE[0]).tolist()
     [0.0, 2.0]
     """
     values = np.atleast_2d(np.asarray(paths, dtype=np.float64))
@@ -165,9 +180,10 @@ def band(
             axes.plot(steps, values.T, color=colour, alpha=0.4, linewidth=0.6, linestyle=linestyle)
         elif not thin:  # edges tell overlapping bands apart
             axes.plot(steps, bounds[[0, 2]].T, color=colour, alpha=0.55, linewidth=0.7)
-    main = bounds[1] if shown is None else values[shown]
-    axes.plot(steps, main, color=colour, linewidth=2.0, label=label, linestyle=linestyle)
-    return np.asarray(main)
+    if shown is not None:
+        axes.plot(steps, values[shown], color=colour, linewidth=0.9, linestyle=":")
+    axes.plot(steps, bounds[1], color=colour, linewidth=2.0, label=label, linestyle=linestyle)
+    return np.asarray(bounds[1])
 
 
 def intervals(
@@ -198,8 +214,8 @@ def intervals(
     Examples
     --------
     >>> from lrft.paper.drawing import style
-    >>> figure, axes = style.frames()
-    >>> style.intervals(axes[0], [1, 2], [3, 4], [2, 3], [4, 6], style.PALETTE[0])
+    >>> figure, axes = style.frame()
+    >>> style.intervals(axes, [1, 2], [3, 4], [2, 3], [4, 6], style.PALETTE[0])
     """
     y = np.asarray(middle, dtype=np.float64)
     below, above = y - np.asarray(low, dtype=np.float64), np.asarray(high, dtype=np.float64) - y
@@ -219,54 +235,25 @@ def intervals(
     )
 
 
-def power(
-    axes: Axes, x: ArrayLike, exponent: float, anchor: tuple[float, float], text: str
-) -> None:
-    """Draw the guide y ∝ x^exponent through `anchor` on logarithmic axes, named at its end.
+def reference(axes: Axes, value: float, text: str = "") -> None:
+    """Draw a thin dashed line at a height that theory or the paper names, with a small label.
 
     Examples
     --------
     >>> from lrft.paper.drawing import style
-    >>> figure, axes = style.frames()
-    >>> _ = axes[0].loglog([10, 100], [5, 50])
-    >>> style.power(axes[0], [10, 100], 1.0, (10, 4), "slope 1")
+    >>> figure, axes = style.frame()
+    >>> style.reference(axes, 0.9, "0.9")
     """
-    steps = np.asarray(x, dtype=np.float64)
-    heights = anchor[1] * (steps / anchor[0]) ** exponent
-    axes.plot(steps, heights, color=MUTED, linewidth=1.1, linestyle=(0, (4, 3)))
-    last = int(np.argmax(steps))
+    axes.axhline(value, color=MUTED, linewidth=1.0, linestyle=(0, (4, 3)), zorder=1)
     axes.annotate(
         text,
-        (steps[last], heights[last]),
-        xytext=(3, 0),
+        (0.01, value),
+        xycoords=("axes fraction", "data"),
+        xytext=(0, 3),
         textcoords="offset points",
-        va="center",
         fontsize=9,
         color=MUTED,
     )
-
-
-def reference(axes: Axes, value: float, text: str = "", *, axis: Literal["x", "y"] = "y") -> None:
-    """Draw a thin dashed line at a value that theory or the paper names, with a small label.
-
-    Examples
-    --------
-    >>> from lrft.paper.drawing import style
-    >>> figure, axes = style.frames()
-    >>> style.reference(axes[0], 0.9, "0.9")
-    """
-    line: dict[str, Any] = {"color": MUTED, "linewidth": 1.0, "linestyle": (0, (4, 3)), "zorder": 1}
-    place: dict[str, Any] = {"textcoords": "offset points", "fontsize": 9, "color": MUTED}
-    if axis == "y":
-        axes.axhline(value, **line)
-        at = (0.01, value)
-        axes.annotate(text, at, xycoords=("axes fraction", "data"), xytext=(0, 3), **place)
-    else:
-        axes.axvline(value, **line)
-        at = (value, 0.98)
-        axes.annotate(
-            text, at, xycoords=("data", "axes fraction"), xytext=(3, 0), va="top", **place
-        )
 
 
 def steps_axis(axes: Axes, last: float, *, name: str = "steps (one fresh sample each)") -> None:
@@ -275,9 +262,9 @@ def steps_axis(axes: Axes, last: float, *, name: str = "steps (one fresh sample 
     Examples
     --------
     >>> from lrft.paper.drawing import style
-    >>> figure, axes = style.frames()
-    >>> style.steps_axis(axes[0], 2_000_000)
-    >>> float(axes[0].get_xlim()[1])
+    >>> figure, axes = style.frame()
+    >>> style.steps_axis(axes, 2_000_000)
+    >>> float(axes.get_xlim()[1])
     2000000.0
     """
     from matplotlib.ticker import EngFormatter, MaxNLocator
@@ -306,8 +293,8 @@ def label_ends(
     Examples
     --------
     >>> from lrft.paper.drawing import style
-    >>> figure, axes = style.frames()
-    >>> style.label_ends(axes[0], [(0.5, "relu", style.PALETTE[0]), (0.5, "He3", "black")])
+    >>> figure, axes = style.frame()
+    >>> style.label_ends(axes, [(0.5, "relu", style.PALETTE[0]), (0.5, "He3", "black")])
     """
     to_axes = axes.transData + axes.transAxes.inverted()
     low, high = axes.get_ylim()
@@ -331,42 +318,29 @@ def label_ends(
         )
 
 
-def label_line(
-    axes: Axes, x: float, y: float, text: str, colour: str, *, offset: tuple[float, float] = (4, 4)
-) -> None:
-    """Name a line beside one of its points (data coordinates; offset in points).
+def legend(axes: Axes, columns: int = 1) -> None:
+    """Name lines below the axes, where no curve passes through the names.
 
     Examples
     --------
     >>> from lrft.paper.drawing import style
-    >>> figure, axes = style.frames()
-    >>> style.label_line(axes[0], 0.5, 0.5, "relu", style.PALETTE[0])
+    >>> figure, axes = style.frame()
+    >>> _ = axes.plot([0, 1], label="ReLU")
+    >>> style.legend(axes)
     """
-    axes.annotate(
-        text, (x, y), xytext=offset, textcoords="offset points", color=colour, fontsize=9.5
+    axes.get_figure().legend(  # type: ignore[union-attr]
+        loc="outside lower left", ncols=columns, labelcolor=INK, handlelength=1.6, fontsize=9.5
     )
 
 
-def legend(axes: Axes, **options: Any) -> None:
-    """Name lines in a legend, where direct labels have no room.
-
-    Examples
-    --------
-    >>> from lrft.paper.drawing import style
-    >>> figure, axes = style.frames()
-    >>> _ = axes[0].plot([0, 1], label="relu")
-    >>> style.legend(axes[0], loc="lower right")
-    """
-    axes.legend(**({"labelcolor": INK, "handlelength": 1.6} | options))
-
-
 def note(figure: Figure, text: str) -> None:
-    """Write one small line above the axes: what lines and bands are.
+    """Write small lines above the axes: what lines and bands are.
 
     Examples
     --------
     >>> from lrft.paper.drawing import style
-    >>> figure, axes = style.frames()
-    >>> style.note(figure, "line: median, band: 10–90 % of 10 instances")
+    >>> figure, axes = style.frame()
+    >>> style.note(figure, "thick: median; band: 10–90 % of 10 instances")
     """
-    figure.suptitle(text, x=0.01, ha="left", fontsize=9, color=MUTED)
+    lines = textwrap.fill(text, int(16.5 * figure.get_figwidth()), break_on_hyphens=False)
+    figure.suptitle(lines, x=0.01, ha="left", fontsize=9, color=MUTED)

@@ -32,12 +32,12 @@ def _run(context: Context) -> xr.Dataset:
     return simulate_curves(context, curves, settings.SEED)
 
 
-def _draw_joint(data: xr.Dataset) -> Figure:
-    return draw_overlaps(data.sel(curve=[JOINT]), last=float(data.step[-1]))
+def _draw_joint(data: xr.Dataset) -> list[Figure]:
+    return [draw_overlaps(data.sel(curve=[JOINT]), last=float(data.step[-1]))]
 
 
-def _draw_frozen(data: xr.Dataset) -> Figure:
-    return draw_overlaps(data.sel(curve=[FROZEN]), colours=style.PALETTE[1:])
+def _draw_frozen(data: xr.Dataset) -> list[Figure]:
+    return [draw_overlaps(data.sel(curve=[FROZEN]), colours=style.PALETTE[1:])]
 
 
 def _judge_joint(data: xr.Dataset) -> list[Verdict]:

@@ -40,25 +40,30 @@ def _run(context: Context) -> xr.Dataset:
     return data.assign(base_loss=xr.DataArray(unperturbed, dims="instance"))
 
 
-def _draw_loss(data: xr.Dataset) -> Figure:
-    figure, (axes,) = style.frames()
+def _draw_loss(data: xr.Dataset) -> list[Figure]:
+    figure, axes = style.frame()
     steps, ends = data.step.values, []
     for label, colour in ((LINEARISED, style.PALETTE[1]), (REAL, style.PALETTE[0])):
         line = style.band(axes, steps, paths(data, "loss", label), colour, shown=0, thin=False)
         ends.append((float(line[-1]), label.split()[0], colour))
-    style.reference(axes, float(data.base_loss[0]), "base network, no perturbation")
+    base = float(data.base_loss.median())
+    style.reference(axes, base)
+    ends.append((base, "base alone", style.MUTED))
     axes.set_ylim(bottom=0.0)
     axes.set_ylabel(r"population loss  $\mathrm{E}\,(\hat f - f^*)^2$")
     style.steps_axis(axes, float(steps[-1]))
     style.label_ends(axes, ends)
-    style.note(figure, describe_band(data, 0))
-    return figure
+    style.note(figure, describe_band(data, 0, thin=False))
+    return [figure]
 
 
-def _draw_overlaps(data: xr.Dataset) -> Figure:
-    figure, (axes,) = style.frames()
+def _draw_overlaps(data: xr.Dataset) -> list[Figure]:
+    figure, axes = style.frame()
     steps, ends = data.step.values, []
-    names = (("overlap_u", "⟨û, u⟩", style.PALETTE[0]), ("overlap_c", "⟨ĉ, c⟩", style.PALETTE[2]))
+    names = (
+        ("overlap_u", r"$\langle\hat u, u\rangle$", style.PALETTE[0]),
+        ("overlap_c", r"$\langle\hat c, c\rangle$", style.PALETTE[2]),
+    )
     for name, label, colour in names:
         line = style.band(axes, steps, paths(data, name, REAL), colour, shown=0, thin=False)
         ends.append((float(line[-1]), label, colour))
@@ -66,8 +71,8 @@ def _draw_overlaps(data: xr.Dataset) -> Figure:
     axes.set_ylabel("overlap with the teacher")
     style.steps_axis(axes, float(steps[-1]))
     style.label_ends(axes, ends)
-    style.note(figure, describe_band(data, 0))
-    return figure
+    style.note(figure, describe_band(data, 0, thin=False))
+    return [figure]
 
 
 # ---- what the paper says ------------------------------------------------------------------------
@@ -147,7 +152,7 @@ def _judge_overlaps(data: xr.Dataset) -> list[Verdict]:
         Verdict(
             "Fig. 3b: while u rises, <ĉ,c> is still at its chance value (0.09 in print)",
             f"<ĉ,c> = {judging.middle(before)} when <û,u> = ½, in size {size:.2f} (median); "
-            f"chance: 0 ± {chance:.2f}",
+            f"chance: {chance:.2f}",
             _decided(size, size <= 2 * chance),
             "supported if the median size is at most twice that of chance; the sign is that of "
             "<û,u> at the end",

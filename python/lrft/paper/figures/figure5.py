@@ -39,13 +39,13 @@ def _run(context: Context) -> xr.Dataset:
     return simulate_curves(context, curves, settings.SEED)
 
 
-def _draw_levels(data: xr.Dataset) -> Figure:
-    labels = [rf"$\|\Pi_W u\|$ = {label}" for label in _LEVELS]
-    return draw_overlaps(data, labels=labels, shown=0, thin=False)
+def _draw_levels(data: xr.Dataset) -> list[Figure]:
+    labels = [rf"$\|\Pi_W u\| = {label}$" for label in _LEVELS]
+    return [draw_overlaps(data, labels=labels, shown=0, thin=False)]
 
 
-def _draw_one(data: xr.Dataset) -> Figure:
-    return draw_overlaps(data.sel(curve=["1/2"]), colours=[style.PALETTE[2]])
+def _draw_one(data: xr.Dataset) -> list[Figure]:
+    return [draw_overlaps(data.sel(curve=["1/2"]), colours=[style.PALETTE[2]])]
 
 
 def _judge_levels(data: xr.Dataset) -> list[Verdict]:

@@ -1,7 +1,7 @@
 """What the paper says of a curve held against the redrawn one.
 
 The tolerance is the spread over instances.  What the paper prints is one more draw: its value is
-matched if it lies in the interval that holds one further instance with 95 %.  An interval that says
+matched if it lies in the 95 % prediction interval of one further instance.  An interval that says
 next to nothing matches nothing (`inside`).
 """
 
@@ -43,8 +43,8 @@ Floats = NDArray[np.float64]
 
 #: The rule of `most_reach`.
 MOST = (
-    "supported if more than half of the instances do, with 95 %, for every curve; not decided "
-    "where the interval of their share contains one half"
+    "supported if for every curve the 95 % interval of the share of instances that do is above one "
+    "half, not supported if one is below, else not decided"
 )
 
 
@@ -99,7 +99,7 @@ def middle(values: Floats, form: str = ".2f") -> str:
     low, half, high = quantiles(values)
     if np.isnan(half):
         return "unknown"
-    return f"{half:{form}} ({low:{form}} to {high:{form}})"
+    return f"{half:{form}} ({low:{form}} to {high:{form}})".replace("-", "−")
 
 
 def ratio(one: Floats, other: Floats) -> Floats:
@@ -117,7 +117,7 @@ def ratio(one: Floats, other: Floats) -> Floats:
 
 
 def one_more(values: Floats, logarithms: bool = False) -> tuple[float, float]:
-    """Find the interval that holds one further value of the same law with 95 %.
+    """Find the 95 % prediction interval of one further value of the same law.
 
     Student's; on logarithms for first steps; the extremes where some never came.
 
@@ -207,7 +207,7 @@ def all_reach(
 def most_reach(
     data: xr.Dataset, names: Mapping[str, str], statement: str, note: str = ""
 ) -> Verdict:
-    """Hold against it that more than half of the instances of every curve reach 0.9, with 95 %.
+    """Hold against it that more than half of the instances of every curve reach 0.9.
 
     Parameters
     ----------
@@ -247,8 +247,8 @@ def window(
         first, last = _tenths(steps)
         if found == "supported" and not (low <= first and last <= high):
             found = "not decided"
-        measured += f"; 10-90 % of them {steps_text(first)} to {steps_text(last)}"
-        rule = "supported if 10-90 % of the instances lie in the window"
+        measured += f"; 10–90 % of them {steps_text(first)} to {steps_text(last)}"
+        rule = "supported if 10–90 % of the instances lie in the window"
     return Verdict(
         statement,
         measured,
