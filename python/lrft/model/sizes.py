@@ -76,7 +76,7 @@ class Sizes:
                 s=s + start,
                 rank=task.rank,
                 rows=min(rows, MOST),
-                kind=student.kind,
+                kind=student.core_kind,
                 linearized=student.linearized,
                 batch=min(training.batch, MOST),
             )
