@@ -14,6 +14,7 @@ auto with_student(StudentKind kind, const F& f) {
   switch (kind) {
     case StudentKind::rank_one:
     case StudentKind::lora:
+    case StudentKind::sphere_lora:
       break;
     case StudentKind::full:
       return f(std::type_identity<Full<Layout>>{});

@@ -3,8 +3,8 @@
 // rank-one (the paper's): n = 1, A = u-hat and B = c-hat both on their unit spheres,
 // scale = xi, and the update is Eq. 4:
 //   u <- proj(u - lr (I - u u^T) Pi grad_u),   c <- proj(c - lr_c (I - c c^T) grad_c),
-// both from the state before the step.  Euclidean students leave out the
-// projections.  The gradient is the mean over the batch of that of (f* - f)^2.
+// both from the state before the step.  LoRA leaves out the projections, or has that of A's rows.
+// The gradient is the mean over the batch of that of (f* - f)^2.
 //
 // What the student sees of an input is its fields; what it does to its rows is a coefficient a
 // sample, G (b x n), and a factor a row, M.

@@ -48,7 +48,12 @@ def random_case(seed: int) -> tuple[lrft.Task, dict[str, Any]]:
     rows, full = int(rng.integers(1, 5)), rng.random()
     linearized = bool(rng.random() < 0.2)
     students: list[Any] = [
-        lrft.LoRA(rank=rows, b_init=str(rng.choice(["zero", "gaussian"])), linearized=linearized),
+        lrft.LoRA(
+            rank=rows,
+            b_init=str(rng.choice(["zero", "gaussian"])),
+            linearized=linearized,
+            sphere=seed % 3 == 1,
+        ),
         lrft.FullNetwork(train_lam=bool(rng.random() < 0.5), linearized=linearized)
         if full < 0.5
         else lrft.FullNetwork(width=rows, init="gaussian", lam_init="signs", train_lam=True),

@@ -140,6 +140,8 @@ def initial_student(
         "base": task.W,
     }
     rows = starts[rows] if isinstance(rows, str) else rows
+    if getattr(student, "sphere", False):
+        rows = rows / np.linalg.norm(rows, axis=1, keepdims=True)
     if isinstance(own, str):
         own = named[own]
     return rows, np.broadcast_to(own, (shape[0],)) if np.ndim(own) == 0 else own
@@ -244,6 +246,7 @@ def reference_path(
             lr=lr if student.train_a else 0.0,
             lr_b=lr_b if student.train_b else 0.0,
             scale=student.scale,
+            sphere=student.sphere,
             **common,
         )
     return reference_module.full_network_path(

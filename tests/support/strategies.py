@@ -134,8 +134,11 @@ def students(draw: Any, task: lrft.Task, rates: Any, named: bool) -> Any:
     if kind == "lora":
         r = draw(st.integers(1, 3))
         train_a, train_b = draw(st.sampled_from([(True, True), (True, False), (False, True)]))
-        gaussian = draw(st.booleans())
-        a_inits = ["gaussian"] if gaussian else ["zero", numbers(draw, r, task.d)]
+        gaussian, sphere = draw(st.booleans()), draw(st.booleans())
+        given = numbers(draw, r, task.d)
+        if sphere:
+            given = given / np.linalg.norm(given, axis=1, keepdims=True)
+        a_inits = ["gaussian"] if gaussian else ["zero"] * (not sphere) + [given]
         b_inits = ["zero", "gaussian"] * named + [numbers(draw, task.k, r)]
         a_init, b_init = draw(st.sampled_from(a_inits)), draw(st.sampled_from(b_inits))
         # B A must be able to leave 0.
@@ -146,11 +149,12 @@ def students(draw: Any, task: lrft.Task, rates: Any, named: bool) -> Any:
             alpha=draw(st.none() | st.floats(0.1, 5.0)),
             a_init=a_init,
             b_init=b_init,
-            a_std=draw(st.none() | st.floats(0.01, 1.0)) if gaussian else None,
+            a_std=draw(st.none() | st.floats(0.01, 1.0)) if gaussian and not sphere else None,
             train_a=train_a,
             train_b=train_b,
             lr_b=draw(own) if train_b else None,
             linearized=linearized,
+            sphere=sphere,
         )
     width = draw(st.integers(1, 6))
     train_lam = draw(st.booleans())

@@ -16,6 +16,7 @@ SEED, REPLICA = 77, 3
 RNG = np.random.default_rng(8)
 A3, B3 = RNG.standard_normal((3, 24)) / 5, RNG.standard_normal((4, 3)) / 4
 V5 = RNG.standard_normal((5, 24)) / 4
+UNIT3 = A3 / np.linalg.norm(A3, axis=1, keepdims=True)
 
 LORA: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
     # name: changes of the task, the student, changes of the training
@@ -36,6 +37,11 @@ LORA: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
     "noise": ({"noise": 0.3}, {"rank": 2}, {"batch": 2}),
     "unit neurons": ({"normalization": "unit"}, {"rank": 2}, {}),
     "wide batch": ({}, {"rank": 2}, {"batch": 40}),
+    "sphere, rank 1": ({}, {"rank": 1, "alpha": 2.0, "sphere": True}, {}),
+    "sphere, rank 1, batch 3": ({}, {"rank": 1, "sphere": True, "lr_b": 0.004}, {"batch": 3}),
+    "sphere, rank 3": ({}, {"rank": 3, "sphere": True, "b_init": "gaussian"}, {"batch": 2}),
+    "sphere, given": ({}, {"rank": 3, "a_init": UNIT3, "b_init": B3, "sphere": True}, {}),
+    "sphere, wide batch": ({"c": "sphere", "rank": 2}, {"rank": 2, "sphere": True}, {"batch": 40}),
 }
 FULL: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
     "base": ({}, {}, {}),
@@ -89,6 +95,7 @@ LINEAR: dict[str, tuple[Any, dict[str, Any], dict[str, Any], dict[str, Any]]] = 
     ),
     "LoRA, given": (lrft.LoRA, {}, {"rank": 3, "a_init": A3, "b_init": B3, "lr_b": 0.004}, {}),
     "LoRA, zero A": (lrft.LoRA, {}, {"rank": 2, "a_init": "zero", "b_init": B3[:, :2]}, {}),
+    "LoRA, sphere": (lrft.LoRA, {}, {"rank": 2, "b_init": B3[:, :2], "sphere": True}, {}),
     "LoRA, teacher of rank 2": (
         lrft.LoRA,
         {"c": "sphere", "rank": 2},

@@ -20,6 +20,7 @@ BASE = lrft.Weights(RNG.standard_normal((K, D)) / 2, RNG.standard_normal(K), "ta
 STUDENTS = {
     "rank-one": lrft.RankOne(train_c=True, orthogonal=False, c_init="sphere"),
     "LoRA": lrft.LoRA(rank=2, b_init="gaussian"),
+    "LoRA on the sphere": lrft.LoRA(rank=2, b_init="gaussian", sphere=True),
     "full": lrft.FullNetwork(train_lam=True),
     "linearised": lrft.LoRA(rank=2, b_init="gaussian", linearized=True),
 }

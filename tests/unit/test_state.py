@@ -51,6 +51,7 @@ STUDENTS = {
     "rank one, joint": lrft.RankOne(train_c=True, orthogonal=False),
     "rank one, linearised": lrft.RankOne(train_c=True, linearized=True),
     "lora": lrft.LoRA(rank=2, alpha=3.0),
+    "lora on the sphere": lrft.LoRA(rank=2, b_init="gaussian", sphere=True),
     "lora, linearised": lrft.LoRA(rank=2, linearized=True),
     "full network": lrft.FullNetwork(train_lam=True),
     "full network from scratch": lrft.FullNetwork(width=7, init="gaussian", lam_init="ones"),

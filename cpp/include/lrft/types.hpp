@@ -50,11 +50,12 @@ struct Fields<TaskData> {
 // Of what is trained.
 //   rank_one  neurons w_i + scale B_i A; A and B are the unit vectors u-hat and c-hat, scale = xi
 //   lora      neurons w_i + scale sum_j B_ij A_j, rows A (n, d), B (k, n)
+//   sphere_lora  the same, the rows of A on unit spheres
 //   full      a network of its own: n neurons, the rows, and n output weights
-enum class StudentKind { rank_one, lora, full };
+enum class StudentKind { rank_one, lora, full, sphere_lora };
 template <>
 struct Names<StudentKind> {
-  static constexpr std::array all = {"rank_one", "lora", "full"};
+  static constexpr std::array all = {"rank_one", "lora", "full", "sphere_lora"};
 };
 // How own parameters and rows start.
 enum class InitOwn { quantized, sphere, given, signs, gaussian };
@@ -84,6 +85,8 @@ constexpr StudentFacts facts_of(StudentKind kind) {
       return {};
     case StudentKind::full:
       return {.network = true};
+    case StudentKind::sphere_lora:
+      return {.unit_rows = true};
   }
   return {};
 }

@@ -80,7 +80,7 @@ class Sizes:
                 s=s + start,
                 rank=task.rank,
                 rows=min(rows, MOST),
-                kind=student.kind,
+                kind=student.core_kind,
                 linearized=student.linearized,
                 batch=min(training.batch, MOST),
                 parameters=list(training.recorded_parameters),

@@ -11,7 +11,7 @@ student is the chain rule through its own ``V``:
 student        rows                              how it moves
 =============  ================================  ==========================================
 rank one       ``V = W + xi c_hat u_hat^T``      Eq. 4 of Dayi and Chen (2025), on spheres
-LoRA           ``V = W + scale B A``             Euclidean, both factors at once
+LoRA           ``V = W + scale B A``             Euclidean, A on spheres if asked
 full network   ``V`` itself, and ``lam``         Euclidean
 =============  ================================  ==========================================
 
@@ -228,6 +228,7 @@ def lora_path(
     lr: Rate,
     lr_b: Rate | None = None,
     scale: float = 1.0,
+    sphere: bool = False,
     linearized: bool = False,
     neuron_scale: float = 1.0,
     output_scale: float = 1.0,
@@ -249,6 +250,8 @@ def lora_path(
         Rates of A and of B, or functions of the step. ``lr_b=None`` means ``lr``; 0 freezes.
     scale : float
         Strength of the adapter; ``alpha / r`` in the usual notation.
+    sphere : bool
+        Keep each row of A on its unit sphere, moved as u_hat is in Eq. 4.
     linearized : bool
         Train the Taylor expansion of the network to first order in (A, B) around (A0, B0).
 
@@ -292,7 +295,11 @@ def lora_path(
             A_then, B_then = A, B
         grad_A = scale * ((D @ B_then).T @ X)
         grad_B = scale * (D.T @ (X @ A_then.T))
+        if sphere:
+            grad_A -= A * np.sum(A * grad_A, axis=1, keepdims=True)
         A, B = A - _rate(lr, step) * grad_A, B - _rate(lr_b, step) * grad_B
+        if sphere:
+            A /= np.linalg.norm(A, axis=1, keepdims=True)
         yield A, B
 
 

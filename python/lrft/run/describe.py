@@ -114,6 +114,8 @@ def _with_start(
     spec = student.specification(task, ambient=ambient)
     if spec.init_rows != "given":
         drawn = _drawn_rows(task, n, spec.rows_std, ambient, seed, replica)
+        if student.core_kind == "sphere_lora":
+            drawn = _made_unit(drawn, n)
         spec = spec.replace(**drawn)
     rows = None
     if ambient:
@@ -158,6 +160,13 @@ def _drawn_rows(
         "rows_S": z[: n * s].reshape(n, s),
         "rows_rest": np.tril(z[n * s :].reshape(n, n), -1) + np.diag(std * diagonal),
     }
+
+
+def _made_unit(rows: dict[str, Any], n: int) -> dict[str, Any]:
+    """Rows drawn as normals, made uniform on their unit spheres."""
+    parts = {name: part.reshape(n, -1) for name, part in rows.items()}
+    norm = np.sqrt(sum((part**2).sum(axis=1) for part in parts.values()))
+    return {name: part / norm[:, None] for name, part in parts.items()}
 
 
 def new_chain(job: int, replica: int) -> compiled.Chain:

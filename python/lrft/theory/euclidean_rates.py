@@ -9,8 +9,9 @@ for errors in either part p of the parameters, rows or own. It must hold where t
 and where it fits. LoRA fits
 with factors A_l = a_l (right singular vector), B_l = b_l (left one) of the perturbation over
 `scale`, a_l b_l the singular value; gradient flow conserves a_l^2 - b_l^2, which gives both from
-the start. On the way, at overlap q of the leading pair, the strength is q times the full one; the
-direction of the row A_1 of length a turns by lr D / a against half the square of the noise,
+the start; on the sphere a_l = 1. On the way, at overlap q of the leading pair, the strength is q
+times the full one; the direction of the row A_1 of length a turns by lr D / a against half the
+square of the noise,
 
     lr < 2 D a / (q N d),       D the pull, N = E[g^2], dL/dA_1 = g x,
 
@@ -153,6 +154,8 @@ def _lora(student: LoRA, task: Task, batch: int, samples: int) -> list[Limit]:
         for j in range(count):
             strength = q * size[j]
             squared = (conserved + np.sqrt(conserved**2 + 4 * strength**2)) / 2
+            if student.sphere:
+                squared = 1.0
             A[j] = 0.0
             A[j, :s] = q * right[j]
             A[j, s + j] = np.sqrt(1 - q * q)

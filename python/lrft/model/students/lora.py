@@ -1,4 +1,4 @@
-"""Low-rank adaptation as practised: A and B free, Euclidean steps."""
+"""Low-rank adaptation as practised: A and B free, Euclidean steps; or A on the sphere."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import model_validator
 
-from lrft.base.fields import AS_JSON, Count, Flag, named_or_array
+from lrft.base import checks
+from lrft.base.fields import AS_JSON, LATER, Count, Flag, named_or_array
 from lrft.model.schedule import Schedule
 from lrft.model.students.starts import given_rows, normal_rows, rows_in_span
 from lrft.model.students.student import (
@@ -41,7 +42,8 @@ class LoRA(StudentModel):
     alpha : float, optional
         α; the default α = r gives the scale 1.
     a_init : {"gaussian", "zero"} or array_like of shape (r, d)
-        Independent normals of standard deviation `a_std`, zero, or given.
+        Independent normals of standard deviation `a_std`, zero, or given. With `sphere`, uniform
+        on the unit spheres, or given with rows of norm 1.
     a_std : float, optional
         1/√d by default, so that the rows have norm about 1.
     b_init : {"zero", "gaussian"} or array_like of shape (k, r)
@@ -52,6 +54,8 @@ class LoRA(StudentModel):
         Rate of B; that of A by default.
     linearized : bool
         First-order expansion in the parameters at their initial values.
+    sphere : bool
+        Keep each row of A on its unit sphere, moved there as û is in Eq. 4; B stays free.
 
     Raises
     ------
@@ -81,6 +85,7 @@ class LoRA(StudentModel):
     train_b: Flag = True
     lr_b: OptionalRate = None
     linearized: Flag = False
+    sphere: Annotated[Flag, LATER] = False
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -90,6 +95,8 @@ class LoRA(StudentModel):
             raise ValueError("lr_b is the rate of a trained B: it needs train_b=True")
         if self.a_std is not None and not is_named(self.a_init, "gaussian"):
             raise ValueError("a_std is for a_init='gaussian' only")
+        if self.sphere:
+            self._check_sphere()
         a_zero = is_named(self.a_init, "zero") or all_zero(self.a_init)
         b_zero = is_named(self.b_init, "zero") or all_zero(self.b_init)
         if (a_zero and (b_zero or not self.train_a)) or (b_zero and not self.train_b):
@@ -105,6 +112,20 @@ class LoRA(StudentModel):
                     f"{name} must have {self.rank} {side} (the rank), got shape {value.shape}"
                 )
         return self
+
+    def _check_sphere(self) -> None:
+        if self.a_std is not None:
+            raise ValueError(f"a_std is for rows of any length, got {self.a_std} with sphere=True")
+        if is_named(self.a_init, "zero"):
+            raise ValueError("a_init must have rows of norm 1 for sphere=True, got 'zero'")
+        if isinstance(self.a_init, np.ndarray):
+            for i, row in enumerate(self.a_init):
+                checks.unit(f"a_init[{i}] (sphere=True)", row)
+
+    @property
+    def core_kind(self) -> str:
+        """Of another kind on the sphere."""
+        return "sphere_lora" if self.sphere else self.kind
 
     @property
     def scale(self) -> float:

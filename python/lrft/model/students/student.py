@@ -81,6 +81,11 @@ class StudentModel(Model):
         kind: str
         linearized: bool
 
+    @property
+    def core_kind(self) -> str:
+        """The core's name of it, by which the core knows what stays unit."""
+        return self.kind
+
     @abstractmethod
     def rows(self, task: Task) -> int:
         """Return how many rows move in R^d: 1, the rank or the width."""
@@ -96,7 +101,7 @@ class StudentModel(Model):
     def specification(self, task: Task, *, ambient: bool) -> compiled.StudentSpec:
         """Describe the student on this task to the core."""
         return compiled.StudentSpec(
-            kind=self.kind,
+            kind=self.core_kind,
             rows=self.rows(task),
             linearized=self.linearized,
             **self.describe(task, ambient=ambient),
