@@ -25,8 +25,8 @@ def weighted_slopes(C: Floats, weights: Floats, first: int) -> Floats:
     """
     n = len(C)
     m = n - first
-    # All pairs (i, j) at once: the two columns of C, and the 2 x 2 matrix I + C.
-    i, j = (index.ravel() + first for index in np.meshgrid(range(m), range(m), indexing="ij"))
+    # All pairs i <= j at once: the two columns of C, and the 2 x 2 matrix I + C.
+    i, j = (index + first for index in np.triu_indices(m))
     A, B, D = 1 + C[i, i], C[i, j], 1 + C[j, j]
     determinant = A * D - B * B
     X, Y = C[:, i].T, C[:, j].T  # (pairs, n)
@@ -40,5 +40,6 @@ def weighted_slopes(C: Floats, weights: Floats, first: int) -> Floats:
     cosines = turned / np.sqrt(sizes[:, :, None] * sizes[:, None, :])
     values = (2 / np.pi) * np.arcsin(np.clip(cosines, -1.0, 1.0))
     found = (2 / np.pi) * np.einsum("pab,a,b->p", values, weights, weights)
-    square: Floats = (found / np.sqrt(determinant)).reshape(m, m)
+    square = np.empty((m, m))
+    square[i - first, j - first] = square[j - first, i - first] = found / np.sqrt(determinant)
     return square
