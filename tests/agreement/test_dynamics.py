@@ -8,6 +8,8 @@ import pytest
 import lrft
 from lrft import theory
 from lrft.theory import velocity as velocities
+from lrft.theory.cases import of_numbers
+from lrft.theory.equations import Equations
 from lrft.theory.noise_scale import NoiseScale
 
 LINEAR = lrft.Activation.hermite([0.0, 1.0])
@@ -20,6 +22,14 @@ def single_index(activation, **changes):
 def small_task(activation, **changes):
     arguments = {"d": 30, "k": 3, "xi": 1.3, "c": "sphere", "lam": "gaussian", "seed": 5}
     return lrft.Task.sample(**(arguments | {"activation": activation} | changes))
+
+
+def whole_velocity(task, P, c_hat, delta, **numbers):
+    """d(P, c_hat)/dtau of the equations of all statistics."""
+    case = of_numbers(task, c_hat, P, {"orthogonal": True, "delta": delta} | numbers)
+    equations = Equations(task, case, delta, 2**10)
+    velocity = equations.velocity(0.0, equations.packed(case.start))
+    return np.delete(velocity, len(P))  # of Q = 1
 
 
 def random_state(task, rng, *, orthogonal=False):
@@ -68,9 +78,7 @@ def test_flow_of_all_statistics_is_minus_the_projected_gradient(activation, para
         grad_u -= np.linalg.pinv(task.W) @ (task.W @ grad_u)
     grad_u -= u_hat * (u_hat @ grad_u)
     grad_c -= c_hat * (c_hat @ grad_c)
-    quiet = NoiseScale(task, 0.0, 16)
-    projected = task.features_rank if orthogonal else 0
-    velocity = velocities.full_velocity(task, quiet, projected, rate_c=0.5)(P, c_hat)
+    velocity = whole_velocity(task, P, c_hat, 0.0, train_c=True, orthogonal=orthogonal, rate_c=0.5)
     expected = np.concatenate([-grad_u @ task.Q, -0.5 * grad_c])
     np.testing.assert_allclose(velocity, expected, rtol=0, atol=1e-10 * np.abs(expected).max())
 
@@ -82,9 +90,9 @@ def test_overlap_alone_is_the_full_system_restricted(activation, delta):
     c_hat = random_state(task, np.random.default_rng(1))[2]
     noise = NoiseScale(task, delta, 2**10)
     alone = velocities.overlap_velocity(task, c_hat, noise)
-    full = velocities.full_velocity(task, noise, task.features_rank, 0.0)
     for m in (-0.9, 0.0, 0.3, 0.99):
-        whole = full(m * task.a[0], c_hat)
+        # c_hat is trained, at next to no rate: else its equation would be that of m alone
+        whole = whole_velocity(task, m * task.a[0], c_hat, delta, train_c=True, rate_c=1e-300)
         scale = np.abs(whole).max() + 1
         assert alone(np.array([m]))[0] == pytest.approx(
             whole[: task.k + 1] @ task.a[0], abs=1e-10 * scale

@@ -9,14 +9,10 @@ equations), `rates` (what step size the dynamics bear).
 from __future__ import annotations
 
 from lrft.theory.drift import Estimate, drift, gradient_noise
-from lrft.theory.dynamics import (
-    OrderParameters,
-    gradient_flow,
-    order_parameter_ode,
-    predicted_hitting_time,
-)
+from lrft.theory.dynamics import gradient_flow, order_parameter_ode, predicted_hitting_time
 from lrft.theory.hermite import hermite_coefficients, information_exponent
 from lrft.theory.linearized import linearized_loss
+from lrft.theory.order_parameters import OrderParameters
 from lrft.theory.population import population_gradient, population_loss
 from lrft.theory.rates import auto_lr, stability_limit
 

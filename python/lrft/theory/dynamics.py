@@ -1,22 +1,22 @@
-"""The limit d -> infinity of online SGD: ordinary differential equations for the overlaps.
+"""The limit d -> infinity of online SGD: ordinary differential equations for order parameters.
 
-At rates ``lr = delta / d`` and ``lr_c = rate_c lr``, in time ``tau = lr * t``, the coordinates
-P (s,) of u_hat in span(W, u) and c_hat obey
+At rates ``lr = delta / d`` and ``lr_own = rate_own lr``, in time ``tau = lr * t``, the coordinates
+P of the rows in S = span(W, u), their inner products Q and the own parameters obey the equations
+in equations.py. Those of a rank-one student, with ``grad_u L = g x`` for one sample, are
 
     dP/dtau     = -T grad_P Phi - (delta / 2) P E[g^2] / batch,   T = (I - P P^T) Pi,
-    dc_hat/dtau = -rate_c (I - c_hat c_hat^T) grad_c Phi,
+    dc_hat/dtau = -rate_c (I - c_hat c_hat^T) grad_c Phi.
 
-with ``grad_u L = g x`` for one sample. The term in delta is what the normalisation of u_hat costs:
-a step has squared length ``lr^2 g^2 |x|^2 = (delta / d) lr g^2``, as long over many steps as the
-drift. c_hat has a finite number of entries and pays nothing. The rest of u_hat has length
-``sqrt(1 - |P|^2)`` and a direction that does not matter. For frozen c_hat, u orthogonal to W and
-Pi on, all there is is the overlap, ``dm/dtau = h(m) (1 - m^2) - (delta / 2) m E[g^2]``.
+The term in delta is what the normalisation of u_hat costs: a step has squared length
+``lr^2 g^2 |x|^2 = (delta / d) lr g^2``, as long over many steps as the drift. c_hat has a finite
+number of entries and pays nothing. The rest of u_hat has length ``sqrt(1 - |P|^2)`` and a
+direction that does not matter. For frozen c_hat, u orthogonal to W and Pi on, all there is is the
+overlap, ``dm/dtau = h(m) (1 - m^2) - (delta / 2) m E[g^2]``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,179 +24,79 @@ from numpy.typing import ArrayLike, NDArray
 
 from lrft.base import checks
 from lrft.model.task_state import check_task
+from lrft.model.training import Training
+from lrft.theory.cases import of_numbers, of_training, require_rank_one
+from lrft.theory.equations import Equations
+from lrft.theory.measure import Measure
 from lrft.theory.noise_scale import NoiseScale
-from lrft.theory.population import orthogonal_overlaps, unit_vector
-from lrft.theory.velocity import clip, full_velocity, overlap_velocity
+from lrft.theory.order_parameters import OrderParameters
+from lrft.theory.population import unit_vector
+from lrft.theory.student_sample import State
+from lrft.theory.velocity import clip, overlap_velocity
 
 if TYPE_CHECKING:
     from lrft.model.task import Task
 
 Floats = NDArray[np.float64]
 
-#: Size of the sample behind E[g^2].
+#: Size of the sample behind what has no closed form.
 SAMPLES = 2**14
-#: Tolerances of the solver; the relative one is also that of hitting times.
-RTOL, ATOL = 1e-7, 1e-9
-
-
-@dataclass(frozen=True, eq=False)
-class OrderParameters:
-    """A solution of the order-parameter equations at n times.
-
-    Attributes
-    ----------
-    time : ndarray of shape (n,)
-        ``tau = lr * t``, from 0.
-    P : ndarray of shape (n, s)
-        Coordinates of u_hat in the task's basis of span(W, u).
-    c_hat : ndarray of shape (n, k)
-    overlap_u, overlap_c : ndarray of shape (n,)
-        ``<u_hat, u>`` and ``<c_hat, c>``.
-    rest : ndarray of shape (n,)
-        Length of the part of u_hat outside span(W, u).
-    delta : float
-        ``lr * d``; 0 for the gradient flow.
-    noise_error : float
-        Largest standard error of E[g^2] met on the way, relative to its value.
-
-    Examples
-    --------
-    >>> import lrft
-    >>> task = lrft.Task.sample(d=100, k=1, xi=1.0, features="zero", activation="he2")
-    >>> flow = lrft.theory.gradient_flow(task, task.c, 0.1, horizon=0.5, records=3)
-    >>> flow.time.tolist(), flow.P.shape
-    ([0.0, 0.25, 0.5], (3, 1))
-    """
-
-    time: Floats
-    P: Floats
-    c_hat: Floats
-    overlap_u: Floats
-    overlap_c: Floats
-    rest: Floats
-    delta: float
-    noise_error: float
-    _overlap_at: Callable[[Floats], Floats] = field(repr=False)
-
-    def overlap_at(self, time: ArrayLike) -> Floats:
-        """Interpolate <u_hat, u> at times within the horizon, to the solver's accuracy.
-
-        Parameters
-        ----------
-        time : array_like of any shape
-            In ``[0, time[-1]]``.
-
-        Returns
-        -------
-        ndarray of the shape of `time`
-
-        Raises
-        ------
-        ValueError
-            If a time is outside.
-
-        Examples
-        --------
-        >>> import lrft
-        >>> task = lrft.Task.sample(d=100, k=1, xi=1.0, features="zero", activation="he2")
-        >>> flow = lrft.theory.gradient_flow(task, task.c, 0.1, horizon=0.5)
-        >>> round(float(flow.overlap_at(0.0)), 6)
-        0.1
-        """
-        times = np.asarray(checks.array("time", time))
-        if times.size and not (times.min() >= 0 and times.max() <= self.time[-1]):
-            raise ValueError(f"time must lie in [0, {self.time[-1]:g}], got {times.max():g}")
-        return self._overlap_at(times)
-
-    def hitting_time(self, threshold: float) -> float:
-        """Find the first time with ``|overlap_u| >= threshold``; inf if not within the horizon.
-
-        Parameters
-        ----------
-        threshold : float
-            In (0, 1].
-
-        Returns
-        -------
-        float
-            In tau; multiply by ``d / delta`` for steps.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If the threshold is no number in (0, 1].
-
-        Examples
-        --------
-        >>> import numpy as np, lrft
-        >>> task = lrft.Task.sample(d=100, k=1, xi=1.0, features="zero", activation="he2")
-        >>> flow = lrft.theory.gradient_flow(task, task.c, 0.1, horizon=1.0)
-        >>> bool(abs(flow.hitting_time(0.5) - np.log(33) / 8) < 1e-4)  # odds of m^2: 1/99 to 1/3
-        True
-        """
-        from scipy.optimize import brentq
-
-        threshold = checks.real("threshold", threshold, above=0.0, maximum=1.0)
-        fine = np.linspace(0.0, self.time[-1], 8 * len(self.time) + 1)
-        reached = np.flatnonzero(np.abs(self._overlap_at(fine)) >= threshold)
-        if reached.size == 0:
-            return float("inf")
-        if reached[0] == 0:
-            return 0.0
-
-        def gap(tau: float) -> float:
-            return abs(float(self._overlap_at(np.asarray(tau)))) - threshold
-
-        return float(brentq(gap, fine[reached[0] - 1], fine[reached[0]], xtol=1e-12))
-
-    def __repr__(self) -> str:
-        """Summarise in one line."""
-        return (
-            f"OrderParameters(delta={self.delta:g}, time=0..{self.time[-1]:g}, "
-            f"overlap_u={self.overlap_u[0]:.4g}..{self.overlap_u[-1]:.4g}, "
-            f"overlap_c={self.overlap_c[0]:.4g}..{self.overlap_c[-1]:.4g})"
-        )
+#: Tolerances of the solver, relative (also that of hitting times) and absolute.
+EXACT = 1e-7, 1e-9
+#: Where expectations are of a sample, far below its error: relu jumps at a point of the sample, and
+#: a solver that sees the jumps takes twenty times the steps.
+SAMPLED = 1e-5, 1e-7
 
 
 def order_parameter_ode(
     task: Task,
-    c_hat: ArrayLike,
-    start: float | ArrayLike,
-    delta: float,
+    training: Training | ArrayLike | None = None,
+    start: Mapping[str, Any] | float | ArrayLike | None = None,
+    delta: float | None = None,
     *,
-    horizon: float,
+    c_hat: ArrayLike | None = None,
+    horizon: float | None = None,
     train_c: bool = False,
     orthogonal: bool = True,
     rate_c: float = 1.0,
     batch: int = 1,
-    records: int = 201,
+    records: int | None = None,
     samples: int = SAMPLES,
 ) -> OrderParameters:
-    """Solve the limit d -> infinity of online SGD (Eq. 4) at rate ``lr = delta / d``.
+    """Solve the limit d -> infinity of online SGD for any student.
 
     Parameters
     ----------
     task : Task
-        Of rank one; label noise counts. Its d plays no role.
-    c_hat : array_like, shape (k,)
-        Where c_hat starts, norm 1 within 1e-9.
-    start : float or array_like of shape (s,)
-        Where u_hat starts: its overlap with u, for a u_hat orthogonal to span(W); or its
+        Label noise counts. Its d sets ``delta = lr d``, and nothing else.
+    training : Training, or array_like of shape (k,)
+        What `lrft.simulate` takes, at constant rates. Or, also by the name `c_hat`, where c_hat
+        starts, of norm 1 within 1e-9: a rank-one student in numbers, which `start`, `delta`,
+        `horizon`, `train_c`, `orthogonal`, `rate_c` and `batch` describe.
+    start : mapping, or float or array_like of shape (s,)
+        Of a training: what was recorded at the start of one replica, as
+        ``ds.isel(replica=0)`` of a run with ``record_parameters=True``, or a dict of ``"M"``,
+        ``"Q"`` and ``"c_hat"``, ``"B"`` or ``"lam_hat"``. By default the limit of the student's
+        own start: given rows as they are; random ones are orthogonal to S and each other.
+        Of numbers: the overlap of u_hat with u, for a u_hat orthogonal to span(W); or its
         coordinates P in the basis of ``task.R`` and ``task.a``, of norm at most 1.
     delta : float
-        ``lr * d``, at least 0.
+        Of numbers: ``lr * d``, at least 0.
+    c_hat : array_like of shape (k,)
+        In place of `training`.
     horizon : float
-        Last time ``tau = lr * t``, positive.
+        Last time ``tau = lr * t``, positive; by default that of the training's last step.
     train_c, orthogonal : bool
-        As for the ``RankOne`` student.
+        Of numbers: as for the ``RankOne`` student.
     rate_c : float
-        ``lr_c / lr``.
+        Of numbers: ``lr_c / lr``.
     batch : int
-        Samples a step; the noise term falls as 1 / batch.
+        Of numbers: samples a step; the noise term falls as 1 / batch.
     records : int
-        Evenly spaced times in the result, at least 2.
+        Evenly spaced times in the result, at least 2; by default 201, or those that the training
+        records.
     samples : int
-        Size of the quasi-Monte Carlo sample for E[g^2], see Notes.
+        Size of the quasi-Monte Carlo sample, see Notes.
 
     Returns
     -------
@@ -206,14 +106,20 @@ def order_parameter_ode(
     ------
     TypeError, ValueError
         If an argument is of the wrong kind, shape or norm; if `orthogonal` and P has a part in
-        span(W); if the solver fails.
+        span(W); for a schedule; if own parameters start at random and no start is given; if the
+        solver fails.
 
     Notes
     -----
-    Drift and population gradients are exact. E[g^2] is the mean over a fixed scrambled Sobol
-    sample in the s + 1 dimensions that u_hat and the features see; its standard error, from
-    independent scramblings, is reported as ``noise_error``. It enters multiplied by delta / 2.
-    One evaluation costs ``samples * k`` activations, and ``delta = 0`` none.
+    Mean gradients are exact, as the loss is, but for linearised students. E[g g^T] is exact for
+    erf (Saad and Solla, Phys. Rev. E 52, 4225, 1995); else the mean over a fixed scrambled Sobol
+    sample in the s + n dimensions that n rows and the features see. Its standard error, from
+    independent scramblings, is ``noise_error``; it enters multiplied by delta. The mean
+    gradients of linearised students are of the same sample, with ``drift_error``. One evaluation
+    costs ``samples * k`` activations, and ``delta = 0`` none.
+
+    Where the velocity is zero at the start (a symmetric saddle, or B = 0 with rows orthogonal to
+    S), replicas leave at random times, and no path is that of their mean.
 
     Examples
     --------
@@ -225,73 +131,57 @@ def order_parameter_ode(
     ...              for delta in (0.0, 1.0))
     >>> bool(0.5 < sgd.overlap_u[-1] < flow.overlap_u[-1] < 1)
     True
+
+    Beside a replica, from where it starts:
+
+    >>> task = lrft.Task.sample(d=10**4, k=2, activation="erf", seed=1)
+    >>> student = lrft.FullNetwork(width=3, init="gaussian", lam_init="ones")
+    >>> training = lrft.Training(student=student, lr=2e-5, steps=50_000, record=5,
+    ...                          record_parameters=True)
+    >>> ds = lrft.simulate(task, training, replicas=1)
+    >>> ode = order_parameter_ode(task, training, ds.isel(replica=0))
+    >>> bool(abs(ds.Q.values[0] - ode.Q).max() < 0.1)
+    True
     """
-    delta = checks.real("delta", delta, minimum=0.0)
-    horizon = checks.real("horizon", horizon, above=0.0)
-    train_c = checks.boolean("train_c", train_c)
-    orthogonal = checks.boolean("orthogonal", orthogonal)
-    rate_c = checks.real("rate_c", rate_c, above=0.0)
-    records = checks.integer("records", records, 2)
-    _require_rank_one(task)
-    c0 = unit_vector("c_hat", c_hat, task.k)
-    P0 = _start(task, start, orthogonal)
-    noise = _noise(task, delta, batch, samples)
-    times = np.linspace(0.0, horizon, records)
-    a, rho = task.a[0], task.features_rank
-
-    if not train_c and orthogonal and task.u_orthogonal:
-        velocity = overlap_velocity(task, c0, noise)
-        solution = _solve(lambda _, y: velocity(y), np.array([P0 @ a]), horizon)
-        m = clip(solution(times)[0])
-        # The part of P outside span(W) is along u: there is one direction only.
-        P = np.multiply.outer(m, a)
-        C = np.tile(c0, (records, 1))
-
-        def overlap_at(tau: Floats) -> Floats:
-            return clip(solution(tau)[0])
-
-    else:
-        s = len(a)
-        full = full_velocity(task, noise, rho if orthogonal else 0, rate_c if train_c else 0.0)
-        solution = _solve(lambda _, y: full(y[:s], y[s:]), np.concatenate([P0, c0]), horizon)
-        states = solution(times).T
-        P, C = states[:, :s], states[:, s:]
-        m = clip(P @ a)
-
-        def overlap_at(tau: Floats) -> Floats:
-            return clip(np.tensordot(a, solution(tau)[:s], axes=1))
-
-    return OrderParameters(
-        time=times,
-        P=P,
-        c_hat=C,
-        overlap_u=m,
-        overlap_c=C @ task.c,
-        rest=np.sqrt(np.maximum(0.0, 1 - np.sum(P**2, axis=1))),
-        delta=delta,
-        noise_error=noise.largest_error,
-        _overlap_at=overlap_at,
+    numbers = {
+        "delta": delta,
+        "train_c": train_c,
+        "orthogonal": orthogonal,
+        "rate_c": rate_c,
+        "batch": batch,
+    }
+    return _solution(
+        task,
+        training if c_hat is None else c_hat,
+        start,
+        horizon,
+        records,
+        samples,
+        numbers,
+        noise=True,
     )
 
 
 def gradient_flow(
     task: Task,
-    c_hat: ArrayLike,
-    start: float | ArrayLike,
+    training: Training | ArrayLike | None = None,
+    start: Mapping[str, Any] | float | ArrayLike | None = None,
     *,
-    horizon: float,
+    c_hat: ArrayLike | None = None,
+    horizon: float | None = None,
     train_c: bool = False,
     orthogonal: bool = True,
     rate_c: float = 1.0,
-    records: int = 201,
+    records: int | None = None,
 ) -> OrderParameters:
-    """Solve the spherical gradient flow of the population loss (Prop. 4), the limit delta -> 0.
+    """Solve the gradient flow of the population loss, the limit delta -> 0; any student.
 
-    ``dm/dtau = h(m) (1 - m^2)`` for frozen c_hat, u orthogonal to W and Pi on.
+    Of a rank-one student it is spherical (Prop. 4): ``dm/dtau = h(m) (1 - m^2)`` for frozen
+    c_hat, u orthogonal to W and Pi on.
 
     Parameters
     ----------
-    task, c_hat, start, horizon, train_c, orthogonal, rate_c, records
+    task, training, start, c_hat, horizon, train_c, orthogonal, rate_c, records
         As for `order_parameter_ode`.
 
     Returns
@@ -314,16 +204,16 @@ def gradient_flow(
     >>> bool(np.allclose(flow.overlap_u**2, odds / (1 + odds), atol=1e-6))
     True
     """
-    return order_parameter_ode(
+    numbers = {"delta": 0.0, "train_c": train_c, "orthogonal": orthogonal, "rate_c": rate_c}
+    return _solution(
         task,
-        c_hat,
+        training if c_hat is None else c_hat,
         start,
-        0.0,
-        horizon=horizon,
-        train_c=train_c,
-        orthogonal=orthogonal,
-        rate_c=rate_c,
-        records=records,
+        horizon,
+        records,
+        SAMPLES,
+        numbers,
+        noise=False,
     )
 
 
@@ -374,11 +264,13 @@ def predicted_hitting_time(
     threshold = checks.real("threshold", threshold, above=0.0, maximum=1.0)
     start = checks.real("start", start, minimum=-1.0, maximum=1.0)
     delta = checks.real("delta", delta, minimum=0.0)
-    _require_rank_one(task)
+    require_rank_one(task)
     c_hat = unit_vector("c_hat", c_hat, task.k)
+    batch = checks.integer("batch", batch, 1)
+    samples = checks.integer("samples", samples, 2 * NoiseScale.SCRAMBLINGS)
     if abs(start) >= threshold:
         return 0.0
-    velocity = overlap_velocity(task, c_hat, _noise(task, delta, batch, samples))
+    velocity = overlap_velocity(task, c_hat, NoiseScale(task, delta / batch, samples))
     side = np.sign(velocity(np.array([start]))[0])
     nodes, weights = np.polynomial.legendre.leggauss(64)
     # m = side * sin(angle) opens up the slow approach to threshold 1
@@ -394,17 +286,82 @@ def predicted_hitting_time(
 # ---- parts --------------------------------------------------------------------------------------
 
 
-def _noise(task: Task, delta: float, batch: int, samples: int) -> NoiseScale:
-    batch = checks.integer("batch", batch, 1)
+def _solution(
+    task: Task,
+    training: Training | ArrayLike | None,
+    start: Any,
+    horizon: float | None,
+    records: int | None,
+    samples: int,
+    numbers: dict[str, Any],
+    *,
+    noise: bool,
+) -> OrderParameters:
+    """Solve for a training, or for the rank-one student that numbers describe."""
+    check_task(task)
     samples = checks.integer("samples", samples, 2 * NoiseScale.SCRAMBLINGS)
-    return NoiseScale(task, delta / batch, samples)
+    if training is None:
+        raise TypeError("training must be given: a Training, or c_hat of a rank-one student")
+    if isinstance(training, Training):
+        case = of_training(task, training, start, numbers)
+    else:
+        case = of_numbers(task, training, start, numbers)
+    last = case.last if horizon is None else checks.real("horizon", horizon, above=0.0)
+    if last is None or not last > 0:
+        raise ValueError(f"horizon must be given: the last time of the training is {last}")
+    times = case.times
+    if times is None or horizon is not None or records is not None:
+        records = 201 if records is None else checks.integer("records", records, 2)
+        times = np.linspace(0.0, last, records)
+    delta = case.delta if noise else 0.0
+    equations = Equations(task, case, delta, samples)
+    measure = Measure(equations)
+    if equations.overlap_alone:
+        a = task.a[0]
+        frozen = np.ravel(case.start.own)
+        noise_scale = NoiseScale(task, delta / case.batch, samples)
+        velocity = overlap_velocity(task, frozen, noise_scale)
+        overlap = _solve(lambda _, y: velocity(y), np.array([case.start.P[0] @ a]), last)
+
+        def state_at(tau: Floats) -> State:
+            # The part of P outside span(W) is along u: there is one direction only.
+            P = np.multiply.outer(clip(overlap(tau)[0]), a)[:, None]
+            own = np.broadcast_to(case.start.own, (len(tau), task.k, 1))
+            return State(P, np.ones((len(tau), 1, 1)), own)
+
+    else:
+        noise_scale = None
+        tolerances = EXACT if equations.sample is None else SAMPLED
+        found = _solve(equations.velocity, equations.packed(case.start), last, tolerances)
+
+        def state_at(tau: Floats) -> State:
+            return equations.unpacked(found(tau))
+
+    M, Q, own = state_at(times)
+    states = [State(*one) for one in zip(M, Q, own, strict=True)]
+    return OrderParameters(
+        time=times,
+        M=M,
+        Q=Q,
+        own=own[..., 0] if case.student.spherical else own,
+        overlap_u=np.array([measure.overlap_u(state) for state in states]),
+        overlap_c=np.array([measure.overlap_c(state) for state in states]),
+        delta=delta,
+        noise_error=(noise_scale or equations).noise_error,
+        drift_error=equations.drift_error,
+        _state_at=state_at,
+        _measure=measure,
+    )
 
 
-def _solve(velocity: Any, start: Floats, horizon: float) -> Callable[[Floats], Floats]:
+def _solve(
+    velocity: Any, start: Floats, horizon: float, tolerances: tuple[float, float] = EXACT
+) -> Callable[[Floats], Floats]:
     from scipy.integrate import solve_ivp
 
+    rtol, atol = tolerances
     found = solve_ivp(
-        velocity, (0.0, horizon), start, "LSODA", dense_output=True, rtol=RTOL, atol=ATOL
+        velocity, (0.0, horizon), start, "LSODA", dense_output=True, rtol=rtol, atol=atol
     )
     if not found.success:
         raise ValueError(f"horizon = {horizon:g} is out of the solver's reach: {found.message}")
@@ -415,31 +372,3 @@ def _solve(velocity: Any, start: Floats, horizon: float) -> Callable[[Floats], F
         return states.reshape(len(start), *np.shape(tau))
 
     return at
-
-
-# ---- arguments ---------------------------------------------------------------------------------
-
-
-def _require_rank_one(task: Task) -> None:
-    check_task(task)
-    if task.rank != 1:
-        raise ValueError(f"task must have rank 1, got rank {task.rank}")
-
-
-def _start(task: Task, start: float | ArrayLike, orthogonal: bool) -> Floats:
-    """Coordinates (s,) of u_hat at time 0."""
-    a, rho = task.a[0], task.features_rank
-    if np.ndim(start) == 0:
-        m = checks.real("start", start)
-        orthogonal_overlaps(task, m)  # refuses what is out of reach
-        outside = np.where(np.arange(len(a)) < rho, 0.0, a)
-        square = float(outside @ outside)
-        return outside * (m / square) if square > 0 else outside
-    P = checks.array("start", start, (len(a),))
-    with np.errstate(over="ignore"):
-        length = float(np.linalg.norm(P))
-    if length > 1 + checks.UNIT_TOLERANCE:
-        raise ValueError(f"start must have norm at most 1, got {length:.12g}")
-    if orthogonal and np.abs(P[:rho]).max(initial=0.0) > checks.UNIT_TOLERANCE:
-        raise ValueError("start must have no part in span(W) for orthogonal=True")
-    return P

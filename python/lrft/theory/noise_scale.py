@@ -38,10 +38,10 @@ class NoiseScale:
 
     def __init__(self, task: Task, delta: float, samples: int) -> None:
         self.task, self.delta = task, delta
-        self.largest_error = 0.0
+        self.noise_error = 0.0
         if delta == 0:
             return
-        X = _sobol_normals(task.R.shape[1] + 1, self.SCRAMBLINGS, samples)
+        X = sobol_normals(task.R.shape[1] + 1, self.SCRAMBLINGS, samples)
         self.X, self.rest = X[:, :-1], X[:, -1]
         self.base = task.neuron_scale * (self.X @ task.R.T)
         moved = task.neuron_scale * (self.X @ perturbation(task).T)
@@ -53,7 +53,7 @@ class NoiseScale:
             return 0.0
         value, error = self.at(P, c_hat)
         if value > 0:
-            self.largest_error = max(self.largest_error, error / value)
+            self.noise_error = max(self.noise_error, error / value)
         return self.delta / 2 * value
 
     def at(self, P: Floats, c_hat: Floats) -> tuple[float, float]:
@@ -70,7 +70,7 @@ class NoiseScale:
         return float(means.mean()), float(means.std(ddof=1) / np.sqrt(self.SCRAMBLINGS))
 
 
-def _sobol_normals(dimension: int, scramblings: int, samples: int) -> Floats:
+def sobol_normals(dimension: int, scramblings: int, samples: int) -> Floats:
     """Scrambled Sobol points as standard normals, (scramblings * 2^m, dimension)."""
     from scipy.special import ndtri
     from scipy.stats import qmc

@@ -1,0 +1,166 @@
+"""What the order-parameter equations are solved for: a student, where it starts, and its rates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from lrft.base import checks
+from lrft.model.schedule import Constant, Schedule, ScheduleModel
+from lrft.model.students import RankOne, StudentModel
+from lrft.model.training import Training, check_compatible
+from lrft.theory.population import orthogonal_overlaps, unit_vector
+from lrft.theory.rates import auto_lr
+from lrft.theory.student_sample import State
+
+if TYPE_CHECKING:
+    from lrft.model.task import Task
+
+Floats = NDArray[np.float64]
+
+#: Of recorded inner products with those of the rows that they belong to.
+TOLERANCE = 1e-8
+
+
+class Case(NamedTuple):
+    """A student in the limit d -> infinity."""
+
+    student: StudentModel
+    start: State
+    delta: float
+    rates: tuple[float, float]  #: of rows and own parameters, in units of lr
+    batch: int
+    last: float | None  #: time of the last step
+    times: Floats | None  #: of the records
+
+
+def of_training(task: Task, training: Training, start: Any, numbers: Mapping[str, Any]) -> Case:
+    """Take what `lrft.simulate` takes; `numbers` are for another form of the question."""
+    check_compatible(task, training)
+    defaults = {"delta": (None, 0.0), "batch": (1,), "train_c": (False,), "rate_c": (1.0,)}
+    for name, value in numbers.items():
+        if value not in defaults.get(name, (True,)):
+            raise ValueError(f"{name} is for a student in numbers; it is that of the training here")
+    student = training.student
+    lr = training.lr
+    if isinstance(lr, str):
+        lr, _ = auto_lr(task, student, batch=training.batch)
+    rows, own = student.rates(lr)
+    lr = _constant("lr", lr)
+    if not lr > 0:
+        raise ValueError(f"lr must be positive for the order-parameter equations, got {lr}")
+    return Case(
+        student,
+        _start_of(task, student, start),
+        lr * task.d,
+        (_constant("lr", rows) / lr, _constant(student.own_rate, own) / lr),
+        training.batch,
+        training.steps * lr,
+        np.asarray(training.record_steps * lr, dtype=np.float64),
+    )
+
+
+def _constant(name: str, rate: float | Schedule) -> float:
+    if isinstance(rate, Constant):
+        return float(rate.rates(0, 1)[0])
+    if isinstance(rate, ScheduleModel):
+        raise ValueError(f"{name} must be constant for the order-parameter equations, got {rate!r}")
+    return rate
+
+
+def _start_of(task: Task, student: StudentModel, start: Any) -> State:
+    """Take the recorded start of a replica, or the limit of the student's own."""
+    n, s = student.rows(task), task.R.shape[1]
+    full = student.kind == "full"
+    own_shape = (n,) if full else (task.k, n)
+    inside = s + n if student.start_of_its_own else s
+    if start is None:
+        return _own_start(task, student, own_shape)
+    name = student.own_name
+    try:
+        M, Q, own = (_first(start[key]) for key in ("M", "Q", name))
+    except (KeyError, TypeError, IndexError):
+        raise TypeError(
+            f"start must have 'M', 'Q' and {name!r}, as one replica of a run with "
+            f"record_parameters=True has them, got {checks.describe(start)}"
+        ) from None
+    P = checks.array("start['M']", M, (n, inside))
+    Q = checks.array("start['Q']", Q, (n, n))
+    own = checks.array(f"start[{name!r}]", own, (n,) if full else np.shape(own)).reshape(own_shape)
+    rest = np.linalg.eigvalsh(Q - P @ P.T)
+    size = max(1.0, float(np.abs(Q).max()))
+    if rest.min() < -TOLERANCE * size:
+        raise ValueError("start['Q'] must be at least M Mᵀ: the rows are longer than their parts")
+    if student.start_of_its_own and rest.max() > TOLERANCE * size:
+        raise ValueError("start must be that of step 0, where a linearised student is expanded")
+    return State(P, Q, own)
+
+
+def _first(values: Any) -> Any:
+    """Of recorded values, those at the first step."""
+    if "step" in getattr(values, "dims", ()):
+        values = values.isel(step=0)
+    return np.asarray(values)
+
+
+def _own_start(task: Task, student: StudentModel, own_shape: tuple[int, ...]) -> State:
+    n, s = student.rows(task), task.R.shape[1]
+    spec = student.specification(task, ambient=False)
+    if spec.init_own != "given":
+        raise ValueError(
+            f"start must be given: the own parameters of {student!r} start at random, each "
+            "replica's elsewhere"
+        )
+    own = np.asarray(spec.own).reshape(own_shape)
+    if spec.init_rows == "given":
+        P, rest = np.reshape(spec.rows_S, (n, s)), np.reshape(spec.rows_rest, (n, n))
+    else:
+        P = np.zeros((n, s))
+        rest = (1.0 if student.spherical else spec.rows_std * task.d**0.5) * np.eye(n)
+    Q = P @ P.T + rest @ rest.T
+    return State(np.concatenate([P, rest], axis=1) if student.start_of_its_own else P, Q, own)
+
+
+# ---- a rank-one student in numbers --------------------------------------------------------------
+
+
+def of_numbers(task: Task, c_hat: ArrayLike, start: Any, numbers: Mapping[str, Any]) -> Case:
+    """Take c_hat, an overlap or coordinates, and rates."""
+    delta = checks.real("delta", numbers["delta"], minimum=0.0)
+    train_c = checks.boolean("train_c", numbers["train_c"])
+    orthogonal = checks.boolean("orthogonal", numbers["orthogonal"])
+    rate_c = checks.real("rate_c", numbers["rate_c"], above=0.0)
+    batch = checks.integer("batch", numbers.get("batch", 1), 1)
+    require_rank_one(task)
+    c0 = unit_vector("c_hat", c_hat, task.k)
+    student = RankOne(train_c=train_c, orthogonal=orthogonal, c_init=c0)
+    state = State(_coordinates(task, start, orthogonal)[None], np.ones((1, 1)), c0[:, None])
+    return Case(student, state, delta, (1.0, rate_c), batch, None, None)
+
+
+def require_rank_one(task: Task) -> None:
+    """Refuse teachers of higher rank."""
+    if task.rank != 1:
+        raise ValueError(f"task must have rank 1, got rank {task.rank}")
+
+
+def _coordinates(task: Task, start: Any, orthogonal: bool) -> Floats:
+    """Coordinates (s,) of u_hat at time 0."""
+    a, rho = task.a[0], task.features_rank
+    if np.ndim(start) == 0:
+        m = checks.real("start", start)
+        orthogonal_overlaps(task, m)  # refuses what is out of reach
+        outside = np.where(np.arange(len(a)) < rho, 0.0, a)
+        square = float(outside @ outside)
+        return outside * (m / square) if square > 0 else outside
+    P = checks.array("start", start, (len(a),))
+    with np.errstate(over="ignore"):
+        length = float(np.linalg.norm(P))
+    if length > 1 + checks.UNIT_TOLERANCE:
+        raise ValueError(f"start must have norm at most 1, got {length:.12g}")
+    if orthogonal and np.abs(P[:rho]).max(initial=0.0) > checks.UNIT_TOLERANCE:
+        raise ValueError("start must have no part in span(W) for orthogonal=True")
+    return P

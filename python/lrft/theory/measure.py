@@ -1,0 +1,85 @@
+"""What is recorded of a student, from its order parameters: overlaps and loss."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lrft.core import callbacks
+from lrft.core.engine import compiled
+from lrft.theory.student_sample import State
+
+if TYPE_CHECKING:
+    from lrft.theory.equations import Equations
+
+Floats = NDArray[np.float64]
+
+
+class Measure:
+    """Overlaps and loss of the student of some equations, as `lrft.simulate` records them."""
+
+    def __init__(self, equations: Equations) -> None:
+        self.equations = equations
+        task, s = equations.task, equations.R.shape[1]
+        self.a = np.zeros((task.rank, s))
+        self.a[:, : task.a.shape[1]] = task.a
+        self.c = task.c.reshape(task.k, task.rank)
+
+    def overlap_u(self, state: State) -> Any:
+        """Return a number, singular values, or cosines (n, k) of neurons with the teacher's."""
+        equations, (P, Q, _) = self.equations, state
+        if equations.student.kind == "rank_one":
+            return float(np.clip(P[0] @ self.a[0], -1.0, 1.0))
+        if equations.student.kind == "full":
+            T = equations.teacher
+            sizes = np.sqrt(np.outer(np.diag(Q), np.sum(T**2, axis=1)))
+            return np.divide(P @ T.T, sizes, out=np.zeros_like(sizes), where=sizes > 0)
+        return _subspaces(Q, self.a @ self.a.T, P @ self.a.T)
+
+    def overlap_c(self, state: State) -> Any:
+        """Return the same for ĉ and c, or the columns of B and c; NaN for a full network."""
+        kind, own = self.equations.student.kind, state.own
+        if kind == "full":
+            return float("nan")
+        if kind == "rank_one":
+            return float(np.ravel(own) @ self.c[:, 0])
+        return _subspaces(own.T @ own, self.c.T @ self.c, own.T @ self.c)
+
+    def followed(self, state: State) -> float:
+        """Return what thresholds are compared with."""
+        if not self.equations.student.followed:
+            raise ValueError(
+                "the overlaps of a full network are a matrix, overlap_u: no one is followed"
+            )
+        return float(np.min(np.atleast_1d(self.overlap_u(state))))
+
+    def loss(self, state: State) -> float:
+        """Compute the population loss, without label noise."""
+        equations = self.equations
+        task = equations.task
+        if not equations.exact_drift:
+            assert equations.sample is not None
+            return equations.sample.loss(state)
+        gram, weights, _ = equations.gram(state)
+        C = np.ascontiguousarray(task.neuron_scale**2 * gram)
+        with callbacks.raising(task.activation.guards):
+            value, _ = compiled.expected_square(task.activation.core, weights, C)
+        return task.output_scale**2 * float(value)
+
+
+def _subspaces(first: Floats, second: Floats, across: Floats) -> Any:
+    """Singular values between two spans, from Gram matrices; the cosine of one vector each."""
+    if first.size == second.size == 1:
+        size = float(np.sqrt(first[0, 0] * second[0, 0]))
+        return float(np.clip(across[0, 0] / size, -1.0, 1.0)) if size > 0 else 0.0
+
+    def whitened(square: Floats) -> Floats:
+        values, vectors = np.linalg.eigh(square)
+        small = values <= 1e-14 * max(values.max(), 1e-300)
+        return vectors / np.sqrt(np.where(small, np.inf, values))
+
+    found = np.linalg.svd(whitened(first).T @ across @ whitened(second), compute_uv=False)
+    found = np.clip(found, 0.0, 1.0)
+    return float(found[0]) if found.size == 1 else found
