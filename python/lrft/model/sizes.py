@@ -31,6 +31,10 @@ class Trained(Protocol):
     def batch(self) -> int:
         """Samples a step."""
 
+    @property
+    def uses(self) -> int:
+        """Gradients of a batch in a step."""
+
 
 class Sizes:
     """What a task with a training takes in one space: bytes and counts.
@@ -79,6 +83,7 @@ class Sizes:
                 kind=student.kind,
                 linearized=student.linearized,
                 batch=min(training.batch, MOST),
+                uses=training.uses,
             )
         )
 

@@ -10,7 +10,7 @@ from lrft.paper.experiment import Experiment
 
 __all__ = ["GROUPS", "experiments", "names"]
 
-GROUPS = ("figures", "claims", "all")
+GROUPS = ("figures", "claims", "all", "beyond")
 
 # Module -> the experiments in it.  Modules are imported when one of theirs is asked for.
 _FIGURES = {
@@ -21,6 +21,8 @@ _FIGURES = {
     "figure6": ("fig6a", "fig6b", "fig1b"),
 }
 _CLAIMS = 7
+# Experiments that are not of the paper, each a module: no part of "all".
+_BEYOND = ("reuse",)
 
 
 def _homes() -> dict[str, str]:
@@ -35,7 +37,7 @@ def _homes() -> dict[str, str]:
         module = f"lrft.paper.claims.claim{number}"
         if importlib.util.find_spec(module) is not None:
             homes[f"claim{number}"] = module
-    return homes
+    return homes | {name: f"lrft.paper.beyond.{name}" for name in _BEYOND}
 
 
 def names() -> list[str]:
@@ -56,7 +58,7 @@ def experiments(wanted: str | Iterable[str]) -> list[Experiment]:
     ----------
     wanted : str or iterable of str
         Names (``"fig2a"``, ``"claim3"``), both panels of a figure (``"fig2"``), or a group:
-        ``"figures"``, ``"claims"``, ``"all"``.
+        ``"figures"``, ``"claims"``, ``"all"`` of the paper, or ``"beyond"`` it.
 
     Returns
     -------
@@ -90,8 +92,8 @@ def experiments(wanted: str | Iterable[str]) -> list[Experiment]:
 
 
 def _members(name: str, every: list[str]) -> list[str]:
-    if name == "all":
-        return every
+    if name in ("all", "beyond"):
+        return [one for one in every if (one in _BEYOND) == (name == "beyond")]
     if name in ("figures", "claims"):
         return [one for one in every if one.startswith(name[:3])]
     return [one for one in every if one == name or (one[:-1] == name and one.startswith("fig"))]
@@ -99,7 +101,7 @@ def _members(name: str, every: list[str]) -> list[str]:
 
 def _load(name: str, home: str) -> Experiment:
     module = importlib.import_module(home)
-    if name.startswith("claim"):
+    if not name.startswith("fig"):
         found: Experiment = module.EXPERIMENT
         return found
     panels: tuple[Experiment, ...] = module.EXPERIMENTS

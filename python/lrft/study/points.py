@@ -85,8 +85,9 @@ class Unit:
         task = self.task
         shape = (task.R.shape, task.features_rank, task.rank, task.activation.identity)
         size = task.d if self.engine == "ambient" else 0
-        plan = self.training.batch, self.training.loss
-        return (self.engine, self.seed, *shape, size, *plan, alike)
+        plan = self.training
+        used = (plan.batch, plan.loss, plan.reuse, plan.lookahead is None)
+        return (self.engine, self.seed, *shape, size, *used, alike)
 
     @property
     def steps(self) -> int:
