@@ -9,9 +9,9 @@
 // replaced by their part x~ outside span(W), whose Gram matrix is G - F^T F, F = pinv W X.
 //
 // A is formed once a block, a tile of coordinates at a time: where the next block is drawn, so that
-// W passes once for both, or when the rows are asked for.  Blocks are fixed in absolute steps and of
-// full width, so that no bit depends on where a run starts, records or ends.  A batch wider than a
-// block is one of its own and needs no G.  Inputs are kept for the update where they fit in
+// W passes once for both, or when the rows are asked for.  Blocks are fixed in absolute steps and
+// of full width, so that no bit depends on where a run starts, records or ends.  A batch wider than
+// a block is one of its own and needs no G.  Inputs are kept for the update where they fit in
 // `kept_inputs` bytes and else asked for again: memory is that of W plus a few MiB.
 //
 // Inputs has the type `Input` of what a student sees, `set_task`, `begin(first step of a block)`,
