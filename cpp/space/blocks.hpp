@@ -1,26 +1,23 @@
 // Spaces whose inputs are vectors in R^d: drawn (ambient.hpp) or given (dataset.hpp).
 //
-// The inputs do not depend on the state, so they are taken in blocks and meet the
-// network as matrix products.  For a block X (d x N) of inputs and the student's
-// rows A (n x d) at its start,
+// The inputs do not depend on the state, so they are taken in blocks and meet the network as matrix
+// products.  For a block X (d x N) of inputs and the student's rows A (n x d) at its start,
 //   Y = [W; u; A] X   and   G = X^T X
 // are all that the steps inside need: after some of them
 //   A_t = diag(alpha) (A - Gamma X^T),   A_t x = alpha (A x - Gamma (X^T x)),
-// with a coefficient Gamma (n x N) an input.  The result is that of the step-by-step loop up to
-// rounding.  With Pi, inputs are replaced by their part x~ outside span(W), whose Gram matrix is
-// G - F^T F, F = pinv W X.
+// with a coefficient Gamma (n x N) an input, as step by step up to rounding.  With Pi, inputs are
+// replaced by their part x~ outside span(W), whose Gram matrix is G - F^T F, F = pinv W X.
 //
 // A is formed once a block, a tile of coordinates at a time: where the next block is drawn, so that
-// W passes once for both, or when somebody asks for the rows before.  Blocks are fixed in absolute
-// steps and of full width, so that no bit depends on where a run starts, records or ends.  A batch
-// wider than a block's inputs is a block of its own and needs no G.  Inputs are kept for the update
-// where they fit in `kept_inputs` bytes and asked for again where they do not: memory is that of W
-// plus a few MiB at any d.
+// W passes once for both, or when the rows are asked for.  Blocks are fixed in absolute steps and
+// of full width, so that no bit depends on where a run starts, records or ends.  A batch wider than
+// a block is one of its own and needs no G.  Inputs are kept for the update where they fit in
+// `kept_inputs` bytes and else asked for again: memory is that of W plus a few MiB.
 //
 // Inputs has the type `Input` of what a student sees, `set_task`, `begin(first step of a block)`,
-// `draw(step, position in the block)`, after which there are `count()` inputs and `label(b)` is
-// that of one, and `tile(begin, depth, X)`: X (depth, N) = coordinates [begin, begin + depth) of
-// the block's inputs, begin even, zero where a step has fewer than its batch.
+// `draw(step, position in the block)`, after which there are `count()` inputs with `label(b)`, and
+// `tile(begin, depth, X)`: X (depth, N) = coordinates [begin, begin + depth) of the block's inputs,
+// begin even, zero where a step has fewer than its batch.
 // Cost an input: the input, 2 (k + r + n) d flops + N d flops; A is touched once a block.
 #pragma once
 
@@ -181,9 +178,7 @@ class Blocks {
     current_ = at * shape_.batch;
     inputs_.draw(t, at);
     count_ = inputs_.count();
-    for (int b = 0; b < count_; ++b)
-      for (int j = 0; j < shape_.n; ++j)
-        rows_[static_cast<std::size_t>(b * shape_.n + j)] = alpha_[j] * rows_now_(j, current_ + b);
+    fields();
   }
   // A step that was left has changed nothing.
   void undo_draw() {}
@@ -199,7 +194,6 @@ class Blocks {
       return x;
   }
   double label(int b) const { return inputs_.label(b); }
-
   void move(const Move<Scalar>& move) {
     if (!can_be_left()) return move_rows(move);
     const Eigen::VectorXd alpha = alpha_;
@@ -226,8 +220,15 @@ class Blocks {
   }
   Scalar health() const { return health_; }
 
- private:
+ protected:
   static constexpr std::size_t kept_inputs = std::size_t{4} << 20;
+
+  // Of the rows now.
+  void fields() {
+    for (int b = 0; b < count_; ++b)
+      for (int j = 0; j < shape_.n; ++j)
+        rows_[static_cast<std::size_t>(b * shape_.n + j)] = alpha_[j] * rows_now_(j, current_ + b);
+  }
 
   void move_rows(const Move<Scalar>& move) {
     const Scalar *const G = move.G, *const M = move.M;
@@ -265,7 +266,6 @@ class Blocks {
       gram_now_(j, j) = 1;
     }
   }
-
   // <A_i, A_j> after the rows have become M A - G^T X.
   void move_product(int i, int j, const Scalar* G, const Scalar* M) {
     const int n = shape_.n, batch = count_;
@@ -358,10 +358,10 @@ class Blocks {
       product({along_.data(), k, 1}, n, {task_->W + begin, d_}, k, depth, A, rows.stride());
     for (int j = 0; j < n; ++j) rows.scale(j, alpha_[j], begin);
   }
-  // Forming rows polls, as drawing again does: it is done at once, in a copy, or not at all.
+  // Forming rows polls, as drawing again does: at once, in a copy, or not at all.
   bool can_be_left() const { return slow_ || !keep_; }
-  // Forms what is not formed yet, of the tiles from `begin` on; where that can be left, in a
-  // copy.  `unit`: makes the rows unit, which no step before has done.
+  // Forms what is not formed yet, of the tiles from `begin` on, in a copy where that can be left.
+  // `unit`: makes the rows unit, which no step before has done.
   void settle(Index begin = 0, bool unit = false) {
     if (!waiting_) return;
     if (begin == 0) prepare();

@@ -207,10 +207,11 @@ class ReducedSpace {
     return m;
   }
 
- private:
+ protected:
   int n() const { return Rows > 0 ? Rows : shape_.n; }
   int batch() const { return Batch > 0 ? Batch : shape_.batch; }
-  int m() const { return std::min(n(), batch()); }    // chi variates a step
+  // Chi variates a step.
+  int m() const { return Batch != 1 && shape_.uses > 1 ? batch() : std::min(n(), batch()); }
   int ahead() const { return batch() == 1 ? 4 : 1; }  // steps whose numbers are drawn together
 
   // Draws the numbers of steps t .. t + ahead - 1, which do not depend on the state;

@@ -17,6 +17,8 @@ struct Shape {
   int rank;            // rank r of the teacher
   int n;               // rows of the student
   int batch;           // samples a step
+  int uses;            // gradients of a batch in a step
+  bool ahead;          // all but the last of them are trials
   bool project;        // rows move orthogonally to span(W)
   bool follow;         // the rows' Gram matrix is asked for at every step
   std::int64_t units;  // of work in a step, about (lrft/poll.hpp)
@@ -45,6 +47,8 @@ inline Shape shape_of(const RunSpec& spec) {
           t.rank,
           student.rows,
           spec.trainings.front().batch,
+          spec.trainings.front().uses(),
+          spec.trainings.front().lookahead != 0,
           student.project,
           !facts.single && !facts.network && !sizes.labelled,
           footprint(sizes).units,

@@ -23,6 +23,18 @@ template <class Scalar>
 struct TaughtInput : Input<Scalar> {
   const Scalar* teacher;  // (r)  u x
 };
+// One whose fields may be those of a trial, while the rows move from where they were before it.
+template <class X>
+struct AgainInput : X {
+  decltype(X::rows) from;  // (n)  A x of the rows that move
+};
+template <class X>
+LRFT_INLINE auto rows_that_move(const X& x) {
+  if constexpr (requires { x.from; })
+    return x.from;
+  else
+    return x.rows;
+}
 template <class X>
 concept Taught = requires(const X& x) { x.teacher; };
 
@@ -50,6 +62,15 @@ concept Batch = requires(B& batch, const B& seen, int b, const Move<typename B::
   { seen.label(b) } -> std::convertible_to<typename B::Scalar>;
   batch.move(move);
   { seen.health() } -> std::convertible_to<typename B::Scalar>;  // squares of the moved rows
+};
+
+// A batch that may be used again.
+template <class B>
+concept Reusable = Batch<B> && requires(B& batch) {
+  batch.again();  // the fields of the rows as they are now
+  batch.done();   // no more of this batch
+  batch.mark();   // the rows are to be
+  batch.back();   // ... what they are here
 };
 
 template <class S>

@@ -63,7 +63,7 @@ class WholeLabels : public S {
  public:
   using Layout = typename S::Layout;
   using Scalar = typename S::Scalar;
-  using Input = lrft::Input<Scalar>;
+  using Input = AgainInput<lrft::Input<Scalar>>;
 
   WholeLabels(const Shape& shape, const RunSpec& spec)
       : S(shape, spec),
@@ -88,7 +88,10 @@ class WholeLabels : public S {
       labels_[static_cast<std::size_t>(b)] = teacher_.output(S::input(b)) + noise(b);
     signs_.apply(steps, labels_);
   }
-  Input input(int b) const { return S::input(b); }
+  Input input(int b) const {
+    const auto x = S::input(b);
+    return {x, x.from};
+  }
   const Scalar& label(int b) const { return labels_[static_cast<std::size_t>(b)]; }
 
  private:

@@ -157,6 +157,9 @@ void check(const TrainingData& plan) {
   require(plan.steps >= 0 && plan.steps <= Size{1} << 40, "steps must be in [0, 2^40]");
   require(plan.batch >= 1, "batch must be at least 1");
   check_parameters(plan.parameters);
+  require(plan.reuse >= 1, "reuse must be at least 1");
+  require(std::isfinite(plan.lookahead), "lookahead must be finite");
+  require(plan.lookahead == 0 || plan.reuse == 1, "lookahead must be 0 where reuse is above 1");
   check(plan.lr);
   check(plan.lr_own);
   check(plan.loss);
@@ -199,7 +202,8 @@ void check(const RunSpec& run) {
               "d must be below 2^31 in the ambient space");
     } else {
       require(task.d >= size.least_d,
-              "d must be at least s + rows + min(rows, batch) in the reduced space");
+              "d must be at least s + rows + min(rows, batch) in the reduced space, or s + rows + "
+              "batch where a batch is used more than once");
     }
     check_student(run.students[i], task, run.ambient, size.own);
     require(shape(task) == shape(first), "tasks of a run must be of one shape");
@@ -213,6 +217,9 @@ void check(const RunSpec& run) {
     require(plan.plain() == run.trainings.front().plain(),
             "trainings of a run must all be for the plain step, or none of them");
     require(!run.data.given() || plan.loss.flip == 0, "flip is not for labels that are given");
+    require(plan.uses() == run.trainings.front().uses() &&
+                (plan.lookahead != 0) == (run.trainings.front().lookahead != 0),
+            "trainings of a run must use their batches in one way");
   }
   // The core counts the entries of an array in an int.
   require(size.longest <= std::numeric_limits<int>::max(),

@@ -17,9 +17,11 @@ double units_of(const Sizes& z) {
              k = static_cast<double>(z.k), s = static_cast<double>(z.s),
              r = static_cast<double>(z.rank);
   const double forward = k * (4 * r + 20) + 6 * n * (facts_of(z.kind).network ? 4 : k);
-  if (z.ambient) return b * (z.d * (k + r + 2 * n + 20) + forward) / 8;
+  const auto uses = static_cast<double>(z.uses);
+  if (z.ambient) return uses * b * (z.d * (k + r + 2 * n + 20) + forward) / 8;
   const double nonzero = z.nonzero < 0 ? k * s : static_cast<double>(z.nonzero);
   const double fields = nonzero + (r + 2 * n) * s + 4 * (s + n) + n * n;
+  if (z.uses > 1) return uses * b * (fields + forward + n * b) + n * n * (n + b);
   const double triangle =
       by_rotations(z.rows, z.batch) ? 4 * b * n * n : n * n * (n + std::min(b, n));
   return b * (fields + forward + (b > n ? n * n / 2 : n)) + triangle;
@@ -45,10 +47,11 @@ Footprint footprint(const Sizes& z) {
   // Neurons and slopes whose covariance the exact loss needs.
   const double side =
       z.linearized ? neurons + 2 * (facts_of(z.kind).network ? n : neurons) : k + std::max(k, n);
-  const double input = k + s + r + 2 * n + 2;  // fields and coordinates
+  // Fields and coordinates; of a batch that is used again, also those in directions of its own.
+  const double input = k + s + r + 2 * n + 2 + (z.uses > 1 && !z.ambient ? b + n : 0);
   Footprint out;
   out.lanes = z.ambient ? 1 : 8;
-  out.least_d = s + n + std::min(n, b);
+  out.least_d = s + n + (z.uses > 1 ? b : std::min(n, b));
   out.own = facts_of(z.kind).network ? n : neurons * n;
   out.longest =
       std::max({side * side, side * (k + n + r), (2 * k + n) * (2 * k + n), k * s, 2 * n * n,
@@ -80,6 +83,7 @@ Sizes sizes_of(const RunSpec& spec) {
   z.linearized = student.linearized;
   z.batch = spec.trainings.front().batch;
   z.parameters = spec.trainings.front().parameters;
+  z.uses = spec.trainings.front().uses();
   z.nonzero = std::count_if(t.R.begin(), t.R.end(), [](double x) { return x != 0; });
   return z;
 }

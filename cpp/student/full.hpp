@@ -109,6 +109,13 @@ class Full {
       G_[static_cast<std::size_t>(b * shape_.n + j)] = Layout::entry(push_.data(), j);
   }
   Move<Scalar> moves() const { return {G_.data(), M_.data(), false}; }
+  // Own parameters are to be what they are here.
+  void mark() {
+    if (train_own_) marked_ = own_;
+  }
+  void back() {
+    if (train_own_) own_ = marked_;
+  }
   // The square of the output weights.
   Scalar move_own(const Scalar& lr) {
     if (!train_own_) return Layout::constant(0);
@@ -147,6 +154,7 @@ class Full {
   AlignedPacks target_;     // (k)
   AlignedPacks own_;        // (n)  the student's
   AlignedPacks own_start_;  // (n)  the same at the start, of a linearised student
+  AlignedPacks marked_;     // (n)  the student's at the mark
   AlignedPacks moved_;      // (n)  <v - v0, x>
   AlignedPacks gradient_, sigma_, slope_, push_;  // (n)
   Scalar xi_ = Layout::constant(0), neuron_scale_ = Layout::constant(0),

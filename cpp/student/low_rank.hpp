@@ -106,7 +106,7 @@ class LowRank {
     for (int j = 0; j < n(); ++j) {
       const Scalar step = slope * (lr * pull_scale_ * Layout::reduce(sum_[j]));
       G_[b * n() + j] = step;
-      if (unit_rows_) M_[j] = M_[j] + step * x.rows[j];  // of the tangent
+      if (unit_rows_) M_[j] = M_[j] + step * rows_that_move(x)[j];  // of the tangent
       if (train_own_) {
         // The field along which column j of B moves.
         const Scalar field = expanded_ ? Layout::entry(x.features, start_ + j) : x.rows[j];
@@ -117,6 +117,15 @@ class LowRank {
     }
   }
   Move<Scalar> moves() const { return {G_.data(), M_.data(), unit_rows_}; }
+  // Own parameters are to be what they are here.
+  void mark() {
+    if (train_own_) marked_ = own_;
+  }
+  void back() {
+    if (!train_own_) return;
+    own_ = marked_;
+    weigh();
+  }
   // The square of B, before it was made unit.
   Scalar move_own(const Scalar& lr) {
     if (!train_own_) return Layout::constant(0);
@@ -240,6 +249,7 @@ class LowRank {
   Activation activation_;
   AlignedPacks own_;        // (n, k)  B, transposed
   AlignedPacks own_start_;  // (n, k)  the same at the start, of a linearised student
+  AlignedPacks marked_;     // (n, k)  B at the mark
   AlignedPacks weighted_;   // (n, k)  lambda B
   AlignedPacks gradient_;   // (n, k)
   AlignedPacks c_;          // (r, k)

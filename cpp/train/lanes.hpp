@@ -8,6 +8,7 @@
 #include <stdexcept>
 
 #include "train/observe.hpp"
+#include "train/reuse.hpp"
 #include "train/step.hpp"
 
 namespace lrft {
@@ -31,7 +32,8 @@ class Lanes {
         next_(std::move(next)),
         space_(shape, spec),
         student_(shape, spec.student, make_activation(spec.activation)),
-        optimiser_(shape) {}
+        optimiser_(shape),
+        reuse_(shape) {}
 
   // ---- what a chain is about ------------------------------------------------------------
   const TaskData& task(const Chain& chain) const {
@@ -128,6 +130,7 @@ class Lanes {
     loss_.set(lane, training(chain));
     if constexpr (requires { space_.set_plan(lane, training(chain)); })
       space_.set_plan(lane, training(chain));
+    reuse_.set(lane, training(chain));
     varying_ = varying_ || O::varies(training(chain));
     set_rates(lane);
     // Replay to where the chain was saved: same bits, nothing observed twice.
@@ -174,7 +177,7 @@ class Lanes {
       if (space_.steps_back(static_cast<std::int64_t>(step_[0])) == 0)
         block_own_ = student_.own_of(0);
     space_.draw(step_);
-    const Stepped<Scalar> done = lrft::step(space_, student_, loss_, optimiser_);
+    const Stepped<Scalar> done = use_batch();
     health_ = done.health;
     for (int lane = 0; lane < width; ++lane) ++step_[lane];
     return done;
@@ -190,6 +193,11 @@ class Lanes {
     student_.set_own(lane, idle_own_);
     optimiser_.rest(lane);
   }
+  LRFT_INLINE Stepped<Scalar> use_batch() {
+    if constexpr (Reusable<S>)
+      if (shape_.uses > 1) return reuse_.step(space_, student_, loss_, optimiser_);
+    return lrft::step(space_, student_, loss_, optimiser_);
+  }
   void set_rates(int lane) {
     optimiser_.set(lane, training(*chain_[lane]), static_cast<std::int64_t>(step_[lane]));
   }
@@ -204,6 +212,7 @@ class Lanes {
   T student_;
   L loss_;
   O optimiser_;
+  Reuse<Layout> reuse_;
   Chain* chain_[width] = {};
   bool used_[width] = {};
   bool varying_ = false;

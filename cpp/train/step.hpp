@@ -16,13 +16,11 @@ struct Stepped {
   Scalar loss;  // the sum over the batch, before its update
 };
 
-// One update on the batch that the space has drawn; rows and own parameters move from the state
-// before it.  Costs what space and student say.
-template <Batch B, Student<B> T, Loss<typename B::Layout> L, Optimiser<typename B::Layout> O>
-LRFT_INLINE Stepped<typename B::Scalar> step(B& space, T& student, const L& loss, O& optimiser) {
+// The gradient at the fields of now, left in the student; returns what the errors come to.
+template <Batch B, Student<B> T, Loss<typename B::Layout> L>
+LRFT_INLINE Stepped<typename B::Scalar> gradient(B& space, T& student, const L& loss,
+                                                 const typename B::Scalar& rate) {
   using Scalar = typename B::Scalar;
-  const double factor = L::factor * space.share();
-  const Scalar rate = factor * optimiser.lr();
   Scalar squared_error = B::Layout::constant(0), sum = squared_error;
   student.begin();
   const int inputs = space.inputs();
@@ -34,9 +32,19 @@ LRFT_INLINE Stepped<typename B::Scalar> step(B& space, T& student, const L& loss
     sum = sum + loss.value(f, y);
     student.gradient(b, x, loss.slope(f, y), rate);
   }
+  return {squared_error, sum};
+}
+
+// One update on the batch that the space has drawn; rows and own parameters move from the state
+// before it.  Costs what space and student say.
+template <Batch B, Student<B> T, Loss<typename B::Layout> L, Optimiser<typename B::Layout> O>
+LRFT_INLINE Stepped<typename B::Scalar> step(B& space, T& student, const L& loss, O& optimiser) {
+  using Scalar = typename B::Scalar;
+  const double factor = L::factor * space.share();
+  const Stepped<Scalar> errors = gradient(space, student, loss, factor * optimiser.lr());
   space.move(optimiser.moves(student.moves()));
-  const Scalar health = squared_error + space.health();
-  return {health + student.move_own(factor * optimiser.lr_own()), sum};
+  const Scalar health = errors.health + space.health();
+  return {health + student.move_own(factor * optimiser.lr_own()), errors.loss};
 }
 
 }  // namespace lrft

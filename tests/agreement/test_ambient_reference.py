@@ -119,6 +119,19 @@ CASES: dict[str, tuple[dict[str, Any] | lrft.Task, dict[str, Any]]] = {
         {"lr": lrft.schedule.WarmUp(lrft.schedule.Cosine(0.01, steps=1000), steps=333)},
     ),
     "rate of c": ({}, {"train_c": True, "lr_c": 0.001}),
+    # batches used more than once: in a block, as a block of its own, with inputs drawn again
+    "reused": ({}, {"train_c": True, "reuse": 2}),
+    "reused, batch 3": (
+        {"noise": 0.5},
+        {"train_c": True, "orthogonal": False, "reuse": 3, "batch": 3},
+    ),
+    "reused, batch 40": ({}, {"train_c": True, "reuse": 2, "batch": 40, "lr": 0.01}),
+    "lookahead": ({}, {"train_c": True, "lookahead": 2.0}),
+    "lookahead, batch 3": (
+        {"noise": 0.5},
+        {"train_c": True, "orthogonal": False, "lookahead": -1.0, "batch": 3},
+    ),
+    "lookahead, batch 40": ({}, {"train_c": True, "lookahead": 1.0, "batch": 40, "lr": 0.01}),
     "schedule of c": (
         {},
         {"train_c": True, "lr_c": lrft.schedule.InverseTime(0.003, t0=700.0), "batch": 4},

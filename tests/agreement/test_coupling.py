@@ -22,7 +22,9 @@ def batches(task: lrft.Task, batch: int) -> np.ndarray:
     return np.random.default_rng(17).standard_normal((STEPS, batch, task.d))
 
 
-def rank_one(task: lrft.Task, activation: str, batch: int, train_c: bool, orthogonal: bool) -> None:
+def rank_one(
+    task: lrft.Task, activation: str, batch: int, train_c: bool, orthogonal: bool, **used: Any
+) -> None:
     rng = np.random.default_rng(4)
     lr = rate(activation, task.d)
     training = lrft.Training(
@@ -30,6 +32,7 @@ def rank_one(task: lrft.Task, activation: str, batch: int, train_c: bool, orthog
         lr=lr,
         steps=STEPS,
         batch=batch,
+        **used,
     )
     P = twin.project_out(task.W) if orthogonal else lambda v: v
     u0, c0 = P(rng.standard_normal(task.d)), rng.standard_normal(task.k)
@@ -49,6 +52,7 @@ def rank_one(task: lrft.Task, activation: str, batch: int, train_c: bool, orthog
         orthogonal=orthogonal,
         neuron_scale=task.neuron_scale,
         output_scale=task.output_scale,
+        **used,
     )
     follow(task, path, inputs, spec([task], training), (lr, lr))
 
@@ -99,6 +103,13 @@ def test_rank_one(activation, options):
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_three_rows(activation, batch):
     three_rows(task_of(activation), activation, batch, train_own=True)
+
+
+@pytest.mark.parametrize("batch", [1, 2, 5])
+@pytest.mark.parametrize("used", [{"reuse": 2}, {"reuse": 3}, {"lookahead": 2.0}], ids=str)
+def test_batches_used_more_than_once(used, batch):
+    """In the frame that rows and batch make, whether or not it has more inputs than rows."""
+    rank_one(task_of("tanh"), "tanh", batch, train_c=True, orthogonal=batch == 2, **used)
 
 
 SHAPES: dict[str, dict[str, Any]] = {

@@ -24,6 +24,8 @@ KINDS: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
     "free, batch 3, noise": ({"noise": 0.4, "parallel": 0.5}, {"orthogonal": False}, {"batch": 3}),
     "batch 40": ({"activation": "tanh"}, {"train_c": True}, {"batch": 40, "steps": 60}),
     "stopping": ({"d": 30}, {"train_c": True}, {"stop_at": 0.5}),
+    "reused, batch 2": ({}, {"train_c": True}, {"reuse": 2, "batch": 2}),
+    "lookahead": ({"activation": "tanh"}, {"train_c": True}, {"lookahead": 1.0}),
     "rates": ({"activation": "gelu"}, {}, {"lr": lrft.schedule.InverseTime(0.02, t0=100.0)}),
 }
 

@@ -1,14 +1,15 @@
 #include "drive.hpp"
 
-#include "space/reduced.hpp"
+#include "space/reduced_again.hpp"
 #include "space/whole_labels.hpp"
 #include "student/list.hpp"
+#include "train/reuse.hpp"
 #include "train/step.hpp"
 
 namespace lrft {
 namespace {
 
-using Whole = WholeLabels<ReducedSpace<>>;
+using Whole = WholeLabels<ReducedAgain>;
 
 // A reduced space whose T and label noise come from outside.
 template <class Space>
@@ -17,6 +18,7 @@ struct Given {
   using Scalar = Pack;
   using Input = typename Space::Input;
   Space& space;
+  int uses;
   int lane;
   const double *T, *noise;
   int inputs() const { return space.inputs(); }
@@ -28,7 +30,16 @@ struct Given {
     else
       return space.label(b);
   }
-  void move(const Move<Pack>& move) { space.move_given(move.G, move.M, move.unit, lane, T); }
+  void move(const Move<Pack>& move) {
+    if (uses > 1)
+      space.move(move);
+    else
+      space.move_given(move.G, move.M, move.unit, lane, T);
+  }
+  void again() { space.again(); }
+  void done() { space.done(); }
+  void mark() { space.mark(); }
+  void back() { space.back(); }
   Pack health() const { return space.health(); }
 };
 
@@ -40,6 +51,7 @@ class DriveReduced final : public Drive {
       : lane_(lane),
         plan_(spec.trainings.front()),
         optimiser_(shape_of(spec)),
+        reuse_(shape_of(spec)),
         space_(shape_of(spec), spec),
         student_(shape_of(spec), spec.student, make_activation(spec.activation)) {
     space_.set_task(lane, spec.tasks.front(), 0);
@@ -55,10 +67,17 @@ class DriveReduced final : public Drive {
     space_.set_coordinates(lane_, X_S, Z);
     if constexpr (!Taught<typename Space::Input>)
       space_.find_labels(nullptr, [noise](int b) { return broadcast(noise[b]); });
-    Given<Space> given{space_, lane_, T, noise};
+    Given<Space> given{space_, plan_.uses(), lane_, T, noise};
     plan_.lr.rate = lr;
     plan_.lr_own.rate = lr_own;
     optimiser_.set(lane_, plan_, 0);
+    if constexpr (Reusable<Space>)
+      if (plan_.uses() > 1) {
+        space_.set_rest(lane_, T);
+        reuse_.set(lane_, plan_);
+        reuse_.step(given, student_, loss_, optimiser_);
+        return;
+      }
     lrft::step(given, student_, loss_, optimiser_);
   }
   std::vector<double> rows() const override { return space_.rows_of(lane_); }
@@ -69,6 +88,7 @@ class DriveReduced final : public Drive {
   TrainingData plan_;
   Loss loss_;
   Descent<ReplicaLanes> optimiser_;
+  Reuse<ReplicaLanes> reuse_;
   Space space_;
   Student student_;
 };

@@ -57,6 +57,8 @@ def tame(task: lrft.Task, training: lrft.Training, student: Any = None) -> lrft.
         lr=RATE / size**2,
         steps=STEPS,
         batch=training.batch,
+        reuse=training.reuse,
+        lookahead=training.lookahead,
         record=3,
     )
 

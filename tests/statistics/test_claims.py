@@ -9,6 +9,7 @@ import functools
 
 import pytest
 
+from lrft.paper.beyond import reuse
 from lrft.paper.claims import claim1, claim3, claim5, claim6
 from lrft.paper.experiment import Context
 from lrft.paper.jobs import run_all
@@ -60,6 +61,17 @@ def test_learning_from_scratch_is_separated_from_fine_tuning():
 def test_full_size_verdicts_are_decided(claim):
     verdicts = claim.EXPERIMENT.judge(data(claim))
     assert {v.statement for v in verdicts if v.outcome == "not decided"} == set()
+
+
+@pytest.mark.verification
+def test_reuse_takes_the_information_exponent_away():
+    """`lrft reproduce reuse` with half of its replicas, to a quarter and a half of its d."""
+    twice = reuse.TWICE._replace(dimensions=reuse.TWICE.dimensions[:4])
+    once = reuse.ONCE._replace(dimensions=reuse.ONCE.dimensions[:4])
+    found = reuse.measured(Context(), (twice, once), 128)
+    assert reuse.fit(found, twice).exponent.value < 1.25
+    assert reuse.fit(found, once).exponent.value > 1.7
+    assert reuse.fit(found, once).exponent.low > reuse.fit(found, twice).exponent.high
 
 
 def test_threads_do_not_change_a_claim():

@@ -114,6 +114,8 @@ OTHERS = {  # what the family above leaves out: batches, no projector, u partly 
     "free": {"orthogonal": False},
     "u partly inside": {"parallel": 0.5, "joint": True},
     "free, batch 4, u partly inside": {"orthogonal": False, "batch": 4, "parallel": 0.5},
+    "batch 3, used twice": {"batch": 3, "reuse": 2},
+    "after a trial step": {"lookahead": 2.0, "joint": True},
 }
 
 
@@ -152,7 +154,7 @@ ONE_STEP = {
 }
 
 
-def one_step(name):
+def one_step(name, **used):
     """Task at its smallest d and a training of one step from a fixed state."""
     changes, student, batch = ONE_STEP[name]
     make = lambda d: lrft.Task.sample(  # noqa: E731
@@ -165,7 +167,7 @@ def one_step(name):
         seed=8,
         **changes,
     )
-    training = lrft.Training(lr=0.5, steps=1, batch=batch)
+    training = lrft.Training(lr=0.5, steps=1, batch=batch, **used)
     task = make(Sizes.of(make(D), training).least_d)
     inside = 0.4 * task.Q[:, -1]  # the part of u outside span(W), which Pi leaves alone
     outside = np.linalg.svd(task.Q.T)[2][-1]  # orthogonal to S
@@ -241,6 +243,20 @@ def test_law_at_the_smallest_dimension():
         second = after_one_step(task, training, "reduced", REDUCED_SEED, 4000)
         pvalues[name] = two_samples(first, second)
     assert_same(pvalues)
+
+
+@pytest.mark.parametrize("used", [{"reuse": 2}, {"lookahead": 2.0}], ids=str)
+def test_law_of_batches_used_again_at_the_smallest_dimension(used):
+    """Of four samples beside one row, where the fourth has one direction of its own left."""
+    task, training = one_step("free, joint, batch 4", **used)
+    training = training.replace(steps=10, lr=0.1)
+    first = after_one_step(task, training, "ambient", AMBIENT_SEED, 4000)
+    second = after_one_step(task, training, "reduced", REDUCED_SEED, 4000)
+    assert_same({"overlap": two_samples(first, second)})
+    # The control: used once, at the rate that is the same to first order.
+    uses = used.get("reuse", 1)
+    once = training.replace(reuse=1, lookahead=None, lr=uses * training.lr)
+    assert two_samples(first, after_one_step(task, once, "ambient", 303, 4000)) < 1e-6
 
 
 def test_starts_have_the_law_of_the_ambient_space():

@@ -228,6 +228,8 @@ def reference_path(
         "labels": labels,
         "loss": twin_loss(training.loss),
         "flips": flips,
+        "reuse": training.reuse,
+        "lookahead": training.lookahead,
     }
     parts = (task.W, task.lam, task.c, task.u, task.xi, task.activation, *start, inputs)
     if isinstance(student, lrft.RankOne):

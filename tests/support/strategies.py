@@ -180,6 +180,7 @@ def trainings(draw: Any, task: lrft.Task, named: bool = True, most: int = 40) ->
     student = draw(students(task, rates, named))
     explicit = st.lists(st.integers(0, steps), min_size=1, max_size=6, unique=True).map(sorted)
     levels = st.lists(st.floats(0.01, 1.0), max_size=4, unique=True).map(sorted)
+    used = draw(st.sampled_from([{}, {}, {"reuse": 2}, {"reuse": 3}, {"lookahead": 0.5}]))
     stop_at = None
     if not isinstance(student, lrft.FullNetwork):
         stop_at = draw(st.none() | st.floats(0.05, 1.0))
@@ -188,6 +189,7 @@ def trainings(draw: Any, task: lrft.Task, named: bool = True, most: int = 40) ->
         lr=draw(rates),
         steps=steps,
         batch=draw(st.sampled_from([1, 1, 2, 5])),
+        **used,
         record=draw(st.integers(2, 12) | explicit | st.integers(2, 9).map(lrft.geometric)),
         thresholds=draw(levels),
         stop_at=stop_at,

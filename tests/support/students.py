@@ -42,6 +42,15 @@ LORA: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
     "sphere, rank 3": ({}, {"rank": 3, "sphere": True, "b_init": "gaussian"}, {"batch": 2}),
     "sphere, given": ({}, {"rank": 3, "a_init": UNIT3, "b_init": B3, "sphere": True}, {}),
     "sphere, wide batch": ({"c": "sphere", "rank": 2}, {"rank": 2, "sphere": True}, {"batch": 40}),
+    "reused": ({}, {"rank": 3, "b_init": "gaussian"}, {"reuse": 3, "batch": 2}),
+    "reused, batch 5": ({}, {"rank": 3, "b_init": "gaussian"}, {"reuse": 2, "batch": 5}),
+    "reused, wide batch": ({}, {"rank": 2, "b_init": "gaussian"}, {"reuse": 2, "batch": 40}),
+    "lookahead": ({"noise": 0.3}, {"rank": 3, "b_init": "gaussian"}, {"lookahead": 1.5}),
+    "lookahead, wide batch": (
+        {},
+        {"rank": 2, "b_init": "gaussian"},
+        {"lookahead": 1.0, "batch": 40},
+    ),
 }
 FULL: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
     "base": ({}, {}, {}),
@@ -70,6 +79,13 @@ FULL: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
     "noise": ({"noise": 0.3}, {}, {}),
     "unit neurons": ({"normalization": "unit"}, {"train_lam": True}, {}),
     "wide batch": ({}, {"train_lam": True}, {"batch": 40}),
+    "reused": ({}, {"train_lam": True}, {"reuse": 2}),
+    "reused, batch 5": ({}, {"train_lam": True}, {"reuse": 2, "batch": 5}),
+    "lookahead": (
+        {},
+        {"width": 13, "init": "gaussian", "lam_init": "signs", "std": 0.2, "train_lam": True},
+        {"lookahead": -0.5, "batch": 2},
+    ),
 }
 # name: kind of student, changes of the task, the student, changes of the training
 LINEAR: dict[str, tuple[Any, dict[str, Any], dict[str, Any], dict[str, Any]]] = {
@@ -80,6 +96,19 @@ LINEAR: dict[str, tuple[Any, dict[str, Any], dict[str, Any], dict[str, Any]]] = 
         {"train_c": True, "orthogonal": False, "c_init": "sphere"},
         {"batch": 3},
     ),
+    "rank one, reused": (
+        lrft.RankOne,
+        {},
+        {"train_c": True, "orthogonal": False, "c_init": "sphere"},
+        {"reuse": 2},
+    ),
+    "LoRA, lookahead": (
+        lrft.LoRA,
+        {},
+        {"rank": 2, "alpha": 3.0, "b_init": "gaussian"},
+        {"lookahead": 1.0, "batch": 2},
+    ),
+    "full, reused": (lrft.FullNetwork, {}, {"train_lam": True}, {"reuse": 3, "batch": 3}),
     "rank one, u inside": (
         lrft.RankOne,
         {"parallel": 0.6},

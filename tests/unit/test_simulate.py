@@ -249,18 +249,22 @@ def test_divergence_at_the_start(task, engine):
 
 # ---- engines and dimensions ---------------------------------------------------------------------
 
-DIMENSIONS = [  # sampled features, parallel part, batch, least d: s + 1 + min(1, batch)
-    ("orthonormal", None, 1, 7),
-    ("orthonormal", 1.0, 1, 6),
-    ("sphere", 0.5, 3, 7),
-    ("zero", None, 1, 3),
+# Sampled features, parallel part, batch, its uses, least d: s + 1 + min(1, batch), s + 1 + batch.
+DIMENSIONS = [
+    ("orthonormal", None, 1, {}, 7),
+    ("orthonormal", 1.0, 1, {}, 6),
+    ("sphere", 0.5, 3, {}, 7),
+    ("zero", None, 1, {}, 3),
+    ("zero", None, 1, {"reuse": 2}, 3),
+    ("sphere", 0.5, 3, {"reuse": 2}, 9),
+    ("orthonormal", None, 4, {"lookahead": 1.0}, 10),
 ]
 
 
-@pytest.mark.parametrize(("features", "parallel", "batch", "least"), DIMENSIONS)
-def test_smallest_dimension(features, parallel, batch, least):
+@pytest.mark.parametrize(("features", "parallel", "batch", "used", "least"), DIMENSIONS)
+def test_smallest_dimension(features, parallel, batch, used, least):
     training = lrft.Training(
-        student=lrft.RankOne(orthogonal=parallel != 1.0), lr=0.01, steps=20, batch=batch
+        student=lrft.RankOne(orthogonal=parallel != 1.0), lr=0.01, steps=20, batch=batch, **used
     )
 
     def at(d):

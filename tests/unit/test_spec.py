@@ -95,6 +95,8 @@ NUMBERS = [
     *[("tasks", "d", bad) for bad in (0.0, -1.0, 24.5, float("nan"), float("inf"))],
     *[("students", "rows", bad) for bad in (0, -1, 2, 2**16)],
     *[("trainings", "batch", bad) for bad in (0, -1, 2**31 - 1)],
+    *[("trainings", "reuse", bad) for bad in (0, -1)],
+    *[("trainings", "lookahead", bad) for bad in (float("nan"), float("inf"))],
     *[("trainings", "steps", bad) for bad in (-1, 1)],
     ("trainings", "record", [3, 2]),
     ("trainings", "record", [-1]),
@@ -142,6 +144,8 @@ def test_members_of_a_run_must_be_alike():
         ("tasks", {"features_rank": 3}),
         ("students", {"train_own": False}),
         ("trainings", {"batch": 2}),
+        ("trainings", {"reuse": 2}),
+        ("trainings", {"lookahead": 1.0}),
     ):
         more = {name: 2 * getattr(whole, name) for name in ("tasks", "students", "trainings")}
         first = more[part][0]

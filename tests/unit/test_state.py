@@ -22,6 +22,10 @@ TRAININGS = {
         lr=lrft.schedule.InverseTime(0.02, t0=500.0), batch=3, steps=30_000
     ),
     "lora": lrft.Training(student=lrft.LoRA(rank=2), lr=0.002, steps=20_000),
+    "reused": lrft.Training(
+        student=lrft.RankOne(train_c=True), lr=0.004, batch=2, reuse=2, steps=20_000
+    ),
+    "lookahead": lrft.Training(student=lrft.LoRA(rank=2), lr=0.002, lookahead=1.0, steps=10_000),
     "full network": lrft.Training(student=lrft.FullNetwork(), lr=0.001, steps=10_000),
 }
 FINAL = ("final_overlap_u", "final_overlap_c", "final_loss")

@@ -18,6 +18,7 @@ struct Sizes {
   StudentKind kind = StudentKind::rank_one;
   bool linearized = false;  // in its neurons or parameters
   std::int64_t batch = 1;
+  std::int64_t uses = 1;                // of a batch
   std::int64_t nonzero = -1;            // entries of R that are not 0; -1: all may be
   std::vector<std::string> parameters;  // statistics that are recorded where asked for, by name
 };
@@ -28,7 +29,7 @@ struct Fields<Sizes> {
       field("ambient", &T::ambient), field("labelled", &T::labelled), field("d", &T::d),
       field("k", &T::k), field("neurons", &T::neurons), field("s", &T::s), field("rank", &T::rank),
       field("rows", &T::rows), field("kind", &T::kind), field("linearized", &T::linearized),
-      field("batch", &T::batch), field("nonzero", &T::nonzero),
+      field("batch", &T::batch), field("uses", &T::uses), field("nonzero", &T::nonzero),
       field("parameters", &T::parameters));
 };
 

@@ -177,6 +177,8 @@ struct Fields<LossData> {
 struct TrainingData {
   std::int64_t steps = 0;
   int batch = 1;
+  int reuse = 1;         // times in a row that a batch is used
+  double lookahead = 0;  // not 0: the gradient is that after a trial at so many times the rates
   Schedule lr, lr_own;
   LossData loss;
   double stop_at = 1e300;               // on |overlap_u|; above 1: never
@@ -187,18 +189,21 @@ struct TrainingData {
   int patience = 0;                     // data: records without a new least held-out error; 0: any
   std::vector<std::string> parameters;  // statistics that are recorded where asked for, by name
 
+  // Gradients of a batch in a step.
+  int uses() const { return lookahead != 0 ? 2 : reuse; }
   // Does the plain step do all that it asks for (train/run_on.hpp)?
-  bool plain() const { return loss.kind == LossData::Kind::squared; }
+  bool plain() const { return loss.kind == LossData::Kind::squared && uses() == 1; }
 };
 template <>
 struct Fields<TrainingData> {
   using T = TrainingData;
   static constexpr auto all = std::make_tuple(
-      field("steps", &T::steps), field("batch", &T::batch), field("lr", &T::lr),
-      field("lr_own", &T::lr_own), field("loss", &T::loss), field("stop_at", &T::stop_at),
-      field("stop_loss", &T::stop_loss), field("record", &T::record),
-      field("thresholds", &T::thresholds), field("loss_thresholds", &T::loss_thresholds),
-      field("patience", &T::patience), field("parameters", &T::parameters));
+      field("steps", &T::steps), field("batch", &T::batch), field("reuse", &T::reuse),
+      field("lookahead", &T::lookahead), field("lr", &T::lr), field("lr_own", &T::lr_own),
+      field("loss", &T::loss), field("stop_at", &T::stop_at), field("stop_loss", &T::stop_loss),
+      field("record", &T::record), field("thresholds", &T::thresholds),
+      field("loss_thresholds", &T::loss_thresholds), field("patience", &T::patience),
+      field("parameters", &T::parameters));
 };
 
 // Samples that are given, as they lie in memory.
@@ -289,7 +294,7 @@ struct RunSpec {
   std::vector<TaskData> tasks;          // equal k, s, rank, features_rank
   StudentSpec student;                  // the first: what all have in common is its
   std::vector<StudentSpec> students;    // one a task: initial values may differ
-  std::vector<TrainingData> trainings;  // equal batch
+  std::vector<TrainingData> trainings;  // equal batch, used in one way
   std::vector<Chain> chains;
   std::uint64_t seed = 0;
   int threads = 1;

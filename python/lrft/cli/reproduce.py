@@ -21,7 +21,7 @@ def reproduce(
     names: Annotated[
         list[str] | None,
         typer.Argument(
-            help="fig2a, fig6 (both panels), claim3, ..., or figures, claims, all",
+            help="fig2a, fig6 (both panels), claim3, ..., or figures, claims, all; reuse",
             show_default="figures",
             metavar="[NAME]...",
         ),

@@ -29,6 +29,8 @@ def fit(
     lr: float | schedule.Schedule,
     epochs: int = 1,
     batch: int = 1,
+    reuse: int = 1,
+    lookahead: float | None = None,
     shuffle: bool | None = None,
     validation: tuple[Any, Any] | None = None,
     record: Record | None = None,
@@ -68,6 +70,8 @@ def fit(
         Passes over the data.
     batch : int
         Samples a step. The last step of a pass takes the samples that are left, and their mean.
+    reuse, lookahead
+        As for `Training`: how often in a row a step uses its batch.
     shuffle : bool, optional
         Whether every pass has a random order of its own, a function of (seed, replica, pass). By
         default arrays are shuffled; an iterable cannot be.
@@ -134,6 +138,8 @@ def fit(
         lr=lr,
         epochs=epochs,
         batch=batch,
+        reuse=reuse,
+        lookahead=lookahead,
         shuffle=shuffle,
         validation=validation,
         record=record,

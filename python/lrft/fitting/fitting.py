@@ -44,9 +44,9 @@ class Fitting:
 
     Parameters
     ----------
-    base, student, X, y, lr, epochs, batch, shuffle, validation, record, stop_loss, patience, keep
+    base, student, X, y, lr, epochs, batch, reuse, lookahead, shuffle, validation, record
         As for `fit`.
-    loss, xi, replicas, seed, threads
+    stop_loss, patience, keep, loss, xi, replicas, seed, threads
         As for `fit`.
 
     Raises
@@ -76,6 +76,8 @@ class Fitting:
         lr: float | schedule.Schedule,
         epochs: int = 1,
         batch: int = 1,
+        reuse: int = 1,
+        lookahead: float | None = None,
         shuffle: bool | None = None,
         validation: tuple[Any, Any] | None = None,
         record: Record | None = None,
@@ -112,6 +114,8 @@ class Fitting:
             "student": student,
             "lr": lr,
             "batch": batch,
+            "reuse": reuse,
+            "lookahead": lookahead,
             "stop_loss": stop_loss,
             "loss": loss,
         }

@@ -35,6 +35,10 @@ class Trained(Protocol):
     def recorded_parameters(self) -> tuple[str, ...]:
         """Order parameters that are recorded."""
 
+    @property
+    def uses(self) -> int:
+        """Gradients of a batch in a step."""
+
 
 class Sizes:
     """What a task with a training takes in one space: bytes and counts.
@@ -84,6 +88,7 @@ class Sizes:
                 linearized=student.linearized,
                 batch=min(training.batch, MOST),
                 parameters=list(training.recorded_parameters),
+                uses=training.uses,
             )
         )
 

@@ -39,6 +39,8 @@ Integers = NDArray[np.int64]
 PAPER_DIMENSION, STEPS_PER_DIMENSION = 2000, 200
 PAPER_STUDENT = RankOne(train_c=True)
 
+MOST_USES = 2**16  # of a batch; a step is left between them, not between updates
+
 __all__ = [
     "FullNetwork",
     "Geometric",
@@ -48,6 +50,12 @@ __all__ = [
     "check_compatible",
     "geometric",
 ]
+
+
+def _not_zero(name: str, value: Any) -> float:
+    if (number := checks.real(name, value)) == 0:
+        raise ValueError(f"{name} must not be 0, got {number}: None for no trial step")
+    return number
 
 
 class Training(Model):
@@ -62,6 +70,13 @@ class Training(Model):
         At least 0 and at most 2^40.
     batch : int
         Fresh samples a step; the gradient is their mean.
+    reuse : int
+        Times in a row that every batch is used, each an update at the rate of its step. A step is
+        still a batch: `steps`, records, hits and schedules count batches.
+    lookahead : float, optional
+        ρ, not 0: every step goes along the gradient at the end of a trial update on the same
+        batch, of ρ times the learning rates (extragradient; against the gradient for ρ < 0). Not
+        together with `reuse`.
     stop_at : float, optional
         Stop a replica when |overlap_u| reaches this, in (0, 1]; checked at every step. For LoRA
         above rank one, and `thresholds` too: the smallest singular value. Not for FullNetwork.
@@ -105,6 +120,10 @@ class Training(Model):
         int, checked(lambda name, value: checks.integer(name, value, 0, checks.MAX_STEPS))
     ]
     batch: Count = 1
+    reuse: Annotated[
+        int, checked(lambda name, value: checks.integer(name, value, 1, MOST_USES)), LATER
+    ] = 1
+    lookahead: Annotated[float | None, optional(_not_zero), LATER] = None
     stop_at: Annotated[
         float | None, optional(lambda n, v: checks.real(n, v, above=0.0, maximum=1.0))
     ] = None
@@ -187,6 +206,11 @@ class Training(Model):
                         f"record_parameters of a {type(self.student).__name__} student are "
                         f"{', '.join(known)}, got {name!r}"
                     )
+        if self.lookahead is not None and self.reuse > 1:
+            raise ValueError(
+                f"lookahead={self.lookahead} uses every batch twice in its own way: it must be "
+                f"None with reuse={self.reuse}"
+            )
         own = self.student.own_rate
         for name, rate in (("lr", self.lr), (own, self.student.given_own_rate)):
             length = rate.length if isinstance(rate, schedule.ScheduleModel) else None
@@ -195,6 +219,11 @@ class Training(Model):
                     f"{name} must have a rate for each of the {self.steps} steps, got {length}"
                 )
         return self
+
+    @property
+    def uses(self) -> int:
+        """Gradients of a batch in a step."""
+        return self.reuse if self.lookahead is None else 2
 
     @property
     def record_count(self) -> int:
@@ -291,6 +320,8 @@ def training_data(training: Training, lr: float | schedule.Schedule) -> compiled
     return compiled.TrainingData(
         steps=training.steps,
         batch=training.batch,
+        reuse=training.reuse,
+        lookahead=training.lookahead or 0.0,
         lr=compiled.Schedule(**schedule.described(lr)),
         lr_own=compiled.Schedule(**schedule.described(lr_own)),
         loss=losses.described(training.loss),

@@ -10,7 +10,7 @@ from lrft.paper.experiment import Experiment
 
 __all__ = ["GROUPS", "experiments", "names"]
 
-GROUPS = ("figures", "claims", "all")
+GROUPS = ("figures", "claims", "all", "beyond")
 
 # Module -> the experiments in it.  Modules are imported when one of theirs is asked for.
 _FIGURES = {
@@ -23,6 +23,8 @@ _FIGURES = {
 #: Panels that the paper prints twice.
 _TWICE = {"fig1a": "fig4b", "fig1b": "fig6a"}
 _CLAIMS = 7
+# Experiments that are not of the paper, each a module: no part of "all".
+_BEYOND = ("reuse",)
 
 
 def _homes() -> dict[str, str]:
@@ -37,7 +39,7 @@ def _homes() -> dict[str, str]:
         module = f"lrft.paper.claims.claim{number}"
         if importlib.util.find_spec(module) is not None:
             homes[f"claim{number}"] = module
-    return homes
+    return homes | {name: f"lrft.paper.beyond.{name}" for name in _BEYOND}
 
 
 def names() -> list[str]:
@@ -58,8 +60,8 @@ def experiments(wanted: str | Iterable[str]) -> list[Experiment]:
     ----------
     wanted : str or iterable of str
         Names (``"fig2a"``, ``"claim3"``), both panels of a figure (``"fig2"``), or a group:
-        ``"figures"``, ``"claims"``, ``"all"``.  Fig. 1 prints panels of Figs. 4 and 6 again:
-        ``"fig1a"`` is ``"fig4b"``, and ``"fig1b"`` is ``"fig6a"``.
+        ``"figures"``, ``"claims"``, ``"all"`` of the paper, or ``"beyond"`` it.  Fig. 1 prints
+        panels of Figs. 4 and 6 again: ``"fig1a"`` is ``"fig4b"``, and ``"fig1b"`` is ``"fig6a"``.
 
     Returns
     -------
@@ -95,8 +97,8 @@ def experiments(wanted: str | Iterable[str]) -> list[Experiment]:
 
 
 def _members(name: str, every: list[str]) -> list[str]:
-    if name == "all":
-        return every
+    if name in ("all", "beyond"):
+        return [one for one in every if (one in _BEYOND) == (name == "beyond")]
     if name in ("figures", "claims"):
         return [one for one in every if one.startswith(name[:3])]
     panels = [*_TWICE, *every]
@@ -106,7 +108,7 @@ def _members(name: str, every: list[str]) -> list[str]:
 
 def _load(name: str, home: str) -> Experiment:
     module = importlib.import_module(home)
-    if name.startswith("claim"):
+    if not name.startswith("fig"):
         found: Experiment = module.EXPERIMENT
         return found
     panels: tuple[Experiment, ...] = module.EXPERIMENTS

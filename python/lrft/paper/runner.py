@@ -54,7 +54,7 @@ def reproduce(
     ----------
     names : str or iterable of str
         Experiments (``"fig2a"``, ``"fig6"`` for both of its panels, ``"claim3"``) or groups
-        (``"figures"``, ``"claims"``, ``"all"``).
+        (``"figures"``, ``"claims"``, ``"all"`` of the paper; ``"beyond"``: those of the field).
     out : path
         Folder of the results, made if missing: ``report.html``, and for each experiment its data
         (``.nc``, ``.csv``) and its panels (``.png``, ``.svg``), written as soon as it is done. What

@@ -24,10 +24,13 @@ def limit_curve(ds: xr.Dataset, index: int, start: float, last: float) -> tuple[
     c_init = student.get("c_init")
     given = c_init == "teacher" or not isinstance(c_init, str)
     constant = isinstance(training["lr"], int | float) or training["lr"] == "auto"
-    if student["kind"] != "rank_one" or student["linearized"] or not given or not constant:
+    once = not {"reuse", "lookahead"} & training.keys()
+    plain = student["kind"] == "rank_one" and not student["linearized"]
+    if not (plain and given and constant and once):
         raise ValueError(
             "theory=True draws the order-parameter curve of a rank-one student, not linearised, at "
-            "a constant rate, whose ĉ starts where it is told: c_init='teacher' or an array"
+            "a constant rate, whose ĉ starts where it is told, c_init='teacher' or an array, and "
+            "whose batches are used once"
         )
     if training.get("loss", "squared") != "squared":
         raise ValueError(

@@ -99,6 +99,27 @@ def _samples(
         yield step, X, y if turned is None else np.where(next(turned), -y, y)
 
 
+State = tuple[Array, Array]
+Sample = tuple[int, Array, Array]
+
+
+def _path(
+    state: State,
+    samples: Iterable[Sample],
+    move: Callable[[Sample, State, State, float], State],
+    reuse: int,
+    lookahead: float | None,
+) -> Iterator[State]:
+    """Train; move(sample, state, at, factor) goes from a state along the gradient at another."""
+    yield state
+    for sample in samples:
+        if lookahead is not None:
+            state = move(sample, state, move(sample, state, state, lookahead), 1.0)
+        for _ in range(reuse if lookahead is None else 0):
+            state = move(sample, state, state, 1.0)
+        yield state
+
+
 def rank_one_path(
     W: ArrayLike,
     lam: ArrayLike,
@@ -121,6 +142,8 @@ def rank_one_path(
     labels: Iterable[ArrayLike] | None = None,
     loss: Any = "squared",
     flips: Iterable[ArrayLike] | None = None,
+    reuse: int = 1,
+    lookahead: float | None = None,
 ) -> Iterator[tuple[Array, Array]]:
     """Train the rank-one spherical student, Eq. 4 of Dayi and Chen (2025).
 
@@ -162,6 +185,10 @@ def rank_one_path(
         Anything that `resolve_loss` takes. For ``"logistic"`` labels become their signs.
     flips : iterable of array_like of bool, shape (batch,), optional
         Which labels are then turned over, one batch a step.
+    reuse : int
+        Moves in a row on every batch.
+    lookahead : float, optional
+        Move along the gradient at the end of a trial move, of so many times the rates, instead.
 
     Yields
     ------
@@ -200,18 +227,21 @@ def rank_one_path(
     def label(X: Array) -> Array:
         return network(X, teacher, lam, activation, **scales)
 
-    yield u_hat, c_hat
-    for step, X, y in _samples(inputs, noise_values, label, labels, flips, loss):
-        V = _perturbed(W, xi, c_hat, u_hat)
+    def move(sample: Sample, state: State, at: State, factor: float) -> State:
+        (step, X, y), (u_hat, c_hat), (u_at, c_at) = sample, state, at
+        V = _perturbed(W, xi, c_at, u_at)
         D, _ = row_gradient(X, y, V, lam, activation, base=base, loss=loss, **scales)
-        grad_u = P(xi * (X.T @ (D @ c_hat)))
-        grad_c = xi * (D.T @ (X @ u_hat))
+        grad_u = P(xi * (X.T @ (D @ c_at)))
+        grad_c = xi * (D.T @ (X @ u_at))
         tangent_u = grad_u - u_hat * (u_hat @ grad_u)
         tangent_c = grad_c - c_hat * (c_hat @ grad_c)
-        u_hat = _unit(u_hat - _rate(lr, step) * tangent_u)
+        u_hat = _unit(u_hat - factor * _rate(lr, step) * tangent_u)
         if train_c:
-            c_hat = _unit(c_hat - _rate(lr_c, step) * tangent_c)
-        yield u_hat, c_hat
+            c_hat = _unit(c_hat - factor * _rate(lr_c, step) * tangent_c)
+        return u_hat, c_hat
+
+    samples = _samples(inputs, noise_values, label, labels, flips, loss)
+    yield from _path((u_hat, c_hat), samples, move, reuse, lookahead)
 
 
 def lora_path(
@@ -236,13 +266,15 @@ def lora_path(
     labels: Iterable[ArrayLike] | None = None,
     loss: Any = "squared",
     flips: Iterable[ArrayLike] | None = None,
+    reuse: int = 1,
+    lookahead: float | None = None,
 ) -> Iterator[tuple[Array, Array]]:
     """Train LoRA: rows ``W + scale B A``, Euclidean online SGD on both factors at once.
 
     Parameters
     ----------
     W, lam, c, u, xi, activation, inputs, neuron_scale, output_scale, noise_values, labels, \
-        loss, flips
+        loss, flips, reuse, lookahead
         As for `rank_one_path`.
     A0, B0 : array_like, shapes (r, d) and (k, r)
         Initial factors, of any rank r.
@@ -275,7 +307,6 @@ def lora_path(
     """
     W, lam = np.asarray(W, dtype=float), np.asarray(lam, dtype=float)
     A0, B0 = np.array(A0, dtype=float), np.array(B0, dtype=float)
-    A, B = A0, B0
     lr_b = lr if lr_b is None else lr_b
     scales: Any = {"neuron_scale": neuron_scale, "output_scale": output_scale}
     teacher = _perturbed(W, xi, c, u)
@@ -284,23 +315,27 @@ def lora_path(
     def label(X: Array) -> Array:
         return network(X, teacher, lam, activation, **scales)
 
-    yield A, B
-    for step, X, y in _samples(inputs, noise_values, label, labels, flips, loss):
+    def move(sample: Sample, state: State, at: State, factor: float) -> State:
+        (step, X, y), (A_then, B_then) = sample, at
         if linearized:
-            V = V0 + scale * ((B - B0) @ A0 + B0 @ (A - A0))
+            V = V0 + scale * ((B_then - B0) @ A0 + B0 @ (A_then - A0))
             D, _ = row_gradient(X, y, V, lam, activation, base=(V0, lam), loss=loss, **scales)
             A_then, B_then = A0, B0  # the model is linear: its derivatives stay those at the start
         else:
-            D, _ = row_gradient(X, y, W + scale * (B @ A), lam, activation, loss=loss, **scales)
-            A_then, B_then = A, B
+            V = W + scale * (B_then @ A_then)
+            D, _ = row_gradient(X, y, V, lam, activation, loss=loss, **scales)
         grad_A = scale * ((D @ B_then).T @ X)
         grad_B = scale * (D.T @ (X @ A_then.T))
+        A, B = state
         if sphere:
             grad_A -= A * np.sum(A * grad_A, axis=1, keepdims=True)
-        A, B = A - _rate(lr, step) * grad_A, B - _rate(lr_b, step) * grad_B
+        A, B = A - factor * _rate(lr, step) * grad_A, B - factor * _rate(lr_b, step) * grad_B
         if sphere:
             A /= np.linalg.norm(A, axis=1, keepdims=True)
-        yield A, B
+        return A, B
+
+    samples = _samples(inputs, noise_values, label, labels, flips, loss)
+    yield from _path((A0, B0), samples, move, reuse, lookahead)
 
 
 def full_network_path(
@@ -324,13 +359,15 @@ def full_network_path(
     labels: Iterable[ArrayLike] | None = None,
     loss: Any = "squared",
     flips: Iterable[ArrayLike] | None = None,
+    reuse: int = 1,
+    lookahead: float | None = None,
 ) -> Iterator[tuple[Array, Array]]:
     """Train a full network of any width: all rows, and the output weights if asked.
 
     Parameters
     ----------
     W, lam, c, u, xi, activation, inputs, neuron_scale, output_scale, noise_values, labels, \
-        loss, flips
+        loss, flips, reuse, lookahead
         As for `rank_one_path`; ``W`` and ``lam`` belong to the teacher.
     V0, lam0 : array_like, shapes (m, d) and (m,)
         Initial student: ``W, lam`` for full fine-tuning, anything for learning from scratch.
@@ -356,7 +393,6 @@ def full_network_path(
     True
     """
     V0, lam0 = np.array(V0, dtype=float), np.array(lam0, dtype=float)
-    V, lam_hat = V0, lam0
     lr_lam = lr if lr_lam is None else lr_lam
     scales: Any = {"neuron_scale": neuron_scale, "output_scale": output_scale}
     base = (V0, lam0) if linearized else None
@@ -365,10 +401,13 @@ def full_network_path(
     def label(X: Array) -> Array:
         return network(X, teacher, lam, activation, **scales)
 
-    yield V, lam_hat
-    for step, X, y in _samples(inputs, noise_values, label, labels, flips, loss):
-        D, grad_lam = row_gradient(X, y, V, lam_hat, activation, base=base, loss=loss, **scales)
-        V = V - _rate(lr, step) * (D.T @ X)
+    def move(sample: Sample, state: State, at: State, factor: float) -> State:
+        (step, X, y), (V, lam_hat) = sample, state
+        D, grad_lam = row_gradient(X, y, *at, activation, base=base, loss=loss, **scales)
+        V = V - factor * _rate(lr, step) * (D.T @ X)
         if train_lam:
-            lam_hat = lam_hat - _rate(lr_lam, step) * grad_lam
-        yield V, lam_hat
+            lam_hat = lam_hat - factor * _rate(lr_lam, step) * grad_lam
+        return V, lam_hat
+
+    samples = _samples(inputs, noise_values, label, labels, flips, loss)
+    yield from _path((V0, lam0), samples, move, reuse, lookahead)

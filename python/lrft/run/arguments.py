@@ -78,10 +78,12 @@ def choose_engine(tasks: list[Task], training: Training, engine: object) -> str:
         name = "ambient" if small else "reduced"
     if name == "reduced" and small:
         i = small[0]
+        batch = (
+            "batch, which is used again" if training.uses > 1 else "the lesser of rows and batch"
+        )
         raise ValueError(
             f"engine='reduced' needs d >= {least[i]} for this task (dimension of span(W, u), plus "
-            f"the student's rows, plus the lesser of rows and batch), got d = {tasks[i].d}: "
-            "use engine='ambient'"
+            f"the student's rows, plus {batch}), got d = {tasks[i].d}: use engine='ambient'"
         )
     return name
 
@@ -149,7 +151,8 @@ def warn_of_rate(tasks: list[Task], training: Training) -> None:
     """
     if training.lr == "auto" or training.steps == 0 or training.loss != "squared":
         return  # the limit is that of the squared error
-    lr = float(schedule.rates(training.lr, 0, 1)[0])
+    # The same inputs r times in a row are, to first order, one step at r times the rate.
+    lr = training.reuse * float(schedule.rates(training.lr, 0, 1)[0])
     reason = rates.far_above(tasks[0], training.student, lr, batch=training.batch)
     if reason is not None:
         caller.warn(reason, caller.RateWarning)
@@ -174,4 +177,8 @@ def settle_rates(
         )
 
     found = [theory.auto_lr(task, training.student, batch=training.batch) for task in tasks]
+    if (reuse := training.reuse) > 1:
+        found = [
+            (lr / reuse, f"1/{reuse} for batches used {reuse} times, of {n}") for lr, n in found
+        ]
     return [lr for lr, _ in found], [note for _, note in found]

@@ -85,9 +85,18 @@ class Unit:
         task = self.task
         shape = (task.R.shape, task.features_rank, task.rank, task.activation.identity)
         size = task.d if self.engine == "ambient" else 0
-        training = self.training
-        plan = training.batch, training.loss, training.recorded_parameters
-        return (self.engine, self.seed, *shape, size, *plan, alike)
+        plan = self.training
+        used = plan.batch, plan.reuse, plan.lookahead is None
+        return (
+            self.engine,
+            self.seed,
+            *shape,
+            size,
+            *used,
+            plan.loss,
+            plan.recorded_parameters,
+            alike,
+        )
 
     @property
     def steps(self) -> int:

@@ -199,6 +199,8 @@ def fit_again(ds: xr.Dataset, threads: int | None = None) -> xr.Dataset:
         ds["y"].values,
         lr=training.lr,  # type: ignore[arg-type]
         batch=training.batch,
+        reuse=training.reuse,
+        lookahead=training.lookahead,
         shuffle=ds.attrs.get("shuffle") == 1,
         validation=held_out,
         record=training.record,

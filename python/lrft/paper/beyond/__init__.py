@@ -1,0 +1,1 @@
+"""Experiments beyond the paper: results of the field that the engine can measure."""
