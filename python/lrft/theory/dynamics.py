@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lrft.base import checks
-from lrft.model.task_state import check_task
+from lrft.model.task_state import check_perturbed
 from lrft.theory.noise_scale import NoiseScale
 from lrft.theory.population import orthogonal_overlaps, unit_vector
 from lrft.theory.velocity import clip, full_velocity, overlap_velocity
@@ -421,7 +421,7 @@ def _solve(velocity: Any, start: Floats, horizon: float) -> Callable[[Floats], F
 
 
 def _require_rank_one(task: Task) -> None:
-    check_task(task)
+    check_perturbed(task, "the limit of infinite dimension")
     if task.rank != 1:
         raise ValueError(f"task must have rank 1, got rank {task.rank}")
 
