@@ -9,9 +9,9 @@ PYBIND11_MODULE(_core, m) {
   bind_work(m);
   bind_random(m);
   bind_activation(m);
-  bind_population(m);
   bind_basis(m);
   bind_types(m);
+  bind_population(m);
   bind_run(m);
   bind_limits(m);
 }

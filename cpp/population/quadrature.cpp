@@ -105,14 +105,15 @@ Projection project_at(Function f, double s, int count, double width) {
   return r;
 }
 
-double plane_at(Function f, double s, double t, double angle, const Rule& g, int halvings) {
-  const Rule radius = half_line(g, 1.0, halvings);
+double plane_at(Function f, Function g, double s, double t, double angle, const Rule& rule,
+                int halvings) {
+  const Rule radius = half_line(rule, 1.0, halvings);
   // The two factors change sign on the rays phi = +-pi/2 and angle +- pi/2; by a half
   // turn the sectors come in pairs, so integrate over half the circle, both signs.
   const double rays[3] = {-0.5 * pi, angle - 0.5 * pi, 0.5 * pi};
   double total = 0.0;
   for (int sector = 0; sector < 2; ++sector) {
-    const Rule phi = arc(g, rays[sector], rays[sector + 1], halvings);
+    const Rule phi = arc(rule, rays[sector], rays[sector + 1], halvings);
     for (std::size_t a = 0; a < phi.x.size(); ++a) {
       // Both cosines as sines of the distance to their rays.
       const double u = s * std::cos(phi.x[a]);
@@ -121,7 +122,7 @@ double plane_at(Function f, double s, double t, double angle, const Rule& g, int
       for (std::size_t k = 0; k < radius.x.size(); ++k) {
         const double r = radius.x[k];
         along += radius.w[k] * r * std::exp(-0.5 * r * r) *
-                 (f(u * r) * f(v * r) + f(-u * r) * f(-v * r));
+                 (f(u * r) * g(v * r) + f(-u * r) * g(-v * r));
       }
       total += phi.w[a] * along;
     }
@@ -143,10 +144,10 @@ Projection project(Function f, double s, int count) {
   return fine;
 }
 
-Estimate plane_moment(Function f, double s, double t, double cosine, double sine) {
+Estimate plane_moment(Function f, Function g, double s, double t, double cosine, double sine) {
   const double angle = std::atan2(sine, cosine);
-  const double coarse = plane_at(f, s, t, angle, rule(10), 5);
-  const double fine = plane_at(f, s, t, angle, rule(16), 6);
+  const double coarse = plane_at(f, g, s, t, angle, rule(10), 5);
+  const double fine = plane_at(f, g, s, t, angle, rule(16), 6);
   return {fine, std::fabs(fine - coarse)};
 }
 

@@ -25,8 +25,8 @@ struct Projection {
 };
 Projection project(Function f, double s, int count);
 
-// E[f(s x) f(t y)], x and y unit Gaussians of correlation cosine/hypot(cosine, sine): polar
-// coordinates, where the lines of the kinks are rays.  About 1.5e5 evaluations of f twice.
-Estimate plane_moment(Function f, double s, double t, double cosine, double sine);
+// E[f(s x) g(t y)], x and y unit Gaussians of correlation cosine/hypot(cosine, sine): polar
+// coordinates, where the lines of the kinks are rays.  About 1.5e5 evaluations of f and g twice.
+Estimate plane_moment(Function f, Function g, double s, double t, double cosine, double sine);
 
 }  // namespace lrft

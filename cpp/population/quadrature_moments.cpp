@@ -67,7 +67,7 @@ void quadrature_moments(Function f, const MomentRows& wanted, const double* C) {
         if (b != last_b || c != last_c) {  // parallel features repeat a pair many times
           Poll::spend(2'000'000);
           const double sine = std::sqrt(closed_form::determinant(a, b, c));
-          plane = plane_moment(f, norm[i], norm[j], c, sine);
+          plane = plane_moment(f, f, norm[i], norm[j], c, sine);
           last_b = b;
           last_c = c;
         }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "lrft/poll.hpp"
+#include "population/link.hpp"
 #include "space/product.hpp"
 
 namespace lrft {
@@ -72,6 +73,8 @@ TaskGram::TaskGram(const Population& population, const Shape& shape, const TaskD
   Numbers C = zeros(neurons, neurons);
   for (int i = 0; i < neurons; ++i)
     for (int j = 0; j <= i; ++j) C[index(i, j, neurons)] = scale * teacher[index(i, j, k)];
+  second_moment = 0;
+  if (task.link != LinkKind::none) return;
   const Numbers weights = times(task.output_scale, task.lam);
   second_moment = population.expected_square_from(0, neurons, weights.data(), C.data());
 }
@@ -148,14 +151,39 @@ std::vector<double> covariance(const Shape& shape, const TaskData& task, const T
   return C;
 }
 
-double population_loss(const Population& population, const Shape& shape, const TaskData& task,
-                       const TaskGram& gram, const StudentSpec& student,
+std::vector<double> neurons_with_directions(const Shape& shape, const TaskGram& gram,
+                                            const StudentSpec& student,
+                                            const Statistics& statistics,
+                                            const std::vector<double>& own) {
+  const int k = shape.k, n = shape.n, r = shape.rank, all = k + r;
+  if (student.facts().network) return statistics.teacher;
+  Numbers T = zeros(k, r);
+  for (int i = 0; i < k; ++i) std::copy_n(&gram.fixed[index(i, k, all)], r, &T[index(i, 0, r)]);
+  const Numbers B = times(student.scale, own);
+  add_product({B.data(), n}, k, {statistics.teacher.data(), r}, n, r, T.data(), r);
+  return T;
+}
+
+double population_loss(const Population& population, const ActivationSpec& link, const Shape& shape,
+                       const TaskData& task, const TaskGram& gram, const StudentSpec& student,
                        const Statistics& statistics, const std::vector<double>& own) {
+  const std::vector<double> C = covariance(shape, task, gram, student, statistics, own);
+  const Numbers& of_student = student.facts().network ? own : task.lam;
+  if (task.link != LinkKind::none) {
+    const int k = shape.k, r = shape.rank, all = k + r;
+    const int m = static_cast<int>(of_student.size());
+    Numbers Z = zeros(m, m), H = zeros(r, r);
+    for (int j = 0; j < m; ++j) std::copy_n(&C[index(k + j, k, k + m)], m, &Z[index(j, 0, m)]);
+    for (int i = 0; i < r; ++i)
+      std::copy_n(&gram.fixed[index(k + i, k, all)], r, &H[index(i, 0, r)]);
+    const Numbers T =
+        times(task.neuron_scale, neurons_with_directions(shape, gram, student, statistics, own));
+    return link_loss(population, link_of(task, link), times(task.output_scale, of_student), Z, T, H)
+        .value;
+  }
   std::vector<double> weights;
   for (double x : task.lam) weights.push_back(task.output_scale * x);
-  for (double x : student.facts().network ? own : task.lam)
-    weights.push_back(-task.output_scale * x);
-  const std::vector<double> C = covariance(shape, task, gram, student, statistics, own);
+  for (double x : of_student) weights.push_back(-task.output_scale * x);
   const double loss =
       gram.second_moment + population.expected_square_from(
                                shape.k, static_cast<int>(weights.size()), weights.data(), C.data());

@@ -23,7 +23,7 @@ struct TaskGram {
   std::vector<double> fixed;   // (k + r square) of the rows of W and u
   std::vector<double> across;  // (k + r, k) of the same with the teacher's neurons
   std::vector<double> sizes;   // (k) squares of the teacher's neurons
-  double second_moment;        // E f*^2
+  double second_moment;        // E f*^2 of a perturbed base
 };
 
 // Those of the tasks that were asked for last, as many as are looked at in turn.
@@ -49,10 +49,16 @@ std::vector<double> covariance(const Shape& shape, const TaskData& task, const T
                                const StudentSpec& student, const Statistics& statistics,
                                const std::vector<double>& own);
 
-// E (f - f*)^2, without label noise.
-double population_loss(const Population& population, const Shape& shape, const TaskData& task,
-                       const TaskGram& gram, const StudentSpec& student,
+// E (f - f*)^2, without label noise; `link`: sigma* of a teacher that is a network of its own.
+double population_loss(const Population& population, const ActivationSpec& link, const Shape& shape,
+                       const TaskData& task, const TaskGram& gram, const StudentSpec& student,
                        const Statistics& statistics, const std::vector<double>& own);
+
+// The inner products (m, r) of the student's neurons with the teacher's directions.
+std::vector<double> neurons_with_directions(const Shape& shape, const TaskGram& gram,
+                                            const StudentSpec& student,
+                                            const Statistics& statistics,
+                                            const std::vector<double>& own);
 
 // The drift h(m) of a rank-one student's overlap (Prop. 4 of the paper, for any
 // normalisation): the population gradient on the sphere is -h(m) (u - m u-hat) for u

@@ -67,7 +67,7 @@ class WholeLabels : public S {
 
   WholeLabels(const Shape& shape, const RunSpec& spec)
       : S(shape, spec),
-        teacher_(shape, make_activation(spec.activation)),
+        teacher_(shape, spec),
         signs_(spec.seed),
         labels_(static_cast<std::size_t>(shape.batch), Layout::constant(0)) {}
 

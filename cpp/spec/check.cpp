@@ -51,6 +51,9 @@ void check_parameters(const std::vector<std::string>& names) {
 
 void check_student(const StudentSpec& student, const TaskData& t, bool ambient, double own) {
   const Size n = student.rows;
+  require(t.link == LinkKind::none ||
+              !(student.linearized || student.init_rows == InitRows::favourable),
+          "linearized and init_rows='favourable' need a perturbed base as the teacher");
   require(n >= 1, "rows must be at least 1");
   require(!student.facts().single || (n == 1 && t.rank == 1),
           "a student of kind rank_one must have one row, and a teacher of rank 1");
@@ -140,6 +143,12 @@ void check(const TaskData& t) {
   require(std::isfinite(t.d) && t.d >= 1 && t.d == std::floor(t.d),
           "d must be a whole number, at least 1");
   check_shapes(t);
+  const bool polynomial = t.link == LinkKind::multi_index;
+  require(t.terms >= (polynomial ? 1 : 0), "terms of a multi-index link must be at least 1");
+  if (t.link != LinkKind::none) sized(t.weights.size(), polynomial ? t.terms : t.rank, "weights");
+  if (polynomial) sized(t.powers.size(), Size{t.terms} * t.rank, "powers");
+  require(std::all_of(t.powers.begin(), t.powers.end(), [](int p) { return p >= 0 && p <= 64; }),
+          "powers must be in [0, 64]");
 }
 
 void check(const Schedule& schedule) {
@@ -207,6 +216,8 @@ void check(const RunSpec& run) {
     }
     check_student(run.students[i], task, run.ambient, size.own);
     require(shape(task) == shape(first), "tasks of a run must be of one shape");
+    require(task.link == first.link && task.powers == first.powers,
+            "tasks of a run must have one kind of link");
     require(kind(run.students[i]) == kind(student), "students of a run must be of one kind");
   }
   for (const TrainingData& plan : run.trainings) {

@@ -78,6 +78,7 @@ Sizes sizes_of(const RunSpec& spec) {
   z.neurons = t.neurons;
   z.s = t.s;
   z.rank = t.rank;
+  z.link = t.link;
   z.rows = student.rows;
   z.kind = student.kind;
   z.linearized = student.linearized;

@@ -16,6 +16,7 @@ struct Seen {
   const TaskGram* gram;  // beside a teacher
   const StudentSpec& student;
   const Population& population;
+  const ActivationSpec& link;  // of a teacher that is a network of its own
   Statistics rows{};
   std::vector<double> own{}, start{};  // own parameters now, and at step 0
   double followed = 0;                 // the overlap that is compared with the thresholds

@@ -19,6 +19,21 @@ double geometric_mean(double x, double y) {
   return product > 1e-280 && product < 1e280 ? std::sqrt(product) : std::sqrt(x) * std::sqrt(y);
 }
 
+// Cosines (n, r) of rows with the teacher's directions.
+std::vector<double> with_directions(const Shape& shape, const TaskGram& gram,
+                                    const Statistics& statistics) {
+  const int n = shape.n, k = shape.k, r = shape.rank, all = k + r;
+  std::vector<double> cosines;
+  for (int j = 0; j < n; ++j)
+    for (int i = 0; i < r; ++i) {
+      const double size =
+          geometric_mean(statistics.gram[index(j, j, n)], gram.fixed[index(k + i, k + i, all)]);
+      cosines.push_back(
+          size == 0 ? 0 : std::clamp(statistics.teacher[index(j, i, r)] / size, -1.0, 1.0));
+    }
+  return cosines;
+}
+
 }  // namespace
 
 std::vector<double> overlaps_u(const Shape& shape, const TaskData& task, const TaskGram& gram,
@@ -26,6 +41,7 @@ std::vector<double> overlaps_u(const Shape& shape, const TaskData& task, const T
                                const std::vector<double>& own) {
   const int n = shape.n, k = shape.k;
   if (student.facts().network) {
+    if (task.link != LinkKind::none) return with_directions(shape, gram, statistics);
     const int m = k + n;
     const std::vector<double> C = covariance(shape, task, gram, student, statistics, own);
     std::vector<double> cosines;

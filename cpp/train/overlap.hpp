@@ -6,7 +6,7 @@
 namespace lrft {
 
 // LoRA: of the rows of A with those of u.  Full network: cosines (n, k) of its neurons
-// with the teacher's.
+// with the teacher's, or (n, r) with the directions of one that is no perturbed base.
 std::vector<double> overlaps_u(const Shape& shape, const TaskData& task, const TaskGram& gram,
                                const StudentSpec& student, const Statistics& statistics,
                                const std::vector<double>& own);

@@ -34,7 +34,7 @@ double Schedule::after_warm_up(std::int64_t step) const {
 
 std::unique_ptr<Run> make_run(const RunSpec& spec) {
   // A run takes one step, so that the bits of a replica do not depend on its company.
-  const bool plain = spec.trainings.front().plain();
+  const bool plain = spec.plain();
   if (spec.data.given()) return plain ? run_dataset(spec) : run_dataset_general(spec);
   if (spec.ambient) return plain ? run_ambient(spec) : run_ambient_general(spec);
   return plain ? run_reduced(spec) : run_reduced_general(spec);

@@ -42,7 +42,8 @@ constexpr Statistic table[] = {
     {"overlap_u",
      [](const Sizes& z) -> std::optional<Dims> {
        if (z.labelled) return std::nullopt;
-       return facts_of(z.kind).network ? Dims{z.rows, z.neurons} : angles(z);
+       if (!facts_of(z.kind).network) return angles(z);
+       return Dims{z.rows, z.link == LinkKind::none ? z.neurons : z.rank};
      },
      [](const Seen& x) {
        // The value that was compared with the thresholds, so that the two always agree.
@@ -51,17 +52,17 @@ constexpr Statistic table[] = {
      }},
     {"overlap_c",
      [](const Sizes& z) -> std::optional<Dims> {
-       if (z.labelled || facts_of(z.kind).network) return std::nullopt;
+       if (z.labelled || facts_of(z.kind).network || z.link != LinkKind::none) return std::nullopt;
        return angles(z);
      },
      [](const Seen& x) { return overlaps_c(x.shape, x.task, x.student, x.own); }},
     {"loss", number_of_teacher,
      [](const Seen& x) {
-       const double loss =
-           x.student.linearized
-               ? linearized_loss(x.population, x.shape, x.task, *x.gram, x.student, x.rows, x.own,
-                                 x.start)
-               : population_loss(x.population, x.shape, x.task, *x.gram, x.student, x.rows, x.own);
+       const double loss = x.student.linearized
+                               ? linearized_loss(x.population, x.shape, x.task, *x.gram, x.student,
+                                                 x.rows, x.own, x.start)
+                               : population_loss(x.population, x.link, x.shape, x.task, *x.gram,
+                                                 x.student, x.rows, x.own);
        // NaN means "not reached": what overflows on the way to a number is larger than any.
        return std::vector{std::isnan(loss) ? std::numeric_limits<double>::infinity() : loss};
      }},

@@ -112,8 +112,9 @@ class OverlapWatch {
     const Chain& chain = *lanes_.chain(lane);
     const TaskData& task = lanes_.task(chain);
     return lrft::observe({shape_, task, &lanes_.gram(chain), lanes_.initial(chain), population_,
-                          lanes_.space().statistics(lane, task), lanes_.student().own_of(lane),
-                          lanes_.start_own(chain), chain.last_overlap});
+                          spec_.link_activation, lanes_.space().statistics(lane, task),
+                          lanes_.student().own_of(lane), lanes_.start_own(chain),
+                          chain.last_overlap});
   }
 
   const RunSpec& spec_;
@@ -155,7 +156,7 @@ class ErrorWatch {
     const Eigen::Map<const Matrix> A(rows.data(), shape_.n, static_cast<Index>(task.d));
     const double error = mean_loss(lanes_.student(), lanes_.loss(), A, task, held_out);
     if (spec_.keep_best && least_yet(error, chain)) keep(lane, std::move(rows));
-    Seen seen{shape_, task, nullptr, lanes_.initial(chain), population_};
+    Seen seen{shape_, task, nullptr, lanes_.initial(chain), population_, spec_.link_activation};
     seen.train_loss = take_error(chain);
     seen.validation_loss = error;
     record(lrft::observe(seen), plan, chain);

@@ -26,6 +26,7 @@ KINDS: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
     "stopping": ({"d": 30}, {"train_c": True}, {"stop_at": 0.5}),
     "reused, batch 2": ({}, {"train_c": True}, {"reuse": 2, "batch": 2}),
     "lookahead": ({"activation": "tanh"}, {"train_c": True}, {"lookahead": 1.0}),
+    "single index": ({"teacher": "he2"}, {"train_c": True, "orthogonal": False}, {}),
     "rates": ({"activation": "gelu"}, {}, {"lr": lrft.schedule.InverseTime(0.02, t0=100.0)}),
 }
 
@@ -33,8 +34,11 @@ KINDS: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
 def make(kind: str, **changes: Any) -> tuple[lrft.Task, lrft.Training]:
     task, student, training = KINDS[kind]
     arguments = {"lr": 0.01, "steps": STEPS, "record": 50} | training | changes
+    star = task.get("teacher")
+    task = {name: value for name, value in task.items() if name != "teacher"}
+    sampled = lrft.Task.sample(**({"d": D, "k": K, "xi": 2.0, "seed": 4} | task))
     return (
-        lrft.Task.sample(**({"d": D, "k": K, "xi": 2.0, "seed": 4} | task)),
+        sampled if star is None else lrft.Task.single_index(star, base=sampled, noise=0.1),
         lrft.Training(student=lrft.RankOne(**student), **arguments),
     )
 

@@ -129,6 +129,9 @@ SIMULATED = [
     "LoRA, rank 3, batch 5, rates",
     "full, base, output weights",
     "full, scratch, nine",
+    "taught, rank one, single index beside a base, batch",
+    "taught, LoRA, staircase",
+    "taught, full, relu network, noise",
 ]
 
 
@@ -170,7 +173,7 @@ def test_a_resumed_run_is_the_run_that_never_stopped(name, engine, tmp_path):
 
 @pytest.mark.parametrize("name", SIMULATED)
 def test_both_spaces_have_the_same_law(name):
-    """Seeds fixed in advance; eight tests at 1e-3 each."""
+    """Seeds fixed in advance; two tests a case at 1e-3 each."""
     from scipy.stats import ks_2samp
 
     task, training = case(name)

@@ -99,7 +99,7 @@ std::unique_ptr<Drive> make_drive(const RunSpec& spec, const std::vector<double>
                                   const std::vector<double>& own, int lane) {
   return with_student<ReplicaLanes>(
       spec.student.kind, [&]<class T>(std::type_identity<T>) -> std::unique_ptr<Drive> {
-        if (spec.trainings.front().plain())
+        if (spec.plain())
           return std::make_unique<DriveReduced<ReducedSpace<>, T, Squared<ReplicaLanes>>>(
               spec, rows, own, lane);
         return std::make_unique<DriveReduced<Whole, T, AnyLoss<ReplicaLanes>>>(spec, rows, own,

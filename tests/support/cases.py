@@ -13,9 +13,11 @@ from activations import DEFINITIONS
 import lrft
 from lrft.core.engine import compiled
 from lrft.model.training import training_data
+from lrft.reference import parts as reference_parts
 from lrft.reference import students as reference_module
 from lrft.run import describe
 
+RNG = np.random.default_rng(21)
 #: Every named activation; he3 and a mixed series for Activation.hermite.
 ACTIVATIONS: dict[str, Any] = {
     **{name: name for name in DEFINITIONS},
@@ -35,11 +37,31 @@ def rate(activation: str, d: int) -> float:
     return DELTA[activation] / d
 
 
-def task_of(activation: str, **changes: Any) -> lrft.Task:
+#: Teachers that are no perturbed base, beside a base.
+TEACHERS: dict[str, Any] = {
+    "staircase": lambda base, **options: lrft.Task.multi_index(
+        {(1,): 0.7, (1, 1): 0.5, (1, 1, 1): -0.4, (0, 0, 2): 0.3}, base=base, **options
+    ),
+    "erf network": lambda base, **options: lrft.Task.teacher(
+        "sphere", width=3, lam_star=[0.6, -0.4, 0.5], base=base, seed=6, **options
+    ),
+    "relu network": lambda base, **options: lrft.Task.teacher(
+        RNG.standard_normal((2, base.d)) / 4, sigma_star="relu", base=base, **options
+    ),
+    "single index": lambda base, **options: lrft.Task.single_index(
+        "he2", base=base, seed=3, **options
+    ),
+}
+
+
+def task_of(activation: str, teacher: str | None = None, **changes: Any) -> lrft.Task:
     """Sample a small task: generic output weights, features that are not orthogonal.
 
-    The weights are given, since the rates above suit their size.
+    The weights are given, since the rates above suit their size. teacher: one of `TEACHERS`.
     """
+    if teacher is not None:
+        noise = {"noise": changes.pop("noise", 0.0)}
+        return TEACHERS[teacher](task_of(activation, **changes), **noise)
     arguments: dict[str, Any] = {
         "d": 24,
         "k": 4,
@@ -220,6 +242,10 @@ def reference_path(
     """Yield the reference path of the training's student on given inputs."""
     student = training.student
     lr = rate_function(training.lr)
+    if task.link is not None and labels is None:
+        inputs, again = itertools.tee(inputs)
+        u = np.atleast_2d(task.u)
+        labels = (reference_parts.link_output(task.link, np.asarray(X) @ u.T) for X in again)
     common = {
         "linearized": student.linearized,
         "neuron_scale": task.neuron_scale,

@@ -177,6 +177,41 @@ LOSSES: dict[str, tuple[Any, dict[str, Any], dict[str, Any], dict[str, Any]]] = 
         {"loss": "correlation", "batch": 2},
     ),
 }
+# Teachers that are no perturbed base.
+TAUGHT: dict[str, tuple[Any, dict[str, Any], dict[str, Any], dict[str, Any]]] = {
+    "rank one, single index": (
+        lrft.RankOne,
+        {"teacher": "single index", "features": "zero", "lam": 0.5},
+        {"train_c": True},
+        {},
+    ),
+    "rank one, single index beside a base, batch": (
+        lrft.RankOne,
+        {"teacher": "single index", "noise": 0.2},
+        {"train_c": True, "c_init": "sphere", "orthogonal": False},
+        {"batch": 3},
+    ),
+    "LoRA, staircase": (
+        lrft.LoRA,
+        {"teacher": "staircase"},
+        {"rank": 2, "b_init": "gaussian"},
+        {"batch": 2},
+    ),
+    "LoRA, erf network": (lrft.LoRA, {"teacher": "erf network"}, {"rank": 3}, {}),
+    "full, staircase, scratch": (
+        lrft.FullNetwork,
+        {"teacher": "staircase", "features": "zero", "lam": 0.5},
+        {"width": 6, "init": "gaussian", "lam_init": "signs", "train_lam": True},
+        {},
+    ),
+    "full, erf network": (lrft.FullNetwork, {"teacher": "erf network"}, {}, {"batch": 3}),
+    "full, relu network, noise": (
+        lrft.FullNetwork,
+        {"teacher": "relu network", "noise": 0.3},
+        {"width": 9, "init": "gaussian", "lam_init": 0.3, "train_lam": True},
+        {},
+    ),
+}
 CASES = {f"LoRA, {name}": (lrft.LoRA, *rest) for name, rest in LORA.items()}
 CASES |= {f"full, {name}": (lrft.FullNetwork, *rest) for name, rest in FULL.items()}
 CASES |= {
@@ -184,6 +219,7 @@ CASES |= {
     for name, (kind, changes, options, more) in LINEAR.items()
 }
 CASES |= LOSSES
+CASES |= {f"taught, {name}": case for name, case in TAUGHT.items()}
 
 
 def case(name: str, activation: str = "tanh") -> tuple[lrft.Task, lrft.Training]:
@@ -211,6 +247,12 @@ def teacher(task: lrft.Task) -> np.ndarray:
 
 def overlaps(task: lrft.Task, student: Any, rows: np.ndarray, own: np.ndarray) -> list[np.ndarray]:
     u, c = np.atleast_2d(task.u), task.c.reshape(task.k, -1)
+    if task.link is not None:  # beside directions alone
+        if isinstance(student, lrft.FullNetwork):
+            return [twin.neuron_cosines(rows, u)]
+        if len(np.atleast_2d(rows)) == len(u) == 1:
+            return [np.array(twin.cosine(rows, u))]
+        return [twin.subspace_cosines(rows, u)]
     if isinstance(student, lrft.FullNetwork):
         return [twin.neuron_cosines(rows, teacher(task))]
     if isinstance(student, lrft.RankOne):
@@ -256,6 +298,8 @@ def difference_loss(task: lrft.Task, student: Any, start: Any, now: Any, step: f
 
 def loss(task: lrft.Task, student: Any, rows: np.ndarray, own: np.ndarray) -> float:
     V, lam = neurons(task, student, rows, own)
+    if task.link is not None:
+        return lrft.theory.population_loss(task, rows=V, lam=lam)
     both = task.neuron_scale * np.concatenate([teacher(task), V])
     weights = task.output_scale * np.concatenate([task.lam, -lam])
     return compiled.expected_square(task.activation.core, weights, both @ both.T)[0]

@@ -191,6 +191,88 @@ def one(z):
     return 1.0
 
 
+TWO = np.eye(2, 12)
+# How a task with another teacher is made, beside d = 12 where nothing else is said.
+TAUGHT = [
+    ("teacher", {"width": None}, TypeError, "width must be given"),
+    ("teacher", {"width": 0}, ValueError, "width must be at least 1"),
+    ("teacher", {"width": 13}, ValueError, "rows orthogonal to W need d >= 13"),
+    ("teacher", {"rows": "cube"}, ValueError, "rows must be one of"),
+    ("teacher", {"rows": TWO, "width": 3}, ValueError, "width must be the 2 rows that are given"),
+    ("teacher", {"rows": np.eye(2, 11), "width": None}, ValueError, "d must be that of base and"),
+    ("teacher", {"rows": 0 * TWO, "width": None}, ValueError, "rows must not be zero, but row 0"),
+    ("teacher", {"d": None}, TypeError, "d must be given"),
+    ("teacher", {"lam_star": [1.0]}, ValueError, r"lam_star must have shape \(2,\)"),
+    ("teacher", {"lam_star": [0.0, 0.0]}, ValueError, "lam_star must have a nonzero entry"),
+    ("teacher", {"lam_star": "one"}, ValueError, "lam_star must be one of"),
+    ("teacher", {"sigma_star": "rel"}, ValueError, "rel"),
+    ("teacher", {"noise": -1.0}, ValueError, "noise must be at least 0"),
+    ("teacher", {"c": [1.0]}, TypeError, "'c' is unknown"),
+    ("teacher", {"base": 3}, TypeError, "base must be a Task, Weights or None"),
+    ("teacher", {"base": lrft.Task.sample(d=9, k=2)}, ValueError, "d must be that of base and"),
+    ("teacher", {"base": lrft.Weights(TWO, np.ones(2))}, ValueError, "base must have an activ"),
+    ("teacher", {"base": lrft.Task.sample(d=12, k=2), "k": 2}, TypeError, "'k' is of the base"),
+    ("single_index", {"u": np.ones(12)}, ValueError, "u must have norm 1"),
+    ("single_index", {"u": "parallel"}, ValueError, "u must be one of"),
+    ("single_index", {"sigma_star": None}, TypeError, "None"),
+    ("multi_index", {"terms": {}}, TypeError, "terms must be a dict"),
+    ("multi_index", {"terms": [1.0]}, TypeError, "terms must be a dict"),
+    ("multi_index", {"terms": {"x": 1.0}}, TypeError, "tuples of degrees as keys"),
+    ("multi_index", {"terms": {(-1,): 1.0}}, ValueError, "terms: a degree in .* at least 0"),
+    ("multi_index", {"terms": {(1.5,): 1.0}}, TypeError, "terms: a degree in"),
+    ("multi_index", {"terms": {(40, 40): 1.0}}, ValueError, "total degrees of at most 64"),
+    ("multi_index", {"terms": {(1,): NAN}}, ValueError, "must be finite"),
+    ("multi_index", {"terms": {(1,): 0.0}}, ValueError, "terms must have a nonzero coefficient"),
+    ("multi_index", {"terms": {(1,): 1.0, (1, 0): 2.0}}, ValueError, "terms must be different"),
+    ("multi_index", {"terms": {(1, 0, 1): 1.0}}, ValueError, "none has direction 2"),
+    ("multi_index", {"directions": TWO[:1]}, ValueError, r"directions must have shape \(2, d\)"),
+    ("multi_index", {"directions": 2 * TWO}, ValueError, "orthonormal rows.*off by 3"),
+]
+
+
+@each(TAUGHT)
+def test_other_teachers(refused, row):
+    name, changes, error, message = row
+    control = {
+        "teacher": {"d": 12, "width": 2},
+        "single_index": {"sigma_star": "he3", "d": 12},
+        "multi_index": {"terms": {(1,): 1.0, (1, 1): 1.0}, "d": 12},
+    }[name]
+    make = getattr(lrft.Task, name)
+    make(**control)
+    refused(lambda: make(**(control | changes)), error, message)
+
+
+def test_what_needs_a_perturbed_base(refused):
+    task = lrft.Task.single_index("he3", base=lrft.Task.sample(d=12, k=3))
+    check_compatible(task, lrft.Training(lr=0.1, steps=1))
+    long = lrft.Task.teacher([2.0 * np.eye(12)[0]])
+    wide = lrft.Task.teacher(d=12, width=2)
+    for one, options, message in [
+        (task, {"lr": "auto"}, "lr='auto' needs a teacher that is the base"),
+        (task, {"student": lrft.RankOne(linearized=True)}, "linearized=True needs a teacher"),
+        (task, {"student": lrft.LoRA(rank=1, linearized=True)}, "linearized=True needs a teacher"),
+        (task, {"student": lrft.RankOne(c_init="teacher")}, "this one has no c"),
+        (task, {"student": lrft.RankOne(u_init="favourable")}, "drift h"),
+        (long, {"student": lrft.RankOne()}, "u of the teacher must have norm 1"),
+        (wide, {"student": lrft.RankOne()}, "teacher of rank 1, got rank 2"),
+    ]:
+        training = lrft.Training(**({"lr": 0.1, "steps": 1} | options))
+        refused(lambda t=one, s=training: check_compatible(t, s), ValueError, message)
+    c = np.ones(3) / np.sqrt(3)
+    for function in (
+        lambda: lrft.theory.drift(task, c, 0.1),
+        lambda: lrft.theory.gradient_noise(task, c, 0.1),
+        lambda: lrft.theory.gradient_flow(task, c, 0.1, horizon=1.0),
+        lambda: lrft.theory.population_gradient(task, task.u, c),
+        lambda: lrft.theory.linearized_loss(task, c, 0.1),
+        lambda: lrft.theory.stability_limit(task, lrft.RankOne()),
+        lambda: lrft.recover_c(task, task.u, samples=10, seed=0),
+    ):
+        refused(function, ValueError, "needs a teacher that is the base")
+    refused(lambda: task.replace(c=c), ValueError, "c is of a perturbed base")
+
+
 def test_activations(refused):
     assert lrft.Activation.hermite([0.0, 1.0]).kind == "hermite"
     assert lrft.Activation.custom(DOUBLE(math.sin), DOUBLE(math.cos)).kind == "custom"

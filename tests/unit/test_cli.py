@@ -190,9 +190,10 @@ def test_file_sets_fields_and_flags_override(cli: Any, folder: Path) -> None:
         ["--weights", "digits"],
         ["--features", "zero", "--k", "4", "--lam", "signs", "--record", "{kind='geometric', n=9}"],
         ["--lr", "{kind='inverse_time', lr=0.1, t0=10.0}", "--lr-c", "0.5", "--thresholds", "0.5"],
+        ["--teacher", "{terms = {'1' = 1.0, '1,1' = 0.5}}", "--student", "lora", "--rank", "2"],
         ["--c", "0.6,0.8", "--k", "2", "--out", 'a "b" \\c', "--name", "ξ\x7f"],
     ],
-    ids=["defaults", "weights", "glm", "schedules", "text"],
+    ids=["defaults", "weights", "glm", "schedules", "text", "teacher"],
 )
 def test_printed_configuration_is_complete_and_gives_itself_back(
     cli: Any, folder: Path, flags: list[str]
@@ -242,6 +243,24 @@ def test_own_weights_work_the_same_way(cli: Any, suffix: str) -> None:
     assert (ds.d.item(), ds.k.item(), ds.activation.item()) == (9, 4, "tanh")
     assert cli(*arguments, "--activation", "erf")[0] == 0
     assert lrft.load("lrft-run.nc").activation.item() == "erf"
+
+
+@pytest.mark.parametrize(
+    ("teacher", "student", "made"),
+    [
+        ("he3", ["rank_one"], "1 neuron he3"),
+        ("{width = 3, sigma_star = 'erf'}", ["lora", "--rank", "2"], "3 neurons erf"),
+        ("{terms = {'1' = 1.0, '1,1' = 0.5}}", ["full"], "2 terms in 2 directions"),
+    ],
+)
+def test_another_teacher(cli: Any, teacher: str, student: list[str], made: str) -> None:
+    arguments = ["--d", "50", "--k", "3", "--steps", "20", "--lr", "1e-3", "--student", *student]
+    assert cli("run", *arguments, "--teacher", teacher)[0] == 0
+    ds = lrft.load("lrft-run.nc")
+    assert json.loads(ds.attrs["configuration"])["tasks"][0]["teacher"] == made
+    code, _, err = cli("run", *arguments, "--teacher", "{terms = {x = 1.0}}")
+    assert code == 2
+    assert "terms must have keys such as '1,0,2', degrees, got 'x'" in " ".join(err.split())
 
 
 def test_divergence_is_reported_and_fails_only_when_nothing_is_left(cli: Any) -> None:

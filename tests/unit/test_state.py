@@ -27,7 +27,11 @@ TRAININGS = {
     ),
     "lookahead": lrft.Training(student=lrft.LoRA(rank=2), lr=0.002, lookahead=1.0, steps=10_000),
     "full network": lrft.Training(student=lrft.FullNetwork(), lr=0.001, steps=10_000),
+    "full network of a staircase": lrft.Training(
+        student=lrft.FullNetwork(train_lam=True), lr=0.001, steps=10_000
+    ),
 }
+STAIRCASE = lrft.Task.multi_index({(1,): 1.0, (1, 1): 1.0, (1, 1, 1): 1.0}, base=TASK)
 FINAL = ("final_overlap_u", "final_overlap_c", "final_loss")
 SERIES = ("overlap_u", "overlap_c", "loss", "hit_step", "status", "stop_step", *FINAL)
 
@@ -36,6 +40,7 @@ SERIES = ("overlap_u", "overlap_c", "loss", "hit_step", "status", "stop_step", *
 @pytest.mark.parametrize("name", TRAININGS)
 def test_resumed_run_is_the_run_that_never_stopped(name, engine, tmp_path):
     task = TASK.replace(noise=0.1) if "noise" in name else TASK
+    task = STAIRCASE if "staircase" in name else task
     training = TRAININGS[name]
     straight = lrft.simulate(task, training, replicas=11, seed=4, engine=engine)
     simulation = lrft.Simulation(task, training, replicas=11, seed=4, engine=engine, threads=1)

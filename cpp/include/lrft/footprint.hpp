@@ -14,7 +14,8 @@ struct Sizes {
   std::int64_t neurons = 0;  // of the teacher
   std::int64_t s = 0;        // dimension of S
   std::int64_t rank = 1;     // of the teacher
-  std::int64_t rows = 1;     // of the student
+  LinkKind link = LinkKind::none;
+  std::int64_t rows = 1;  // of the student
   StudentKind kind = StudentKind::rank_one;
   bool linearized = false;  // in its neurons or parameters
   std::int64_t batch = 1;
@@ -28,9 +29,9 @@ struct Fields<Sizes> {
   static constexpr auto all = std::make_tuple(
       field("ambient", &T::ambient), field("labelled", &T::labelled), field("d", &T::d),
       field("k", &T::k), field("neurons", &T::neurons), field("s", &T::s), field("rank", &T::rank),
-      field("rows", &T::rows), field("kind", &T::kind), field("linearized", &T::linearized),
-      field("batch", &T::batch), field("uses", &T::uses), field("nonzero", &T::nonzero),
-      field("parameters", &T::parameters));
+      field("link", &T::link), field("rows", &T::rows), field("kind", &T::kind),
+      field("linearized", &T::linearized), field("batch", &T::batch), field("uses", &T::uses),
+      field("nonzero", &T::nonzero), field("parameters", &T::parameters));
 };
 
 // Bytes are of what grows with the sizes, about; counts are exact.

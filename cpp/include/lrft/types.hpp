@@ -12,19 +12,34 @@
 
 namespace lrft {
 
-// One teacher and the base network it perturbs.  Arrays are row-major.
+// What a teacher that is no perturbed base makes of the fields t = u x of its directions.
+//   none         the teacher is the base with xi c u^T, whose neurons see W x as well
+//   network      sum_i weights_i sigma*(t_i), sigma* the run's `link_activation`
+//   multi_index  sum_m weights_m prod_j he_p(t_j), p = powers_mj, normalised Hermite polynomials;
+//                the directions are orthonormal
+enum class LinkKind { none, network, multi_index };
+template <>
+struct Names<LinkKind> {
+  static constexpr std::array all = {"none", "network", "multi_index"};
+};
+
+// One teacher and the base network beside it.  Arrays are row-major.
 struct TaskData {
   double d = 0;             // input dimension
   int k = 0;                // features: the neurons', then the start of a linearised student
   int neurons = 0;          // of the teacher; the others have no output weight
   int s = 0;                // dimension of S = span(rows of W, rows of u)
   int features_rank = 0;    // the first coordinates of S span the rows of W
-  int rank = 1;             // rank r of the teacher's perturbation
+  int rank = 1;             // directions r of the teacher: the rank of its perturbation
   std::vector<double> R;    // (k, s)  W = R Qt
   std::vector<double> a;    // (r, s)  u = a Qt
   std::vector<double> c;    // (k, r)
   std::vector<double> lam;  // (k)
   double xi = 1, neuron_scale = 1, output_scale = 1, noise = 0;
+  LinkKind link = LinkKind::none;
+  int terms = 0;                // of a multi-index link
+  std::vector<double> weights;  // (r) of a network, (terms) of a multi-index link
+  std::vector<int> powers;      // (terms, r)
   // Ambient space only.
   Given<double> W;  // (k, d)
   Given<double> u;  // (r, d)
@@ -43,7 +58,9 @@ struct Fields<TaskData> {
       field("c", &T::c, [](const T& t) { return Dims{t.k, t.rank}; }),
       field("lam", &T::lam, [](const T& t) { return Dims{t.k}; }), field("xi", &T::xi),
       field("neuron_scale", &T::neuron_scale), field("output_scale", &T::output_scale),
-      field("noise", &T::noise), field("W", &T::W, [](const T& t) { return in_space(t.k, t.d); }),
+      field("noise", &T::noise), field("link", &T::link), field("terms", &T::terms),
+      field("weights", &T::weights), field("powers", &T::powers),
+      field("W", &T::W, [](const T& t) { return in_space(t.k, t.d); }),
       field("u", &T::u, [](const T& t) { return in_space(t.rank, t.d); }));
 };
 
@@ -291,7 +308,8 @@ struct Fields<Chain> {
 struct RunSpec {
   bool ambient = false;
   ActivationSpec activation;
-  std::vector<TaskData> tasks;          // equal k, s, rank, features_rank
+  ActivationSpec link_activation;       // of teachers that are networks of their own
+  std::vector<TaskData> tasks;          // equal k, s, rank, features_rank, link, powers
   StudentSpec student;                  // the first: what all have in common is its
   std::vector<StudentSpec> students;    // one a task: initial values may differ
   std::vector<TrainingData> trainings;  // equal batch, used in one way
@@ -301,16 +319,22 @@ struct RunSpec {
   bool keep_state = false;  // keep the final student of every chain
   DataSet data;             // in place of a teacher, which has no effect
   bool keep_best = false;   // data: hand back the student of the least held-out error
+
+  // Does it take the plain step (train/run_on.hpp)?
+  bool plain() const {
+    return trainings.front().plain() && (data.given() || tasks.front().link == LinkKind::none);
+  }
 };
 template <>
 struct Fields<RunSpec> {
   using T = RunSpec;
-  static constexpr auto all = std::make_tuple(
-      field("ambient", &T::ambient), field("activation", &T::activation), field("tasks", &T::tasks),
-      field("students", &T::students), field("trainings", &T::trainings),
-      field("chains", &T::chains), field("seed", &T::seed), field("threads", &T::threads),
-      field("keep_state", &T::keep_state), field("data", &T::data),
-      field("keep_best", &T::keep_best));
+  static constexpr auto all =
+      std::make_tuple(field("ambient", &T::ambient), field("activation", &T::activation),
+                      field("link_activation", &T::link_activation), field("tasks", &T::tasks),
+                      field("students", &T::students), field("trainings", &T::trainings),
+                      field("chains", &T::chains), field("seed", &T::seed),
+                      field("threads", &T::threads), field("keep_state", &T::keep_state),
+                      field("data", &T::data), field("keep_best", &T::keep_best));
 };
 
 }  // namespace lrft

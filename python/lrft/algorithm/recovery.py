@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from lrft.base import checks
 from lrft.core.engine import compiled
 from lrft.model.task import Task
-from lrft.model.task_state import check_task
+from lrft.model.task_state import check_perturbed
 from lrft.theory import population
 
 __all__ = ["Recovered", "recover_c"]
@@ -179,6 +179,6 @@ def state_coordinates(
 
 def require_rank_one(task: Task) -> None:
     """Refuse what is no task, or one of higher rank."""
-    check_task(task)
+    check_perturbed(task, "the algorithm")
     if task.rank != 1:
         raise ValueError(f"task must have rank 1, got rank {task.rank}")

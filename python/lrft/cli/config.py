@@ -10,7 +10,7 @@ import tomllib
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import lrft
 from lrft.base import checks, foreign
@@ -179,9 +179,42 @@ def task(settings: Mapping[str, Any]) -> Task:
         From the task's own checks, or the weights file's.
     """
     given = {name: value for name, value in settings.items() if value is not None}
-    if "weights" in given:
-        return given_weights(**given)
-    return lrft.Task.paper(**given)
+    teacher = given.pop("teacher", None)
+    base = given_weights(**given) if "weights" in given else lrft.Task.paper(**given)
+    return base if teacher is None else _taught(base, teacher)
+
+
+def _taught(base: Task, teacher: Any) -> Task:
+    """Put another teacher beside a base: a name, or a table of arguments."""
+    common: dict[str, Any] = {"base": base, "noise": base.noise}
+    if isinstance(teacher, str):
+        return lrft.Task.single_index(teacher, **common)
+    if not isinstance(teacher, dict):
+        raise TypeError(
+            f"teacher must be the name of an activation or a table, got {checks.describe(teacher)}"
+        )
+    own = dict(teacher)
+    make: Any = lrft.Task.teacher
+    if "terms" in own:
+        terms = own["terms"]
+        if not isinstance(terms, dict):
+            raise TypeError(f"terms must be a table, got {checks.describe(terms)}")
+        own["terms"] = {_degrees(name): value for name, value in terms.items()}
+        make = lrft.Task.multi_index
+    try:
+        return cast(lrft.Task, make(**own, **common))
+    except TypeError as error:
+        raise TypeError(f"teacher: {error}") from None
+
+
+def _degrees(text: str) -> tuple[int, ...]:
+    """Read the degrees of a term, as of "1,0,2"."""
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise ValueError(
+            f"terms must have degrees as keys, such as '1,0,2', got {text!r}"
+        ) from None
 
 
 def training(settings: Settings, task: Task) -> Training:

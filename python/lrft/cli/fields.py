@@ -29,6 +29,15 @@ _OWN = (
         "W (k, d) and lam (k,)",
     ),
     (
+        "task",
+        "teacher",
+        None,
+        "name or table",
+        "another teacher beside the base: the activation of one neuron in a direction outside "
+        'span(W), \'he3\'; or a table, {terms = {"1" = 1.0, "1,1" = 1.0}} for `Task.multi_index`, '
+        '{width = 3, sigma_star = "erf"} for `Task.teacher`',
+    ),
+    (
         "run",
         "out",
         ".",

@@ -69,14 +69,17 @@ def perturbation_c(kind: str, k: int, rank: int, seed: int) -> Floats:
     return columns[0] if rank == 1 else np.stack(columns, axis=1)
 
 
-def output_weights(kind: str, k: int, seed: int) -> Floats:
-    """Draw λ, shape (k,): ones, independent signs or independent standard normals."""
-    checks.choice("lam", kind, OUTPUT_WEIGHTS)
+def output_weights(kind: str, k: int, seed: int, step: int = 0) -> Floats:
+    """Draw λ, shape (k,): ones, independent signs or independent standard normals.
+
+    step: 0 of a base, 1 of a teacher that is a network of its own.
+    """
+    checks.choice("lam_star" if step else "lam", kind, OUTPUT_WEIGHTS)
     if kind == "ones":
         return np.ones(k)
     if kind == "signs":
-        return _signs(seed, "lam", 0, k)
-    return _normals(seed, "lam", 0, k)
+        return _signs(seed, "lam", step, k)
+    return _normals(seed, "lam", step, k)
 
 
 def directions(rho: int, d: int, rank: int, parallel: float, seed: int) -> Floats:
@@ -100,6 +103,48 @@ def directions(rho: int, d: int, rank: int, parallel: float, seed: int) -> Float
         a[:, :rho] = parallel * orthonormal_rows(inside)
     a[:, rho:] = np.sqrt((1.0 - parallel) * (1.0 + parallel)) * np.eye(rank)[:, :extra]
     return a
+
+
+def teacher_rows(kind: str, rho: int, d: int, count: int, seed: int) -> Floats:
+    """Draw coordinates (count, ρ + extra) of a teacher's rows beside features of rank ρ.
+
+    ``"orthonormal"``: new basis vectors.  ``"sphere"``: independent and uniform on the unit sphere
+    of R^d: normals in the coordinates before, and χ of the dimensions that are left.
+    """
+    extra = min(count, d - rho) if kind == "sphere" else count
+    if d < rho + extra:
+        raise ValueError(
+            f"rows orthogonal to W need d >= {rho + count} (rank of W {rho}, {count} rows), "
+            f"got d = {d}"
+        )
+    a = np.zeros((count, rho + extra))
+    if kind == "orthonormal":
+        a[:, rho:] = np.eye(count)
+        return a
+    dof = d - rho - np.arange(extra, dtype=np.float64)
+    diagonal = compiled.chi(seed, 0, compiled.purposes["features_chi"], 1, dof)
+    a[np.arange(extra), rho + np.arange(extra)] = diagonal
+    for i in range(count):
+        before = rho + min(i, extra)
+        a[i, :before] = _normals(seed, "u", i, before)
+    a /= np.sqrt(np.einsum("ij,ij->i", a, a))[:, None]
+    return a
+
+
+def rows_beside(kind: str, W: Floats, count: int, seed: int) -> Floats:
+    """Draw a teacher's rows (count, d) as `teacher_rows` says, beside given features (k, d)."""
+    d = W.shape[1]
+    rows = np.stack([_normals(seed, "u", j, d) for j in range(count)])
+    if kind == "sphere":
+        rows /= np.sqrt(np.einsum("ij,ij->i", rows, rows))[:, None]
+        return rows
+    _, _, basis, rho = span_basis(W, np.ones((1, d)))
+    if d < rho + count:
+        raise ValueError(
+            f"rows orthogonal to W need d >= {rho + count} (rank of W {rho}, {count} rows), "
+            f"got d = {d}"
+        )
+    return orthonormal_rows(np.concatenate([basis[:rho], rows]))[rho:]
 
 
 def embedding(d: int, size: int, seed: int) -> Floats:

@@ -83,6 +83,7 @@ class Sizes:
                 neurons=k,
                 s=s + start,
                 rank=task.rank,
+                link="none" if task.link is None else task.link.kind,
                 rows=min(rows, MOST),
                 kind=student.core_kind,
                 linearized=student.linearized,

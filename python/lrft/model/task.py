@@ -16,19 +16,20 @@ from numpy.typing import ArrayLike, NDArray
 from lrft.base import checks, html
 from lrft.model import task_files
 from lrft.model.activation import Activation
-from lrft.model.drawn import Drawn
 from lrft.model.task_state import OPTIONS, check_options
+from lrft.model.taught import Taught
 
 Floats = NDArray[np.float64]
 
 
-class Task(Drawn):
+class Task(Taught):
     r"""A teacher network, a base with a low-rank perturbation, on Gaussian inputs.
 
     f*(x) = output_scale · Σ_i λ_i σ(neuron_scale · ⟨w_i + ξ c_i u, x⟩), x ~ N(0, I_d).
     The base network f has the same λ, σ and W without the perturbation ξcuᵀ (Eqs. 1–3 of the
     paper).  The constructor takes given weights; see :meth:`sample`, :meth:`from_coordinates`
-    and :meth:`hard_from_scratch` for the others.  Tasks are immutable; arguments are copied.
+    and :meth:`hard_from_scratch` for the others, and :meth:`teacher`, :meth:`single_index` and
+    :meth:`multi_index` for other teachers.  Tasks are immutable; arguments are copied.
 
     Parameters
     ----------
@@ -70,6 +71,8 @@ class Task(Drawn):
     xi, neuron_scale, output_scale, noise : float
     activation : Activation
     normalization : str
+    link : object or None
+        What a teacher that is no perturbed base makes of the fields of u; None for one that is.
 
     Raises
     ------
@@ -153,8 +156,10 @@ class Task(Drawn):
         True
         """
         own = {"W", "u"} if self.given else {"d", "seed"}
+        if self.link is not None and "c" in changes:
+            raise ValueError("c is of a perturbed base, and this teacher is none")
         check_options(changes, {"lam", "c", "xi"} | own)
-        kept = {"lam", "c", "xi", *OPTIONS} - {"neuron_scale"}
+        kept = {"lam", "c", "xi", "link", *OPTIONS} - {"neuron_scale"}
         current: dict[str, Any] = {name: getattr(self, name) for name in kept}
         if "neuron_scale" in changes:
             current["normalization"] = "none"
@@ -162,7 +167,8 @@ class Task(Drawn):
             current["neuron_scale"] = self.neuron_scale
         labels = self.labels | {name: "given" for name in ("c", "u") if name in changes}
         if self.given:
-            task = type(self)(**({"W": self.W, "u": self.u} | current | changes))
+            task = type(self).__new__(type(self))
+            task._fill_given(**({"W": self.W, "u": self.u} | current | changes))
             if "W" in changes:
                 labels["features"] = "given"
             task.__dict__["labels"] = labels

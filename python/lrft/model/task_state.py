@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from lrft.base import checks
 from lrft.model import sampling
 from lrft.model.activation import Activation
+from lrft.model.links import Link, NetworkLink
 
 Floats = NDArray[np.float64]
 
@@ -43,6 +44,8 @@ class TaskBase:
     #: True for given weights, False for a task in coordinates with a random basis.
     given: bool
     embedding_seed: int
+    #: What the teacher makes of the fields of u; None where it is the base with ξ Σ c_j u_jᵀ.
+    link: Link | None = None
     #: How the parts were made, for the repr: features, c, u.
     labels: dict[str, str]
     #: Function and arguments that draw this very task again; None for given arrays.
@@ -78,17 +81,21 @@ class TaskBase:
         *,
         W: ArrayLike,
         lam: ArrayLike,
-        c: ArrayLike,
         u: ArrayLike,
+        c: ArrayLike | None = None,
         neuron_scale: float | None = None,
+        link: Link | None = None,
         **others: Any,
     ) -> None:
         rows = checks.array("W", W, ("k", "d"))
-        c, rank = check_c(c, len(rows))
-        shape = (rows.shape[1],) if rank == 1 else (rank, rows.shape[1])
-        directions = checks.array("u", u, shape)
-        if rank == 1:
-            checks.unit("u", directions)
+        d = rows.shape[1]
+        if link is None:
+            c, rank = check_c(c, len(rows))
+            directions = checks.array("u", u, (d,) if rank == 1 else (rank, d))
+            if rank == 1:
+                checks.unit("u", directions)
+        else:
+            directions = checks.array("u", u, (d,) if np.ndim(u) == 1 else ("r", d))
         check_nonzero("u", np.atleast_2d(directions), "row")
         R, a, _, rho = sampling.span_basis(rows, np.atleast_2d(directions))
         self._fill(
@@ -102,6 +109,7 @@ class TaskBase:
             embedding_seed=0,
             given=True,
             labels={"features": "given", "c": "given", "u": "given"},
+            link=link,
             **others,
         )
         self.__dict__["_ambient"] = rows, directions
@@ -114,7 +122,6 @@ class TaskBase:
         a: Floats,
         rho: int,
         lam: object,
-        c: object,
         xi: object,
         activation: str | Activation,
         normalization: object,
@@ -124,6 +131,8 @@ class TaskBase:
         embedding_seed: int,
         given: bool,
         labels: dict[str, str],
+        c: object = None,
+        link: Link | None = None,
     ) -> None:
         """Check what all constructors share and set the attributes."""
         k = len(R)
@@ -137,9 +146,15 @@ class TaskBase:
         lam = checks.array("lam", lam, (k,))
         if not lam.any():
             raise ValueError("lam must have a nonzero entry: the network would be zero")
-        c, rank = check_c(c, k)
-        if len(a) != rank:
-            raise ValueError(f"u must have {rank} rows like the columns of c, got {len(a)}")
+        rank = len(a)
+        if link is not None:  # c is of perturbed bases alone
+            c, labels = frozen(np.zeros(k if rank == 1 else (k, rank))), labels | {"c": "none"}
+            self.__dict__["link"] = link
+            self._check_link(a)
+        else:
+            c, columns = check_c(c, k)
+            if rank != columns:
+                raise ValueError(f"u must have {columns} rows like the columns of c, got {rank}")
         self.__dict__.update(
             d=d,
             k=k,
@@ -159,6 +174,39 @@ class TaskBase:
             embedding_seed=embedding_seed,
             labels=labels,
         )
+
+    def _check_link(self, a: Floats) -> None:
+        """Refuse directions that do not fit the link."""
+        link, rank = self.link, len(a)
+        if isinstance(link, NetworkLink):
+            if len(link.weights) != rank:
+                raise ValueError(
+                    f"u must have {len(link.weights)} rows, one a neuron of the teacher, got {rank}"
+                )
+            return
+        assert link is not None
+        if link.powers.shape[1] != rank:
+            raise ValueError(
+                f"u must have {link.powers.shape[1]} rows, one a direction of the terms, got {rank}"
+            )
+        gap = float(np.abs(a @ a.T - np.eye(rank)).max())
+        if gap > 1e-9:
+            raise ValueError(
+                "u must have orthonormal rows for a multi-index teacher (tolerance 1e-9), "
+                f"got inner products off by {gap:.3g}"
+            )
+
+    @property
+    def guards(self) -> tuple[Any, ...]:
+        """Functions of the user that a run of this task calls, base and teacher."""
+        star = self.link.activation.guards if isinstance(self.link, NetworkLink) else ()
+        return (*self.activation.guards, *star)
+
+    @property
+    def lane_shape(self) -> tuple[Any, ...]:
+        """What tasks have in common that can share lanes."""
+        link = () if self.link is None else self.link.shape
+        return (self.R.shape, self.features_rank, self.rank, self.activation.identity, *link)
 
     @cached_property
     def _ambient(self) -> tuple[Floats, Floats]:
@@ -206,12 +254,13 @@ class TaskBase:
             "output_scale": self.output_scale,
             "noise": self.noise,
             "embedding": "given" if self.given else self.embedding_seed,
-        }
+        } | ({} if self.link is None else {"link": self.link.scalars()})
 
     def _arrays(self) -> dict[str, Floats]:
         """Collect the arrays that define the task: W and u as given, or the coordinates."""
         own = {"W": self.W, "u": self.u} if self.given else {"R": self.R, "a": self.a}
-        return own | {"lam": self.lam, "c": self.c}
+        common = own | {"lam": self.lam, "c": self.c}
+        return common if self.link is None else common | self.link.arrays()
 
     @cached_property
     def content_hash(self) -> str:
@@ -258,6 +307,8 @@ class TaskBase:
         if self.rank > 1:
             parts.append(f"rank={self.rank}")
         parts.append(f"activation='{self.activation}'")
+        if self.link is not None:
+            parts.append(f"teacher='{self.link}'")
         parts += [f"{name}={value!r}" for name, value in self.labels.items()]
         parts.append(f"neuron_scale={self.neuron_scale:.4f}")
         if self.output_scale != 1.0:
@@ -278,6 +329,15 @@ def check_task(task: object) -> None:
     """Refuse what is no task."""
     if not isinstance(task, TaskBase):
         raise TypeError(f"task must be a Task, got {checks.describe(task)}")
+
+
+def check_perturbed(task: TaskBase, what: str) -> None:
+    """Refuse what is no task, and a teacher that is no perturbed base."""
+    check_task(task)
+    if task.link is not None:
+        raise ValueError(
+            f"{what} needs a teacher that is the base with ξ c uᵀ, got one with {task.link}"
+        )
 
 
 def check_c(c: object, k: int) -> tuple[Floats, int]:

@@ -29,6 +29,7 @@ from lrft.model.recording import (
 from lrft.model.sizes import Sizes
 from lrft.model.students import FullNetwork, LoRA, RankOne, Student
 from lrft.model.students.student import OptionalPositive, RateOrAuto
+from lrft.model.task_state import check_perturbed
 
 if TYPE_CHECKING:
     from lrft.model.task import Task
@@ -348,7 +349,8 @@ def check_compatible(task: Task, training: Training) -> None:
         is kept orthogonal to it; for a favourable start where the drift is
         undefined; for a rank-one student of a teacher of higher rank; for a dimension too small;
         for `stop_at` with a full network; for a linearised student of an activation
-        known by its values only.
+        known by its values only; for a linearised student, a favourable start and ``lr="auto"``
+        beside a teacher that is no perturbed base.
 
     Examples
     --------
@@ -367,4 +369,8 @@ def check_compatible(task: Task, training: Training) -> None:
             "linearized=True needs an activation whose Hermite coefficients are known in closed "
             f"form, for the exact loss; those of {task.activation} come from quadrature"
         )
+    if student.linearized:
+        check_perturbed(task, "linearized=True")
+    if training.lr == "auto":
+        check_perturbed(task, "lr='auto'")
     student.check(task)

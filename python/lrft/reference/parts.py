@@ -302,3 +302,43 @@ def neuron_cosines(V: ArrayLike, T: ArrayLike) -> Array:
     sizes = np.outer(np.linalg.norm(V, axis=1), np.linalg.norm(T, axis=1))
     result: Array = np.divide(V @ T.T, sizes, out=np.zeros_like(sizes), where=sizes > 0)
     return result
+
+
+# ---- teachers that are no perturbed base ---------------------------------------------------------
+
+
+def link_output(link: Any, fields: ArrayLike) -> Array:
+    """Evaluate a teacher that is a function of its fields ``t_j = <u_j, x>`` alone.
+
+    ``sum_i weights_i sigma*(t_i)``, or ``sum_m weights_m prod_j he_{powers_mj}(t_j)``.
+
+    Parameters
+    ----------
+    link : object
+        With ``weights`` (r,) and ``activation``; or with ``weights`` (terms,) and ``powers``
+        (terms, r).  The ``link`` of a task is one.
+    fields : array_like, shape (batch, r)
+
+    Returns
+    -------
+    ndarray, shape (batch,)
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> staircase = SimpleNamespace(weights=[1.0, 1.0], powers=[[1, 0], [1, 1]])  # x1 + x1 x2
+    >>> link_output(staircase, [[2.0, 3.0]])
+    array([8.])
+    """
+    t, weights = np.asarray(fields, dtype=float), np.asarray(link.weights, dtype=float)
+    if not hasattr(link, "powers"):
+        return np.asarray(resolve_activation(link.activation)[0](t) @ weights)
+    powers = np.asarray(link.powers)
+    he = [hermite(np.eye(p + 1)[-1])[0] for p in range(powers.max() + 1)]
+    total = np.zeros(len(t))
+    for row, weight in zip(powers, weights, strict=True):
+        product = np.ones(len(t))
+        for j, p in enumerate(row):
+            product = product * he[p](t[:, j])
+        total += weight * product
+    return total

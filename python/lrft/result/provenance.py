@@ -148,18 +148,22 @@ def describe_task(task: Task) -> dict[str, Any]:
         the function and arguments that sample the task, where there are such.
     """
     recipe = {} if task.recipe is None else {"recipe": task.recipe}
-    return recipe | {
-        "d": task.d,
-        "k": task.k,
-        "rank": task.rank,
-        "xi": task.xi,
-        "activation": str(task.activation),
-        "neuron_scale": task.neuron_scale,
-        "output_scale": task.output_scale,
-        "noise": task.noise,
-        "made": dict(task.labels),
-        "content_hash": task.content_hash,
-    }
+    return (
+        recipe
+        | {
+            "d": task.d,
+            "k": task.k,
+            "rank": task.rank,
+            "xi": task.xi,
+            "activation": str(task.activation),
+            "neuron_scale": task.neuron_scale,
+            "output_scale": task.output_scale,
+            "noise": task.noise,
+            "made": dict(task.labels),
+            "content_hash": task.content_hash,
+        }
+        | ({} if task.link is None else {"teacher": str(task.link)})
+    )
 
 
 def store_task(task: Task) -> str | None:

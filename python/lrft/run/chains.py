@@ -23,8 +23,7 @@ def groups(tasks: list[Task], ambient: bool) -> list[list[int]]:
     """Put tasks together that can share lanes: those of one shape and activation."""
     found: dict[tuple[Any, ...], list[int]] = {}
     for i, task in enumerate(tasks):
-        shape = (task.R.shape, task.features_rank, task.rank, task.activation.identity)
-        found.setdefault((*shape, task.d if ambient else 0), []).append(i)
+        found.setdefault((*task.lane_shape, task.d if ambient else 0), []).append(i)
     return list(found.values())
 
 
@@ -60,7 +59,7 @@ class Chains:
         self.core = compiled.Run(compiled.RunSpec(**spec))
         self._tasks = tasks  # the core has the bare addresses of their compiled functions
         self.error: Exception | None = None  #: the last that ended replicas
-        self._guards = [guard for task in tasks for guard in task.activation.guards]
+        self._guards = [guard for task in tasks for guard in task.guards]
         # By job and replica, as the core has them.
         self._failed: set[tuple[int, int]] = set() if after is None else after._failed
         self._diverged: set[tuple[int, int]] = set() if after is None else after._diverged

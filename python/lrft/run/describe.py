@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from lrft.core.engine import compiled
 from lrft.model import schedule
+from lrft.model.links import NetworkLink
 from lrft.model.students import StudentModel
 from lrft.model.students.starts import given_rows
 from lrft.model.task import Task
@@ -77,6 +78,7 @@ def task_data(task: Task, ambient: bool) -> compiled.TaskData:
         output_scale=task.output_scale,
         W=task.W if ambient else None,
         u=np.atleast_2d(task.u) if ambient else None,
+        **({} if task.link is None else task.link.core),
     )
 
 
@@ -88,6 +90,8 @@ def described(
     Where the rows of the start are features, every chain has a task of its own, and ``training``
     still says which it was.
     """
+    star = tasks[0].link
+    own = {"link_activation": star.activation.core} if isinstance(star, NetworkLink) else {}
     if student.start_of_its_own:
         starts = [
             _with_start(tasks[chain.task], student, ambient, seed, chain.replica)
@@ -98,12 +102,12 @@ def described(
             "tasks": [one for one, _ in starts],
             "students": [one for _, one in starts],
             "chains": chains,
-        }
+        } | own
     return {
         "tasks": [task_data(task, ambient) for task in tasks],
         "students": [student.specification(task, ambient=ambient) for task in tasks],
         "chains": chains,
-    }
+    } | own
 
 
 def _with_start(

@@ -109,7 +109,7 @@ class Together:
         self.simulations = [_simulation(i, job, share) for i, job in enumerate(jobs)]
         # Functions of Python run one at a time, and what one raises belongs to who called it.
         tasks = [task for one in self.simulations for task in one.tasks]
-        self._hands = 1 if any(task.activation.guards for task in tasks) else threads
+        self._hands = 1 if any(task.guards for task in tasks) else threads
         self._moments = [one.progress() for one in self.simulations]
         self._begin: list[Callable[[], Future[None]]] = []
         self._left: set[Future[None]] = set()

@@ -83,20 +83,10 @@ class Unit:
         student = self.training.student
         alike = student.model_dump_json(exclude={student.own_rate})
         task = self.task
-        shape = (task.R.shape, task.features_rank, task.rank, task.activation.identity)
         size = task.d if self.engine == "ambient" else 0
         plan = self.training
-        used = plan.batch, plan.reuse, plan.lookahead is None
-        return (
-            self.engine,
-            self.seed,
-            *shape,
-            size,
-            *used,
-            plan.loss,
-            plan.recorded_parameters,
-            alike,
-        )
+        used = plan.batch, plan.reuse, plan.lookahead is None, plan.loss, plan.recorded_parameters
+        return (self.engine, self.seed, *task.lane_shape, size, *used, alike)
 
     @property
     def steps(self) -> int:
@@ -223,7 +213,8 @@ class _Made:
         return self._trainings[name]
 
     def engine(self, task: Task, training: Training, wanted: Any, replicas: int) -> str:
-        sizes = task.d, *task.R.shape, task.rank
+        kind = "none" if task.link is None else task.link.kind
+        sizes = task.d, *task.R.shape, task.rank, kind
         key = (*sizes, training.model_dump_json(exclude={"lr"}), repr(wanted))
         if key not in self._engines:
             training.check_memory([task], replicas)

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from lrft.base import checks
 from lrft.core import callbacks
 from lrft.core.engine import compiled
-from lrft.model.task_state import check_task
+from lrft.model.task_state import check_perturbed
 from lrft.theory.population import orthogonal_overlaps, rank_one_gram, unit_vector
 from lrft.theory.sampled import SampledGradient
 
@@ -136,7 +136,7 @@ def gradient_noise(
     >>> gradient_noise(task, task.c, 1.0).value < 1e-20
     True
     """
-    check_task(task)
+    check_perturbed(task, "gradient_noise")
     if task.rank != 1:
         raise ValueError(f"task must have rank 1, got rank {task.rank}")
     c_hat = unit_vector("c_hat", c_hat, task.k)
@@ -155,7 +155,7 @@ def gradient_noise(
 
 
 def _require_scalar_drift(task: Task) -> None:
-    check_task(task)
+    check_perturbed(task, "drift h(m)")
     if task.rank != 1:
         reason = f"the teacher has rank {task.rank}"
     elif not task.u_orthogonal:

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from lrft.base import checks
 from lrft.core import callbacks
 from lrft.core.engine import compiled
-from lrft.model.task_state import check_task
+from lrft.model.task_state import check_perturbed
 from lrft.theory.population import orthogonal_overlaps, perturbation, unit_vector
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def linearized_loss(task: Task, c_hat: ArrayLike, m: float) -> float:
     >>> abs(linearized_loss(task, task.c, 0.3) - loss) < 1e-12
     True
     """
-    check_task(task)
+    check_perturbed(task, "linearized_loss")
     if task.rank != 1:
         raise ValueError(f"task must have rank 1, got rank {task.rank}")
     c_hat = unit_vector("c_hat", c_hat, task.k)

@@ -20,7 +20,8 @@ from numpy.typing import ArrayLike, NDArray
 from lrft.base import checks
 from lrft.core import callbacks
 from lrft.core.engine import compiled
-from lrft.model.task_state import check_task
+from lrft.model import links
+from lrft.model.task_state import check_perturbed, check_task
 from lrft.theory.pairs import pair_expectations
 
 if TYPE_CHECKING:
@@ -82,6 +83,9 @@ def population_loss(
     ...     task, c_hat=task.c, m=0.0) > 1
     (0.0, True)
     """
+    check_task(task)
+    if task.link is not None:
+        return _link_loss(task, task.link, u_hat, c_hat, m, rows, lam)
     gram, weights, _ = _student(task, u_hat, c_hat, m, rows, lam)
     covariance = np.ascontiguousarray(task.neuron_scale**2 * gram)
     with callbacks.raising(task.activation.guards):
@@ -134,6 +138,7 @@ def population_gradient(
     >>> bool(np.abs(grad_u).max() < 1e-10), bool(np.abs(grad_c).max() < 1e-10)
     (True, True)
     """
+    check_perturbed(task, "population_gradient")
     gram, weights, student = _student(task, u_hat, c_hat, None, rows, lam)
     mixing, by_weight = row_gradient_coefficients(task, gram, weights)
     k = task.k
@@ -225,6 +230,35 @@ def orthogonal_overlaps(task: Task, m: ArrayLike | None) -> RankOneOverlaps:
     if np.abs(outside @ shortest - products).max() > 1e-9 or length > 1 + 1e-9:
         raise ValueError(f"m = {products} is out of reach of a unit u_hat orthogonal to span(W)")
     return RankOneOverlaps(np.zeros(task.k), products)
+
+
+def _link_loss(
+    task: Task,
+    link: links.Link,
+    u_hat: ArrayLike | None,
+    c_hat: ArrayLike | None,
+    m: ArrayLike | None,
+    rows: ArrayLike | None,
+    lam: ArrayLike | None,
+) -> float:
+    """Compute the loss beside a teacher that is a function of its own directions."""
+    gram, weights, student = _student(task, u_hat, c_hat, m, rows, lam)
+    # The first k rows are those of W: c is zero.
+    k, scale = task.k, task.neuron_scale
+    if isinstance(student, RankOneOverlaps):
+        fields = task.R @ task.a.T + task.xi * np.outer(np.asarray(c_hat, dtype=float), student.u)
+    else:
+        fields = student @ np.atleast_2d(task.u).T
+    with callbacks.raising(task.guards):
+        value, _ = links.moments(
+            link,
+            task.activation,
+            -task.output_scale * weights[k:],
+            scale**2 * gram[k:, k:],
+            scale * fields,
+            task.a @ task.a.T,
+        )
+    return value
 
 
 def unit_vector(name: str, value: ArrayLike, size: int) -> Floats:

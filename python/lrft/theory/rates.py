@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from lrft.base import checks, interrupts
 from lrft.core.engine import compiled
-from lrft.model.task_state import check_task
+from lrft.model.task_state import check_perturbed
 from lrft.theory.drift import drift
 from lrft.theory.euclidean_rates import Limit, euclidean_limits
 from lrft.theory.population import perturbation, unit_vector
@@ -152,7 +152,7 @@ def far_above(task: Task, student: Any, lr: float, *, batch: int = 1) -> str | N
     Returns
     -------
     str or None
-        A sentence; none where there is no limit either.
+        A sentence; none where there is no limit either, or a teacher that is no perturbed base.
 
     Examples
     --------
@@ -161,6 +161,8 @@ def far_above(task: Task, student: Any, lr: float, *, batch: int = 1) -> str | N
     >>> far_above(task, lrft.RankOne(), 1e-5) is None
     True
     """
+    if task.link is not None:
+        return None
     try:
         with np.errstate(all="ignore"):
             limit = _linear_regime(task, student, batch)
@@ -205,7 +207,7 @@ def _tightest(task: Task, student: Any, batch: int, samples: int) -> Limit:
 
 
 def _worked_out(task: Task, student: Any, batch: int, samples: int) -> Limit:
-    check_task(task)
+    check_perturbed(task, "lr='auto'")
     batch = checks.integer("batch", batch, 1)
     if not getattr(student, "spherical", False):
         limits = euclidean_limits(student, task, batch, samples)

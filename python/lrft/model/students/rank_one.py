@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import model_validator
 
+from lrft.base import checks
 from lrft.base.fields import AS_JSON, Flag, named_or_array
 from lrft.model.students.starts import given_rows
 from lrft.model.students.student import (
@@ -135,6 +136,13 @@ class RankOne(StudentModel):
 
     def check(self, task: Task) -> None:
         """Refuse a teacher of higher rank, shapes that do not fit, and what Π forbids."""
+        if task.link is not None:
+            if is_named(self.c_init, "teacher"):
+                raise ValueError(
+                    "c_init='teacher' needs a teacher that is a perturbed base: this one has no c"
+                )
+            if task.rank == 1:
+                checks.unit("u of the teacher", task.a[0])
         if task.rank != 1:
             raise ValueError(
                 f"student RankOne needs a teacher of rank 1, got rank {task.rank}: "
@@ -155,9 +163,9 @@ class RankOne(StudentModel):
                         "u_init must be orthogonal to span(W) for orthogonal=True (tolerance "
                         f"{ORTHOGONAL_TOLERANCE:g}), got a part of length {inside:.3g} in it"
                     )
-        if is_named(self.u_init, "favourable") and not task.u_orthogonal:
+        if is_named(self.u_init, "favourable") and (task.link is not None or not task.u_orthogonal):
             raise ValueError(
-                "u_init='favourable' needs a teacher with u orthogonal to span(W): "
+                "u_init='favourable' needs a perturbed base with u orthogonal to span(W): "
                 "the drift h(m) is undefined for this task"
             )
 
