@@ -71,6 +71,8 @@ def check(
         lr=training.lr,
         epochs=epochs,
         batch=batch,
+        reuse=training.reuse,
+        lookahead=training.lookahead,
         shuffle=shuffle,
         validation=held_out,
         replicas=REPLICAS,

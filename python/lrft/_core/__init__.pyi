@@ -33,10 +33,12 @@ __all__: list[str] = [
     "build_info",
     "chi",
     "coordinates",
+    "cross_moments",
     "expected_square",
     "footprint",
     "hermite_coefficients",
     "limits",
+    "link_loss",
     "moments",
     "normals",
     "permutation",
@@ -353,6 +355,8 @@ class Sizes:
     @property
     def linearized(self) -> bool: ...
     @property
+    def link(self) -> str: ...
+    @property
     def neurons(self) -> int: ...
     @property
     def nonzero(self) -> int: ...
@@ -480,6 +484,17 @@ def coordinates(
     (P, L) of rows A: A Q^T, and a lower-triangular factor of what is outside the rows of Q.
     """
 
+def cross_moments(
+    f: Activation,
+    g: Activation,
+    a: numpy.typing.NDArray[numpy.float64],
+    b: numpy.typing.NDArray[numpy.float64],
+    c: numpy.typing.NDArray[numpy.float64],
+) -> tuple[numpy.typing.NDArray[numpy.float64], numpy.typing.NDArray[numpy.float64]]:
+    """
+    (values, bounds) of E[f(z_j) g(t_i)] at variances a, b and covariances c.
+    """
+
 def expected_square(
     activation: Activation,
     weights: numpy.typing.NDArray[numpy.float64],
@@ -505,6 +520,19 @@ def hermite_coefficients(
 ) -> tuple[numpy.typing.NDArray[numpy.float64], float]:
     """
     (mu_0 .. mu_{count-1}, bound) of sigma(scale x) on normalised Hermite polynomials.
+    """
+
+def link_loss(
+    activation: Activation,
+    task: TaskData,
+    link: Activation,
+    weights: numpy.typing.NDArray[numpy.float64],
+    covariance: numpy.typing.NDArray[numpy.float64],
+    fields: numpy.typing.NDArray[numpy.float64],
+    directions: numpy.typing.NDArray[numpy.float64],
+) -> tuple[float, float]:
+    """
+    (value, bound on its error) of E[(sum_j weights_j sigma(z_j) - f*)^2], f* the link of the task, whose fields have covariances `fields` (m, r) with z and `directions` (r, r).
     """
 
 def moments(
