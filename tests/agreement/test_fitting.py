@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cases import ACTIVATIONS, initial_student, rate, reference_path, task_of
+from cases import ACTIVATIONS, initial_student, rate, reference_path, task_of, twin_loss
 from students import CASES, SEED, case
 
 import lrft
@@ -63,12 +63,16 @@ def check(
         epochs = EPOCHS if batch < 20 else 60
     X, y = samples(task)
     held_out = samples(task, seed=4)
+    if isinstance(training.loss, lrft.Logistic):
+        training = training.replace(loss="logistic")  # given labels are not turned over
+        y, held_out = np.sign(y), (held_out[0], np.sign(held_out[1]))
     ds = lrft.fit(
         task,
         student,
         X,
         y,
         lr=training.lr,
+        loss=training.loss,
         epochs=epochs,
         batch=batch,
         reuse=training.reuse,
@@ -99,7 +103,7 @@ def check(
             assert np.abs(one[name].values - last.reshape(one[name].shape)).max() < TOLERANCE * size
             change = max(change, np.abs(last - first).max() / max(np.abs(first).max(), 1e-3))
         assert change > MOVED
-        expected = errors(task, student, path, X, y, taken, one.step.values, held_out)
+        expected = losses(task, training, path, X, y, taken, one.step.values, held_out)
         np.testing.assert_allclose(one.train_loss.values, expected[0], rtol=1e-9)
         np.testing.assert_allclose(one.validation_loss.values, expected[1], rtol=1e-9)
 
@@ -133,19 +137,18 @@ def predict(task: lrft.Task, student: Any, state: Any, start: Any, X: np.ndarray
     return at_start + task.output_scale * moved
 
 
-def errors(task, student, path, X, y, taken, steps, held_out):
-    """Online errors between records, and held-out errors at them."""
-    online = [
-        (predict(task, student, path[t], path[0], X[rows]) - y[rows]) ** 2
-        for t, rows in enumerate(taken)
-    ]
+def losses(task, training, path, X, y, taken, steps, held_out):
+    """Online losses between records, and held-out losses at them."""
+    value, _ = twin.resolve_loss(twin_loss(training.loss))
+
+    def outputs(t: int, inputs: np.ndarray) -> np.ndarray:
+        return predict(task, training.student, path[t], path[0], inputs)
+
+    online = [value(outputs(t, X[rows]), y[rows]) for t, rows in enumerate(taken)]
     train = [np.nan]
     for first, last in pairwise(steps):
         train.append(np.concatenate(online[first:last]).mean())
-    return train, [
-        np.mean((predict(task, student, path[t], path[0], held_out[0]) - held_out[1]) ** 2)
-        for t in steps
-    ]
+    return train, [np.mean(value(outputs(t, held_out[0]), held_out[1])) for t in steps]
 
 
 @pytest.mark.parametrize("name", RANK_ONE)

@@ -312,6 +312,23 @@ WITHOUT = lrft.Weights(BASE.W, BASE.lam)
         ({"validation": None, "patience": 2}, ValueError, "patience is about the validation"),
         ({"validation": None, "keep": "best"}, ValueError, "keep='best' is about"),
         ({"validation": None, "stop_loss": 0.1}, ValueError, "stop_loss is about"),
+        ({"loss": "hinge"}, ValueError, "loss must be one of"),
+        (
+            {"loss": "logistic", "validation": None},
+            ValueError,
+            r"y must be \+1 and -1 for the logistic loss, got .* at index 0",
+        ),
+        (
+            {"loss": "logistic", "labels": np.sign(Y)},
+            ValueError,
+            r"validation\[1\] must be \+1 and -1",
+        ),
+        (
+            {"loss": "logistic", "given": [(X, Y)], "labels": None, "validation": None},
+            ValueError,
+            r"y of batch 0 of X must be \+1 and -1",
+        ),
+        ({"loss": lrft.Logistic(0.1)}, ValueError, "are not turned over, got Logistic.flip=0.1"),
         ({"keep": "worst"}, ValueError, "keep must be one of"),
         ({"patience": 0}, ValueError, "patience must be at least 1"),
         ({"patience": 2**31}, ValueError, "patience must be at most 2147483647"),

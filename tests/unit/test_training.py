@@ -117,6 +117,10 @@ STUDENTS = [
     {"record": [1, 5, 7], "stop_at": 0.95, "stop_loss": 1e-3},
     {"record": lambda: lrft.geometric(30), "thresholds": [0.5], "loss_thresholds": (1.0, 0.1)},
     {"thresholds": [], "batch": 16},
+    {"loss": "correlation"},
+    {"loss": "huber"},
+    {"loss": lambda: lrft.Huber(1 / 3)},
+    {"loss": lambda: lrft.Logistic(flip=0.1)},
 ]
 CASES = [{"lr": lr} for lr in SCHEDULES] + STUDENTS
 
@@ -185,6 +189,13 @@ def test_numpy_numbers_are_numbers():
     options = {"lr": np.float32(0.5), "steps": np.int64(7), "batch": np.uint8(2)}
     assert training(**options) == training(lr=0.5, steps=7, batch=2)
     assert training(lr=1) == training(lr=1.0)
+
+
+def test_names_of_losses():
+    assert training(loss="squared") == training()
+    assert training(loss="huber") == training(loss=lrft.Huber(1.0))
+    assert training(loss={"kind": "logistic", "flip": 0.2}).loss == lrft.Logistic(0.2)
+    assert repr(training(loss="correlation")) == "Training(lr=0.1, steps=1000, loss='correlation')"
 
 
 def test_check_memory():

@@ -80,6 +80,11 @@ def resolve_loss(loss: Any) -> tuple[LossFunction, LossFunction]:
     -------
     value, slope : callable
 
+    Raises
+    ------
+    KeyError, ValueError
+        For another name.
+
     Examples
     --------
     >>> value, slope = resolve_loss(("huber", 0.5))
