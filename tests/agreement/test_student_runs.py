@@ -149,7 +149,9 @@ def test_a_path_does_not_depend_on_its_company_or_on_records(name, engine):
     )
     for key in ("overlap_u", "loss"):
         mine = alone[key].isel(replica=0)
-        np.testing.assert_array_equal(mine, company[key].isel(task=1, replica=6))
+        # The other task may have more overlaps.
+        among = company[key].isel(task=1, replica=6).values[tuple(map(slice, mine.shape))]
+        np.testing.assert_array_equal(mine, among)
         np.testing.assert_array_equal(mine.isel(step=-1), sparse[key].isel(replica=0, step=-1))
 
 

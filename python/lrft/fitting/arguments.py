@@ -101,6 +101,7 @@ def without_teacher(task: compiled.TaskData) -> compiled.TaskData:
         rank=1,
         xi=0.0,
         noise=0.0,
+        link="none",
         a=np.zeros((1, task.s)),
         c=np.zeros((task.k, 1)),
         u=np.zeros((1, int(task.d))),
