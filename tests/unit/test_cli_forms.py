@@ -149,17 +149,25 @@ def test_numbers_as_json_and_csv(cli: Any, folder: Path) -> None:
     found = json.loads(out)
     ds = lrft.load("lrft-run.nc")
     assert (found["d"], found["k"], found["status"]) == (40, 3, {"finished": 3})
-    low, high, *final = found["numbers"]
-    assert low["level"] == 0.2
-    assert low["median"] == lrft.hit_quantile(ds, 0.5).values[0]
-    assert (high["count"], high["median"]) == (0, None)
-    assert final[-1]["quantity"] == "final_loss"
-    assert final[-1]["high"] == ds.final_loss.values.max()
+    table = lrft.summary(ds)
+    assert [list(row) for row in found["numbers"]] == [list(table.columns)] * 2
+    low, high = found["numbers"]
+    assert (low["threshold"], low["T50"]) == (0.2, lrft.hit_quantile(ds, 0.5).values[0])
+    assert (high["share"], high["T50"]) == (0.0, None)
+    assert low["final_loss"] == np.median(ds.final_loss)
+    assert low["learning_rate"] == 0.001
     code, out, _ = cli("run", *SMALL, "--csv", "--thresholds", "0.2,0.99")
     rows = list(csv.DictReader(io.StringIO(out)))
-    assert [row["quantity"] for row in rows] == [row["quantity"] for row in found["numbers"]]
-    assert float(rows[0]["median"]) == low["median"]
-    assert rows[1]["median"] == ""
+    assert list(rows[0]) == list(table.columns)
+    assert (float(rows[0]["T50"]), rows[1]["T50"]) == (low["T50"], "inf")
+    code, out, _ = cli("run", *SMALL, "--json", "--loss-thresholds", "100")
+    assert json.loads(out)["numbers"][-1]["loss_threshold"] == 100
+    (folder / "s.toml").write_text(STUDY)
+    code, out, err = cli("sweep", "s.toml", "--json")
+    found, table = json.loads(out), lrft.summary(lrft.study.load("s.nc"))
+    assert code == 0
+    assert [row["final_loss"] for row in found["numbers"]] == table["final_loss"].tolist()
+    assert sum(found["status"].values()) == lrft.study.load("s.nc").status.size
 
 
 def test_an_interrupted_run_says_where_it_stands_and_is_drawn(
@@ -206,10 +214,8 @@ def test_fit_takes_data_in_files(cli: Any, folder: Path) -> None:
     assert "1.png" in names(folder)
     held = ["--validation", "X.npy", "y.npy", "--json"]
     code, out, _ = cli("fit", "base.npz", "X.npy", "y.npy", *student, *held)
-    assert [row["quantity"] for row in json.loads(out)["numbers"]] == [
-        "train_loss",
-        "validation_loss",
-    ]
+    (row,) = json.loads(out)["numbers"]
+    assert row["final_train_loss"] == pytest.approx(row["final_validation_loss"], rel=0.5)
     assert "lrft-fit.nc" in names(folder)
 
 

@@ -45,8 +45,9 @@ def test_study_says_its_cost_first_then_runs_and_saves(cli, folder):
     code, out, err = cli("study.toml", "--threads", "1")
     assert code == 0
     assert err.startswith("lrft: 2 points x 8 replicas; 800 replica-steps to do, at most about")
-    assert out == "2 points x 8 replicas: 16 finished\nsaved study.nc\n"
-    assert {path.name for path in folder.iterdir()} == {"study.toml", "study.db", "study.nc"}
+    assert out == "2 points x 8 replicas: 16 finished\nsaved study.nc\nsaved study.png\n"
+    written = {"study.db", "study.nc", "study.png"}
+    assert {path.name for path in folder.iterdir()} == {"study.toml", *written}
     ds = lrft.study.load("study.nc")
     assert ds.attrs["title"] == "two strengths"
     code, _, err = cli("study.toml")
@@ -103,6 +104,23 @@ def test_interrupted_study_says_how_to_go_on(cli, monkeypatch):
     code, out, err = cli("study.toml")
     assert (code, out) == (130, "")
     assert "lrft: interrupted; study.db keeps what is finished\n" in err
+
+
+def test_an_interrupted_study_is_written_drawn_and_told(cli, folder, monkeypatch):
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+    (folder / "one.toml").write_text(STUDY.replace("[1.0, 2.0]", "[2.0]"))
+    assert cli("one.toml", "--ledger", "study.db")[0] == 0
+
+    def interrupt(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("lrft.study.driver._Run.run", interrupt)
+    code, out, err = cli("study.toml")
+    assert code == 130
+    assert "lrft: interrupted; study.db keeps what is finished\n" in err
+    assert out.startswith("2 points x 8 replicas: 8 finished, 8 missing\nsaved study.nc\n")
+    assert (folder / "study.png").is_file()
+    assert lrft.study.load("study.nc").status.values[0].tolist() == ["missing"] * 8
 
 
 def test_full_disk_is_told_in_a_line(cli, monkeypatch):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -56,7 +57,7 @@ def command() -> Callable[..., None]:
             signals.hold()
             ds.attrs["command"] = run.shell_line(context.obj)
             saved = run.save(ds, target)
-            drawn = run.draw(ds, target.with_suffix(".png"))
+            drawn = run.draw(partial(lrft.plot.summary, ds), target.with_suffix(".png"))
             table.show_fit(ds, form)
             for path in saved + drawn:
                 if form == "table":

@@ -21,10 +21,10 @@ Quiet = Annotated[
     typer.Option("--quiet", "-q", help="no bar and no table; errors and warnings only"),
 ]
 AsJson = Annotated[
-    bool, typer.Option("--json", help="the numbers of the table as JSON, instead of it")
+    bool, typer.Option("--json", help="the rows of lrft.summary as JSON, instead of a table")
 ]
 AsCsv = Annotated[
-    bool, typer.Option("--csv", help="the numbers of the table as CSV, instead of it")
+    bool, typer.Option("--csv", help="the rows of lrft.summary as CSV, instead of a table")
 ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -103,11 +104,15 @@ def _names(results: list[Path]) -> list[str]:
     return stems if len(set(stems)) == len(stems) else [str(file) for file in results]
 
 
+def swept(study: xr.Dataset) -> str | None:
+    """First field of a study that is a number and takes several positive values."""
+    for name in json.loads(study.attrs.get("axes", "[]")):
+        if name in study.coords and study[name].dtype.kind in "iuf":
+            values = study[name].values
+            if values.min() > 0 and values.max() > values.min():
+                return str(name)
+    return None
+
+
 def _field(study: xr.Dataset) -> str:
-    """First field of a study that is a number."""
-    names = [
-        str(name)
-        for name, field in study.coords.items()
-        if field.dims == ("point",) and field.dtype.kind in "iuf"
-    ]
-    return names[0]
+    return swept(study) or "d"

@@ -27,6 +27,7 @@ from lrft.result import provenance
 
 if TYPE_CHECKING:
     import xarray as xr
+    from matplotlib.figure import Figure
 
     from lrft.base.progress import Progress
     from lrft.run.simulation import Simulation
@@ -195,7 +196,7 @@ def execute(
     saved = save(ds, target)
     if keeper is not None:
         keeper.end(keep=interrupted or not saved)
-    drawn = draw(ds, target.with_suffix(".png"))
+    drawn = draw(partial(curves.summary, ds), target.with_suffix(".png"))
     _show(ds, form)
     if saved and not saved[0].exists():  # its folder went away while this was drawn and shown
         saved = save(ds, target)
@@ -334,10 +335,10 @@ def save(ds: xr.Dataset, path: Path) -> list[Path]:
     return []
 
 
-def draw(ds: xr.Dataset, path: Path) -> list[Path]:
+def draw(picture_of: Callable[[], Figure], path: Path) -> list[Path]:
     """Draw a result; where the picture is, if anywhere."""
     try:
-        picture = pictures.drawn(lambda: curves.summary(ds), path.suffix)
+        picture = pictures.drawn(picture_of, path.suffix)
         return [files.somewhere(path, partial(files.write, picture), streams.warn)]
     except Exception as error:  # of any kind: fonts, a full disk, a broken installation
         streams.warn(f"no picture: {files.reason(error)}")

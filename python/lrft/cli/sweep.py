@@ -10,7 +10,7 @@ import typer
 
 import lrft
 from lrft.base import files, streams
-from lrft.cli import config, options, signals
+from lrft.cli import config, options, plot, run, signals, table
 from lrft.cli.fields import Field
 from lrft.study import collect as collected
 from lrft.study import merge as merged
@@ -62,6 +62,8 @@ def sweep(
         ),
     ] = None,
     quiet: options.Quiet = False,
+    as_json: options.AsJson = False,
+    as_csv: options.AsCsv = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="check the study, say what it costs, run nothing")
     ] = False,
@@ -73,8 +75,11 @@ def sweep(
 
     Run it again to go on after Ctrl-C, a kill or a full disk: only what is missing is computed.
     """
+    form = run.form_of(as_json, as_csv)
     with options.quietly(quiet):
-        code = _sweep(study, ledger, out, merge, scheduler, threads, change or [], dry_run, collect)
+        code = _sweep(
+            study, ledger, out, merge, scheduler, threads, change or [], dry_run, collect, form
+        )
     raise typer.Exit(code)
 
 
@@ -88,6 +93,7 @@ def _sweep(
     change: list[str],
     dry_run: bool,
     collect: bool,
+    form: str,
 ) -> int:
     if study is None and (ledger is None or not merge):
         raise ValueError("give a STUDY.toml, or --ledger with --merge")
@@ -126,14 +132,28 @@ def _sweep(
                 progress=True,
                 announce=streams.warn,
             )
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as stop:
+            signals.hold()
             streams.warn(f"interrupted; {file} keeps what is finished")
+            if isinstance(stop, lrft.Interrupted):
+                _so_far(stop, targets, form)
             return 130
         except OSError as error:  # a full disk, a scheduler that has gone
             streams.warn(f"{error}; what is finished is kept")
             return 1
     signals.hold()
-    return _finish(ds, targets)
+    return _finish(ds, targets, form)
+
+
+def _so_far(stop: lrft.Interrupted, targets: list[Path], form: str) -> None:
+    """Write, draw and print what an interrupted study has, if anything."""
+    try:
+        ds = stop.result
+    except (OSError, ValueError) as error:
+        streams.warn(f"no results so far: {files.reason(error)}")
+        return
+    if bool((ds.status != "missing").any()):
+        _finish(ds, targets, form)
 
 
 def overridden(study: Path, changes: list[str]) -> Path | dict[str, Any]:
@@ -168,7 +188,7 @@ def _refuse_input(name: str, path: Path, inputs: dict[str, Path | list[Path] | N
     files.regular(path, name, ledger=name == "ledger")
 
 
-def _finish(ds: xr.Dataset, targets: list[Path]) -> int:
+def _finish(ds: xr.Dataset, targets: list[Path], form: str) -> int:
     written, failed = [], 0
     for target in targets:
         try:
@@ -176,20 +196,30 @@ def _finish(ds: xr.Dataset, targets: list[Path]) -> int:
         except Exception as error:  # whatever it is, the other files are still to be written
             streams.warn(f"cannot save {target}: {files.reason(error)}")
             failed = 1
-    if _report(ds):
+    field, reached = plot.swept(ds), ds.threshold[(ds.hit_step >= 0).any(("point", "replica"))]
+    if field is not None and reached.size:
+        draw = partial(lrft.plot.scaling, ds, field, threshold=float(reached.max()))
+        written += run.draw(draw, targets[0].with_suffix(".png"))
+    if _report(ds, form):
         failed = 1
     for path in written:
-        streams.saved(path)
+        if form == "table":
+            streams.saved(path)
+        else:
+            streams.kept()
     return failed
 
 
-def _report(ds: xr.Dataset) -> bool:
+def _report(ds: xr.Dataset, form: str) -> bool:
     """Print how the replicas ended, and why points failed; return whether some did."""
     import numpy as np
 
-    names, counts = np.unique(ds.status.values, return_counts=True)
-    ends = ", ".join(f"{count:,} {name}" for name, count in zip(names, counts, strict=True))
-    print(f"{ds.sizes['point']:,} points x {ds.sizes['replica']:,} replicas: {ends}")
+    if form != "table":
+        table.show_numbers(ds, form)
+    else:
+        names, counts = np.unique(ds.status.values, return_counts=True)
+        ends = ", ".join(f"{count:,} {name}" for name, count in zip(names, counts, strict=True))
+        print(f"{ds.sizes['point']:,} points x {ds.sizes['replica']:,} replicas: {ends}")
     failed = np.flatnonzero(ds.failure.values != "")
     for i in failed[:_SHOWN]:
         streams.warn(f"point {i} failed: {ds.failure.values[i]}")

@@ -1,10 +1,9 @@
-"""What ends a run on stdout: a table, or its numbers as JSON or CSV."""
+"""What ends a command on stdout: a table, or the numbers of `lrft.summary` as JSON or CSV."""
 
 from __future__ import annotations
 
-import csv
 import json
-import sys
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,11 +11,11 @@ import numpy as np
 from lrft.base import foreign
 from lrft.result.dataset import told
 from lrft.result.endings import counted, hit_quantile, one_overlap
+from lrft.result.numbers import summary
 
 if TYPE_CHECKING:
     import xarray as xr
 
-_COLUMNS = ("quantity", "level", "count", "replicas", "median", "low", "high")
 _SYMBOLS = {
     "hit_step": "|<û,u>| ≥",
     "loss_hit_step": "loss ≤",
@@ -98,21 +97,11 @@ def show(ds: xr.Dataset, form: str = "table") -> None:
     ds : xarray.Dataset
         Of one task, as `lrft.simulate` returns it.
     form : {"table", "json", "csv"}
-        JSON has everything, CSV the numbers alone.
     """
-    ds = one_overlap(ds)
-    if form == "json":
-        names, counts = np.unique(ds.status.values, return_counts=True)
-        known = ("activation", "d", "k", "xi", "engine", "seed", "learning_rate")
-        values = {name: ds[name].values.tolist() for name in known if name in ds.coords}
-        about = values | {name: ds.attrs[name] for name in known if name in ds.attrs}
-        status = dict(zip(names.tolist(), counts.tolist(), strict=True))
-        document = about | {"status": status, "numbers": numbers(ds)}
-        print(json.dumps(document, indent=2, default=_plain))
-    elif form == "csv":
-        _csv(numbers(ds))
+    if form == "table":
+        _table(one_overlap(ds))
     else:
-        _table(ds)
+        show_numbers(ds, form)
 
 
 def show_fit(ds: xr.Dataset, form: str = "table") -> None:
@@ -124,40 +113,46 @@ def show_fit(ds: xr.Dataset, form: str = "table") -> None:
         As `lrft.fit` returns it.
     form : {"table", "json", "csv"}
     """
-    replicas = ds.sizes["replica"]
-    rows: list[dict[str, Any]] = []
-    for quantity in ("train_loss", "validation_loss"):
-        if quantity in ds:
-            last = [
-                one[np.isfinite(one)][-1:] for one in ds[quantity].transpose("replica", ...).values
-            ]
-            values = np.concatenate(last)
-            if values.size:
-                spread = np.median(values), values.min(), values.max()
-                row = dict(zip(("median", "low", "high"), map(float, spread), strict=True))
-                about = {"level": None, "count": len(values), "replicas": replicas}
-                rows.append({"quantity": quantity} | about | row)
+    if form != "table":
+        show_numbers(ds, form)
+        return
+    print(f"{ds.sizes['replica']} replicas: {_ends(ds)}")
+    row = summary(ds).iloc[0]
+    for name in ("final_train_loss", "final_validation_loss"):
+        if not math.isnan(row[name]):
+            print(f"{name.replace('_', ' ')}: {row[name]:.4g} (median)")
+
+
+def show_numbers(ds: xr.Dataset, form: str) -> None:
+    """Print `lrft.summary` of any result.
+
+    Parameters
+    ----------
+    ds : xarray.Dataset
+    form : {"json", "csv"}
+        JSON has what the result is and how its replicas ended too, and null where a number is not
+        finite; CSV the rows alone.
+    """
+    rows = summary(ds)
+    if form == "csv":
+        print(rows.to_csv(index=False, lineterminator="\n"), end="")
+        return
     names, counts = np.unique(ds.status.values, return_counts=True)
+    known = ("title", "activation", "d", "k", "xi", "engine", "seed", "learning_rate")
+    values = {name: ds[name].item() for name in known if name in ds.coords and not ds[name].dims}
+    about = {name: ds.attrs[name] for name in known if name in ds.attrs} | values
     status = dict(zip(names.tolist(), counts.tolist(), strict=True))
-    if form == "json":
-        print(json.dumps({"status": status, "numbers": rows}, indent=2))
-    elif form == "csv":
-        _csv(rows)
-    else:
-        print(f"{replicas} replicas: {_ends(ds)}")
-        for row in rows:
-            shown = ", ".join(f"{name} {row[name]:.4g}" for name in ("median", "low", "high"))
-            print(f"{str(row['quantity']).replace('_', ' ')}: {shown}")
-
-
-def _csv(rows: list[dict[str, Any]]) -> None:
-    writer = csv.DictWriter(sys.stdout, _COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
+    numbers = [
+        {name: _plain(value) for name, value in row.items()} for row in rows.to_dict("records")
+    ]
+    document = about | {"status": status, "numbers": numbers}
+    print(json.dumps(document, indent=2, default=_plain))
 
 
 def _plain(value: Any) -> Any:
-    return value.item() if hasattr(value, "item") else str(value)
+    """Make a number of NumPy one of JSON, which has none that are not finite."""
+    plain = value.item() if hasattr(value, "item") else value
+    return None if isinstance(plain, float) and not math.isfinite(plain) else plain
 
 
 def _table(ds: xr.Dataset) -> None:

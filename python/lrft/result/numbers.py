@@ -108,7 +108,8 @@ def summary(ds: xr.Dataset, thresholds: float | Sequence[float] | None = None) -
     ds : xarray.Dataset
         As `lrft.simulate`, `lrft.sweep` or `lrft.fit` returns it.
     thresholds : float or sequence of float, optional
-        Of |overlap|; by default all that were watched. A fit has none: it is one row.
+        Of |overlap|; by default all that were watched, and those of the loss, whose rows have a
+        ``loss_threshold`` instead. A fit has none: it is one row.
 
     Returns
     -------
@@ -139,16 +140,22 @@ def summary(ds: xr.Dataset, thresholds: float | Sequence[float] | None = None) -
     if ds.attrs.get("kind") == "fit":
         return pd.DataFrame([_of_fit(ds)])
     parts = points_of(ds)
+    losses: list[float] = []
     if thresholds is None:
         levels = [float(level) for level in ds.threshold.values]
+        losses = [float(level) for level in ds.loss_threshold.values]
     else:
         given = [thresholds] if isinstance(thresholds, int | float) else thresholds
         levels = [checks.real("thresholds", level) for level in given]
     rows = []
     for index, one in enumerate(parts):
         about = _about(one, index, ds)
+        last = _finals(one)
         for level in levels:
-            rows.append(about | _of_hits(hits(one, level), level) | _finals(one))
+            rows.append(about | _of_hits(hits(one, level), threshold=level) | last)
+        for level in losses:
+            found = hits(one, level, "loss_hit_step")
+            rows.append(about | _of_hits(found, loss_threshold=level) | last)
     return pd.DataFrame(rows)
 
 
@@ -164,8 +171,8 @@ def _about(one: xr.Dataset, index: int, ds: xr.Dataset) -> dict[str, Any]:
     return found | {"replicas": one.sizes["replica"], "ended": int(counted(one).sum())}
 
 
-def _of_hits(found: Hits, level: float) -> dict[str, Any]:
-    row = {"threshold": level} | _ends("share", found.share())
+def _of_hits(found: Hits, **level: float) -> dict[str, Any]:
+    row = level | _ends("share", found.share())
     for p in QUANTILES:
         row |= _ends(f"T{round(100 * p)}", found.quantile(p))
     return row
