@@ -271,7 +271,7 @@ def test_a_study_takes_changes_from_flags(cli: Any, folder: Path) -> None:
     assert code == 0
     ds = lrft.study.load("r/s.nc")
     assert ds.xi.values.tolist() == [1, 2, 3]
-    assert (ds.sizes["point"], ds.step.values[-1]) == (3, 10)
+    assert (lrft.study.listed(ds).sizes["point"], ds.step.values[-1]) == (3, 10)
     assert len((folder / "a.csv").read_text().splitlines()) > 6
     for wrong, message in {
         "k=4": "TABLE.FIELD=VALUE",

@@ -75,7 +75,7 @@ KINDS = {
 def test_point_of_a_study_is_the_run_that_simulate_makes(name, tmp_path):
     """Whatever shares a block with it; replicas beyond one lane group included."""
     tables = study(**KINDS[name], run={"replicas": 10, "seed": 3})
-    ds = lrft.sweep(tables, tmp_path / "study.db", threads=2)
+    ds = studies.listed(lrft.sweep(tables, tmp_path / "study.db", threads=2))
     assert (ds.failure == "").all()
     for i, point in enumerate(studies.plan(tables).points):
         unit = point.units[0]
@@ -93,6 +93,45 @@ def test_point_of_a_study_is_the_run_that_simulate_makes(name, tmp_path):
             np.testing.assert_array_equal(ours, theirs, err_msg=series)
 
 
+def test_a_grid_has_a_dimension_for_each_field(tmp_path):
+    tables = study(
+        task={"d": None},
+        training={"lr": None},
+        grid={"d": [60, 80], "xi": [1.0, 2.0, 3.0]},
+        derived={"lr": "0.1 / d"},
+    )
+    ds = lrft.sweep(tables, tmp_path / "study.db", threads=1)
+    assert ds.hit_step.dims == ("d", "xi", "replica", "threshold")
+    assert (ds.d.values.tolist(), ds.xi.dims) == ([60, 80], ("xi",))
+    np.testing.assert_allclose(ds.delta, 0.1)
+    every = studies.listed(ds)
+    assert every.d.values.tolist() == [60, 60, 60, 80, 80, 80]
+    for i, (d, xi) in enumerate(zip(every.d.values, every.xi.values, strict=True)):
+        one = ds.sel(d=d, xi=xi)
+        assert every.xi[i] == xi == one.xi
+        np.testing.assert_array_equal(every.final_loss[i], one.final_loss)
+        assert lrft.summary(one, 0.5).final_loss[0] == lrft.summary(ds, 0.5).final_loss[i]
+    part = ds.sel(d=[80]).transpose("xi", ...)
+    assert lrft.summary(part, 0.5)["xi"].tolist() == [1.0, 2.0, 3.0]
+    studies.save(part, tmp_path / "part.nc")
+    assert studies.load(tmp_path / "part.nc").sizes["d"] == 1
+    assert "rate_note" not in ds.coords
+
+
+def test_what_the_automatic_rate_says_is_in_numbers(tmp_path):
+    tables = study(training={"lr": "auto", "steps": 5}, grid={"xi": [1.0, 2.0]})
+    ds = lrft.sweep(tables, tmp_path / "study.db", threads=1)
+    for point, one in zip(studies.plan(tables).points, lrft.study.listed(ds).xi, strict=True):
+        rate, note = lrft.theory.auto_lr(point.task, point.training.student)
+        found = ds.sel(xi=one.item())
+        assert (found.learning_rate, found.rate_note) == (rate, note)
+        limit = lrft.theory.stability_limit(point.task, point.training.student)
+        assert found.stability_limit == pytest.approx(limit, rel=5e-3)
+        alone = lrft.simulate(point.task, point.training, replicas=1)
+        assert alone.stability_limit == found.stability_limit
+        assert alone.attrs["learning_rate"] == note
+
+
 def test_final_values_are_those_at_the_stop(tmp_path):
     tables = study(grid={"stop_at": [0.2, 0.99]}, training={"record": 2, "lr": 0.05})
     ds = lrft.sweep(tables, tmp_path / "study.db", threads=1)
@@ -108,7 +147,7 @@ def test_final_values_are_those_at_the_stop(tmp_path):
             assert ds[f"final_{name}"].values[i, j] == expected
     held = lrft.held(ds)
     assert (held.loss.values[..., -1] == ds.final_loss.values).all()
-    assert lrft.hit_quantile(ds, 0.5).dims == ("point", "threshold")
+    assert lrft.hit_quantile(studies.listed(ds), 0.5).dims == ("point", "threshold")
 
 
 def test_given_weights_and_python_objects(tmp_path):
@@ -127,7 +166,7 @@ def test_given_weights_and_python_objects(tmp_path):
     ]
     training = lrft.Training(student=lrft.LoRA(rank=1), lr=0.01, steps=30)
     tables = {"training": training, "grid": {"task": tasks, "student.linearized": [False, True]}}
-    ds = lrft.sweep(tables, tmp_path / "study.db", threads=1)
+    ds = studies.listed(lrft.sweep(tables, tmp_path / "study.db", threads=1))
     assert (ds.loss.values[2] == lrft.simulate(tasks[1], training).loss.values).all()
     assert ds.task.values[0] == tasks[0].content_hash[:12]
     assert "study" not in ds.attrs

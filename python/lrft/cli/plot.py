@@ -70,7 +70,7 @@ def _plot(
     if len(loaded) > 1:
         names = _names(results)
         draw = partial(lrft.plot.compare, dict(zip(names, loaded, strict=True)))
-    elif "point" not in first.dims:
+    elif "study_schema_version" not in first.attrs:
         draw = partial(lrft.plot.summary, first)
     elif y is not None:
         draw = partial(lrft.plot.heatmap, first, x or _field(first), y, value, threshold=threshold)

@@ -13,8 +13,8 @@ from lrft.base import files, streams
 from lrft.cli import config, options, plot, run, signals, table
 from lrft.cli.fields import Field
 from lrft.study import collect as collected
+from lrft.study import listed, plan, save
 from lrft.study import merge as merged
-from lrft.study import plan, save
 from lrft.study.dataset import check_suffix
 from lrft.study.design import FIXED, from_file
 from lrft.study.ledger import Ledger
@@ -190,6 +190,7 @@ def _refuse_input(name: str, path: Path, inputs: dict[str, Path | list[Path] | N
 
 def _finish(ds: xr.Dataset, targets: list[Path], form: str) -> int:
     written, failed = [], 0
+    ds = listed(ds)
     for target in targets:
         try:
             written.append(files.somewhere(target, partial(save, ds), streams.warn))

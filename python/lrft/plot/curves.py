@@ -20,6 +20,7 @@ from lrft.plot.limit import limit_curve
 from lrft.plot.style import PALETTE, THIN_LINES, colours, figure_and_axes, figure_class, styled
 from lrft.result.dataset import told
 from lrft.result.endings import counted, held, one_overlap
+from lrft.result.grid import listed
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -318,10 +319,10 @@ def refuse_others(ds: xr.Dataset, name: str) -> None:
     """Refuse what is no run, and say which function draws it."""
     if ds.attrs.get("kind") == "fit":
         raise ValueError(f"lrft.plot.{name} draws runs, and ds is a fit: use lrft.plot.summary")
-    if "point" in ds.dims:
+    if "point" in listed(ds).dims:
         raise ValueError(
             f"lrft.plot.{name} draws runs, and ds is a study: use lrft.plot.heatmap or "
-            f"lrft.plot.scaling, or choose a point with ds.isel(point=0)"
+            f"lrft.plot.scaling, or choose a point, as with ds.isel(d=0)"
         )
 
 
@@ -410,7 +411,7 @@ def trained(ds: xr.Dataset) -> list[str]:
         found.append(("linearised " if student["linearized"] else "") + words)
     if "learning_rate" in ds.coords:
         rates = np.unique(ds.learning_rate.values)
-        ends = dict.fromkeys((rates[0], rates[-1]))
+        ends = dict.fromkeys((np.nanmin(rates), np.nanmax(rates)))
         found.append(r"$\eta$ = " + " to ".join(f"{rate:.3g}" for rate in ends))
     return found
 

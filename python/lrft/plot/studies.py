@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from lrft.plot import curves
 from lrft.plot.style import colours, figure_and_axes, styled
 from lrft.result import endings, exponents, numbers
+from lrft.result.grid import listed
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -186,7 +187,7 @@ def heatmap(
         others = [f for f in json.loads(study.attrs.get("axes", "[]")) if f not in (x, y)]
         raise ValueError(
             f"several points have the same {x} and {y}: choose among {', '.join(others) or 'them'} "
-            "first, as in ds.isel(point=ds.k.values == 8)"
+            "first, as in ds.sel(k=8)"
         )
     cells = table.pivot(index=y, columns=x, values=value)
     found = cells.to_numpy(dtype=np.float64)
@@ -382,7 +383,7 @@ def _place(one: xr.Dataset, ds: xr.Dataset, x: str, index: int) -> tuple[float, 
 
 
 def _table(study: xr.Dataset, function: str, threshold: float) -> Any:
-    if "point" not in study.dims:
+    if "point" not in listed(study).dims:
         raise ValueError(
             f"lrft.plot.{function} draws studies, results of lrft.sweep: use lrft.plot.summary for "
             "a run or a fit, lrft.plot.compare for several runs"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -11,13 +12,14 @@ from numpy.typing import NDArray
 
 from lrft.base import checks
 from lrft.result.endings import counted, one_overlap
+from lrft.result.grid import listed
 from lrft.result.intervals import Interval, hitting_steps, proportion, quantile_steps
 
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-__all__ = ["Hits", "hits", "points_of", "rate_of", "summary"]
+__all__ = ["Hits", "chosen", "hits", "points_of", "rate_coordinates", "rate_of", "summary"]
 
 QUANTILES = (0.1, 0.5, 0.9)
 _ABOUT = ("d", "k", "xi", "activation")
@@ -74,7 +76,8 @@ def points_of(ds: xr.Dataset) -> list[xr.Dataset]:
         raise ValueError(
             f"ds is a result {kind}, without hitting steps: give one of lrft.simulate or lrft.sweep"
         )
-    for dim in ("task", "point"):
+    ds = listed(ds)
+    for dim in ("point", "task"):
         if dim in ds.dims:
             return [ds.isel({dim: i}) for i in range(ds.sizes[dim])]
     return [ds]
@@ -86,7 +89,7 @@ def rate_of(one: xr.Dataset) -> float:
         if name in one.coords and not one[name].dims and one[name].dtype.kind in "fi":
             return float(one[name])
     if "learning_rate" in one.variables:  # of each replica of a study with lr = "auto", the words
-        return _chosen(str(one["learning_rate"].values.flat[0]))
+        return chosen(str(one["learning_rate"].values.flat[0]))[0]
     lr: Any = None
     if "configuration" in one.attrs:
         lr = json.loads(one.attrs["configuration"])["training"]["lr"]
@@ -95,9 +98,52 @@ def rate_of(one: xr.Dataset) -> float:
     return float(lr) if isinstance(lr, int | float) else float("nan")
 
 
-def _chosen(note: str) -> float:
-    words = note.split()
-    return float(words[2]) if note.startswith("lr = ") else float("nan")
+def chosen(note: str) -> tuple[float, float]:
+    """Read the rate and the stability limit off what ``lr="auto"`` says; NaN of another text.
+
+    Examples
+    --------
+    >>> import lrft
+    >>> task = lrft.Task.sample(d=1000, k=4)
+    >>> rate, note = lrft.theory.auto_lr(task, lrft.RankOne())
+    >>> found = chosen(note)
+    >>> found[0] == rate, bool(rate < found[1] < 4 * rate)
+    (True, True)
+    """
+    found = re.match(r"lr = (\S+) .* of the stability limit (\S+):", note)
+    return (float(found[1]), float(found[2])) if found else (float("nan"), float("nan"))
+
+
+def rate_coordinates(
+    ds: xr.Dataset, rates: Sequence[float], notes: Sequence[str]
+) -> dict[str, xr.DataArray]:
+    """Make coordinates of the tasks of a run: the rate at step 0, δ, and the stability limit.
+
+    Parameters
+    ----------
+    ds : xarray.Dataset
+    rates : sequence of float
+        One a task.
+    notes : sequence of str
+        What is said of each; there is no limit where a rate was given.
+
+    Returns
+    -------
+    dict of xarray.DataArray
+    """
+    rate = ds.d.copy(data=np.array(rates, dtype=np.float64).reshape(ds.d.shape))
+    delta = rate * ds.d
+    rate.attrs = {"long_name": "learning rate", "definition": "rate η of û at step 0"}
+    delta.attrs = {"long_name": "η d", "definition": "learning_rate times d"}
+    found = {"learning_rate": rate, "delta": delta}
+    limits = np.array([chosen(note)[1] for note in notes])
+    if np.isfinite(limits).any():
+        found["stability_limit"] = rate.copy(data=limits.reshape(rate.shape))
+        found["stability_limit"].attrs = {
+            "long_name": "stability limit",
+            "definition": "rate above which the student stalls or diverges, to three digits",
+        }
+    return found
 
 
 def summary(ds: xr.Dataset, thresholds: float | Sequence[float] | None = None) -> pd.DataFrame:
@@ -139,6 +185,7 @@ def summary(ds: xr.Dataset, thresholds: float | Sequence[float] | None = None) -
 
     if ds.attrs.get("kind") == "fit":
         return pd.DataFrame([_of_fit(ds)])
+    ds = listed(ds)
     parts = points_of(ds)
     losses: list[float] = []
     if thresholds is None:
@@ -160,7 +207,7 @@ def summary(ds: xr.Dataset, thresholds: float | Sequence[float] | None = None) -
 
 
 def _about(one: xr.Dataset, index: int, ds: xr.Dataset) -> dict[str, Any]:
-    dim = next((name for name in ("task", "point") if name in ds.dims), None)
+    dim = next((name for name in ("point", "task") if name in ds.dims), None)
     found: dict[str, Any] = {} if dim is None else {dim: index}
     swept = json.loads(ds.attrs.get("axes", "[]"))
     for name in dict.fromkeys((*swept, *_ABOUT)):

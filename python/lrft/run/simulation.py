@@ -17,6 +17,7 @@ from lrft.model import schedule
 from lrft.model.task import Task
 from lrft.model.training import Training, check_compatible
 from lrft.result import dataset as results
+from lrft.result import numbers
 from lrft.run import arguments, describe, trained
 from lrft.run import chains as runs
 from lrft.run.state import load_state, save_state
@@ -322,16 +323,8 @@ class Simulation:
             attrs |= part.attrs()
         tasks = self.tasks[0] if self.single else self.tasks
         ds = results.assemble(tasks, self.training, records, attrs, paired=self.paired)
-        return ds.assign_coords(self._rates(ds))
-
-    def _rates(self, ds: xr.Dataset) -> dict[str, xr.DataArray]:
-        """Label each task with its rate at step 0, as a number, and with that times d."""
         first = [float(schedule.rates(rate, 0, 1)[0]) for rate in self.rates]
-        rate = ds.d.copy(data=np.array(first).reshape(ds.d.shape))
-        delta = rate * ds.d
-        rate.attrs = {"long_name": "learning rate", "definition": "rate η of û at step 0"}
-        delta.attrs = {"long_name": "η d", "definition": "learning_rate times d"}
-        return {"learning_rate": rate.astype(np.float64), "delta": delta}
+        return ds.assign_coords(numbers.rate_coordinates(ds, first, self.rate_notes))
 
     def trained(self, replica: int = 0, task: int = 0) -> Weights:
         """Return the network that a replica ended with, what it learned merged into its base.

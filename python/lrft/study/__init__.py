@@ -7,11 +7,22 @@ out, `replay` computes records again.
 
 from __future__ import annotations
 
+from lrft.result.grid import listed
 from lrft.study.dataset import load, save, to_dataframe
 from lrft.study.driver import collect, merge, plan, sweep
 from lrft.study.replay import rerun
 
-__all__ = ["collect", "load", "merge", "plan", "rerun", "save", "sweep", "to_dataframe"]
+__all__ = [
+    "collect",
+    "listed",
+    "load",
+    "merge",
+    "plan",
+    "rerun",
+    "save",
+    "sweep",
+    "to_dataframe",
+]
 
 
 def __dir__() -> list[str]:

@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 from pydantic import BaseModel
 
 from lrft.base import files, netcdf
+from lrft.model import schedule
 from lrft.model.task import Task
-from lrft.result import provenance
+from lrft.result import numbers, provenance
 from lrft.result.dataset import STATISTICS, VARIABLES
+from lrft.result.grid import gridded, listed
 from lrft.study.design import Design, label
 from lrft.study.ledger import Damaged, Ledger
 from lrft.study.points import Point, Unit
@@ -41,7 +43,7 @@ def assemble(design: Design, points: list[Point], ledger: Ledger) -> xr.Dataset:
     keys = {unit.key: unit for point in points for unit in point.units}
     replicas = [i for unit in points[0].units for i in unit.replicas]
     failures = ledger.failures(keys)
-    arrays = _arrays(points, _results(ledger, keys), failures, len(replicas))
+    arrays, notes = _arrays(points, _results(ledger, keys), failures, len(replicas))
 
     training = points[0].training
     data = {}
@@ -56,6 +58,7 @@ def assemble(design: Design, points: list[Point], ledger: Ledger) -> xr.Dataset:
             "threshold": np.array(training.thresholds, dtype=np.float64),
             "loss_threshold": np.array(training.loss_thresholds, dtype=np.float64),
             **{name: ("point", values) for name, values in _coordinates(design, points).items()},
+            **{name: ("point", values) for name, values in _rates(points, notes).items()},
             "failure": ("point", _reasons(points, failures)),
         },
     )
@@ -72,11 +75,12 @@ def assemble(design: Design, points: list[Point], ledger: Ledger) -> xr.Dataset:
         "created": provenance.now(),
         **provenance.environment(),
         "axes": json.dumps([label(axis) for axis in design.axes]),
+        "grid": json.dumps({label(axis): size for axis, size in design.grid.items()}),
         "ledger": str(ledger.path.absolute()),
         "computed_by": json.dumps(ledger.environments(keys), sort_keys=True),
         **({"study": design.source} if design.source is not None else {}),
     }
-    return ds
+    return gridded(ds)
 
 
 def _results(ledger: Ledger, units: Mapping[str, Unit]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -99,8 +103,11 @@ def _arrays(
     results: Iterable[tuple[str, dict[str, Any]]],
     failures: dict[str, str],
     replicas: int,
-) -> dict[str, NDArray[Any]]:
-    """Collect arrays (point, replica, ...); what is missing is nan, -1 or empty."""
+) -> tuple[dict[str, NDArray[Any]], list[str]]:
+    """Collect arrays (point, replica, ...) and how each rate was found.
+
+    What is missing is nan, -1 or empty.
+    """
     shape = (len(points), replicas)
     levels = len(points[0].training.thresholds), len(points[0].training.loss_thresholds)
     extra = _largest(points)
@@ -136,10 +143,7 @@ def _arrays(
         for at in places[key]:
             found["status"][at] = "failed"
     found["status"] = found["status"].astype(str)
-    if set(rates) - {"", "given"}:
-        notes = np.array(rates, dtype=str)
-        found["learning_rate"] = np.broadcast_to(notes[:, None], shape).copy()
-    return found
+    return found, rates
 
 
 def _fill(found: dict[str, NDArray[Any]], at: tuple[int, slice], result: Mapping[str, Any]) -> None:
@@ -220,6 +224,20 @@ def _column(values: list[Any]) -> NDArray[Any]:
     return np.array([str(value) for value in values], dtype=str)
 
 
+def _rates(points: list[Point], notes: list[str]) -> dict[str, NDArray[Any]]:
+    """Collect the rate of û at step 0, that times d, and what ``lr="auto"`` says of it."""
+    chosen = np.array([numbers.chosen(note) for note in notes])
+    given = [
+        np.nan if point.training.lr == "auto" else float(schedule.rates(point.training.lr, 0, 1)[0])
+        for point in points
+    ]
+    rate = np.where(np.isnan(given), chosen[:, 0], given)
+    found = {"learning_rate": rate, "delta": rate * [point.task.d for point in points]}
+    if set(notes) - {"", "given"}:
+        found |= {"stability_limit": chosen[:, 1], "rate_note": np.array(notes, dtype=str)}
+    return found
+
+
 def _reasons(points: list[Point], failures: Mapping[str, str]) -> NDArray[Any]:
     first = [[failures[u.key] for u in point.units if u.key in failures][:1] for point in points]
     return np.array([reasons[0] if reasons else "" for reasons in first], dtype=str)
@@ -254,6 +272,7 @@ def to_dataframe(ds: xr.Dataset) -> pd.DataFrame:
     """
     import pandas as pd
 
+    ds = listed(ds)
     count, replicas = ds.sizes["point"], ds.sizes["replica"]
     columns: dict[str, Any] = {
         "point": np.repeat(np.arange(count), replicas),
@@ -311,7 +330,7 @@ def save(ds: xr.Dataset, path: str | os.PathLike[str]) -> None:
     """
     check_suffix(path)
     if Path(path).suffix == ".nc":
-        netcdf.write(ds, path)
+        netcdf.write(listed(ds), path)
         return
     with files.whole(path) as temporary:
         if Path(path).suffix == ".csv":
@@ -366,4 +385,4 @@ def load(path: str | os.PathLike[str]) -> xr.Dataset:
     for name in ("status", "stop_step", "hit_step", "loss_hit_step"):
         if name not in ds.data_vars or ds[name].dims[:2] != ("point", "replica"):
             raise ValueError(f"{where}: not the results of a study (it lacks {name})")
-    return ds
+    return gridded(ds)

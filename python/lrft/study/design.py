@@ -62,6 +62,8 @@ class Design:
         Fields that the design sets, as ``"task.d"``.
     points : list of dict
         The values of the axes, one dict a point.
+    grid : dict of int
+        How many values each field of the grid has, by name; empty where the points are no grid.
     source : str or None
         The study as JSON, from which it can be read again; None where it holds Python objects.
     """
@@ -70,6 +72,7 @@ class Design:
     fixed: dict[str, Any]
     axes: tuple[str, ...]
     points: list[dict[str, Any]]
+    grid: dict[str, int]
     source: str | None
 
 
@@ -153,7 +156,8 @@ def _design(tables: dict[str, Any]) -> Design:
     ):
         point = row | draw | dict(zip(columns, values, strict=True))
         points.append(_derive(point, derived, fixed))
-    return Design(title, fixed, axes, points, _source(title, tables))
+    sizes = {} if listed[0] or drawn[0] else {name: len(v) for name, v in columns.items()}
+    return Design(title, fixed, axes, points, sizes, _source(title, tables))
 
 
 def _source(title: str, tables: dict[str, Any]) -> str | None:

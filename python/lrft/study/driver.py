@@ -166,11 +166,12 @@ def sweep(
     Returns
     -------
     xarray.Dataset
-        With dimension ``point``, coordinates for the fields of the design, and for each replica
-        ``hit_step`` (point, replica, threshold) and ``loss_hit_step`` int64, ``stop_step`` int64,
-        ``status`` str, and float64 ``final_overlap_u``, ``final_overlap_c``, ``final_loss`` at
-        its stop; full records (point, replica, step) where all points
-        have the same. ``failure`` (point) says why a point failed, if it did.
+        With a dimension for each field of a grid, or else the dimension ``point``; coordinates for
+        the fields of the design, ``learning_rate`` and ``delta``; and for each replica ``hit_step``
+        (..., replica, threshold) and ``loss_hit_step`` int64, ``stop_step`` int64, ``status`` str,
+        and float64 ``final_overlap_u``, ``final_overlap_c``, ``final_loss`` at its stop; full
+        records (..., replica, step) where all points have the same. ``failure`` says why a point
+        failed, if it did.
 
     Raises
     ------
@@ -200,7 +201,7 @@ def sweep(
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     ds = lrft.sweep(study, pathlib.Path(folder) / "study.db")
     >>> ds.final_loss.dims, ds.d.values.tolist()
-    (('point', 'replica'), [100, 100, 1000, 1000])
+    (('d', 'xi', 'replica'), [100, 1000])
     """
     on_interrupt = interrupts.check(on_interrupt)
     begun = False

@@ -18,6 +18,7 @@ from lrft.fitting.fit import fit
 from lrft.model.training import Training
 from lrft.result import dataset as results
 from lrft.result import provenance
+from lrft.result.grid import listed
 from lrft.run import arguments
 from lrft.run.simulate import simulate
 from lrft.study import dataset
@@ -243,10 +244,10 @@ def _study(ds: xr.Dataset, threads: int | None) -> xr.Dataset:
             ("task_hash", [point.task.content_hash for point in found]),
             ("steps", [point.training.steps for point in found]),
         ):
-            if ds[name].values.tolist() != values:
+            if listed(ds)[name].values.tolist() != values:
                 raise ValueError(f"its record is of another {name} than its data")
     with tempfile.TemporaryDirectory() as folder:
-        return sweep(study, Path(folder) / "again.db", threads=threads)
+        return listed(sweep(study, Path(folder) / "again.db", threads=threads))
 
 
 def _ledger(
