@@ -254,7 +254,7 @@ def mean(values: ArrayLike) -> Interval:
     Examples
     --------
     >>> mean([1.0, 2.0, 3.0]).text(2)
-    '2.00 [-0.48, 4.48]'
+    '2.00 [−0.48, 4.48]'
     """
     from scipy import stats
 
