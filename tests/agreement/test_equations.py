@@ -11,6 +11,7 @@ from students import case, neurons
 
 import lrft
 from lrft import theory
+from lrft.theory import cases as cases_module
 from lrft.theory.arcsine import weighted_slopes
 from lrft.theory.cases import of_training
 from lrft.theory.equations import Equations
@@ -193,7 +194,7 @@ GOOD = {"M": np.zeros((2, 4)), "Q": np.eye(2), "lam_hat": np.ones(2)}
         ({}, GOOD | {"Q": np.eye(3)}, ValueError, r"start\['Q'\] must have shape"),
         ({}, GOOD | {"M": np.ones((2, 4))}, ValueError, "must be at least M Mᵀ"),
         ({"lr": lrft.schedule.Cosine(0.1, 10)}, GOOD, ValueError, "lr must be constant"),
-        ({"lr": 0.0}, GOOD, ValueError, "lr must be positive"),
+        ({"stop_loss": 0.1, "lr": 0.0}, GOOD, ValueError, "lr must be positive"),
         ({"student": FULL.replace(lam_init="signs")}, None, ValueError, "start must be given"),
         ({"student": FULL.replace(linearized=True)}, GOOD, ValueError, r"shape \(2, 6\)"),
     ],
@@ -203,6 +204,16 @@ def test_bad_arguments(changes: Any, start: Any, kind: Any, message: str) -> Non
     training = lrft.Training(**({"student": FULL, "lr": 0.01, "steps": 10} | changes))
     with pytest.raises(kind, match=message):
         theory.order_parameter_ode(task, training, start)
+
+
+def test_what_they_know_nothing_of_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    task = lrft.Task.sample(d=100, k=3, activation="erf")
+    training = lrft.Training(student=FULL, lr=0.01, steps=10, batch=2)
+    theory.order_parameter_ode(task, training, GOOD)
+    known = cases_module._KNOWN
+    monkeypatch.setitem(known, "training", known["training"] - {"batch"})
+    with pytest.raises(ValueError, match="know nothing of batch, got batch=2"):
+        theory.order_parameter_ode(task, training, GOOD)
 
 
 def test_numbers_beside_a_training_are_refused() -> None:

@@ -55,6 +55,7 @@ class Case:
     student: Any  # of task, seed, lr
     task: dict[str, Any]
     batch: int = 1
+    loss: Any = "squared"
 
 
 def full(n: int) -> Any:
@@ -99,6 +100,10 @@ CASES = {
     "LoRA of rank 2, relu": Case("relu", 3, 2.0, 0.1, lora, {"noise": 0.2}, batch=2),
     "linearised full, tanh": Case("tanh", 2, 4.0, 0.2, expanded(full(2)), {}),
     "linearised LoRA, erf": Case("erf", 3, 4.0, 0.2, expanded(lora), {"rank": 2}),
+    "full, 2 erf, Huber": Case("erf", 2, 6.0, 0.2, full(2), {"noise": 0.5}, loss=lrft.Huber(0.4)),
+    "LoRA of rank 2, logistic": Case(
+        "erf", 3, 6.0, 0.5, lora, {"noise": 0.2}, loss=lrft.Logistic(flip=0.1)
+    ),
     "linearised rank one, erf": Case("erf", 3, 6.0, 0.4, rank_one, {"parallel": 0.5}),
 }
 
@@ -114,6 +119,7 @@ def gaps(case: Case, d: int, groups: int, replicas: int) -> dict[str, np.ndarray
             lr=lr,
             steps=int(case.horizon / lr),
             batch=case.batch,
+            loss=case.loss,
             record=9,
             record_parameters=True,
         )
@@ -121,7 +127,8 @@ def gaps(case: Case, d: int, groups: int, replicas: int) -> dict[str, np.ndarray
         assert (ds.status == "finished").all()
         ode = theory.order_parameter_ode(task, training, ds.isel(replica=0))
         assert ode.noise_error < 0.02
-        assert (ode.drift_error > 0) == training.student.linearized
+        sampled = training.student.linearized or training.loss != "squared"
+        assert (ode.drift_error > 0) == sampled
         np.testing.assert_allclose(ode.time, ds.step * lr)
         expected = {"M": ode.M, "Q": ode.Q, training.student.own_name: ode.own}
         for name, values in expected.items():

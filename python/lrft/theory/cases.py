@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lrft.base import checks
+from lrft.model.loss import Loss
 from lrft.model.schedule import Constant, Schedule, ScheduleModel
 from lrft.model.students import RankOne, StudentModel
 from lrft.model.training import Training, check_compatible
@@ -35,11 +36,38 @@ class Case(NamedTuple):
     batch: int
     last: float | None  #: time of the last step
     times: Floats | None  #: of the records
+    loss: Loss = "squared"
+
+
+#: What the equations know of; a field that is not here and not as by default is refused.
+_KNOWN = {
+    "training": {
+        *("student", "lr", "steps", "batch", "loss", "stop_at", "stop_loss"),
+        *("record", "thresholds", "loss_thresholds", "record_parameters"),
+    },
+    "rank_one": {"train_c", "orthogonal", "c_init", "u_init", "lr_c", "linearized"},
+    "lora": {
+        *("rank", "alpha", "a_init", "a_std", "b_init", "train_a", "train_b", "lr_b"),
+        "linearized",
+    },
+    "full": {"width", "init", "std", "lam_init", "train_lam", "lr_lam", "linearized"},
+}
+
+
+def _refuse_unknown(training: Training) -> None:
+    for name, model in (("training", training), (training.student.kind, training.student)):
+        for field in model._differing():
+            if field not in _KNOWN[name]:
+                raise ValueError(
+                    f"the order-parameter equations know nothing of {field}, got "
+                    f"{field}={getattr(model, field)!r}"
+                )
 
 
 def of_training(task: Task, training: Training, start: Any, numbers: Mapping[str, Any]) -> Case:
     """Take what `lrft.simulate` takes; `numbers` are for another form of the question."""
     check_compatible(task, training)
+    _refuse_unknown(training)
     defaults = {"delta": (None, 0.0), "batch": (1,), "train_c": (False,), "rate_c": (1.0,)}
     for name, value in numbers.items():
         if value not in defaults.get(name, (True,)):
@@ -60,6 +88,7 @@ def of_training(task: Task, training: Training, start: Any, numbers: Mapping[str
         training.batch,
         training.steps * lr,
         np.asarray(training.record_steps * lr, dtype=np.float64),
+        training.loss,
     )
 
 

@@ -57,7 +57,7 @@ class Equations:
         self.projected = task.features_rank if spec.project else 0
         self.rates = case.rates[0], case.rates[1] if spec.train_own else 0.0
         self.noise = delta / case.batch * case.rates[0] ** 2
-        self.exact_drift = not self.student.linearized
+        self.exact_drift = not self.student.linearized and case.loss == "squared"
         self.exact_noise = self.exact_drift and task.activation.kind == "erf"
         self.shapes = [part.shape for part in case.start]
         self.noise_error = self.drift_error = self.first_length = 0.0
@@ -68,14 +68,16 @@ class Equations:
         self.sample: StudentSample | None = None
         sampled = not self.exact_drift or (self.noise > 0 and not self.exact_noise)
         if sampled and not self.overlap_alone:
-            self.sample = StudentSample(task, self.student, case.start, self.scale, samples)
+            self.sample = StudentSample(
+                task, self.student, case.start, self.scale, case.loss, samples
+            )
 
     @property
     def overlap_alone(self) -> bool:
         """Whether <u_hat, u> is all that moves, and moves by itself."""
         return (
             self.student.spherical
-            and not self.student.linearized
+            and self.exact_drift
             and self.rates[1] == 0
             and self.projected == self.task.features_rank
             and self.task.u_orthogonal

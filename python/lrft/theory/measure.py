@@ -59,7 +59,7 @@ class Measure:
         """Compute the population loss, without label noise."""
         equations = self.equations
         task = equations.task
-        if not equations.exact_drift:
+        if equations.student.linearized:
             assert equations.sample is not None
             return equations.sample.loss(state)
         gram, weights, _ = equations.gram(state)

@@ -1,4 +1,4 @@
-"""Any student on one fixed quasi-Monte Carlo sample: its error, its derivatives and their means.
+"""Any student on one fixed quasi-Monte Carlo sample: its output, its derivatives and their means.
 
 Fields of teacher and student are linear in independent normals: the coordinates of x in S and, for
 each row, one along what the rows have outside it. One sample serves all states, so the equations
@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 
 from lrft.theory.noise_scale import NoiseScale, sobol_normals
 from lrft.theory.population import perturbation
+from lrft.theory.pulls import needs_noise, pulls
 
 if TYPE_CHECKING:
+    from lrft.model.loss import Loss
     from lrft.model.students import StudentModel
     from lrft.model.task import Task
 
@@ -49,18 +51,27 @@ class StudentSample:
         Where a linearised student is expanded; S holds its rows.
     scale : float
         Of the perturbation B A.
+    loss : Loss
     samples : int
         In all; rounded up to powers of two.
     """
 
     def __init__(
-        self, task: Task, student: StudentModel, start: State, scale: float, samples: int
+        self,
+        task: Task,
+        student: StudentModel,
+        start: State,
+        scale: float,
+        loss: Loss,
+        samples: int,
     ) -> None:
         n, s = start.P.shape
-        X = sobol_normals(s + n, NoiseScale.SCRAMBLINGS, samples)
+        more = 1 if needs_noise(loss, task.noise) else 0
+        X = sobol_normals(s + n + more, NoiseScale.SCRAMBLINGS, samples)
         self.task, self.kind, self.linearized = task, student.kind, student.linearized
         self.scale, self.start = scale, start
-        self.X, self.Z = X[:, :s], X[:, s:]
+        self.X, self.Z, self.noise = X[:, :s], X[:, s : s + n], X[:, -1]
+        self.of_loss = loss
         inside = self.X[:, : task.R.shape[1]]
         self.base = inside @ task.R.T
         moved = task.neuron_scale * (self.base + inside @ perturbation(task).T)
@@ -78,7 +89,7 @@ class StudentSample:
         return self.base + self.scale * (self.first @ self.start.own.T)
 
     def look(self, state: State) -> tuple[Floats, Floats, Floats, Floats]:
-        """Return errors (N,), df/dh (N, n), what df/down is made of, and h (N, n)."""
+        """Return f_hat (N,), df/dh (N, n), what df/down is made of, and h (N, n)."""
         task, (P, Q, own) = self.task, state
         h = self.X @ P.T + self.Z @ root(Q - P @ P.T)
         out, inner = task.output_scale, task.neuron_scale
@@ -91,7 +102,7 @@ class StudentSample:
                 value, slope = self.known
                 by_row = out * inner * slope * self.start.own
                 f = out * (value @ own) + np.einsum("nj,nj->n", by_row, h - self.first)
-            return f - self.labels, by_row, out * value, h
+            return f, by_row, out * value, h
         if not self.linearized:
             value, slope = task.activation.evaluate(inner * (self.base + self.scale * h @ own.T))
         else:
@@ -104,37 +115,41 @@ class StudentSample:
             B = self.start.own
             change = self.first @ (own - B).T + (h - self.first) @ B.T
             return (
-                f + np.einsum("nk,nk->n", by_neuron, change) - self.labels,
+                f + np.einsum("nk,nk->n", by_neuron, change),
                 by_neuron @ B,
                 by_neuron,
                 h,
             )
-        return f - self.labels, by_neuron @ own, by_neuron, h
+        return f, by_neuron @ own, by_neuron, h
 
     def squares(self, state: State) -> tuple[Floats, float]:
         """``E[g g^T]`` with label noise, (n, n), and the standard error of its trace."""
-        error, by_row, _, _ = self.look(state)
-        weights = 4 * (error**2 + self.task.noise**2)
-        found = self._blocks(weights, by_row, by_row)
+        f, by_row, _, _ = self.look(state)
+        _, squares = self._pulls(f)
+        found = self._blocks(squares, by_row, by_row)
         traces = np.einsum("bii->b", found)
         return found.mean(axis=0), float(traces.std(ddof=1) / np.sqrt(len(traces)))
 
     def means(self, state: State) -> tuple[Means, float]:
         """Return the mean gradients, and the standard error of their length."""
-        error, by_row, of_own, h = self.look(state)
+        f, by_row, of_own, h = self.look(state)
+        pull, _ = self._pulls(f)
         known = self.first if self.linearized and self.kind == "lora" else h
-        parts = [self._blocks(2 * error, by_row, x) for x in (self.X, h)]
+        parts = [self._blocks(pull, by_row, x) for x in (self.X, h)]
         if self.kind == "full":
-            parts.append(self._blocks(2 * error, of_own, np.ones((len(error), 1)))[..., 0])
+            parts.append(self._blocks(pull, of_own, np.ones((len(pull), 1)))[..., 0])
         else:
-            parts.append(self._blocks(2 * error, of_own, known))
+            parts.append(self._blocks(pull, of_own, known))
         together = np.concatenate([part.reshape(len(part), -1) for part in parts], axis=1)
         spread = together.std(axis=0, ddof=1) / np.sqrt(len(together))
         return Means(*(part.mean(axis=0) for part in parts)), float(np.linalg.norm(spread))
 
     def loss(self, state: State) -> float:
         """``E[(f_hat - f*)^2]``."""
-        return float(np.mean(self.look(state)[0] ** 2))
+        return float(np.mean((self.look(state)[0] - self.labels) ** 2))
+
+    def _pulls(self, f: Floats) -> tuple[Floats, Floats]:
+        return pulls(self.of_loss, f, self.labels, self.task.noise, self.noise)
 
     def _blocks(self, weights: Floats, a: Floats, b: Floats) -> Floats:
         """Means of weights a b^T over each scrambling."""
