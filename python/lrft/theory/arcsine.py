@@ -23,23 +23,25 @@ def weighted_slopes(C: Floats, weights: Floats, first: int) -> Floats:
     weights : ndarray of shape (n,)
     first : int
     """
-    n = len(C)
-    m = n - first
-    # All pairs i <= j at once: the two columns of C, and the 2 x 2 matrix I + C.
-    i, j = (index + first for index in np.triu_indices(m))
+    m = len(C) - first
+    square = np.empty((m, m))
+    for i in range(m):
+        square[i, i:] = square[i:, i] = _with_one(C, weights, first + i)
+    return square
+
+
+def _with_one(C: Floats, weights: Floats, i: int) -> Floats:
+    """Compute those of the pairs (i, j), j from i to the last, all at once."""
+    j = np.arange(i, len(C))
+    # The two columns of C, and the 2 x 2 matrix I + C of the pair.
     A, B, D = 1 + C[i, i], C[i, j], 1 + C[j, j]
     determinant = A * D - B * B
-    X, Y = C[:, i].T, C[:, j].T  # (pairs, n)
-    inverse = 1 / determinant
-    by_x, by_y = (D * inverse)[:, None] * X, (A * inverse)[:, None] * Y
-    mixed = (B * inverse)[:, None]
-    left, right = by_x - mixed * Y, by_y - mixed * X
-    left_out = np.einsum("pa,pb->pab", left, X) + np.einsum("pa,pb->pab", right, Y)
-    turned = C[None] - left_out
+    x, Y = C[i], C[j]  # (n,) and (pairs, n)
+    by_x = (D[:, None] * x - B[:, None] * Y) / determinant[:, None]
+    by_Y = (A * Y - B[:, None] * x) / determinant[:, None]
+    turned = C - by_x[:, :, None] * x - by_Y[:, :, None] * Y[:, None, :]
     sizes = 1 + np.einsum("paa->pa", turned)
     cosines = turned / np.sqrt(sizes[:, :, None] * sizes[:, None, :])
     values = (2 / np.pi) * np.arcsin(np.clip(cosines, -1.0, 1.0))
-    found = (2 / np.pi) * np.einsum("pab,a,b->p", values, weights, weights)
-    square = np.empty((m, m))
-    square[i - first, j - first] = square[j - first, i - first] = found / np.sqrt(determinant)
-    return square
+    found: Floats = (2 / np.pi) * (values @ weights @ weights) / np.sqrt(determinant)
+    return found

@@ -46,6 +46,8 @@ EXACT = 1e-7, 1e-9
 #: Where expectations are of a sample, far below its error: relu jumps at a point of the sample, and
 #: a solver that sees the jumps takes twenty times the steps.
 SAMPLED = 1e-5, 1e-7
+#: Numbers of a state above which the solver holds no matrix of them.
+MOST_DENSE = 2000
 
 
 def order_parameter_ode(
@@ -360,8 +362,9 @@ def _solve(
     from scipy.integrate import solve_ivp
 
     rtol, atol = tolerances
+    method = "LSODA" if start.size <= MOST_DENSE else "RK45"
     found = solve_ivp(
-        velocity, (0.0, horizon), start, "LSODA", dense_output=True, rtol=rtol, atol=atol
+        velocity, (0.0, horizon), start, method, dense_output=True, rtol=rtol, atol=atol
     )
     if not found.success:
         raise ValueError(f"horizon = {horizon:g} is out of the solver's reach: {found.message}")
