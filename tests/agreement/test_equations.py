@@ -197,6 +197,18 @@ GOOD = {"M": np.zeros((2, 4)), "Q": np.eye(2), "lam_hat": np.ones(2)}
         ({"stop_loss": 0.1, "lr": 0.0}, GOOD, ValueError, "lr must be positive"),
         ({"student": FULL.replace(lam_init="signs")}, None, ValueError, "start must be given"),
         ({"student": FULL.replace(linearized=True)}, GOOD, ValueError, r"shape \(2, 6\)"),
+        (
+            {"student": FULL.replace(linearized=True)},
+            GOOD | {"M": np.zeros((2, 6))},
+            ValueError,
+            "start must be that of step 0",
+        ),
+        (
+            {"student": lrft.FullNetwork(linearized=True)},
+            {"M": np.zeros((3, 4)), "Q": np.zeros((3, 3)), "lam_hat": np.ones(3)},
+            ValueError,
+            "start must be that of step 0",
+        ),
     ],
 )
 def test_bad_arguments(changes: Any, start: Any, kind: Any, message: str) -> None:

@@ -185,5 +185,19 @@ def test_theory_is_drawn_over_runs() -> None:
         np.interp(0.5, values, steps) for steps, values in ((x, y), middle.get_data())
     )
     assert seen == pytest.approx(expected, rel=0.1)
-    with pytest.raises(ValueError, match="order-parameter curve of a rank-one student"):
+    with pytest.raises(ValueError, match=r"of a run with record_parameters=True, or of a rank-one"):
         lrft.plot.overlap(run(), theory=True)
+
+
+def test_theory_of_lora_is_drawn_from_a_recorded_start() -> None:
+    task = lrft.Task.sample(d=5_000, k=3, activation="erf", xi=1.5, seed=0)
+    student = lrft.LoRA(rank=2, b_init="gaussian")
+    training = lrft.Training(
+        student=student, lr=0.1 / task.d, steps=100_000, record=21, record_parameters=True
+    )
+    ds = lrft.simulate(task, training, replicas=1, seed=2)
+    axes = lrft.plot.overlap(ds, theory=True).axes[0]
+    (dashed,) = (line for line in axes.lines if line.get_linewidth() == 1.6)
+    gap = np.interp(ds.step, *dashed.get_data()) - ds.overlap_u.values[0]
+    assert np.abs(gap).max() < 0.1
+    assert np.ptp(ds.overlap_u.values[0]) > 0.5

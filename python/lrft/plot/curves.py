@@ -54,8 +54,9 @@ def overlap(
     axes : matplotlib.axes.Axes, optional
         Drawn into these instead of a new figure.
     theory : bool
-        Draw the limit d -> infinity dashed (`lrft.theory.order_parameter_ode`), from the median
-        of the starts: of a rank-one student at a constant rate whose ĉ starts at a given place.
+        Draw the limit d -> infinity dashed (`lrft.theory.order_parameter_ode`), at a constant rate:
+        from the replica in the middle where ``record_parameters=True`` tells its start; else from
+        the median of the starts, of a rank-one student whose ĉ starts at a given place.
 
     Returns
     -------

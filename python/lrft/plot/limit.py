@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrft import theory
+from lrft.model.training import Training
 from lrft.result import provenance
 
 if TYPE_CHECKING:
@@ -18,30 +19,40 @@ Floats = NDArray[np.float64]
 
 
 def limit_curve(ds: xr.Dataset, index: int, start: float, last: float) -> tuple[Floats, Floats]:
-    """Solve for |<û,u>| of a task of a result, from an overlap at step 0 to the step `last`."""
+    """Solve for |<û,u>| of a task of a result, from an overlap at step 0 to the step `last`.
+
+    Where order parameters were recorded, of any student: from the start of the replica in the
+    middle.
+    """
     about = json.loads(ds.attrs["configuration"])
-    student, training = about["training"]["student"], about["training"]
-    c_init = student.get("c_init")
-    given = c_init == "teacher" or not isinstance(c_init, str)
-    constant = isinstance(training["lr"], int | float) or training["lr"] == "auto"
-    once = not {"reuse", "lookahead"} & training.keys()
-    plain = student["kind"] == "rank_one" and not student["linearized"]
-    if not (plain and given and constant and once):
-        raise ValueError(
-            "theory=True draws the order-parameter curve of a rank-one student, not linearised, at "
-            "a constant rate, whose ĉ starts where it is told, c_init='teacher' or an array, and "
-            "whose batches are used once"
-        )
-    if training.get("loss", "squared") != "squared":
-        raise ValueError(
-            "theory=True draws the order-parameter curve of the squared error, got a run with "
-            f"loss={training['loss']!r}"
-        )
+    training = Training.model_validate(about["training"])
     description = about["tasks"][index]
     stored = json.loads(ds.attrs.get("task_arrays", "{}"))
     task = provenance.restore_task(description, stored.get(description["content_hash"]))
     one: Any = ds.isel(task=index) if "task" in ds.dims else ds
     rate = float(one.learning_rate)
+    if training.lr == "auto":
+        training = training.replace(lr=rate)
+    if {"M", "Q", training.student.own_name} <= set(one.data_vars):
+        ranked = np.argsort(np.abs(one.overlap_u.isel(step=0).values))
+        middle = one.isel(replica=int(ranked[len(ranked) // 2]))
+        solution = theory.order_parameter_ode(task, training, middle, horizon=rate * last)
+        return solution.time / rate, np.abs(solution.overlap_u)
+    student = about["training"]["student"]
+    c_init = student.get("c_init")
+    given = c_init == "teacher" or not isinstance(c_init, str)
+    constant = isinstance(training.lr, float)
+    if student["kind"] != "rank_one" or student["linearized"] or not given or not constant:
+        raise ValueError(
+            "theory=True draws the order-parameter curve of a run with record_parameters=True, or "
+            "of a rank-one student, not linearised, at a constant rate, whose ĉ starts where it is "
+            "told: c_init='teacher' or an array"
+        )
+    if training.loss != "squared":
+        raise ValueError(
+            "theory=True draws the order-parameter curve of the squared error, got a run with "
+            f"loss={training.loss!r}"
+        )
     own = student.get("lr_c")
     solution = theory.order_parameter_ode(
         task,
@@ -52,6 +63,6 @@ def limit_curve(ds: xr.Dataset, index: int, start: float, last: float) -> tuple[
         train_c=student["train_c"],
         orthogonal=student["orthogonal"],
         rate_c=1.0 if own is None else float(own) / rate,
-        batch=training["batch"],
+        batch=training.batch,
     )
     return solution.time / rate, np.abs(solution.overlap_u)

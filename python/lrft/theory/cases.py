@@ -119,13 +119,23 @@ def _start_of(task: Task, student: StudentModel, start: Any) -> State:
     P = checks.array("start['M']", M, (n, inside))
     Q = checks.array("start['Q']", Q, (n, n))
     own = checks.array(f"start[{name!r}]", own, (n,) if full else np.shape(own)).reshape(own_shape)
+    _check_start(task, student, P, Q)
+    return State(P, Q, own)
+
+
+def _check_start(task: Task, student: StudentModel, P: Floats, Q: Floats) -> None:
+    """Refuse rows that are shorter than their parts in S, and a start that is none."""
     rest = np.linalg.eigvalsh(Q - P @ P.T)
     size = max(1.0, float(np.abs(Q).max()))
     if rest.min() < -TOLERANCE * size:
         raise ValueError("start['Q'] must be at least M Mᵀ: the rows are longer than their parts")
-    if student.start_of_its_own and rest.max() > TOLERANCE * size:
+    if not student.linearized or student.spherical:
+        return
+    moved = rest.max()
+    if not student.start_of_its_own:  # expanded around the base
+        moved = max(moved, float(np.abs(P - task.R).max()))
+    if moved > TOLERANCE * size:
         raise ValueError("start must be that of step 0, where a linearised student is expanded")
-    return State(P, Q, own)
 
 
 def _first(values: Any) -> Any:

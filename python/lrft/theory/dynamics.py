@@ -255,6 +255,7 @@ def predicted_hitting_time(
     -----
     The integral of dm / (dm/dtau), by Gauss-Legendre quadrature on 64 nodes; 0 or a change of
     sign at any of them counts as a stop. The flow needs infinite time for threshold 1.
+    Of other students, ``order_parameter_ode(task, training).hitting_time(threshold)``.
 
     Examples
     --------
