@@ -35,6 +35,15 @@ py::tuple coordinates_of(const Array& A, const Array& Q) {
   return py::make_tuple(matrix(c.P, n, s), matrix(c.L, n, n));
 }
 
+py::tuple leading_of(const Array& G, int r) {
+  if (G.ndim() != 2 || r < 1 || r > std::min(G.shape(0), G.shape(1)))
+    throw py::value_error("G must be a matrix (k, m), and r in [1, min(k, m)]");
+  const int k = static_cast<int>(G.shape(0)), m = static_cast<int>(G.shape(1));
+  const double* g = G.data();
+  const Leading l = call_aside([=] { return leading(g, k, m, r); }, {G});
+  return py::make_tuple(matrix(l.left, r, k), Array(r, l.sizes.data()), matrix(l.right, r, m));
+}
+
 }  // namespace
 
 void bind_basis(py::module_& m) {
@@ -42,6 +51,8 @@ void bind_basis(py::module_& m) {
         "(R, a, Q, rank of W): W = R Q and u = a Q with orthonormal rows Q.");
   m.def("coordinates", &coordinates_of, Door(), py::arg("A").noconvert(), py::arg("Q").noconvert(),
         "(P, L) of rows A: A Q^T, and a lower-triangular factor of what is outside the rows of Q.");
+  m.def("leading", &leading_of, Door(), py::arg("G").noconvert(), py::arg("r"),
+        "(left, sizes, right) of the r largest singular values of G: (r, k), (r,), (r, m).");
 }
 
 }  // namespace lrft::bindings

@@ -25,6 +25,9 @@ void bind_random(py::module_& m) {
   add("u", Purpose::u);
   add("lam", Purpose::lam);
   add("embedding", Purpose::embedding);
+  add("gradient", Purpose::gradient);
+  add("gradient_chi", Purpose::gradient_chi);
+  add("gradient_noise", Purpose::gradient_noise);
   m.attr("purposes") = purposes;
 
   m.def(

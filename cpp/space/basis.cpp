@@ -6,6 +6,7 @@
 #include <stdexcept>
 
 #include <Eigen/QR>
+#include <Eigen/SVD>
 
 #include "space/matrix.hpp"
 
@@ -82,6 +83,21 @@ Coordinates coordinates(const double* A, int n, const double* Q, int s, std::int
   for (Index j = 0; j < full; ++j)
     if (L(j, j) < 0) L.col(j) = -L.col(j);
   return {rows_of(P), rows_of(L)};
+}
+
+Leading leading(const double* G, int k, int m, int r) {
+  fix_cache_sizes();
+  const Columns X = Eigen::Map<const Matrix>(G, k, m);
+  const Eigen::JacobiSVD<Columns> svd(X, Eigen::ComputeThinU | Eigen::ComputeThinV);
+  Matrix left = svd.matrixU().leftCols(r).transpose(),
+         right = svd.matrixV().leftCols(r).transpose();
+  for (Index j = 0; j < r; ++j) {
+    Index largest = 0;
+    left.row(j).cwiseAbs().maxCoeff(&largest);
+    if (left(j, largest) < 0) left.row(j) = -left.row(j), right.row(j) = -right.row(j);
+  }
+  const Matrix sizes = svd.singularValues().head(r);
+  return {rows_of(left), rows_of(sizes), rows_of(right)};
 }
 
 std::vector<double> pseudo_inverse(const std::vector<double>& R, int k, int s, int rho) {

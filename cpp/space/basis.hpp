@@ -33,6 +33,13 @@ struct Coordinates {
 };
 Coordinates coordinates(const double* A, int n, const double* Q, int s, std::int64_t d);
 
+// The r largest singular values of G (k, m), r <= min(k, m), from the largest, with their vectors
+// as rows: left (r, k) and right (r, m).  The largest entry of a left vector is positive.
+struct Leading {
+  std::vector<double> left, sizes, right;
+};
+Leading leading(const double* G, int k, int m, int r);
+
 // The pseudo-inverse (rho, k), row-major, of the first rho columns of R (k, s), which
 // must be independent.
 std::vector<double> pseudo_inverse(const std::vector<double>& R, int k, int s, int rho);

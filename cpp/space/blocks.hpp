@@ -156,11 +156,13 @@ class Blocks {
       }
     }
     if (shape_.follow) {
-      const Eigen::Map<const Matrix> a(task.a.data(), r, shape_.s);
-      out.cosines = subspace_cosines(n, r, out.gram, gram_of(a), out.teacher, [&] {
+      const int f = shape_.followed;
+      const Eigen::Map<const Matrix> a(task.a.data(), f, shape_.s);
+      const std::vector<double> along = first_of_each(out.teacher, r, f);
+      out.cosines = subspace_cosines(n, f, out.gram, gram_of(a), along, [&] {
         const std::vector<double> rows = rows_now(0);
         return RowSets{Eigen::Map<const Matrix>(rows.data(), n, d_),
-                       Eigen::Map<const Matrix>(task.u, r, d_)};
+                       Eigen::Map<const Matrix>(task.u, f, d_)};
       });
     }
     return out;

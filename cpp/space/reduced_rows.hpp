@@ -50,15 +50,16 @@ inline std::vector<double> given_reduced_rows(const StudentSpec& student) {
 inline std::vector<double> reduced_cosines(const Shape& shape, const TaskData& task,
                                            const std::vector<double>& rows,
                                            const Statistics& statistics) {
-  const int n = shape.n, s = shape.s, r = shape.rank;
+  const int n = shape.n, s = shape.s, r = shape.followed;
   const Eigen::Map<const Matrix> P(rows.data(), n, s), L(rows.data() + n * s, n, n);
   const Eigen::Map<const Matrix> a(task.a.data(), r, s);
-  return subspace_cosines(n, r, statistics.gram, gram_of(a), statistics.teacher, [&] {
-    RowSets sets{Matrix::Zero(n, s + n), Matrix::Zero(r, s + n)};
-    sets.A << P, L;
-    sets.u.leftCols(s) = a;
-    return sets;
-  });
+  return subspace_cosines(n, r, statistics.gram, gram_of(a),
+                          first_of_each(statistics.teacher, shape.rank, r), [&] {
+                            RowSets sets{Matrix::Zero(n, s + n), Matrix::Zero(r, s + n)};
+                            sets.A << P, L;
+                            sets.u.leftCols(s) = a;
+                            return sets;
+                          });
 }
 
 }  // namespace lrft

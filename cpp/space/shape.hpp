@@ -15,6 +15,7 @@ struct Shape {
   int s;               // dimension of S = span(rows of W, rows of u)
   int features_rank;   // dimension of span(rows of W): the first coordinates of S
   int rank;            // rank r of the teacher
+  int followed;        // of its directions, the first, overlaps are with
   int n;               // rows of the student
   int batch;           // samples a step
   int uses;            // gradients of a batch in a step
@@ -45,6 +46,7 @@ inline Shape shape_of(const RunSpec& spec) {
           t.s,
           t.features_rank,
           t.rank,
+          t.followed > 0 ? t.followed : t.rank,
           student.rows,
           spec.trainings.front().batch,
           spec.trainings.front().uses(),
@@ -69,6 +71,14 @@ inline int block_steps(double d, int batch) {
     if (inputs > more_than && padding * steps < best * s) steps = s, best = padding;
   }
   return steps;
+}
+
+// The first `kept` of every `all` numbers.
+inline std::vector<double> first_of_each(const std::vector<double>& x, int all, int kept) {
+  std::vector<double> out;
+  for (std::size_t i = 0; i < x.size(); ++i)
+    if (static_cast<int>(i % static_cast<std::size_t>(all)) < kept) out.push_back(x[i]);
+  return out;
 }
 
 // What the population quantities and overlaps need to know of a student's rows

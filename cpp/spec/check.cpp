@@ -138,6 +138,7 @@ void check_data(const DataSet& data, const TaskData& task) {
 void check(const TaskData& t) {
   require(t.k >= 1 && t.s >= 1 && t.rank >= 1, "k, s, rank must be at least 1");
   require(t.neurons >= 1 && t.neurons <= t.k, "neurons must be in [1, k]");
+  require(t.followed >= 0 && t.followed <= t.rank, "followed must be in [0, rank]");
   require(t.features_rank >= 0 && t.features_rank <= std::min(t.k, t.s),
           "features_rank must be in [0, min(k, s)]");
   require(std::isfinite(t.d) && t.d >= 1 && t.d == std::floor(t.d),
@@ -183,6 +184,7 @@ void check(const Sizes& sizes) {
   require(sizes.k >= 1 && sizes.neurons >= 1 && sizes.s >= 1 && sizes.rank >= 1 &&
               sizes.rows >= 1 && sizes.batch >= 1,
           "k, neurons, s, rank, rows, batch must be at least 1");
+  require(sizes.followed >= 0 && sizes.followed <= sizes.rank, "followed must be in [0, rank]");
   require(std::isfinite(sizes.d) && sizes.d >= 1, "d must be at least 1");
   check_parameters(sizes.parameters);
 }
@@ -195,7 +197,8 @@ void check(const RunSpec& run) {
   const TaskData& first = run.tasks.front();
   const StudentSpec& student = run.students.front();
   const auto shape = [&](const TaskData& t) {
-    return std::make_tuple(t.k, t.neurons, t.s, t.features_rank, t.rank, run.ambient ? t.d : 0.0);
+    return std::make_tuple(t.k, t.neurons, t.s, t.features_rank, t.rank, t.followed,
+                           run.ambient ? t.d : 0.0);
   };
   const auto kind = [](const StudentSpec& s) {
     return std::make_tuple(s.kind, s.rows, s.linearized, s.start, s.train_own, s.project);

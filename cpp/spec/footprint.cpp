@@ -79,6 +79,7 @@ Sizes sizes_of(const RunSpec& spec) {
   z.s = t.s;
   z.rank = t.rank;
   z.link = t.link;
+  z.followed = t.followed;
   z.rows = student.rows;
   z.kind = student.kind;
   z.linearized = student.linearized;

@@ -57,13 +57,13 @@ std::vector<double> overlaps_u(const Shape& shape, const TaskData& task, const T
 
 std::vector<double> overlaps_c(const Shape& shape, const TaskData& task, const StudentSpec& student,
                                const std::vector<double>& own) {
-  const int n = shape.n, r = shape.rank, k = shape.neurons;
+  const int n = shape.n, r = shape.followed, k = shape.neurons;
   if (student.facts().network) return {};
   std::vector<double> BB(static_cast<std::size_t>(n * n)), cc(static_cast<std::size_t>(r * r)),
       Bc(static_cast<std::size_t>(n * r));
   for (int i = 0; i < k; ++i) {
     const double* B = own.data() + i * n;
-    const double* c = task.c.data() + i * r;
+    const double* c = task.c.data() + i * shape.rank;
     Poll::spend(std::int64_t{n} * (n + r) + std::int64_t{r} * r);
     for (int p = 0; p < n; ++p) {
       for (int q = 0; q < n; ++q) BB[index(p, q, n)] += B[p] * B[q];
@@ -75,7 +75,7 @@ std::vector<double> overlaps_c(const Shape& shape, const TaskData& task, const S
   if (student.facts().single) return Bc;
   return subspace_cosines(n, r, BB, cc, Bc, [&] {
     return RowSets{Eigen::Map<const Matrix>(own.data(), k, n).transpose(),
-                   Eigen::Map<const Matrix>(task.c.data(), k, r).transpose()};
+                   Eigen::Map<const Matrix>(task.c.data(), k, shape.rank).leftCols(r).transpose()};
   });
 }
 

@@ -19,7 +19,7 @@ struct Statistic {
 
 // By the shapes of subspaces of these dimensions.
 Dims angles(const Sizes& z) {
-  const std::int64_t count = std::min(z.rows, z.rank);
+  const std::int64_t count = std::min(z.rows, z.followed > 0 ? z.followed : z.rank);
   return count == 1 ? Dims{} : Dims{count};
 }
 std::optional<Dims> number_of_teacher(const Sizes& z) {

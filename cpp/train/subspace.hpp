@@ -32,11 +32,12 @@ class Subspace {
 
   explicit Subspace(const Shape& shape)
       : n_(shape.n),
-        r_(shape.rank),
+        r_(shape.followed),
+        all_(shape.rank),
         s_(shape.s),
         D_(size(r_, r_), zero()),
         C_(size(n_, n_), zero()),
-        M_(size(n_, r_), zero()),
+        M_(size(n_, all_), zero()),
         K_(size(least(), least()), zero()) {}
 
   void set_task(int lane, const TaskData& task) {
@@ -55,6 +56,8 @@ class Subspace {
   Scalar above(const Space& space, const Scalar& limit) {
     if (!any_within(limit, 1.0)) return Layout::constant(-1);
     space.products(C_.data(), M_.data());
+    if (r_ < all_)
+      for (int i = 0; i < n_ * r_; ++i) M_[at(i)] = M_[at(i / r_ * all_ + i % r_)];
     const Scalar doubt = teacher_doubt_ + cholesky(n_, C_.data(), apart);
     whiten(n_, r_, C_.data(), D_.data(), M_.data());
     const int m = least(), inner = n_ + r_ - m, row = n_ < r_ ? r_ : 1, along = n_ < r_ ? 1 : r_;
@@ -86,11 +89,11 @@ class Subspace {
   static std::size_t size(int a, int b) { return static_cast<std::size_t>(a * b); }
   static std::size_t at(int i) { return static_cast<std::size_t>(i); }
 
-  int n_, r_, s_;
+  int n_, r_, all_, s_;            // rows, directions, all of the teacher's, dimension of S
   Scalar teacher_doubt_ = zero();  // 0 where u u^T serves
   std::vector<Scalar> D_;          // (r, r)  factor of u u^T
   std::vector<Scalar> C_;          // (n, n)
-  std::vector<Scalar> M_;          // (n, r)
+  std::vector<Scalar> M_;          // (n, r), or at first (n, all)
   std::vector<Scalar> K_;          // (m, m)
 };
 

@@ -7,15 +7,16 @@ namespace lrft {
 
 // The sizes of a run, as the core sees them: rows of a start that are features count in k and s.
 struct Sizes {
-  bool ambient = false;      // R^d, else the reduced space
-  bool labelled = false;     // labels are given: there is no teacher
-  double d = 0;              // input dimension
-  std::int64_t k = 0;        // features
-  std::int64_t neurons = 0;  // of the teacher
-  std::int64_t s = 0;        // dimension of S
-  std::int64_t rank = 1;     // of the teacher
+  bool ambient = false;       // R^d, else the reduced space
+  bool labelled = false;      // labels are given: there is no teacher
+  double d = 0;               // input dimension
+  std::int64_t k = 0;         // features
+  std::int64_t neurons = 0;   // of the teacher
+  std::int64_t s = 0;         // dimension of S
+  std::int64_t rank = 1;      // of the teacher
+  std::int64_t followed = 0;  // of its directions overlaps are with; 0: all
   LinkKind link = LinkKind::none;
-  std::int64_t rows = 1;  // of the student
+  std::int64_t rows = 1;      // of the student
   StudentKind kind = StudentKind::rank_one;
   bool linearized = false;  // in its neurons or parameters
   std::int64_t batch = 1;
@@ -31,7 +32,8 @@ struct Fields<Sizes> {
       field("k", &T::k), field("neurons", &T::neurons), field("s", &T::s), field("rank", &T::rank),
       field("link", &T::link), field("rows", &T::rows), field("kind", &T::kind),
       field("linearized", &T::linearized), field("batch", &T::batch), field("uses", &T::uses),
-      field("nonzero", &T::nonzero), field("parameters", &T::parameters));
+      field("nonzero", &T::nonzero), field("followed", &T::followed),
+      field("parameters", &T::parameters));
 };
 
 // Bytes are of what grows with the sizes, about; counts are exact.

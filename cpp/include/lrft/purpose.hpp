@@ -22,6 +22,9 @@ enum class Purpose : std::uint16_t {
   u,
   lam,
   embedding,
+  gradient = 32,  // the samples of a first gradient, from which a student starts
+  gradient_chi,   // their part outside S, in the reduced space
+  gradient_noise,
 };
 
 }  // namespace lrft

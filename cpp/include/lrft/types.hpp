@@ -31,6 +31,7 @@ struct TaskData {
   int s = 0;                // dimension of S = span(rows of W, rows of u)
   int features_rank = 0;    // the first coordinates of S span the rows of W
   int rank = 1;             // directions r of the teacher: the rank of its perturbation
+  int followed = 0;         // overlaps are with the first of its directions; 0: with all
   std::vector<double> R;    // (k, s)  W = R Qt
   std::vector<double> a;    // (r, s)  u = a Qt
   std::vector<double> c;    // (k, r)
@@ -53,7 +54,7 @@ struct Fields<TaskData> {
   static constexpr auto all = std::make_tuple(
       field("d", &T::d), field("k", &T::k), field("neurons", &T::neurons), field("s", &T::s),
       field("features_rank", &T::features_rank), field("rank", &T::rank),
-      field("R", &T::R, [](const T& t) { return Dims{t.k, t.s}; }),
+      field("followed", &T::followed), field("R", &T::R, [](const T& t) { return Dims{t.k, t.s}; }),
       field("a", &T::a, [](const T& t) { return Dims{t.rank, t.s}; }),
       field("c", &T::c, [](const T& t) { return Dims{t.k, t.rank}; }),
       field("lam", &T::lam, [](const T& t) { return Dims{t.k}; }), field("xi", &T::xi),

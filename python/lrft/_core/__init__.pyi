@@ -37,6 +37,7 @@ __all__: list[str] = [
     "expected_square",
     "footprint",
     "hermite_coefficients",
+    "leading",
     "limits",
     "link_loss",
     "moments",
@@ -347,6 +348,8 @@ class Sizes:
     @property
     def d(self) -> float: ...
     @property
+    def followed(self) -> int: ...
+    @property
     def k(self) -> int: ...
     @property
     def kind(self) -> str: ...
@@ -533,6 +536,11 @@ def link_loss(
 ) -> tuple[float, float]:
     """
     (value, bound on its error) of E[(sum_j weights_j sigma(z_j) - f*)^2], f* the link of the task, whose fields have covariances `fields` (m, r) with z and `directions` (r, r).
+def leading(
+    G: numpy.typing.NDArray[numpy.float64], r: typing.SupportsInt | typing.SupportsIndex
+) -> tuple:
+    """
+    (left, sizes, right) of the r largest singular values of G: (r, k), (r,), (r, m).
     """
 
 def moments(
@@ -604,4 +612,7 @@ purposes: dict = {
     "u": 19,
     "lam": 20,
     "embedding": 21,
+    "gradient": 32,
+    "gradient_chi": 33,
+    "gradient_noise": 34,
 }

@@ -74,6 +74,7 @@ class Sizes:
         student = training.student
         rows, (k, s) = student.rows(task), task.R.shape
         start = rows if student.start_of_its_own else 0
+        frozen = rows if student.takes_start_off else 0
         return cls(
             compiled.Sizes(
                 ambient=ambient,
@@ -81,8 +82,9 @@ class Sizes:
                 d=task.d,
                 k=k + start,
                 neurons=k,
-                s=s + start,
-                rank=task.rank,
+                s=s + start + frozen,
+                rank=task.rank + frozen,
+                followed=task.rank,
                 link="none" if task.link is None else task.link.kind,
                 rows=min(rows, MOST),
                 kind=student.core_kind,

@@ -15,6 +15,7 @@ from lrft.model.students import StudentModel
 from lrft.model.students.starts import given_rows
 from lrft.model.task import Task
 from lrft.model.training import Training, training_data
+from lrft.theory.first_gradient import started
 
 Floats = NDArray[np.float64]
 
@@ -87,12 +88,12 @@ def described(
 ) -> dict[str, Any]:
     """Describe tasks, students and chains, whose ``task`` counts in `tasks`.
 
-    Where the rows of the start are features, every chain has a task of its own, and ``training``
-    still says which it was.
+    Where what the replica starts with changes the task, or is worked out here from samples of its
+    own, every chain has a task of its own, and ``training`` still says which it was.
     """
     star = tasks[0].link
     own = {"link_activation": star.activation.core} if isinstance(star, NetworkLink) else {}
-    if student.start_of_its_own:
+    if student.start_of_its_own or student.worked_out_start:
         starts = [
             _with_start(tasks[chain.task], student, ambient, seed, chain.replica)
             for chain in chains
@@ -113,9 +114,19 @@ def described(
 def _with_start(
     task: Task, student: StudentModel, ambient: bool, seed: int, replica: int
 ) -> tuple[compiled.TaskData, compiled.StudentSpec]:
-    """Describe a task whose last features are the rows of the student's start."""
-    n, (k, s) = student.rows(task), task.R.shape
-    spec = student.specification(task, ambient=ambient)
+    """Describe the task of one replica, and the student with its start."""
+    spec, data = student.specification(task, ambient=ambient), task_data(task, ambient)
+    if student.worked_out_start:
+        start = started(task, student, ambient=ambient, seed=seed, replica=replica)
+        spec = spec.replace(
+            init_rows="given",
+            init_own="given",
+            own=start.own,
+            **_given(start.rows, task.R.shape[1], ambient),
+        )
+    if not (student.start_of_its_own or student.takes_start_off):
+        return data, spec
+    n, s = student.rows(task), task.R.shape[1]
     if spec.init_rows != "given":
         drawn = _drawn_rows(task, n, spec.rows_std, ambient, seed, replica)
         if student.core_kind == "sphere_lora":
@@ -129,20 +140,79 @@ def _with_start(
     else:
         parts = spec.rows_S.reshape(n, s), spec.rows_rest.reshape(n, n)
     coordinates = np.concatenate(parts, axis=1)
-    R = np.zeros((k + n, s + n))
-    R[:k, :s] = task.R
-    R[k:] = coordinates
-    c = task.c.reshape(k, -1)
-    return task_data(task, ambient).replace(
+    spec = spec.replace(init_rows="given", rows_S=coordinates, rows_rest=np.zeros((n, n)))
+    if student.takes_start_off:
+        off = -spec.scale * spec.own.reshape(task.k, n)
+        return with_frozen(data, off, coordinates, rows), spec
+    k = task.k
+    return with_features(data, coordinates, rows), spec.replace(start=k)
+
+
+def with_features(
+    data: compiled.TaskData, coordinates: Floats, rows: Floats | None
+) -> compiled.TaskData:
+    """Describe the task with n more features, rows (n, s + n) in S and n directions beside it."""
+    n, k, s = len(coordinates), data.k, data.s
+    c = data.c.reshape(k, data.rank)
+    return data.replace(
         k=k + n,
         s=s + n,
         features_rank=0,
-        R=R,
-        a=np.concatenate([task.a, np.zeros((task.rank, n))], axis=1),
-        c=np.concatenate([c, np.zeros((n, task.rank))]),
-        lam=np.concatenate([task.lam, np.zeros(n)]),
-        W=None if rows is None else np.concatenate([task.W, rows]),
-    ), spec.replace(start=k, init_rows="given", rows_S=coordinates, rows_rest=np.zeros((n, n)))
+        R=np.concatenate([_wide(data.R, s, n), coordinates]),
+        a=_wide(data.a, s, n),
+        c=np.concatenate([c, np.zeros((n, data.rank))]),
+        lam=np.concatenate([data.lam, np.zeros(n)]),
+        W=None if rows is None else np.concatenate([data.W.reshape(k, -1), rows]),
+    )
+
+
+def with_frozen(
+    data: compiled.TaskData, own: Floats, coordinates: Floats, rows: Floats | None
+) -> compiled.TaskData:
+    """Describe the same teacher beside a base W + own A, own (k, n), A (n, d).
+
+    The student perturbs that base, and so does the teacher,
+    W + ξ c u = (W + own A) + ξ c u − own A: it has n directions more, with which there are no
+    overlaps.  A: coordinates (n, s + n) in S and n directions beside it, and rows in R^d in the
+    ambient space.
+    """
+    n, k, s = len(coordinates), data.k, data.s
+    xi = data.xi if data.xi != 0 else 1.0
+    c = (data.xi / xi) * data.c.reshape(k, -1)
+    return data.replace(
+        s=s + n,
+        features_rank=0,
+        rank=data.rank + n,
+        followed=data.followed or data.rank,
+        R=_wide(data.R, s, n) + np.einsum("kn,ns->ks", own, coordinates),
+        a=np.concatenate([_wide(data.a, s, n), coordinates]),
+        c=np.concatenate([c, -own / xi], axis=1),
+        xi=xi,
+        W=None if rows is None else data.W.reshape(k, -1) + np.einsum("kn,nd->kd", own, rows),
+        u=None if rows is None else np.concatenate([data.u.reshape(data.rank, -1), rows]),
+    )
+
+
+def _wide(array: Floats, s: int, n: int) -> Floats:
+    """With n more directions in S, in which nothing of these rows lies."""
+    rows = array.reshape(-1, s)
+    return np.concatenate([rows, np.zeros((len(rows), n))], axis=1)
+
+
+def _given(rows: Floats, s: int, ambient: bool) -> dict[str, Any]:
+    """Rows in R^d, or in S and some directions beside it, as the core takes them."""
+    if ambient:
+        return {"rows_x": rows}
+    inside, rest = coordinates(rows, s)
+    return {"rows_S": inside, "rows_rest": rest}
+
+
+def coordinates(rows: Floats, s: int) -> tuple[Floats, Floats]:
+    """Split rows (n, s + q) into (n, s), and a triangular factor (n, n) of what is beside."""
+    inside, rest = compiled.coordinates(
+        np.ascontiguousarray(rows), np.eye(s, rows.shape[1], dtype=np.float64)
+    )
+    return inside, rest
 
 
 def _drawn_rows(

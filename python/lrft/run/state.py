@@ -25,7 +25,7 @@ from lrft.result import provenance
 from lrft.run import arguments
 from lrft.run import chains as runs
 
-__all__ = ["load_state", "save_state"]
+__all__ = ["chain_in", "chain_out", "digest", "load_state", "save_state", "under"]
 
 #: Version of the file; others are refused.
 STATE_VERSION = 4
@@ -53,7 +53,7 @@ def save_state(state: dict[str, Any], path: str | PathLike[str]) -> None:
         tasks.append(about)
     chains = []
     for i, chain in enumerate(state["chains"]):
-        chains.append(_chain_out(chain, f"chain{i}.", arrays))
+        chains.append(chain_out(chain, f"chain{i}.", arrays))
     about = {
         "format": "lrft state",
         "version": STATE_VERSION,
@@ -65,7 +65,7 @@ def save_state(state: dict[str, Any], path: str | PathLike[str]) -> None:
         "chains": chains,
     } | {name: state[name] for name in _PLAIN}
     text = json.dumps(about, sort_keys=True)
-    arrays_module.write(path, arrays, {"lrft": text, "digest": _digest(arrays, text)})
+    arrays_module.write(path, arrays, {"lrft": text, "digest": digest(arrays, text)})
 
 
 def load_state(path: str | PathLike[str]) -> dict[str, Any]:
@@ -97,7 +97,7 @@ def _state_of(arrays: Arrays, text: dict[str, str]) -> dict[str, Any]:
             f"written by lrft {about['lrft']} (state version {about['version']}), but this is "
             f"lrft {here} (state version {STATE_VERSION}): bits could differ"
         )
-    if text.get("digest") != _digest(arrays, text["lrft"]):
+    if text.get("digest") != digest(arrays, text["lrft"]):
         raise ValueError("its content does not match its digest: the file was changed")
     if another_set:
         raise ValueError(
@@ -107,11 +107,11 @@ def _state_of(arrays: Arrays, text: dict[str, str]) -> dict[str, Any]:
     replicas = arguments.check_replicas(about["replicas"])
     training = Training.model_validate(about["training"])
     tasks = [
-        task_files.from_parts(Task, _under(arrays, f"task{i}."), one)
+        task_files.from_parts(Task, under(arrays, f"task{i}."), one)
         for i, one in enumerate(about["tasks"])
     ]
     chains = [
-        _chain_in(chain, _under(arrays, f"chain{i}.")) for i, chain in enumerate(about["chains"])
+        chain_in(chain, under(arrays, f"chain{i}.")) for i, chain in enumerate(about["chains"])
     ]
     paired = checks.boolean("paired", about["paired"])
     if paired and len(replicas) != len(tasks):
@@ -137,7 +137,7 @@ def _state_of(arrays: Arrays, text: dict[str, str]) -> dict[str, Any]:
     }
 
 
-def _chain_out(chain: compiled.Chain, prefix: str, arrays: Arrays) -> dict[str, Any]:
+def chain_out(chain: compiled.Chain, prefix: str, arrays: Arrays) -> dict[str, Any]:
     """Put the arrays of a chain under its prefix and return the rest; what is empty is left out."""
     plain = {}
     for name, value in chain.fields().items():
@@ -151,7 +151,7 @@ def _chain_out(chain: compiled.Chain, prefix: str, arrays: Arrays) -> dict[str, 
     return plain
 
 
-def _chain_in(plain: dict[str, Any], arrays: Arrays) -> compiled.Chain:
+def chain_in(plain: dict[str, Any], arrays: Arrays) -> compiled.Chain:
     """Make the chain again; the core checks it with the run that it belongs to."""
     fields: dict[str, Any] = plain | {"records": {}, "last": {}}
     for name, numbers in arrays.items():
@@ -163,7 +163,8 @@ def _chain_in(plain: dict[str, Any], arrays: Arrays) -> compiled.Chain:
     return compiled.Chain(**fields)
 
 
-def _under(arrays: Arrays, prefix: str) -> Arrays:
+def under(arrays: Arrays, prefix: str) -> Arrays:
+    """Arrays whose names begin so, by what follows."""
     return {
         name.removeprefix(prefix): np.ascontiguousarray(value)
         for name, value in arrays.items()
@@ -184,9 +185,10 @@ def _rate_in(rate: Any) -> float | Schedule:
     return found
 
 
-def _digest(arrays: Arrays, text: str) -> str:
-    digest = hashlib.sha256(text.encode())
+def digest(arrays: Arrays, text: str) -> str:
+    """Digest of a file's content."""
+    found = hashlib.sha256(text.encode())
     for name, value in sorted(arrays.items()):
-        digest.update(f"\n{name} {value.shape} {value.dtype}\n".encode())
-        digest.update(np.ascontiguousarray(value).tobytes())
-    return digest.hexdigest()
+        found.update(f"\n{name} {value.shape} {value.dtype}\n".encode())
+        found.update(np.ascontiguousarray(value).tobytes())
+    return found.hexdigest()

@@ -10,6 +10,8 @@ from lrft.base import checks
 from lrft.core.engine import compiled
 from lrft.model import sampling
 from lrft.model.weights import Floats, Weights
+from lrft.run.describe import coordinates
+from lrft.theory.first_gradient import started
 
 if TYPE_CHECKING:
     from lrft.model.students import StudentModel
@@ -88,23 +90,36 @@ def from_chain(
     orthogonal to S. E is drawn from the replica's own address, so the weights have exactly the law
     of those in R^d and are the same whenever they are asked for.
     """
-    if ambient:
-        rows = chain.rows.reshape(-1, task.d)
-    else:
-        rows = _lifted(task, chain.rows, seed, chain.replica)
-    base = Weights(task.W, task.lam, task.activation, task.neuron_scale, task.output_scale)
+    n, W = student.rows(task), task.W
+    basis, beside = None, 0
+    if not ambient:
+        beside = n if student.takes_start_off else 0
+        basis = _basis(task, beside + n, seed, chain.replica)
+    rows = _rows(chain.rows, n, basis)
+    if student.takes_start_off:
+        start = started(task, student, ambient=ambient, seed=seed, replica=chain.replica)
+        A = start.rows
+        if basis is not None:
+            inside, rest = coordinates(A, task.R.shape[1])
+            A = sampling.combine(np.concatenate([inside, rest], axis=1), basis[:-n])
+        W = W - student.specification(task, ambient=ambient).scale * (start.own @ A)
+    base = Weights(W, task.lam, task.activation, task.neuron_scale, task.output_scale)
     return merged(base, student, rows, chain.own, xi=task.xi)
 
 
-def _lifted(task: Task, state: Floats, seed: int, replica: int) -> Floats:
-    """Rows (n, d) from P (n, s) and L (n, n), stored one after the other."""
-    s = task.R.shape[1]
-    # n s + n² numbers
-    n = round((np.sqrt(s * s + 4.0 * state.size) - s) / 2.0)
+def _basis(task: Task, outside: int, seed: int, replica: int) -> Floats:
+    """Return the basis of S, and so many directions outside it, drawn."""
+    s, purpose = task.R.shape[1], compiled.purposes["embedding"]
+    checks.memory(f"the rows of a student in R^{task.d}", 8 * task.d * (s + 2 * outside), "")
+    frame = [compiled.normals(seed, replica, purpose, _OUTSIDE + j, task.d) for j in range(outside)]
+    drawn = sampling.orthonormal_rows(np.concatenate([task.Q.T, frame]))[s:]
+    return np.concatenate([task.Q.T, drawn])
+
+
+def _rows(state: Floats, n: int, basis: Floats | None) -> Floats:
+    """Rows (n, d) from P (n, s) and L (n, n), stored one after the other, or as they are."""
+    if basis is None:
+        return state.reshape(n, -1)
+    s = len(basis) - n
     P, L = state[: n * s].reshape(n, s), state[n * s :].reshape(n, n)
-    checks.memory(f"the rows of a student in R^{task.d}", 8 * task.d * (s + 2 * n), "")
-    basis = task.Q.T
-    purpose = compiled.purposes["embedding"]
-    frame = [compiled.normals(seed, replica, purpose, _OUTSIDE + j, task.d) for j in range(n)]
-    outside = sampling.orthonormal_rows(np.concatenate([basis, frame]))[s:]
-    return sampling.combine(P, basis) + sampling.combine(L, outside)
+    return sampling.combine(P, basis[:s]) + sampling.combine(L, basis[s:])

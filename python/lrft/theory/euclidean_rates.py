@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 from lrft.base import interrupts
 from lrft.core.engine import compiled
 from lrft.model.students import FullNetwork, LoRA, StudentModel
+from lrft.theory.first_gradient import started
 from lrft.theory.population import perturbation
 from lrft.theory.sampled import SEED
 
@@ -132,6 +133,8 @@ def _lora(student: LoRA, task: Task, batch: int, samples: int) -> list[Limit]:
     n, s = student.rank, task.R.shape[1]
     starts = [own.reshape(task.k, n) for own in draws]
     sample = Sample(task, n, samples)
+    if student.takes_start_off:
+        sample.base -= student.scale * sample.X @ rows.T @ starts[0].T
     trained = np.array(
         [[float(student.train_a)], [float(student.train_b and student.lr_b is None)]]
     )
@@ -139,7 +142,7 @@ def _lora(student: LoRA, task: Task, batch: int, samples: int) -> list[Limit]:
         _linear_regime(task, trained * sample.lora(student, rows, B)[0], batch, AT_START)
         for B in starts
     ]
-    if student.linearized or not (student.train_a and student.train_b):
+    if student.linearized or student.takes_start_off or not (student.train_a and student.train_b):
         return found
     change = perturbation(task) / student.scale
     left, size, right = interrupts.aside(np.linalg.svd, change, full_matrices=False)
@@ -191,6 +194,11 @@ def _start(task: Task, student: StudentModel) -> tuple[Floats, list[Floats]]:
     else:  # nearly orthogonal to S and to each other
         length = spec.rows_std * np.sqrt(task.d)
         rows = np.concatenate([np.zeros((n, s)), length * np.eye(n)], axis=1)
+    if student.worked_out_start:  # of the population, whatever the samples
+        population = student.replace(start_samples=None)
+        start = started(task, population, ambient=False, seed=0, replica=0)
+        rows = np.concatenate([start.rows, np.zeros((n, n))], axis=1)
+        return rows, [start.own]
     _, (_, shape) = student.parameters(task).values()
     if spec.init_own == "given":
         return rows, [spec.own]

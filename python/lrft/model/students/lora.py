@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 from pydantic import model_validator
 
 from lrft.base import checks
-from lrft.base.fields import AS_JSON, LATER, Count, Flag, named_or_array
+from lrft.base.fields import AS_JSON, LATER, Count, Flag, named_or_array, optional
 from lrft.model.schedule import Schedule
 from lrft.model.students.starts import given_rows, normal_rows, rows_in_span
 from lrft.model.students.student import (
@@ -25,6 +26,12 @@ if TYPE_CHECKING:
     from lrft.model.task import Task
 
 Floats = NDArray[np.float64]
+
+
+#: What `LoRA.start` may be.
+STARTS = ("gradient", "lora_one", "lora_ga", "pissa")
+#: Of which each has a place in the random stream.
+MOST_SAMPLES = 2**40
 
 
 def all_zero(value: object) -> bool:
@@ -56,6 +63,19 @@ class LoRA(StudentModel):
         First-order expansion in the parameters at their initial values.
     sphere : bool
         Keep each row of A on its unit sphere, moved there as û is in Eq. 4; B stays free.
+    start : {"gradient", "lora_one", "lora_ga", "pissa"}, optional
+        A from a singular value decomposition, in place of `a_init`: with G = Σ_j σ_j u_j v_jᵀ the
+        gradient of the loss in the base's W, ``"gradient"``: A_j = v_j, B as `b_init` says;
+        ``"lora_one"``: (α/r) B A = −γ Σ_{j≤r} σ_j u_j v_jᵀ, the best step of rank r
+        (arXiv 2502.01235); ``"lora_ga"``: A_j = v_j and B_j = u_{r+j} (arXiv 2407.05000).
+        ``"pissa"``: (α/r) B A = the part of W of its r largest singular values
+        (arXiv 2404.02948). The last two take (α/r) B A off the base, so that the network starts
+        as the base. On the `sphere` B has all of the strength; else A and B share it.
+    start_samples : int, optional
+        Fresh samples that G is the mean of, besides those of the training; by default G is the
+        gradient of the population.
+    start_rate : float, optional
+        γ of ``"lora_one"``.
 
     Raises
     ------
@@ -86,6 +106,15 @@ class LoRA(StudentModel):
     lr_b: OptionalRate = None
     linearized: Flag = False
     sphere: Annotated[Flag, LATER] = False
+    start: Annotated[
+        Literal["gradient", "lora_one", "lora_ga", "pissa"] | None,
+        optional(lambda n, v: checks.choice(n, v, STARTS)),
+        LATER,
+    ] = None
+    start_samples: Annotated[
+        int | None, optional(lambda n, v: checks.integer(n, v, 1, MOST_SAMPLES)), LATER
+    ] = None
+    start_rate: Annotated[OptionalPositive, LATER] = None
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -97,8 +126,10 @@ class LoRA(StudentModel):
             raise ValueError("a_std is for a_init='gaussian' only")
         if self.sphere:
             self._check_sphere()
+        self._check_start()
         a_zero = is_named(self.a_init, "zero") or all_zero(self.a_init)
         b_zero = is_named(self.b_init, "zero") or all_zero(self.b_init)
+        b_zero = b_zero and self.start in (None, "gradient")
         if (a_zero and (b_zero or not self.train_a)) or (b_zero and not self.train_b):
             raise ValueError(
                 "a_init and b_init leave B A = 0 for ever: one factor must start nonzero and "
@@ -121,6 +152,130 @@ class LoRA(StudentModel):
         if isinstance(self.a_init, np.ndarray):
             for i, row in enumerate(self.a_init):
                 checks.unit(f"a_init[{i}] (sphere=True)", row)
+
+    def _check_start(self) -> None:
+        if self.start is None:
+            for name in ("start_samples", "start_rate"):
+                if getattr(self, name) is not None:
+                    raise ValueError(
+                        f"{name} is of a start, got {getattr(self, name)} and no start"
+                    )
+            return
+        if not is_named(self.a_init, "gaussian") or self.a_std is not None:
+            raise ValueError(f"start={self.start!r} sets A: it goes with no a_init and no a_std")
+        if self.start != "gradient" and not is_named(self.b_init, "zero"):
+            raise ValueError(f"start={self.start!r} sets B: it goes with no b_init")
+        if self.start == "pissa" and self.start_samples is not None:
+            raise ValueError("start_samples is of a gradient, got start='pissa'")
+        if (self.start_rate is not None) != (self.start == "lora_one"):
+            raise ValueError(
+                "start_rate is the γ of start='lora_one', which needs one, got "
+                f"start={self.start!r} and start_rate={self.start_rate}"
+            )
+        if self.linearized and self.start in ("lora_ga", "pissa"):
+            raise ValueError(
+                f"start={self.start!r} changes the base, around which linearized=True expands"
+            )
+
+    @classmethod
+    def rs(cls, rank: int, *, alpha: float, **options: Any) -> LoRA:
+        """Rank-stabilised LoRA: rows W + (α/√r) B A, Eq. 4 of arXiv 2312.03732.
+
+        Parameters
+        ----------
+        rank : int
+        alpha : float
+            The α of its scale α/√r. What it sets: `alpha`, to √r times that.
+        **options
+            What else `LoRA` takes.
+
+        Returns
+        -------
+        LoRA
+
+        Raises
+        ------
+        TypeError, ValueError
+            As for `LoRA`.
+
+        Examples
+        --------
+        >>> import lrft
+        >>> lrft.LoRA.rs(rank=4, alpha=8).scale
+        4.0
+        """
+        alpha = checks.real("alpha", alpha, above=0.0)
+        return cls(rank=rank, alpha=alpha * math.sqrt(checks.integer("rank", rank, 1)), **options)
+
+    @classmethod
+    def plus(cls, rank: int, *, lr: float, ratio: float = 16.0, **options: Any) -> LoRA:
+        """LoRA+: B at a rate that is larger than that of A, arXiv 2402.12354.
+
+        Parameters
+        ----------
+        rank : int
+        lr : float
+            The rate of A, which is that of the training too. What is set: `lr_b`, to `ratio`
+            times this.
+        ratio : float
+            λ = η_B/η_A; its authors advise about 16.
+        **options
+            What else `LoRA` takes.
+
+        Returns
+        -------
+        LoRA
+
+        Raises
+        ------
+        TypeError, ValueError
+            As for `LoRA`.
+
+        Examples
+        --------
+        >>> import lrft
+        >>> lrft.LoRA.plus(rank=4, lr=0.01).lr_b
+        0.16
+        """
+        ratio = checks.real("ratio", ratio, above=0.0)
+        return cls(rank=rank, lr_b=ratio * checks.real("lr", lr, minimum=0.0), **options)
+
+    @classmethod
+    def frozen_a(cls, rank: int, **options: Any) -> LoRA:
+        """LoRA-FA: A stays at its start and B is trained, arXiv 2308.03303.
+
+        Parameters
+        ----------
+        rank : int
+        **options
+            What else `LoRA` takes. What is set: ``train_a=False``.
+
+        Returns
+        -------
+        LoRA
+
+        Raises
+        ------
+        TypeError, ValueError
+            As for `LoRA`.
+
+        Examples
+        --------
+        >>> import lrft
+        >>> lrft.LoRA.frozen_a(rank=4).train_a
+        False
+        """
+        return cls(rank=rank, train_a=False, **options)
+
+    @property
+    def worked_out_start(self) -> bool:
+        """Whether it has a `start`."""
+        return self.start is not None
+
+    @property
+    def takes_start_off(self) -> bool:
+        """Whether what it starts with is taken off the base."""
+        return self.start in ("lora_ga", "pissa")
 
     @property
     def core_kind(self) -> str:
@@ -167,6 +322,23 @@ class LoRA(StudentModel):
         """Refuse given factors of another shape."""
         expect("a_init", self.a_init, (self.rank, task.d))
         expect("b_init", self.b_init, (task.k, self.rank))
+        if self.start is None:
+            return
+        pissa, vectors = self.start == "pissa", self.rank * (1 + (self.start == "lora_ga"))
+        most = task.features_rank if pissa else min(task.k, task.R.shape[1])
+        if vectors > most:
+            raise ValueError(
+                f"start={self.start!r} of rank {self.rank} needs {vectors} singular values, and "
+                f"{'W' if pissa else 'the gradient'} of this task has at most {most}"
+            )
+
+    def check_data(self, *, teacher: bool) -> None:
+        """Refuse a start from the gradient of a task."""
+        if self.start is not None:
+            raise ValueError(
+                f"start={self.start!r} needs the Gaussian inputs of a Task: give a fit a_init and "
+                "b_init"
+            )
 
     @classmethod
     def in_words(cls, fields: dict[str, Any]) -> str:

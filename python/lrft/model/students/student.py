@@ -130,6 +130,16 @@ class StudentModel(Model):
         """
         return self.linearized
 
+    @property
+    def worked_out_start(self) -> bool:
+        """Whether its start needs the task's gradient, and is none that the core draws."""
+        return False
+
+    @property
+    def takes_start_off(self) -> bool:
+        """Whether what it starts with is taken off the base: a frozen adapter beside its own."""
+        return False
+
     def check_data(self, *, teacher: bool) -> None:
         """Refuse a start that a fit to data cannot make; `teacher`: the base is that of a task."""
 

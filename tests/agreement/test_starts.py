@@ -1,0 +1,234 @@
+"""LoRA from the first gradient and from the base's weights: both spaces, twin, coupling, law."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from cases import final, spec
+from coupling import STEPS, follow
+from scipy import stats
+
+import lrft
+from lrft.core.engine import compiled
+from lrft.reference import students as twin
+from lrft.run import describe
+from lrft.theory import first_gradient
+
+SEED, REPLICA = 5, 2
+TASK = lrft.Task.sample(
+    d=60, k=4, xi=1.5, features="sphere", activation="tanh", output_scale=0.7, noise=0.2, seed=3
+)
+WIDE = lrft.Task.sample(d=60, k=5, xi=1.5, rank=2, features="sphere", activation="relu", seed=4)
+SCALES = {"neuron_scale": TASK.neuron_scale, "output_scale": TASK.output_scale}
+STARTS: dict[str, tuple[lrft.Task, dict[str, Any]]] = {
+    "gradient": (TASK, {"rank": 1, "start": "gradient"}),
+    "gradient of samples": (TASK, {"rank": 2, "start": "gradient", "start_samples": 50}),
+    "gradient, B drawn": (TASK, {"rank": 1, "start": "gradient", "b_init": "gaussian"}),
+    "lora_one": (WIDE, {"rank": 2, "start": "lora_one", "start_rate": 0.3, "alpha": 3.0}),
+    "lora_one of samples, sphere": (
+        TASK,
+        {"rank": 1, "start": "lora_one", "start_rate": 0.3, "start_samples": 70, "sphere": True},
+    ),
+    "linearised": (TASK, {"rank": 1, "start": "lora_one", "start_rate": 0.3, "linearized": True}),
+    "lora_ga": (WIDE, {"rank": 1, "start": "lora_ga"}),
+    "lora_ga of samples": (TASK, {"rank": 2, "start": "lora_ga", "start_samples": 50}),
+    "pissa": (TASK, {"rank": 2, "start": "pissa", "alpha": 3.0}),
+    "pissa, sphere": (TASK, {"rank": 2, "start": "pissa", "sphere": True}),
+}
+
+
+def training(options: dict[str, Any], **changes: Any) -> lrft.Training:
+    arguments = {"lr": 0.004, "steps": 60, "batch": 2, "record": [0, 20, 60]}
+    return lrft.Training(student=lrft.LoRA(**options), **(arguments | changes))
+
+
+def teacher(task: lrft.Task) -> np.ndarray:
+    return task.W + task.xi * task.c.reshape(task.k, -1) @ np.atleast_2d(task.u)
+
+
+def begun(task: lrft.Task, student: lrft.LoRA) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A, B and the base that they are added to, in R^d."""
+    A, B = first_gradient.started(task, student, ambient=True, seed=SEED, replica=REPLICA)
+    off = student.scale * B @ A if student.takes_start_off else 0.0
+    return A, B, task.W - off
+
+
+def test_the_gradient_of_samples_is_that_of_the_twin():
+    found = first_gradient.sampled_gradient_at_base(
+        TASK, 30, ambient=True, seed=SEED, replica=REPLICA
+    )
+    number = compiled.purposes["gradient"]
+    X = np.asarray(compiled.normals(SEED, REPLICA, number, 0, 30 * TASK.d)).reshape(30, -1)
+    noise = compiled.normals(SEED, REPLICA, compiled.purposes["gradient_noise"], 0, 30)
+    y = twin.network(X, teacher(TASK), TASK.lam, "tanh", **SCALES) + TASK.noise * noise
+    D, _ = twin.row_gradient(X, y, TASK.W, TASK.lam, "tanh", **SCALES)
+    np.testing.assert_allclose(found, D.T @ X, rtol=0, atol=1e-12)
+
+
+def test_the_gradient_of_the_population():
+    for task in (TASK, WIDE):
+        expected, _ = lrft.theory.population_gradient(task, rows=task.W)
+        found = first_gradient.population_gradient_at_base(task) @ task.Q.T
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize(("d", "samples"), [(60, 3), (60, 40), (7, 10)])
+def test_both_spaces_draw_the_gradient_from_one_law(d, samples):
+    """p < 1e-4 has a chance of 1 in 1700 over the six: two statistics of three cases."""
+    task = lrft.Task.sample(d=d, k=4, xi=1.5, features="sphere", activation="relu", seed=3)
+    found: dict[bool, list[list[float]]] = {}
+    for ambient in (False, True):
+        values = found[ambient] = []
+        for replica in range(400):
+            G = first_gradient.sampled_gradient_at_base(
+                task, samples, ambient=ambient, seed=1 + ambient, replica=replica
+            )
+            _, sizes, right = compiled.leading(np.ascontiguousarray(G), 2)
+            u = task.u if ambient else np.pad(task.a[0], (0, G.shape[1] - task.a.shape[1]))
+            values.append([abs(float(right[0] @ u)), float(sizes[1])])
+    for reduced, ambient in zip(*(np.array(found[a]).T for a in (False, True)), strict=True):
+        assert stats.ks_2samp(reduced, ambient).pvalue > 1e-4
+
+
+@pytest.mark.parametrize("ambient", [False, True], ids=["reduced", "ambient"])
+@pytest.mark.parametrize("name", STARTS)
+def test_the_loss_at_the_start(name, ambient):
+    task, options = STARTS[name]
+    plan = training(options, steps=0, record=[0])
+    [chain] = final(spec([task], plan, [REPLICA], seed=SEED, ambient=ambient))
+    A, B, base = begun(task, plan.student)
+    if plan.student.takes_start_off:
+        expected = lrft.theory.population_loss(task, rows=task.W)
+    else:
+        expected = lrft.theory.population_loss(task, rows=base + plan.student.scale * B @ A)
+    known = ambient or plan.student.start_samples is None or plan.student.takes_start_off
+    if known and not plan.student.linearized:
+        assert abs(chain.records["loss"][0] - expected) < 1e-12
+    if plan.student.start == "lora_one" and plan.student.start_samples is None:
+        gradient, _ = lrft.theory.population_gradient(task, rows=task.W)
+        left, sizes, right = np.linalg.svd(gradient, full_matrices=False)
+        r = plan.student.rank
+        best = (left[:, :r] * sizes[:r]) @ right[:r]
+        np.testing.assert_allclose(plan.student.scale * B @ A, -0.3 * best, rtol=0, atol=1e-12)
+
+
+def reference(task: lrft.Task, plan: lrft.Training, inputs: Any, noise: Any) -> Any:
+    """The twin around a base of its own, with the labels of the teacher."""
+    student = plan.student
+    A, B, base = begun(task, student)
+    scales = {"neuron_scale": task.neuron_scale, "output_scale": task.output_scale}
+    kind = task.activation
+    labels = (twin.network(X, teacher(task), task.lam, kind, **scales) for X in inputs)
+    return twin.lora_path(
+        base, task.lam, task.c, task.u, task.xi, kind, A, B, inputs,
+        lr=plan.lr, scale=student.scale, sphere=student.sphere, linearized=student.linearized,
+        labels=labels, noise_values=noise, **scales,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("name", STARTS)
+def test_ambient_path(name):
+    task, options = STARTS[name]
+    plan = training(options)
+    inputs = [lrft.normals(SEED, REPLICA, t, (2, task.d)) for t in range(plan.steps)]
+    number = compiled.purposes["noise"]
+    noise = [
+        task.noise * compiled.normals(SEED, REPLICA, number, t, 4)[::2] for t in range(plan.steps)
+    ]
+    *_, (A, B) = path = list(reference(task, plan, inputs, noise))
+    assert np.abs(A - path[0][0]).max() + np.abs(B - path[0][1]).max() > 1e-3
+    [chain] = final(spec([task], plan, [REPLICA], seed=SEED, ambient=True))
+    np.testing.assert_allclose(chain.rows.reshape(A.shape), A, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(chain.own.reshape(B.shape), B, rtol=0, atol=1e-12)
+    cosines = twin.subspace_cosines(A, np.atleast_2d(task.u))
+    found = np.abs(chain.records["overlap_u"].reshape(3, -1)[-1])
+    np.testing.assert_allclose(found, np.abs(cosines), rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", ["lora_ga", "pissa", "pissa, sphere", "lora_one"])
+def test_coupling(name):
+    task, options = STARTS[name]
+    task = task.replace(noise=0.0)
+    plan = training(options, steps=STEPS, record=2, lr=2e-4)
+    inputs = np.random.default_rng(17).standard_normal((STEPS, 2, task.d))
+    path = reference(task, plan, inputs, None)
+    Q = task.Q
+    if plan.student.takes_start_off:  # n directions more belong to S, whichever they are
+        more = np.random.default_rng(1).standard_normal((task.d, plan.student.rank))
+        Q = np.linalg.qr(np.concatenate([Q, more], axis=1))[0]
+        Q[:, : task.Q.shape[1]] = task.Q
+    follow(task, path, inputs, spec([task], plan), [plan.lr] * 2, moved=1e-3, Q=Q)
+
+
+@pytest.mark.parametrize("name", ["gradient of samples", "lora_ga of samples", "pissa"])
+def test_spaces_agree_in_law(name):
+    """Of losses and overlaps at two records; p < 1e-4 has a chance of 1 in 800."""
+    task, options = STARTS[name]
+    plan = training(options, lr=0.02)
+    runs = [
+        lrft.simulate(task, plan, replicas=300, seed=9, engine=engine)
+        for engine in ("reduced", "ambient")
+    ]
+    for step in (20, 60):
+        for statistic in ("loss", "overlap_u"):
+            values = [ds[statistic].sel(step=step).values.reshape(300, -1)[:, 0] for ds in runs]
+            assert stats.ks_2samp(*np.abs(values)).pvalue > 1e-4
+
+
+@pytest.mark.parametrize("engine", ["reduced", "ambient"])
+@pytest.mark.parametrize("name", ["gradient of samples", "pissa"])
+def test_what_is_learned_is_a_network(name, engine):
+    task, options = STARTS[name]
+    simulation = lrft.Simulation(
+        task, training(options), replicas=2, seed=SEED, engine=engine, keep_students=True
+    )
+    simulation.run()
+    loss = float(simulation.dataset().final_loss[1])
+    network = simulation.trained(1)
+    assert abs(lrft.theory.population_loss(task, rows=network.W) - loss) < 1e-10
+
+
+def test_a_replica_is_the_same_in_any_company(tmp_path):
+    task, options = STARTS["lora_ga of samples"]
+    plan = training(options, steps=4000, record=3)
+    whole = lrft.simulate([task, task.replace(xi=1.0)], plan, replicas=3, seed=1)
+    alone = lrft.simulate(task, plan, replicas=[2], seed=1, threads=1)
+    np.testing.assert_array_equal(alone.loss.values[0], whole.loss.values[0, 2])
+    begun = lrft.Simulation(task, plan, replicas=3, seed=1, threads=1)
+    begun.advance(0.0)
+    begun.save_state(tmp_path / "state.npz")
+    again = lrft.Simulation.resume(tmp_path / "state.npz")
+    again.run()
+    np.testing.assert_array_equal(again.dataset().loss.values, whole.loss.values[0])
+
+
+def test_followed_directions_come_first():
+    """With a frozen adapter overlaps are with the task's own directions, at thresholds too."""
+    task, options = STARTS["pissa"]
+    plan = training(options, steps=400, record=range(401), thresholds=[0.2, 0.4], lr=0.02)
+    for engine in ("reduced", "ambient"):
+        ds = lrft.simulate(task, plan, replicas=4, seed=3, engine=engine)
+        size = np.abs(ds.overlap_u.values)
+        for i, threshold in enumerate(plan.thresholds):
+            met = size >= threshold
+            first = np.where(met.any(axis=1), met.argmax(axis=1), -1)
+            np.testing.assert_array_equal(ds.hit_step.values[:, i], first)
+        assert (ds.hit_step.values > 0).any()
+
+
+def test_a_gradient_with_too_few_values_is_refused():
+    task = lrft.Task.sample(d=60, k=4, features="zero", activation="tanh")
+    student = lrft.LoRA(rank=2, start="gradient")
+    with pytest.raises(ValueError, match=r"needs 2 singular values.*at most 1|has 1"):
+        lrft.simulate(task, lrft.Training(student=student, lr=0.1, steps=1), replicas=1)
+
+
+def test_the_automatic_rate_looks_at_the_start():
+    data = describe.task_data(TASK, ambient=False)
+    assert data.followed == 0
+    for options in (STARTS["pissa"][1], STARTS["lora_one"][1] | {"rank": 1}):
+        lr, reason = lrft.theory.auto_lr(TASK, lrft.LoRA(**options))
+        assert 1e-5 < lr < 1
+        assert "stability limit" in reason
