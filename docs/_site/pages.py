@@ -28,6 +28,7 @@ ROOT_PAGES = {
 #: Home module of a public name -> title of its page; others get a page of their own name.
 GROUPS = {
     "model.task": "Tasks",
+    "model.sequence": "Tasks",
     "model.activation": "Activations",
     "model.training": "Training and students",
     "model.students": "Training and students",

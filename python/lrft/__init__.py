@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from lrft.model.activation import Activation
     from lrft.model.loss import Huber, Logistic
     from lrft.model.recording import Geometric, geometric
+    from lrft.model.sequence import Sequence
     from lrft.model.students import FullNetwork, LoRA, RankOne
     from lrft.model.task import Task
     from lrft.model.training import Training, check_compatible
@@ -41,7 +42,9 @@ if TYPE_CHECKING:
     from lrft.result.numbers import summary
     from lrft.result.tables import to_pandas
     from lrft.run.jobs import Job, simulate_all
+    from lrft.run.sequence import SequenceSimulation
     from lrft.run.simulate import simulate
+    from lrft.run.simulate_sequence import simulate_sequence
     from lrft.run.simulation import Simulation
     from lrft.study import sweep
     from lrft.study.watch import StudyProgress
@@ -61,6 +64,8 @@ _HOME = {
     "Progress": "base.progress",
     "RankOne": "model.students",
     "RateWarning": "base.caller",
+    "Sequence": "model.sequence",
+    "SequenceSimulation": "run.sequence",
     "Simulation": "run.simulation",
     "Stage": "algorithm.tuning",
     "StudyProgress": "study.watch",
@@ -86,6 +91,7 @@ _HOME = {
     "save_weights": "model.weights",
     "simulate": "run.simulate",
     "simulate_all": "run.jobs",
+    "simulate_sequence": "run.simulate_sequence",
     "summary": "result.numbers",
     "sweep": "study",
     "to_pandas": "result.tables",
@@ -106,6 +112,8 @@ __all__ = [
     "Progress",
     "RankOne",
     "RateWarning",
+    "Sequence",
+    "SequenceSimulation",
     "Simulation",
     "Stage",
     "StudyProgress",
@@ -135,6 +143,7 @@ __all__ = [
     "schedule",
     "simulate",
     "simulate_all",
+    "simulate_sequence",
     "study",
     "summary",
     "sweep",

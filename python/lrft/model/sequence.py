@@ -1,0 +1,160 @@
+"""Sequences of tasks: teachers of one base, in one span, that are learned one after another."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence as Several
+from typing import Any
+
+import numpy as np
+
+from lrft.base import checks
+from lrft.core.engine import compiled
+from lrft.model.task import Task
+
+#: What the tasks of a sequence share, beside d and the features.
+SHARED = ("lam", "activation", "neuron_scale", "output_scale")
+
+
+class Sequence:
+    """Tasks with one base, whose teachers' directions lie in one S, in the order they are learned.
+
+    Parameters
+    ----------
+    tasks : sequence of Task
+        At least two. They share d, W, λ, activation and scales; u, c, ξ and noise are their own.
+        Tasks of given weights have the same W; others the same coordinates of it, as those of
+        :meth:`sample` and of ``Task.replace`` have.
+
+    Attributes
+    ----------
+    tasks : tuple of Task
+        In coordinates of one basis of span(W, u₁, u₂, …).
+
+    Raises
+    ------
+    TypeError, ValueError
+        If they are no tasks, or do not share what they must; it says what.
+
+    Examples
+    --------
+    >>> import lrft
+    >>> task = lrft.Task.sample(d=1000, k=4)
+    >>> len(lrft.Sequence([task, task.replace(xi=1.0)]).tasks)
+    2
+    """
+
+    def __init__(self, tasks: Several[Task]) -> None:
+        if not isinstance(tasks, Several) or isinstance(tasks, str | bytes) or len(tasks) < 2:
+            raise TypeError(
+                f"tasks must be a list of at least two Tasks, got {checks.describe(tasks)}"
+            )
+        for i, one in enumerate(tasks):
+            if not isinstance(one, Task):
+                raise TypeError(f"tasks[{i}] must be a Task, got {type(one).__name__}")
+        first = tasks[0]
+        for i, one in enumerate(tasks):
+            for name in ("d", "given", *SHARED):
+                if not np.array_equal(getattr(one, name), getattr(first, name)):
+                    raise ValueError(
+                        f"tasks must share {name}, got {getattr(first, name)} in tasks[0] and "
+                        f"{getattr(one, name)} in tasks[{i}]"
+                    )
+            same = one.W.shape == first.W.shape if first.given else one.R.shape == first.R.shape
+            if same:
+                same = np.array_equal(*((one.W, first.W) if first.given else (one.R, first.R)))
+            if not same or one.embedding_seed != first.embedding_seed:
+                raise ValueError(
+                    f"tasks must share W, but that of tasks[{i}] is another than that of tasks[0]"
+                )
+        self.tasks: tuple[Task, ...] = tuple(_joined(list(tasks)) if first.given else tasks)
+
+    @classmethod
+    def sample(
+        cls, d: int, k: int, overlap: float, *, tasks: int = 2, one_c: bool = False, **options: Any
+    ) -> Sequence:
+        """Draw tasks whose directions have this overlap with the first task's.
+
+        Parameters
+        ----------
+        d, k : int
+            As for `Task.sample`.
+        overlap : float
+            ⟨u₁, u_j⟩ in [−1, 1] of the first task and every later one; what is left of these is
+            orthogonal to each other and to the base.
+        tasks : int
+            How many, at least 2.
+        one_c : bool
+            All have the c of the first; by default each has its own.
+        **options
+            What else `Task.sample` takes, but rank and u.
+
+        Returns
+        -------
+        Sequence
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `Task.sample`; and for an overlap that is none.
+
+        Examples
+        --------
+        >>> import lrft
+        >>> sequence = lrft.Sequence.sample(d=10**6, k=8, overlap=0.6)
+        >>> first, second = sequence.tasks
+        >>> round(float(first.a[0] @ second.a[0]), 12)
+        0.6
+        """
+        overlap = checks.real("overlap", overlap, minimum=-1.0, maximum=1.0)
+        count = checks.integer("tasks", tasks, 2)
+        one_c = checks.boolean("one_c", one_c)
+        for name in ("rank", "u"):
+            if name in options:
+                raise TypeError(f"{name} is settled by the sequence, got {name}={options[name]!r}")
+        parent = Task.sample(d, k, rank=count, **options)
+        mix = np.eye(count)
+        mix[1:] *= np.sqrt(1.0 - overlap**2)
+        mix[1:, 0] = overlap
+        found = []
+        for j in range(count):
+            c = parent.c[:, 0 if one_c else j]
+            kept = {name: getattr(parent, name) for name in SHARED if name != "lam"}
+            found.append(
+                Task.from_coordinates(
+                    parent.d,
+                    parent.R,
+                    np.einsum("i,is->s", mix[j], parent.a)[None],
+                    lam=parent.lam,
+                    c=c / np.linalg.norm(c),
+                    xi=parent.xi,
+                    seed=parent.embedding_seed,
+                    noise=parent.noise,
+                    **kept,
+                )
+            )
+        return cls(found)
+
+    def __len__(self) -> int:
+        return len(self.tasks)
+
+    def __repr__(self) -> str:
+        return f"Sequence([{', '.join(map(repr, self.tasks))}])"
+
+
+def _joined(tasks: list[Task]) -> list[Task]:
+    """Tasks of given weights in coordinates of one basis."""
+    u = np.concatenate([np.atleast_2d(one.u) for one in tasks])
+    R, a, _, _ = compiled.span_basis(np.ascontiguousarray(tasks[0].W), np.ascontiguousarray(u))
+    parts = np.split(a, np.cumsum([one.rank for one in tasks])[:-1])
+    return [
+        Task.from_coordinates(
+            one.d,
+            R,
+            part,
+            c=one.c,
+            xi=one.xi,
+            noise=one.noise,
+            **{name: getattr(one, name) for name in SHARED},
+        )
+        for one, part in zip(tasks, parts, strict=True)
+    ]

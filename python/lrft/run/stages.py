@@ -1,0 +1,67 @@
+"""What a student in the reduced space makes of every task of a sequence: losses and overlaps."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lrft.core import callbacks
+from lrft.core.engine import compiled
+from lrft.model.students import StudentModel
+from lrft.model.task import Task
+from lrft.theory.population import perturbation
+
+Floats = NDArray[np.float64]
+
+
+class Frozen(NamedTuple):
+    """An adapter that stays: what it adds to the base is own times rows."""
+
+    own: Floats  #: (k, n), with its strength
+    rows: Floats  #: (n, s + n) in S as it was then, and n directions beside it
+
+
+class Network(NamedTuple):
+    """A student's network in coordinates of S and of its rows' directions beside it."""
+
+    V: Floats  #: (m, s + n)
+    lam: Floats  #: (m,)
+    rows: Floats  #: (n, s + n)
+
+
+def network(
+    task: Task, student: StudentModel, frozen: list[Frozen], rows: Floats, own: Floats, width: int
+) -> Network:
+    """Make the network of a student whose rows are P (n, width) and then L (n, n)."""
+    n = student.rows(task)
+    P, L = rows[: n * width].reshape(n, width), rows[n * width :].reshape(n, n)
+    A = np.concatenate([P, L], axis=1)
+    if student.kind == "full":
+        return Network(A, own.reshape(-1), A)
+    scale = student.specification(task, ambient=False).scale
+    V = np.zeros((task.k, width + n))
+    V[:, : task.R.shape[1]] = task.R
+    for one in frozen:
+        V[:, : one.rows.shape[1]] += one.own @ one.rows
+    return Network(V + scale * own.reshape(task.k, n) @ A, task.lam, A)
+
+
+def loss(task: Task, found: Network) -> float:
+    """Compute the exact squared error of a network on a task, without label noise."""
+    teacher = np.zeros((task.k, found.V.shape[1]))
+    teacher[:, : task.R.shape[1]] = task.R + perturbation(task)
+    both = task.neuron_scale * np.concatenate([teacher, found.V])
+    weights = task.output_scale * np.concatenate([task.lam, -found.lam])
+    with callbacks.raising(task.activation.guards):
+        value, _ = compiled.expected_square(task.activation.core, weights, both @ both.T)
+    return float(value)
+
+
+def overlap(task: Task, found: Network) -> float:
+    """How much of the task's directions the rows span: the smallest singular value."""
+    u = np.zeros((task.rank, found.rows.shape[1]))
+    u[:, : task.a.shape[1]] = task.a
+    ours, theirs = (np.linalg.qr(X.T)[0] for X in (found.rows, u))
+    return float(np.linalg.svd(ours.T @ theirs, compute_uv=False)[-1])
