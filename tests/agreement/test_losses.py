@@ -22,7 +22,12 @@ LOSSES: dict[str, Any] = {
     "Huber": lrft.Huber(0.3),
     "logistic": lrft.Logistic(flip=0.2),
 }
-STUDENTS = ("LoRA, noise", "full, base, output weights", "linear, LoRA, both factors")
+STUDENTS = (
+    "LoRA, noise",
+    "LoRA, sphere, rank 3",
+    "full, base, output weights",
+    "linear, LoRA, both factors",
+)
 
 
 @pytest.mark.parametrize("engine", ["reduced", "ambient"])

@@ -75,7 +75,9 @@ def test_the_first_stage_is_a_plain_run(student):
 def test_records_do_not_change_the_path():
     few = lrft.simulate_sequence(SEQUENCE, training(record=[0]), between="new", replicas=9, seed=4)
     many = lrft.simulate_sequence(SEQUENCE, training(record=13), between="new", replicas=9, seed=4)
-    np.testing.assert_array_equal(few.loss.sel(step=2 * STEPS).values, many.loss.sel(step=2 * STEPS).values)
+    np.testing.assert_array_equal(
+        few.loss.sel(step=2 * STEPS).values, many.loss.sel(step=2 * STEPS).values
+    )
     alone = lrft.simulate_sequence(SEQUENCE, training(), between="new", replicas=[7], seed=4)
     np.testing.assert_array_equal(alone.loss.values[0, -1], many.loss.values[7, -1])
 

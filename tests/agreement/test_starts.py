@@ -177,6 +177,18 @@ def test_spaces_agree_in_law(name):
             assert stats.ks_2samp(*np.abs(values)).pvalue > 1e-4
 
 
+@pytest.mark.parametrize("ambient", [False, True], ids=["reduced", "ambient"])
+@pytest.mark.parametrize("name", ["pissa", "lora_ga of samples"])
+def test_the_general_step_is_the_plain_one(name, ambient):
+    """Whole labels know of what is taken off the base, too."""
+    task, options = STARTS[name]
+    plans = [training(options), training(options, loss=lrft.Huber(1e200))]
+    ends = [final(spec([task], plan, [REPLICA], seed=SEED, ambient=ambient))[0] for plan in plans]
+    plain, general = (end.own for end in ends)
+    np.testing.assert_allclose(general, plain, rtol=0, atol=1e-12)
+    assert (general != plain).any()
+
+
 @pytest.mark.parametrize("engine", ["reduced", "ambient"])
 @pytest.mark.parametrize("name", ["gradient of samples", "pissa"])
 def test_what_is_learned_is_a_network(name, engine):

@@ -346,6 +346,7 @@ WITHOUT = lrft.Weights(BASE.W, BASE.lam)
         ({"student": lrft.RankOne(u_init="favourable")}, ValueError, "favourable.*teacher"),
         ({"student": lrft.RankOne(c_init="teacher")}, ValueError, "c_init='teacher' needs a Task"),
         ({"student": lrft.LoRA(rank=2, a_init=np.ones((2, 3)))}, ValueError, "a_init must have"),
+        ({"student": lrft.LoRA(1, start="pissa")}, ValueError, "start='pissa' needs the Gaussian"),
         ({"student": lrft.FullNetwork(width=2)}, ValueError, "init='base' needs the width"),
         ({"replicas": 0}, ValueError, "replicas must be at least 1"),
         ({"seed": -1}, ValueError, "seed must be at least 0"),

@@ -96,3 +96,21 @@ def test_the_command_line_warns_on_stderr(cli: Any, folder: Any) -> None:
     assert err.startswith("lrft: lr = 1 is far above the stability limit")
     assert len(err.splitlines()) == 1
     assert "stability" not in out
+
+
+def test_presets_of_lora_say_what_they_set() -> None:
+    assert lrft.LoRA.rs(4, alpha=3.0, b_init="gaussian") == lrft.LoRA(
+        4, alpha=6.0, b_init="gaussian"
+    )
+    assert lrft.LoRA.plus(2, lr=0.01, ratio=4) == lrft.LoRA(2, lr_b=0.04)
+    assert lrft.LoRA.frozen_a(2, sphere=True) == lrft.LoRA(2, train_a=False, sphere=True)
+    with pytest.raises(ValueError, match="alpha must be greater than 0"):
+        lrft.LoRA.rs(4, alpha=0)
+    with pytest.raises(ValueError, match="ratio must be greater than 0"):
+        lrft.LoRA.plus(4, lr=0.1, ratio=0)
+
+
+def test_what_came_later_leaves_hashes_alone() -> None:
+    plain = lrft.LoRA(2)
+    assert not {"sphere", "start", "start_samples", "start_rate"} & set(plain.model_dump())
+    assert lrft.LoRA(2, sphere=True).content_hash != plain.content_hash

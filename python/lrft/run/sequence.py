@@ -217,6 +217,7 @@ class SequenceSimulation:
             record=np.array([until], dtype=np.int64),
             thresholds=empty,
             loss_thresholds=empty,
+            parameters=[],
         )
         return runs.Chains(
             [task],
