@@ -273,10 +273,11 @@ else:
 
 
 SLOW = """
-import os, signal, threading
+import json, os, signal, sys, threading
 import numpy as np
 import lrft
 
+used = json.loads(sys.argv[1])
 task = lrft.Task.sample(d=1500, k=60, seed=1)
 students = [lrft.LoRA(rank=40, b_init="gaussian"), lrft.FullNetwork()]
 for student, engine, batch, steps in (
@@ -285,9 +286,13 @@ for student, engine, batch, steps in (
 ):
     if engine == "ambient":
         task = lrft.Task.sample(d=12_000, k=60, seed=1)
+    elif used:  # T has as many rows as the batch
+        batch = 500
     caught = 0
     while caught < 2:  # a quick machine may need more steps
-        training = lrft.Training(student=student, lr=1e-5, steps=steps, batch=batch, record=3)
+        training = lrft.Training(
+            student=student, lr=1e-5, steps=steps, batch=batch, record=3, **used
+        )
         simulation = lrft.Simulation(task, training, replicas=2, engine=engine, threads=2)
         caught = tries = 0
         while not simulation.progress().running == 0:
@@ -307,10 +312,23 @@ print("same")
 """
 
 
-def test_a_step_that_is_left_leaves_no_trace():
+@pytest.mark.parametrize(
+    "used",
+    [
+        {},
+        pytest.param({"reuse": 2}, marks=pytest.mark.verification),
+        pytest.param({"lookahead": 1.0}, marks=pytest.mark.verification),
+    ],
+    ids=str,
+)
+def test_a_step_that_is_left_leaves_no_trace(used):
     """Steps of a tenth of a second, left again and again in the middle: the same bits."""
     done = subprocess.run(
-        [sys.executable, "-c", SLOW], capture_output=True, text=True, timeout=300, check=False
+        [sys.executable, "-c", SLOW, json.dumps(used)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
     )
     assert done.stdout == "same\n", done.stderr
 
