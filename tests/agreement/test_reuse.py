@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cases import final, spec
+from cases import final, spec, task_of, twin
 from students import REPLICA, SEED, case
 
 import lrft
@@ -58,6 +58,34 @@ def test_used_twice_is_given_twice(name, batch):
     once = lrft.fit(base, STUDENTS[name], X, y, **options)
     assert np.abs(once[found].values - expected).max() > 1e-4
     assert (reused.stop_step == 40).all()  # of batches
+
+
+@pytest.mark.parametrize("used", [{"reuse": 2}, {"lookahead": 1.0}], ids=str)
+def test_inputs_that_are_drawn_again_are_the_same(used):
+    """Where a batch is too large to be kept it is drawn for every use."""
+    task = task_of("tanh", d=14_000)
+    student = lrft.RankOne(train_c=True, orthogonal=False)
+    training = lrft.Training(student=student, lr=0.02, steps=3, batch=40, record=2, **used)
+    *_, (u_hat, c_hat) = twin(task, training, seed=SEED, replica=REPLICA)
+    [chain] = final(spec([task], training, [REPLICA], seed=SEED, ambient=True))
+    assert np.linalg.norm(chain.rows - u_hat) < 1e-10
+    assert np.linalg.norm(chain.own - c_hat) < 1e-10
+
+
+def test_lanes_look_ahead_each_at_its_own_distance():
+    task, training = case("LoRA, lookahead")
+    training = training.replace(steps=200, record=2)
+    alone = spec([task], training, (0, 1, 2))
+    together = spec([task, task], training, (0, 1, 2))
+    near, far = (
+        plan.replace(lookahead=rho)
+        for plan, rho in zip(together.trainings, (0.5, 2.0), strict=True)
+    )
+    found = final(together.replace(trainings=[near, far]))
+    for plan, chains in ((near, found[:3]), (far, found[3:])):
+        for one, other in zip(final(alone.replace(trainings=[plan])), chains, strict=True):
+            np.testing.assert_array_equal(one.rows, other.rows)
+    assert (found[0].rows != found[3].rows).any()
 
 
 def test_an_automatic_rate_is_shared_by_the_uses():
