@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from lrft import theory
 from lrft.model.training import Training
 from lrft.result import provenance
+from lrft.theory.cases import refuse_unknown
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -26,6 +27,7 @@ def limit_curve(ds: xr.Dataset, index: int, start: float, last: float) -> tuple[
     """
     about = json.loads(ds.attrs["configuration"])
     training = Training.model_validate(about["training"])
+    refuse_unknown(training)
     description = about["tasks"][index]
     stored = json.loads(ds.attrs.get("task_arrays", "{}"))
     task = provenance.restore_task(description, stored.get(description["content_hash"]))

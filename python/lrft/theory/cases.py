@@ -54,7 +54,8 @@ _KNOWN = {
 }
 
 
-def _refuse_unknown(training: Training) -> None:
+def refuse_unknown(training: Training) -> None:
+    """Refuse what the equations know nothing of."""
     for name, model in (("training", training), (training.student.kind, training.student)):
         for field in model._differing():
             if field not in _KNOWN[name]:
@@ -67,7 +68,7 @@ def _refuse_unknown(training: Training) -> None:
 def of_training(task: Task, training: Training, start: Any, numbers: Mapping[str, Any]) -> Case:
     """Take what `lrft.simulate` takes; `numbers` are for another form of the question."""
     check_compatible(task, training)
-    _refuse_unknown(training)
+    refuse_unknown(training)
     defaults = {"delta": (None, 0.0), "batch": (1,), "train_c": (False,), "rate_c": (1.0,)}
     for name, value in numbers.items():
         if value not in defaults.get(name, (True,)):
