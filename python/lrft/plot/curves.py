@@ -409,7 +409,7 @@ def trained(ds: xr.Dataset) -> list[str]:
     if "configuration" in ds.attrs:
         student = json.loads(ds.attrs["configuration"])["training"]["student"]
         words = STUDENTS[student["kind"]].in_words(student)
-        found.append(("linearised " if student["linearized"] else "") + words)
+        found.append(("linearised " if student.get("linearized") else "") + words)
     if "learning_rate" in ds.coords:
         rates = np.unique(ds.learning_rate.values)
         ends = dict.fromkeys((np.nanmin(rates), np.nanmax(rates)))
