@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from driving import drive
 from hypothesis import assume
 from hypothesis import strategies as st
 from strategies import SEEDS, engines, examples, runs, tasks, trainings, unit
@@ -142,7 +143,7 @@ def driven(task: lrft.Task, training: lrft.Training, rows: Any, own: Any, inputs
         trainings=[training_data(training, training.lr)],
     )
     P, L = compiled.coordinates(np.ascontiguousarray(rows), np.ascontiguousarray(Q.T))
-    drive = compiled.Drive(spec, np.concatenate([P, L], axis=None), own, 3)
+    space = drive(spec, np.concatenate([P, L], axis=None), own, 3)
     # Directions outside S that carry the rows, and what is left of the inputs.
     rest = rows - rows @ Q @ Q.T
     U = np.linalg.lstsq(L, rest, rcond=None)[0]
@@ -152,10 +153,10 @@ def driven(task: lrft.Task, training: lrft.Training, rows: Any, own: Any, inputs
     T = np.linalg.qr(left.T, mode="r").T
     T = np.pad(T, ((0, 0), (0, len(T) - T.shape[1])))
     T = T * np.where(np.diag(T) < 0, -1.0, 1.0)
-    drive.step(X_S, Z, T, np.zeros(len(T)), RATE, RATE)
-    found = drive.rows()
+    space.step(X_S, Z, T, np.zeros(len(T)), RATE, RATE)
+    found = space.rows()
     P, L = found[: n * s].reshape(n, s), found[n * s :].reshape(n, n)
-    return [P @ task.R.T, P @ task.a.T, P @ P.T + L @ L.T, drive.own()]
+    return [P @ task.R.T, P @ task.a.T, P @ P.T + L @ L.T, space.own()]
 
 
 # ---- permutation of neurons -------------------------------------------------------------------

@@ -11,6 +11,7 @@ import sys
 import numpy as np
 import pytest
 from cases import spec
+from driving import drive
 
 import lrft
 from lrft.core.engine import compiled
@@ -158,15 +159,15 @@ def test_a_drive_checks_too():
     whole = valid("lora", "reduced")
     n, s = 3, whole.tasks[0].s
     rows, own = np.zeros(n * (s + n)), np.zeros(4 * n)
-    drive = compiled.Drive(whole, rows, own)
+    space = drive(whole, rows, own)
     step = {"X_S": np.zeros(s), "Z": np.zeros(n), "T": np.ones(1), "noise": np.zeros(1)}
-    drive.step(**step, lr=0.1, lr_own=0.1)
+    space.step(**step, lr=0.1, lr_own=0.1)
     for name, value in step.items():
         with pytest.raises(ValueError, match=name):
-            drive.step(**step | {name: np.append(value, 0.0)}, lr=0.1, lr_own=0.1)
+            space.step(**step | {name: np.append(value, 0.0)}, lr=0.1, lr_own=0.1)
     for bad in ((rows[1:], own, 0), (rows, own[1:], 0), (rows, own, 8), (rows, own, -1)):
         with pytest.raises(ValueError, match=r"must"):
-            compiled.Drive(whole, *bad)
+            drive(whole, *bad)
     for name in ("R", "a", "c", "lam"):
         with pytest.raises(ValueError, match=f"{name} must have"):
             whole.tasks[0].replace(**{name: np.zeros(1)})
