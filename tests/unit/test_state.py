@@ -133,7 +133,7 @@ def sealed(**changes):
     def change(entries):
         about(**changes)(entries)
         arrays = {name: value for name, value in entries.items() if value.ndim}
-        entries["digest"] = np.array(state._digest(arrays, str(entries["lrft"])))
+        entries["digest"] = np.array(state.digest(arrays, str(entries["lrft"])))
 
     return change
 

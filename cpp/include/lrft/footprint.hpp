@@ -16,7 +16,7 @@ struct Sizes {
   std::int64_t rank = 1;      // of the teacher
   std::int64_t followed = 0;  // of its directions overlaps are with; 0: all
   LinkKind link = LinkKind::none;
-  std::int64_t rows = 1;      // of the student
+  std::int64_t rows = 1;  // of the student
   StudentKind kind = StudentKind::rank_one;
   bool linearized = false;  // in its neurons or parameters
   std::int64_t batch = 1;

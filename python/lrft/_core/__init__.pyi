@@ -525,6 +525,13 @@ def hermite_coefficients(
     (mu_0 .. mu_{count-1}, bound) of sigma(scale x) on normalised Hermite polynomials.
     """
 
+def leading(
+    G: numpy.typing.NDArray[numpy.float64], r: typing.SupportsInt | typing.SupportsIndex
+) -> tuple:
+    """
+    (left, sizes, right) of the r largest singular values of G: (r, k), (r,), (r, m).
+    """
+
 def link_loss(
     activation: Activation,
     task: TaskData,
@@ -536,11 +543,6 @@ def link_loss(
 ) -> tuple[float, float]:
     """
     (value, bound on its error) of E[(sum_j weights_j sigma(z_j) - f*)^2], f* the link of the task, whose fields have covariances `fields` (m, r) with z and `directions` (r, r).
-def leading(
-    G: numpy.typing.NDArray[numpy.float64], r: typing.SupportsInt | typing.SupportsIndex
-) -> tuple:
-    """
-    (left, sizes, right) of the r largest singular values of G: (r, k), (r,), (r, m).
     """
 
 def moments(

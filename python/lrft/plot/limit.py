@@ -44,7 +44,8 @@ def limit_curve(ds: xr.Dataset, index: int, start: float, last: float) -> tuple[
     c_init = student.get("c_init")
     given = c_init == "teacher" or not isinstance(c_init, str)
     constant = isinstance(training.lr, float)
-    if student["kind"] != "rank_one" or student["linearized"] or not given or not constant:
+    rank_one = training.student.spherical and not training.student.linearized
+    if not (rank_one and given and constant):
         raise ValueError(
             "theory=True draws the order-parameter curve of a run with record_parameters=True, or "
             "of a rank-one student, not linearised, at a constant rate, whose ĉ starts where it is "
