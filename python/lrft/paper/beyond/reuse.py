@@ -50,7 +50,7 @@ DIMENSIONS = (128, 256, 512, 1024, 2048, 4096)
 #: Of -2 f y, so half of what the rate of -f y would be.
 ONCE = Case("once", "once", (64, 128, 256, 512, 1024), 0.25, 1.5, 8.0, 2.0, {})
 TWICE = Case("twice", "twice in a row", DIMENSIONS, 0.01, 1.0, 2000.0, 1.0, {"reuse": 2})
-AHEAD = Case("ahead", "after a trial step", DIMENSIONS, 0.01, 1.0, 2000.0, 1.0, {"lookahead": 1.0})
+AHEAD = Case("ahead", "after a trial step", DIMENSIONS, 0.01, 1.0, 800.0, 1.0, {"lookahead": 1.0})
 CASES: tuple[Case, ...] = (TWICE, AHEAD, ONCE)
 TUNED: tuple[int, ...] = (64, 128, 256, 512)
 
