@@ -147,11 +147,11 @@ def tuned_fit(data: xr.Dataset) -> tuple[exponents.PowerLaw, list[best_rate.Best
 def _draw(data: xr.Dataset) -> list[Figure]:
     figure, axes = style.frame(height=4.4)
     lines = [(case.label, fit(data, case), "o") for case in CASES]
-    lines.append(("once, best rate", tuned_fit(data)[0], "s"))
+    lines.insert(2, ("once, best rate", tuned_fit(data)[0], "s"))
     for (name, line, marker), colour in zip(lines, style.PALETTE, strict=False):
         text = f"{name}: slope {power_laws.exponent_text(line.exponent)}"
         power_laws.power_law_points(axes, line, colour, text, marker=marker)
-    power_laws.logarithmic(axes, "dimension $d$", "batches of one sample to overlap 0.5")
+    power_laws.logarithmic(axes, "dimension $d$", "samples to overlap 0.5")
     style.legend(axes)
     style.note(
         figure,
