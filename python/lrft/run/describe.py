@@ -94,11 +94,14 @@ def described(
     star = tasks[0].link
     own = {"link_activation": star.activation.core} if isinstance(star, NetworkLink) else {}
     if student.start_of_its_own or student.worked_out_start:
-        starts = [
-            _with_start(tasks[chain.task], student, ambient, seed, chain.replica)
-            for chain in chains
-        ]
-        chains = [chain.replace(task=i) for i, chain in enumerate(chains)]
+        if student.start_is_of_the_task:
+            starts = [_with_start(task, student, ambient, seed, 0) for task in tasks]
+        else:
+            starts = [
+                _with_start(tasks[chain.task], student, ambient, seed, chain.replica)
+                for chain in chains
+            ]
+            chains = [chain.replace(task=i) for i, chain in enumerate(chains)]
         return {
             "tasks": [one for one, _ in starts],
             "students": [one for _, one in starts],

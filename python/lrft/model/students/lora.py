@@ -273,6 +273,12 @@ class LoRA(StudentModel):
         return self.start is not None
 
     @property
+    def start_is_of_the_task(self) -> bool:
+        """Where neither samples nor B are drawn."""
+        drawn = self.start_samples is not None or is_named(self.b_init, "gaussian")
+        return self.start is not None and not drawn
+
+    @property
     def takes_start_off(self) -> bool:
         """Whether what it starts with is taken off the base."""
         return self.start in ("lora_ga", "pissa")

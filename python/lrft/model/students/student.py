@@ -136,6 +136,11 @@ class StudentModel(Model):
         return False
 
     @property
+    def start_is_of_the_task(self) -> bool:
+        """Whether a worked-out start is the same for every replica."""
+        return False
+
+    @property
     def takes_start_off(self) -> bool:
         """Whether what it starts with is taken off the base: a frozen adapter beside its own."""
         return False
