@@ -147,6 +147,7 @@ REFUSED: list[tuple[Any, str]] = [
         lambda: lrft.Sequence([lrft.Task.sample(d=50, k=4, seed=i) for i in range(2)]),
         "must share W",
     ),
+    (lambda: lrft.Sequence([lrft.Task.single_index("he3", d=50)] * 2), "the base with ξ c"),
     (lambda: lrft.Sequence.sample(50, 4, overlap=1.5), "overlap must be at most 1"),
     (lambda: lrft.Sequence.sample(50, 4, overlap=0.5, rank=2), "rank is settled by the sequence"),
     (lambda: lrft.SequenceSimulation(SEQUENCE.tasks, training()), "must be a Sequence"),

@@ -237,6 +237,13 @@ def test_a_gradient_with_too_few_values_is_refused():
         lrft.simulate(task, lrft.Training(student=student, lr=0.1, steps=1), replicas=1)
 
 
+@pytest.mark.parametrize("options", [{"sphere": True}, {"start": "gradient"}])
+def test_the_equations_refuse_what_they_do_not_know(options):
+    plan = lrft.Training(student=lrft.LoRA(rank=1, **options), lr=0.01, steps=10)
+    with pytest.raises(ValueError, match="equations know no LoRA with"):
+        lrft.theory.order_parameter_ode(TASK, plan)
+
+
 def test_the_automatic_rate_looks_at_the_start():
     data = describe.task_data(TASK, ambient=False)
     assert data.followed == 0

@@ -500,6 +500,7 @@ def test_incompatible_task_and_student(refused):
         (higher, rank_one(), "teacher of rank 1, got rank 2"),
         (task, lora(rank=2, a_init=np.ones((2, 11))), r"a_init must have shape \(2, 12\)"),
         (task, lora(rank=2, b_init=np.ones((4, 2))), r"b_init must have shape \(3, 2\)"),
+        (lrft.Task.single_index("he3", d=12), lora(rank=1, start="gradient"), "the base with ξ c"),
         (task, lora(rank=4, start="pissa"), "needs 4 singular values, and W of this task has at"),
         (task, lora(rank=2, start="lora_ga"), "needs 4 singular values, and the gradient of"),
         (task, network(width=4), "init='base' needs the width of the base, 3, got width 4"),

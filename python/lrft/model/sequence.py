@@ -10,6 +10,7 @@ import numpy as np
 from lrft.base import checks
 from lrft.core.engine import compiled
 from lrft.model.task import Task
+from lrft.model.task_state import check_perturbed
 
 #: What the tasks of a sequence share, beside d and the features.
 SHARED = ("lam", "activation", "neuron_scale", "output_scale")
@@ -51,6 +52,7 @@ class Sequence:
         for i, one in enumerate(tasks):
             if not isinstance(one, Task):
                 raise TypeError(f"tasks[{i}] must be a Task, got {type(one).__name__}")
+            check_perturbed(one, f"tasks[{i}] of a sequence")
         first = tasks[0]
         for i, one in enumerate(tasks):
             for name in ("d", "given", *SHARED):

@@ -74,6 +74,12 @@ def of_training(task: Task, training: Training, start: Any, numbers: Mapping[str
         if value not in defaults.get(name, (True,)):
             raise ValueError(f"{name} is for a student in numbers; it is that of the training here")
     student = training.student
+    for name in ("sphere", "start"):
+        if getattr(student, name, None):
+            raise ValueError(
+                f"the order-parameter equations know no LoRA with {name}, got "
+                f"{name}={getattr(student, name)!r}"
+            )
     lr = training.lr
     if isinstance(lr, str):
         lr, _ = auto_lr(task, student, batch=training.batch)

@@ -21,6 +21,7 @@ from lrft.model.students.student import (
     expect,
     is_named,
 )
+from lrft.model.task_state import check_perturbed
 
 if TYPE_CHECKING:
     from lrft.model.task import Task
@@ -330,6 +331,7 @@ class LoRA(StudentModel):
         expect("b_init", self.b_init, (task.k, self.rank))
         if self.start is None:
             return
+        check_perturbed(task, f"start={self.start!r}")
         pissa, vectors = self.start == "pissa", self.rank * (1 + (self.start == "lora_ga"))
         most = task.features_rank if pissa else min(task.k, task.R.shape[1])
         if vectors > most:
