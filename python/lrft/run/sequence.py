@@ -128,6 +128,15 @@ class SequenceSimulation:
             If `seconds` is no such number.
         KeyboardInterrupt
             On Ctrl-C; what was done stays and can go on.
+
+        Examples
+        --------
+        >>> import lrft
+        >>> sequence = lrft.Sequence.sample(d=200, k=4, overlap=0.5)
+        >>> training = lrft.Training(student=lrft.LoRA(rank=1), lr=0.001, steps=100, record=3)
+        >>> run = lrft.SequenceSimulation(sequence, training, replicas=2, threads=1)
+        >>> while not run.advance(seconds=0.1):
+        ...     pass
         """
         end = time.perf_counter() + checks.real("seconds", seconds, minimum=0.0)
         begin = time.perf_counter()
@@ -170,6 +179,15 @@ class SequenceSimulation:
         Returns
         -------
         lrft.Progress
+
+        Examples
+        --------
+        >>> import lrft
+        >>> sequence = lrft.Sequence.sample(d=200, k=4, overlap=0.5)
+        >>> training = lrft.Training(student=lrft.LoRA(rank=1), lr=0.001, steps=100, record=3)
+        >>> run = lrft.SequenceSimulation(sequence, training, replicas=2, threads=1)
+        >>> run.progress().total_steps
+        200
         """
         before = sum(one.steps for one in self.trainings[: self.stage])
         live = [chain for chain in self.stage_chains if _alive(chain)]
@@ -290,62 +308,28 @@ class SequenceSimulation:
         xarray.Dataset
             NaN at records not yet reached, and of replicas that diverged.
         """
-        import xarray as xr
-
-        begins = np.cumsum([0, *(one.steps for one in self.trainings)])
-        stage = np.repeat(np.arange(len(self.tasks)), [len(r) for r in self._records])
-        step = np.concatenate(self._records) + begins[stage]
-        # A stage begins where the one before has ended: one record of that.
-        kept = np.concatenate([[True], np.diff(step) > 0])
-        ends = np.cumsum([len(r) for r in self._records]) - 1
-        losses = self.losses
-        tasks = np.arange(len(self.tasks))
-        first, last = losses[:, 0], losses[:, ends[-1]]
-        learned = losses[:, ends[tasks], tasks]
-        begun = losses[:, np.concatenate([[0], ends[:-1]]), tasks]
         over = self.stage == len(self.tasks)
-        status = np.array(
-            [
-                ("finished" if over else "interrupted") if _alive(chain) else chain.status
-                for chain in self.stage_chains
-            ]
-        )
-        about = {
-            "loss": "exact squared error on each task, E(f̂ − f*)², at every record",
-            "overlap": "smallest singular value between the rows of the adapter that is trained "
-            "and the directions of each task",
-            "forgetting": "loss on a task at the end, less that when its stage ended, over that at "
-            "the start of the sequence",
-            "transfer": "share of the loss on a task at the start of the sequence that is gone "
-            "when its stage begins",
+        status = [
+            ("finished" if over else "interrupted") if _alive(chain) else chain.status
+            for chain in self.stage_chains
+        ]
+        attrs = {
+            "kind": "sequence",
+            "between": self.between,
+            "seed": self.seed,
+            "tasks": json.dumps([task.content_hash for task in self.tasks]),
+            "training": json.dumps([one.model_dump(mode="json") for one in self.trainings]),
+            "interrupted": int(self.interrupted),
         }
-        data = {
-            "loss": (("replica", "step", "task"), losses[:, kept]),
-            "overlap": (("replica", "step", "task"), self.overlaps[:, kept]),
-            "forgetting": (("replica", "task"), (last - learned) / first),
-            "transfer": (("replica", "task"), (first - begun) / first),
-            "status": (("replica",), status),
-        }
-        ds = xr.Dataset(
-            data,
-            coords={
-                "replica": np.array(self.replicas),
-                "step": step[kept],
-                "task": tasks,
-                "stage": ("step", stage[kept]),
-            },
-            attrs={
-                "kind": "sequence",
-                "between": self.between,
-                "seed": self.seed,
-                "tasks": json.dumps([task.content_hash for task in self.tasks]),
-                "training": json.dumps([one.model_dump(mode="json") for one in self.trainings]),
-                "interrupted": int(self.interrupted),
-            },
+        return stages.labelled(
+            self.losses,
+            self.overlaps,
+            status,
+            self.replicas,
+            self._records,
+            [one.steps for one in self.trainings],
+            attrs,
         )
-        for name, definition in about.items():
-            ds[name].attrs = {"definition": definition, "units": "1"}
-        return ds
 
     # ---- files ----------------------------------------------------------------------------
 
@@ -361,6 +345,20 @@ class SequenceSimulation:
         ------
         ValueError
             If it cannot be written, or for a custom activation.
+
+        Examples
+        --------
+        >>> import lrft
+        >>> sequence = lrft.Sequence.sample(d=200, k=4, overlap=0.5)
+        >>> training = lrft.Training(student=lrft.LoRA(rank=1), lr=0.001, steps=100, record=3)
+        >>> run = lrft.SequenceSimulation(sequence, training, replicas=2, threads=1)
+        >>> import tempfile, pathlib
+        >>> _ = run.advance(0.0)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = pathlib.Path(folder) / "state.npz"
+        ...     run.save_state(path)
+        ...     again = lrft.SequenceSimulation.resume(path)
+        >>> again.run()
         """
         if self._part is not None:
             self._part.core.save()
@@ -389,6 +387,22 @@ class SequenceSimulation:
         ------
         ValueError
             If the file is unreadable, changed, or of another build or instruction set.
+
+        Examples
+        --------
+        >>> import lrft
+        >>> sequence = lrft.Sequence.sample(d=200, k=4, overlap=0.5)
+        >>> training = lrft.Training(student=lrft.LoRA(rank=1), lr=0.001, steps=100, record=3)
+        >>> run = lrft.SequenceSimulation(sequence, training, replicas=2, threads=1)
+        >>> import tempfile, pathlib
+        >>> _ = run.advance(0.0)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = pathlib.Path(folder) / "state.npz"
+        ...     run.save_state(path)
+        ...     again = lrft.SequenceSimulation.resume(path)
+        >>> again.run()
+        >>> again.progress().finished
+        2
         """
         begun, came = load_sequence(path)
         with foreign.explained(f"cannot resume from {str(path)!r}"):

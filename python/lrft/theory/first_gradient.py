@@ -141,7 +141,7 @@ def started(task: Task, student: Any, *, ambient: bool, seed: int, replica: int)
     >>> task = lrft.Task.sample(d=50, k=4, xi=2.0)
     >>> student = lrft.LoRA(rank=1, start="gradient")
     >>> start = started(task, student, ambient=False, seed=0, replica=0)
-    >>> round(float(start.rows @ start.rows.T), 12), start.own.ravel().tolist()
+    >>> round(float((start.rows**2).sum()), 12), start.own.ravel().tolist()
     (1.0, [0.0, 0.0, 0.0, 0.0])
     """
     r = student.rank
