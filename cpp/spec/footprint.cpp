@@ -45,8 +45,9 @@ Footprint footprint(const Sizes& z) {
              k = static_cast<double>(z.k), s = static_cast<double>(z.s),
              r = static_cast<double>(z.rank), neurons = static_cast<double>(z.neurons);
   // Neurons and slopes whose covariance the exact loss needs.
-  const double side =
-      z.linearized ? neurons + 2 * (facts_of(z.kind).network ? n : neurons) : k + std::max(k, n);
+  const double side = z.linearized
+                          ? neurons + 2 * (facts_of(z.kind).network ? n : neurons)
+                          : (z.link == LinkKind::none ? k : std::max(k, r)) + std::max(k, n);
   // Fields and coordinates; of a batch that is used again, also those in directions of its own.
   const double input = k + s + r + 2 * n + 2 + (z.uses > 1 && !z.ambient ? b + n : 0);
   Footprint out;

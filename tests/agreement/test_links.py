@@ -142,3 +142,16 @@ def test_teacher_itself_has_no_loss():
         rows = np.atleast_2d(task.u)
         loss = lrft.theory.population_loss(same, rows=rows, lam=task.link.weights)
         assert loss < 1e-12
+
+
+def test_relu_without_biases_does_not_see_he3():
+    """Its third coefficient is zero at any norm: whatever is learned is added to E f*^2 = 1."""
+    task = lrft.Task.single_index("he3", d=12)
+    rng = np.random.default_rng(2)
+    assert abs(lrft.theory.hermite_coefficients("relu", 4)[3]) < 1e-15
+    for width in (1, 64):
+        rows, lam = rng.standard_normal((width, 12)), rng.standard_normal(width) / width
+        rows[0] = 2.0 * task.u  # even in the direction itself
+        own = compiled.expected_square(task.activation.core, lam, rows @ rows.T)[0]
+        loss = lrft.theory.population_loss(task, rows=rows, lam=lam)
+        assert abs(loss - (1 + own)) < 1e-12

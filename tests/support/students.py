@@ -205,6 +205,18 @@ TAUGHT: dict[str, tuple[Any, dict[str, Any], dict[str, Any], dict[str, Any]]] = 
         {},
     ),
     "full, erf network": (lrft.FullNetwork, {"teacher": "erf network"}, {}, {"batch": 3}),
+    "LoRA, relu network, Huber": (
+        lrft.LoRA,
+        {"teacher": "relu network"},
+        {"rank": 2, "b_init": "gaussian"},
+        {"loss": lrft.Huber(0.3)},
+    ),
+    "full, staircase, logistic": (
+        lrft.FullNetwork,
+        {"teacher": "staircase", "noise": 0.2},
+        {},
+        {"loss": lrft.Logistic(flip=0.1), "batch": 2},
+    ),
     "full, relu network, noise": (
         lrft.FullNetwork,
         {"teacher": "relu network", "noise": 0.3},

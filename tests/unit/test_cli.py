@@ -260,7 +260,7 @@ def test_another_teacher(cli: Any, teacher: str, student: list[str], made: str) 
     assert json.loads(ds.attrs["configuration"])["tasks"][0]["teacher"] == made
     code, _, err = cli("run", *arguments, "--teacher", "{terms = {x = 1.0}}")
     assert code == 2
-    assert "terms must have keys such as '1,0,2', degrees, got 'x'" in " ".join(err.split())
+    assert "terms must have degrees as keys, such as '1,0,2', got 'x'" in " ".join(err.split())
 
 
 def test_divergence_is_reported_and_fails_only_when_nothing_is_left(cli: Any) -> None:
