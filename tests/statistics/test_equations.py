@@ -102,7 +102,7 @@ CASES = {
     "linearised LoRA, erf": Case("erf", 3, 4.0, 0.2, expanded(lora), {"rank": 2}),
     "full, 2 erf, Huber": Case("erf", 2, 6.0, 0.2, full(2), {"noise": 0.5}, loss=lrft.Huber(0.4)),
     "LoRA of rank 2, logistic": Case(
-        "erf", 3, 6.0, 0.5, lora, {"noise": 0.2}, loss=lrft.Logistic(flip=0.1)
+        "erf", 3, 15.0, 0.5, lora, {"noise": 0.2}, loss=lrft.Logistic(flip=0.1)
     ),
     "linearised rank one, erf": Case("erf", 3, 6.0, 0.4, rank_one, {"parallel": 0.5}),
 }
