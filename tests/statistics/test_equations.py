@@ -53,7 +53,7 @@ class Case:
     horizon: float
     delta: float
     student: Any  # of task, seed, lr
-    task: dict[str, Any]
+    task: Any  # changes of the task, or what makes it of d
     batch: int = 1
     loss: Any = "squared"
 
@@ -93,6 +93,16 @@ def rank_one(task: lrft.Task, seed: int, lr: float) -> Any:
     )
 
 
+def network(d: int) -> lrft.Task:
+    return lrft.Task.teacher(
+        width=2, d=d, lam_star=[1.0, -0.6], sigma_star="tanh", activation="erf", noise=0.2, seed=3
+    )
+
+
+def staircase(d: int) -> lrft.Task:
+    return lrft.Task.multi_index({(1,): 0.8, (1, 1): 0.5}, d=d, activation="erf", seed=3)
+
+
 CASES = {
     "full, 2 erf": Case("erf", 2, 6.0, 0.2, full(2), {}),
     "full, 3 relu": Case("relu", 3, 2.0, 0.1, full(3), {"noise": 0.2}),
@@ -104,13 +114,15 @@ CASES = {
     "LoRA of rank 2, logistic": Case(
         "erf", 3, 15.0, 0.5, lora, {"noise": 0.2}, loss=lrft.Logistic(flip=0.1)
     ),
+    "a network of another kind": Case("erf", 1, 6.0, 0.2, full(2), network),
+    "a staircase": Case("erf", 1, 6.0, 0.2, full(2), staircase),
     "linearised rank one, erf": Case("erf", 3, 6.0, 0.4, rank_one, {"parallel": 0.5}),
 }
 
 
 def gaps(case: Case, d: int, groups: int, replicas: int) -> dict[str, np.ndarray]:
     """Simulated minus solved, over all replicas of all groups, by name: (replica, record, ...)."""
-    task = task_at(d, case.activation, case.k, **case.task)
+    task = case.task(d) if callable(case.task) else task_at(d, case.activation, case.k, **case.task)
     lr = case.delta / d
     found: dict[str, list[np.ndarray]] = {}
     for group in range(groups):
@@ -127,7 +139,7 @@ def gaps(case: Case, d: int, groups: int, replicas: int) -> dict[str, np.ndarray
         assert (ds.status == "finished").all()
         ode = theory.order_parameter_ode(task, training, ds.isel(replica=0))
         assert ode.noise_error < 0.02
-        sampled = training.student.linearized or training.loss != "squared"
+        sampled = training.student.linearized or training.loss != "squared" or task.link is not None
         assert (ode.drift_error > 0) == sampled
         np.testing.assert_allclose(ode.time, ds.step * lr)
         expected = {"M": ode.M, "Q": ode.Q, training.student.own_name: ode.own}

@@ -12,6 +12,7 @@ from lrft.base import checks
 from lrft.model.loss import Loss
 from lrft.model.schedule import Constant, Schedule, ScheduleModel
 from lrft.model.students import RankOne, StudentModel
+from lrft.model.task_state import check_perturbed
 from lrft.model.training import Training, check_compatible
 from lrft.theory.population import orthogonal_overlaps, unit_vector
 from lrft.theory.rates import auto_lr
@@ -188,7 +189,8 @@ def of_numbers(task: Task, c_hat: ArrayLike, start: Any, numbers: Mapping[str, A
 
 
 def require_rank_one(task: Task) -> None:
-    """Refuse teachers of higher rank."""
+    """Refuse teachers of higher rank, and those that are no perturbed base."""
+    check_perturbed(task, "the equation of one overlap")
     if task.rank != 1:
         raise ValueError(f"task must have rank 1, got rank {task.rank}")
 

@@ -57,7 +57,9 @@ class Equations:
         self.projected = task.features_rank if spec.project else 0
         self.rates = case.rates[0], case.rates[1] if spec.train_own else 0.0
         self.noise = delta / case.batch * case.rates[0] ** 2
-        self.exact_drift = not self.student.linearized and case.loss == "squared"
+        self.exact_drift = (
+            not self.student.linearized and case.loss == "squared" and task.link is None
+        )
         self.exact_noise = self.exact_drift and task.activation.kind == "erf"
         self.shapes = [part.shape for part in case.start]
         self.noise_error = self.drift_error = self.first_length = 0.0

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from lrft.core import callbacks
 from lrft.core.engine import compiled
+from lrft.model import links
 from lrft.theory.student_sample import State
 
 if TYPE_CHECKING:
@@ -64,6 +65,18 @@ class Measure:
             return equations.sample.loss(state)
         gram, weights, _ = equations.gram(state)
         C = np.ascontiguousarray(task.neuron_scale**2 * gram)
+        if task.link is not None:
+            k = task.k
+            V = state.P
+            if equations.student.kind != "full":
+                V = equations.R + equations.scale * state.own @ state.P
+            fields = task.neuron_scale * V @ self.a.T
+            lam = -task.output_scale * weights[k:]
+            with callbacks.raising(task.guards):
+                loss, _ = links.moments(
+                    task.link, task.activation, lam, C[k:, k:], fields, self.a @ self.a.T
+                )
+            return float(loss)
         with callbacks.raising(task.activation.guards):
             value, _ = compiled.expected_square(task.activation.core, weights, C)
         return task.output_scale**2 * float(value)

@@ -74,8 +74,11 @@ class StudentSample:
         self.of_loss = loss
         inside = self.X[:, : task.R.shape[1]]
         self.base = inside @ task.R.T
-        moved = task.neuron_scale * (self.base + inside @ perturbation(task).T)
-        self.labels = task.output_scale * (task.activation(moved) @ task.lam)
+        if task.link is not None:
+            self.labels = task.link(inside @ task.a.T)
+        else:
+            moved = task.neuron_scale * (self.base + inside @ perturbation(task).T)
+            self.labels = task.output_scale * (task.activation(moved) @ task.lam)
         self.first = self.X @ start.P.T  # fields of the starting rows
         if self.linearized:
             self.known = task.activation.evaluate(task.neuron_scale * self._neurons_at_start())
