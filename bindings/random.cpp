@@ -19,6 +19,7 @@ void bind_random(py::module_& m) {
   add("init_c", Purpose::init_c);
   add("shuffle", Purpose::shuffle);
   add("flips", Purpose::flips);
+  add("fresh", Purpose::fresh);
   add("features", Purpose::features);
   add("features_chi", Purpose::features_chi);
   add("c", Purpose::c);

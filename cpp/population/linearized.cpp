@@ -179,7 +179,7 @@ double expected_square_with_tangents(const Population& population, const std::ve
 double linearized_loss(const Population& population, const Shape& shape, const TaskData& task,
                        const TaskGram& fixed, const StudentSpec& student,
                        const Statistics& statistics, const std::vector<double>& own,
-                       const std::vector<double>& start) {
+                       const std::vector<double>& start, double s) {
   const int k = shape.k, r = shape.rank, n = shape.n, fields = k + r + n;
   const int teachers = shape.neurons, m = student.facts().network ? n : teachers,
             all = teachers + 2 * m;
@@ -229,8 +229,8 @@ double linearized_loss(const Population& population, const Shape& shape, const T
         y[student.start + p] += B - 2 * B0;
       }
     }
-    w.push_back(task.output_scale * (student.facts().network ? own[of] : task.lam[of]));
-    v.push_back(task.output_scale * (student.facts().network ? start[of] : task.lam[of]));
+    w.push_back(s * (task.output_scale * (student.facts().network ? own[of] : task.lam[of])));
+    v.push_back(s * (task.output_scale * (student.facts().network ? start[of] : task.lam[of])));
     at.push_back(teachers + j);
   }
   std::vector<double> MG(M.size()), C(index(all, 0, all));

@@ -166,9 +166,9 @@ std::vector<double> neurons_with_directions(const Shape& shape, const TaskGram& 
 
 double population_loss(const Population& population, const ActivationSpec& link, const Shape& shape,
                        const TaskData& task, const TaskGram& gram, const StudentSpec& student,
-                       const Statistics& statistics, const std::vector<double>& own) {
+                       const Statistics& statistics, const std::vector<double>& own, double s) {
   const std::vector<double> C = covariance(shape, task, gram, student, statistics, own);
-  const Numbers& of_student = student.facts().network ? own : task.lam;
+  const Numbers of_student = times(s, student.facts().network ? own : task.lam);
   if (task.link != LinkKind::none) {
     const int k = shape.k, r = shape.rank, all = k + r;
     const int m = static_cast<int>(of_student.size());

@@ -49,10 +49,11 @@ std::vector<double> covariance(const Shape& shape, const TaskData& task, const T
                                const StudentSpec& student, const Statistics& statistics,
                                const std::vector<double>& own);
 
-// E (f - f*)^2, without label noise; `link`: sigma* of a teacher that is a network of its own.
+// E (s f - f*)^2, without label noise; s = 1 is the loss.  `link`: sigma* of a teacher that is a
+// network of its own.
 double population_loss(const Population& population, const ActivationSpec& link, const Shape& shape,
                        const TaskData& task, const TaskGram& gram, const StudentSpec& student,
-                       const Statistics& statistics, const std::vector<double>& own);
+                       const Statistics& statistics, const std::vector<double>& own, double s = 1);
 
 // The inner products (m, r) of the student's neurons with the teacher's directions.
 std::vector<double> neurons_with_directions(const Shape& shape, const TaskGram& gram,

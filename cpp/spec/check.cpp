@@ -228,6 +228,8 @@ void check(const RunSpec& run) {
     require(plan.batch == run.trainings.front().batch, "trainings of a run must have one batch");
     require(plan.parameters == run.trainings.front().parameters,
             "trainings of a run must record the same parameters");
+    require(plan.loss.kind == run.trainings.front().loss.kind,
+            "trainings of a run must have one kind of loss");
     require(plan.plain() == run.trainings.front().plain(),
             "trainings of a run must all be for the plain step, or none of them");
     require(!run.data.given() || plan.loss.flip == 0, "flip is not for labels that are given");

@@ -87,6 +87,7 @@ Sizes sizes_of(const RunSpec& spec) {
   z.batch = spec.trainings.front().batch;
   z.parameters = spec.trainings.front().parameters;
   z.uses = spec.trainings.front().uses();
+  z.loss = spec.trainings.front().loss.kind;
   z.nonzero = std::count_if(t.R.begin(), t.R.end(), [](double x) { return x != 0; });
   return z;
 }

@@ -10,6 +10,9 @@
 namespace lrft {
 
 // A student with its teacher, or with its errors on given samples, at one step.
+struct Estimate {
+  double value = 0, error = 0;  // and its standard error; 0 where it is exact
+};
 struct Seen {
   const Shape& shape;
   const TaskData& task;
@@ -21,9 +24,17 @@ struct Seen {
   std::vector<double> own{}, start{};  // own parameters now, and at step 0
   double followed = 0;                 // the overlap that is compared with the thresholds
   double train_loss = 0, validation_loss = 0;
+  Estimate training_loss{};  // beside a teacher, of a loss that is not the squared one
 };
 // Looks at all that is recorded of it; the table is in train/statistic.cpp.
 Records observe(const Seen& seen);
+// E (s f - f*)^2; s = 1 is the recorded loss.
+double squared_error(const Seen& seen, double s);
+// What a training lowers, of a student beside its teacher: exact for the correlation loss, else of
+// fresh samples, which are the chain's own at its step.
+Estimate training_loss(const Seen& seen, const RunSpec& run, const TrainingData& plan,
+                       const Chain& chain);
+
 // Those that a run asks for by their place in it.
 struct Place {
   enum : std::size_t { overlap_u, overlap_c, loss, train_loss, validation_loss };

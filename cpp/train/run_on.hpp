@@ -104,24 +104,21 @@ std::unique_ptr<Run> run_plain(const RunSpec& spec) {
   using Layout = typename S::Layout;
   return std::make_unique<RunOn<S, T, Squared<Layout>, Descent<Layout>>>(spec);
 }
-// A run of the general step: whole labels, and all that a training may ask for, chosen while it
-// runs.  `S`: with whole labels.
-template <Space S, Student<S> T>
-std::unique_ptr<Run> run_general(const RunSpec& spec) {
-  using Layout = typename S::Layout;
-  return std::make_unique<RunOn<S, T, AnyLoss<Layout>, Descent<Layout>>>(spec);
-}
-
 // The same of the student that the spec asks for.
 template <Space S>
 std::unique_ptr<Run> run_plain_in(const RunSpec& spec) {
   return with_student<typename S::Layout>(
       spec.student.kind, [&]<class T>(std::type_identity<T>) { return run_plain<S, T>(spec); });
 }
+// A run of the general step: whole labels, and all that a training may ask for, chosen while it
+// runs.
 template <Space S>
 std::unique_ptr<Run> run_general_in(const RunSpec& spec) {
-  return with_student<typename S::Layout>(
-      spec.student.kind, [&]<class T>(std::type_identity<T>) { return run_general<S, T>(spec); });
+  using Layout = typename S::Layout;
+  return with_student<Layout>(
+      spec.student.kind, [&]<class T>(std::type_identity<T>) -> std::unique_ptr<Run> {
+        return std::make_unique<RunOn<S, T, AnyLoss<Layout>, Descent<Layout>>>(spec);
+      });
 }
 
 // The members of the family are compiled one file a space and step.

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "population/linearized.hpp"
 #include "train/observe.hpp"
 #include "train/overlap.hpp"
 
@@ -58,11 +57,7 @@ constexpr Statistic table[] = {
      [](const Seen& x) { return overlaps_c(x.shape, x.task, x.student, x.own); }},
     {"loss", number_of_teacher,
      [](const Seen& x) {
-       const double loss = x.student.linearized
-                               ? linearized_loss(x.population, x.shape, x.task, *x.gram, x.student,
-                                                 x.rows, x.own, x.start)
-                               : population_loss(x.population, x.link, x.shape, x.task, *x.gram,
-                                                 x.student, x.rows, x.own);
+       const double loss = squared_error(x, 1);
        // NaN means "not reached": what overflows on the way to a number is larger than any.
        return std::vector{std::isnan(loss) ? std::numeric_limits<double>::infinity() : loss};
      }},
@@ -92,6 +87,18 @@ constexpr Statistic table[] = {
     {"lam_hat",
      [](const Sizes& z) { return where_asked(z, "lam_hat", facts_of(z.kind).network, {z.rows}); },
      own_of},
+    {"training_loss",
+     [](const Sizes& z) {
+       return z.loss == LossData::Kind::squared ? std::nullopt : number_of_teacher(z);
+     },
+     [](const Seen& x) { return std::vector{x.training_loss.value}; }},
+    {"training_loss_error",
+     [](const Sizes& z) {
+       const bool exact =
+           z.loss == LossData::Kind::squared || z.loss == LossData::Kind::correlation;
+       return exact ? std::nullopt : number_of_teacher(z);
+     },
+     [](const Seen& x) { return std::vector{x.training_loss.error}; }},
 };
 
 }  // namespace

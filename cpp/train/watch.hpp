@@ -111,10 +111,20 @@ class OverlapWatch {
   Records seen_of(int lane) {
     const Chain& chain = *lanes_.chain(lane);
     const TaskData& task = lanes_.task(chain);
-    return lrft::observe({shape_, task, &lanes_.gram(chain), lanes_.initial(chain), population_,
-                          spec_.link_activation, lanes_.space().statistics(lane, task),
-                          lanes_.student().own_of(lane), lanes_.start_own(chain),
-                          chain.last_overlap});
+    Seen seen{shape_,
+              task,
+              &lanes_.gram(chain),
+              lanes_.initial(chain),
+              population_,
+              spec_.link_activation,
+              lanes_.space().statistics(lane, task),
+              lanes_.student().own_of(lane),
+              lanes_.start_own(chain),
+              chain.last_overlap};
+    const TrainingData& plan = lanes_.training(chain);
+    if (plan.loss.kind != LossData::Kind::squared)
+      seen.training_loss = training_loss(seen, spec_, plan, chain);
+    return lrft::observe(seen);
   }
 
   const RunSpec& spec_;

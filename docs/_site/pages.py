@@ -33,6 +33,7 @@ GROUPS = {
     "model.training": "Training and students",
     "model.students": "Training and students",
     "model.recording": "Training and students",
+    "model.loss": "Training and students",
     "schedule": "Learning-rate schedules",
     "run": "Simulation",
     "base": "Simulation",

@@ -74,6 +74,12 @@ def random_case(seed: int) -> tuple[lrft.Task, dict[str, Any]]:
     }
     if isinstance(training["student"], lrft.FullNetwork):
         del training["stop_at"]
+    if rng.random() < 0.25:  # drawn last: the cases of the squared error are those they were
+        training["loss"] = [
+            "correlation",
+            lrft.Huber(10.0 ** rng.uniform(-2, 1)),
+            lrft.Logistic(flip=0.1),
+        ][rng.integers(3)]
     return task, training
 
 

@@ -191,9 +191,10 @@ def test_file_sets_fields_and_flags_override(cli: Any, folder: Path) -> None:
         ["--features", "zero", "--k", "4", "--lam", "signs", "--record", "{kind='geometric', n=9}"],
         ["--lr", "{kind='inverse_time', lr=0.1, t0=10.0}", "--lr-c", "0.5", "--thresholds", "0.5"],
         ["--teacher", "{terms = {'1' = 1.0, '1,1' = 0.5}}", "--student", "lora", "--rank", "2"],
+        ["--loss", "{kind='huber', delta=0.5}", "--lr", "0.1"],
         ["--c", "0.6,0.8", "--k", "2", "--out", 'a "b" \\c', "--name", "ξ\x7f"],
     ],
-    ids=["defaults", "weights", "glm", "schedules", "text", "teacher"],
+    ids=["defaults", "weights", "glm", "schedules", "teacher", "loss", "text"],
 )
 def test_printed_configuration_is_complete_and_gives_itself_back(
     cli: Any, folder: Path, flags: list[str]

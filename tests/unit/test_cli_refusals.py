@@ -97,6 +97,9 @@ run --lr -0.1
 run --lr fast
 run --lr nan
 run --lr "{kind='constant'}"
+run --loss hinge
+run --loss "{kind='logistic', flip=0.7}"
+run --loss correlation --lr auto
 run --steps -5
 run --steps 1.5
 run --steps 1e30
@@ -233,6 +236,8 @@ CONTROLS = [
     "--threads 1",
     "--seed 18446744073709551615",
     "--lr \"{kind='constant', lr=0.1}\"",
+    "--loss correlation",
+    "--loss \"{kind='logistic', flip=0.1}\"",
     "--activation he4",
     "--out new/folder",
     "--batch 3",

@@ -68,6 +68,11 @@ KINDS = {
         training(lr=lrft.schedule.InverseTime(0.02, t0=9.0), batch=3, record=lrft.geometric(9)),
         {"replicas": [3, 0, 9]},
     ),
+    "logistic loss": (
+        lrft.Task.sample(**SMALL | {"noise": 0.3}),
+        training(FREE, loss=lrft.Logistic(flip=0.1)),
+        {},
+    ),
     "automatic rate, early stop, given start": (
         lrft.Task.sample(d=60, k=2),
         training(lrft.RankOne(c_init=[0.6, 0.8]), lr="auto", steps=3000, stop_at=0.3),
@@ -111,6 +116,7 @@ QUICK = (
     "joint, linearised",
     "given weights of rank 2, ambient",
     "in coordinates",
+    "logistic loss",
     "schedule, batch, noise, some replicas",
     "several tasks, one of them hard from scratch",
 )
@@ -341,7 +347,7 @@ FITS = {
     "a task, in order, float32": (
         given(activation="gelu"),
         lrft.RankOne(train_c=True, orthogonal=False),
-        {"shuffle": False, "batch": 7, "record": [0, 3, 10]},
+        {"shuffle": False, "batch": 7, "record": [0, 3, 10], "loss": lrft.Huber(0.1)},
     ),
     "a schedule, a sampled task": (
         lrft.Task.sample(d=24, k=3),

@@ -20,8 +20,9 @@ struct Sizes {
   StudentKind kind = StudentKind::rank_one;
   bool linearized = false;  // in its neurons or parameters
   std::int64_t batch = 1;
-  std::int64_t uses = 1;                // of a batch
-  std::int64_t nonzero = -1;            // entries of R that are not 0; -1: all may be
+  std::int64_t uses = 1;                          // of a batch
+  LossData::Kind loss = LossData::Kind::squared;  // of the trainings
+  std::int64_t nonzero = -1;                      // entries of R that are not 0; -1: all may be
   std::vector<std::string> parameters;  // statistics that are recorded where asked for, by name
 };
 template <>
@@ -32,7 +33,7 @@ struct Fields<Sizes> {
       field("k", &T::k), field("neurons", &T::neurons), field("s", &T::s), field("rank", &T::rank),
       field("link", &T::link), field("rows", &T::rows), field("kind", &T::kind),
       field("linearized", &T::linearized), field("batch", &T::batch), field("uses", &T::uses),
-      field("nonzero", &T::nonzero), field("followed", &T::followed),
+      field("loss", &T::loss), field("nonzero", &T::nonzero), field("followed", &T::followed),
       field("parameters", &T::parameters));
 };
 

@@ -16,6 +16,7 @@ enum class Purpose : std::uint16_t {
   init_c,         // the student's own parameters
   shuffle,        // the order of a pass over given samples
   flips,          // which labels of +-1 are turned over
+  fresh,          // the samples of which the training loss is recorded
   features = 16,  // the parts of a sampled task
   features_chi,
   c,

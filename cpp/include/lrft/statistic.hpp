@@ -8,6 +8,9 @@
 
 namespace lrft {
 
+// Those of which a training loss without a closed form is recorded.
+inline constexpr int fresh_samples = 1024;
+
 // Every statistic by name, in the order of `Records`, and its shape for a student of these sizes:
 // none where it is not recorded.  A number has shape ().
 std::vector<std::pair<const char*, std::optional<Dims>>> statistics_of(const Sizes& sizes);

@@ -36,6 +36,7 @@ __all__: list[str] = [
     "cross_moments",
     "expected_square",
     "footprint",
+    "fresh_samples",
     "hermite_coefficients",
     "leading",
     "limits",
@@ -360,6 +361,8 @@ class Sizes:
     @property
     def link(self) -> str: ...
     @property
+    def loss(self) -> str: ...
+    @property
     def neurons(self) -> int: ...
     @property
     def nonzero(self) -> int: ...
@@ -598,6 +601,7 @@ def statistics(sizes: Sizes) -> dict:
     """
 
 __version__: str
+fresh_samples: int = 1024
 purposes: dict = {
     "inputs": 0,
     "coordinates": 1,
@@ -608,6 +612,7 @@ purposes: dict = {
     "init_c": 6,
     "shuffle": 7,
     "flips": 8,
+    "fresh": 9,
     "features": 16,
     "features_chi": 17,
     "c": 18,

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from lrft.core.engine import compiled
+from lrft.model.loss import Loss, name_of
 
 if TYPE_CHECKING:
     from lrft.model.students import StudentModel
@@ -22,6 +23,10 @@ MOST = 2**53
 
 class Trained(Protocol):
     """What of a training has to do with sizes; a `lrft.Training` is one."""
+
+    @property
+    def loss(self) -> Loss:
+        """One that is not the squared error is recorded beside it."""
 
     @property
     def student(self) -> StudentModel:
@@ -92,6 +97,7 @@ class Sizes:
                 batch=min(training.batch, MOST),
                 parameters=list(training.recorded_parameters),
                 uses=training.uses,
+                loss=name_of(training.loss),
             )
         )
 

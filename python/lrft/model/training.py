@@ -242,6 +242,14 @@ class Training(Model):
         return self.record_parameters
 
     @property
+    def recorded_losses(self) -> tuple[str, ...]:
+        """Names of what is recorded of a trained loss that is not the squared error."""
+        if self.loss == "squared":
+            return ()
+        estimated = () if self.loss == "correlation" else ("training_loss_error",)
+        return ("training_loss", *estimated)
+
+    @property
     def record_steps(self) -> Integers:
         """The recorded states as int64 (n,), sorted and distinct, 0 and the last included.
 

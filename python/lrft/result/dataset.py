@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from lrft.base import netcdf
+from lrft.core.engine import compiled
 from lrft.model.task import Task
 from lrft.result import provenance
 from lrft.result.endings import hit_quantile, one_overlap
@@ -35,8 +36,8 @@ class _Statistic(NamedTuple):
     long_name: str
     definition: str
     several: bool = False  # may be more than one number
-    later: bool = False  # files from before lack it
-    dims: tuple[str, ...] = ()  # of an order parameter, which is there where it was asked for
+    later: bool = False  # may be missing: in files from before, or where nobody asked for it
+    dims: tuple[str, ...] = ()  # of an order parameter
 
 
 _RUN = ("task", "replica")
@@ -53,6 +54,12 @@ _OVERLAP_C = (
 _LOSS = (
     "E[(f̂(x) - f*(x))^2] over x ~ N(0, I_d), exact, without label noise and without a factor 1/2"
 )
+_TRAINING_LOSS = (
+    "expectation of the loss that the training lowers, with its label noise and flips, where that "
+    "is not the squared error (of which it is loss + noise^2): exact for the correlation loss, "
+    f"else the mean over {compiled.fresh_samples} fresh samples, with training_loss_error"
+)
+_ERROR = f"standard error of training_loss over its {compiled.fresh_samples} fresh samples"
 _HIT = (
     "first step, 0 included, with |overlap_u| (LoRA: the smallest singular value; full network: "
     "none) >= threshold, checked at every step; "
@@ -93,6 +100,8 @@ STATISTICS: dict[str, _Statistic] = {
     "c_hat": _Statistic("ĉ", "own parameters of a rank-one student", True, True, ("neuron",)),
     "B": _Statistic("B", "own parameters of LoRA", True, True, ("neuron", "row")),
     "lam_hat": _order_parameter("λ̂", "output weights of a full network"),
+    "training_loss": _Statistic("training loss", _TRAINING_LOSS, later=True),
+    "training_loss_error": _Statistic("error of the training loss", _ERROR, later=True),
 }
 """What is recorded of a student: name and definition, by the name that the core has for it."""
 
@@ -140,9 +149,9 @@ _EXTRA_DIMS: dict[int, tuple[str, ...]] = {
 
 
 def recorded(training: Training) -> list[str]:
-    """List the statistics that a training records: order parameters where they are asked for."""
-    asked = training.recorded_parameters
-    return [name for name, one in STATISTICS.items() if not one.dims or name in asked]
+    """List the statistics that a training records: some only where they are asked for."""
+    asked = {*training.recorded_parameters, *training.recorded_losses}
+    return [name for name, one in STATISTICS.items() if not one.later or name in asked]
 
 
 def get_ready(*, to_save: bool = False) -> None:

@@ -237,6 +237,8 @@ def _finals(one: xr.Dataset) -> dict[str, float]:
         if f"final_{name}" in one:  # files of layout 1 have none
             values = one[f"final_{name}"].values[ended]
             found[f"final_{name}"] = _median(np.abs(values))
+    if "final_training_loss" in one:  # may be negative
+        found["final_training_loss"] = _median(one.final_training_loss.values[ended])
     return found
 
 

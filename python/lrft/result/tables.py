@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
-_FINAL = ("final_overlap_u", "final_overlap_c", "final_loss")
+_LATER = ("training_loss", "training_loss_error")  # where they are recorded
+_FINAL = ("final_overlap_u", "final_overlap_c", "final_loss", *(f"final_{one}" for one in _LATER))
 
 
 def to_pandas(ds: xr.Dataset, what: str = "paths") -> pd.DataFrame:
@@ -60,6 +61,8 @@ def to_pandas(ds: xr.Dataset, what: str = "paths") -> pd.DataFrame:
     names = tables[checks.choice("what", what, tuple(tables))]
     if missing := [name for name in names if name not in ds]:
         raise ValueError(f"ds lacks {', '.join(missing)}: it is not a result of lrft.simulate")
+    if what == "paths":
+        names += [name for name in _LATER if name in ds]
     if what == "ends":  # files of layout 1 have no final values
         names += [name for name in _FINAL if name in ds]
         ds = one_overlap(ds)

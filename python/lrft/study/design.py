@@ -220,6 +220,8 @@ def label(field: str) -> str:
     """Name of a field in a result: ``task.d`` is ``d``, but ``task.seed`` is ``task_seed``."""
     if field in ("task", "student"):
         return field
+    if field == "training.loss":
+        return "loss_name"  # a result has variables called loss and training_loss
     section, _, name = field.rpartition(".")
     unique = sum(name in fields for fields in names().values()) == 1
     return name if unique or section == "run" else f"{section}_{name}"

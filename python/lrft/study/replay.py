@@ -206,6 +206,7 @@ def fit_again(ds: xr.Dataset, threads: int | None = None) -> xr.Dataset:
         validation=held_out,
         record=training.record,
         stop_loss=training.stop_loss,
+        loss=training.loss,
         patience=ds.attrs.get("patience") or None,
         replicas=ds.replica.values.tolist(),
         threads=threads,

@@ -1,0 +1,135 @@
+// What a training lowers, where that is not the squared error.
+//
+// Of fresh samples the student and its teacher see fields that are jointly Gaussian, (W x, u x, A
+// x) with the inner products of the rows as their covariance: so a sample costs no vector in R^d,
+// and the estimate is the same function of the state in every space.
+//
+// Cost a record: `fresh_samples` times (k + r + n)^2 / 2 multiplications and k + n values of the
+// activation beside the teacher's.
+#include <cmath>
+#include <limits>
+
+#include "population/linearized.hpp"
+#include "random/address.hpp"
+#include "space/product.hpp"
+#include "space/teacher.hpp"
+#include "student/list.hpp"
+#include "train/loss.hpp"
+#include "train/observe.hpp"
+
+namespace lrft {
+namespace {
+
+std::size_t index(int i, int j, int width) { return static_cast<std::size_t>(i * width + j); }
+
+// A lower-triangular factor of the covariance of the fields (k + r + n); what depends on those
+// before it up to rounding has a column of zeros.
+std::vector<double> factor_of_fields(const Seen& x) {
+  const int k = x.shape.k, given = k + x.shape.rank, n = x.shape.n, m = given + n;
+  const auto covariance = [&](int i, int j) {
+    if (i < given) return x.gram->fixed[index(i, j, given)];
+    if (j < k) return x.rows.features[index(i - given, j, k)];
+    if (j < given) return x.rows.teacher[index(i - given, j - k, given - k)];
+    return x.rows.gram[index(i - given, j - given, n)];
+  };
+  std::vector<double> L(index(m, 0, m), 0.0);
+  for (int i = 0; i < m; ++i) {
+    Poll::spend(std::int64_t{i} * i / 2);
+    for (int j = 0; j <= i; ++j) {
+      double sum = covariance(i, j);
+      for (int q = 0; q < j; ++q) sum -= L[index(i, q, m)] * L[index(j, q, m)];
+      if (i == j)
+        L[index(i, i, m)] = sum > 1e-13 * covariance(i, i) ? std::sqrt(sum) : 0;
+      else
+        L[index(i, j, m)] = L[index(j, j, m)] > 0 ? sum / L[index(j, j, m)] : 0;
+    }
+  }
+  return L;
+}
+
+// Mean and standard error over fresh samples of the loss with this student; what is left to chance
+// are the fields and the noise, not which signs are turned over.
+template <class Student>
+Estimate of_samples(const Seen& x, const RunSpec& run, const TrainingData& plan,
+                    const Chain& chain) {
+  constexpr int width = 4 * lanes;
+  static_assert(fresh_samples % width == 0);
+  Student student(x.shape, x.student, make_activation(run.activation));
+  student.set_task(0, x.task, x.student);
+  if (x.student.linearized) student.set_start(0, x.start);
+  student.set_own(0, x.own);
+  Teacher<NeuronLanes> teacher(x.shape, run);
+  teacher.set_task(0, x.task);
+  AnyLoss<NeuronLanes> loss;
+  loss.set(0, plan);
+  const bool signs = plan.loss.kind == LossData::Kind::logistic;
+
+  const int k = x.shape.k, r = x.shape.rank, n = x.shape.n, m = k + r + n;
+  const std::vector<double> L = factor_of_fields(x);
+  const Philox random(run.seed);
+  const Address at(random, broadcast_bits(static_cast<std::uint64_t>(chain.step)),
+                   broadcast_bits(chain.replica));
+  std::vector<double> Z(index(m + 1, 0, width)), Y(index(m, 0, width)),
+      directions(static_cast<std::size_t>(r)), rows(static_cast<std::size_t>(n));
+  AlignedPacks features(NeuronLanes::packs(k));
+  double sum = 0, squares = 0;
+  for (int first = 0; first < fresh_samples; first += width) {
+    Poll::spend(std::int64_t{m} * (m + 20) * width / 8);
+    // The fields of sample q, then its noise: m + 1 normals from slot q (m + 2) / 2 on.
+    for (int column = 0; column < width; column += lanes) {
+      std::uint64_t slot[lanes];
+      for (int q = 0; q < lanes; ++q)
+        slot[q] = static_cast<std::uint64_t>(first + column + q) *
+                  static_cast<std::uint64_t>((m + 2) / 2);
+      at.normals(Purpose::fresh, load_bits(slot), m + 1, Z.data() + column, width);
+    }
+    Y.assign(Y.size(), 0.0);
+    product({L.data(), m, 1}, m, {Z.data(), width}, m, width, Y.data(), width);
+    for (int q = 0; q < width; ++q) {
+      for (int i = 0; i < k; ++i) features.doubles()[i] = Y[index(i, q, width)];
+      for (int i = 0; i < r; ++i)
+        directions[static_cast<std::size_t>(i)] = Y[index(k + i, q, width)];
+      for (int j = 0; j < n; ++j) rows[static_cast<std::size_t>(j)] = Y[index(k + r + j, q, width)];
+      const Input<double> input{features.data(), rows.data()};
+      const double f = student.forward(input);
+      const double y =
+          teacher.output({input, directions.data()}) + x.task.noise * Z[index(m, q, width)];
+      double value = loss.value(f, y);
+      if (signs) {
+        const double sign = y < 0 ? -1 : 1;
+        value = (1 - plan.loss.flip) * loss.value(f, sign) + plan.loss.flip * loss.value(f, -sign);
+      }
+      sum += value;
+      squares += value * value;
+    }
+  }
+  const double mean = sum / fresh_samples;
+  const double variance = (squares / fresh_samples - mean * mean) / (fresh_samples - 1);
+  return {mean, std::sqrt(variance > 0 ? variance : 0)};
+}
+
+}  // namespace
+
+double squared_error(const Seen& x, double s) {
+  return x.student.linearized ? linearized_loss(x.population, x.shape, x.task, *x.gram, x.student,
+                                                x.rows, x.own, x.start, s)
+                              : population_loss(x.population, x.link, x.shape, x.task, *x.gram,
+                                                x.student, x.rows, x.own, s);
+}
+
+Estimate training_loss(const Seen& x, const RunSpec& run, const TrainingData& plan,
+                       const Chain& chain) {
+  Estimate found;
+  if (plan.loss.kind == LossData::Kind::correlation)
+    // -2 E f f*, half of what changes in E (s f - f*)^2 between s = -1 and 1
+    found.value = (squared_error(x, 1) - squared_error(x, -1)) / 2;
+  else
+    found = with_student<NeuronLanes>(x.student.kind, [&]<class T>(std::type_identity<T>) {
+      return of_samples<T>(x, run, plan, chain);
+    });
+  // As of the loss: what overflows on the way to a number is larger than any.
+  if (std::isnan(found.value)) found.value = std::numeric_limits<double>::infinity();
+  return found;
+}
+
+}  // namespace lrft
