@@ -1,7 +1,7 @@
 #include "space/drive.hpp"
 
 #include "space/product.hpp"
-#include "space/reduced.hpp"
+#include "space/reduced_memory.hpp"
 #include "student/list.hpp"
 #include "train/step.hpp"
 
@@ -9,11 +9,12 @@ namespace lrft {
 namespace {
 
 // A reduced space whose T and label noise come from outside.
+template <class Space>
 struct Given {
   using Layout = ReplicaLanes;
   using Scalar = Pack;
   using Input = TaughtInput<Pack>;
-  ReducedSpace<>& space;
+  Space& space;
   int lane;
   const double *T, *noise;
   int inputs() const { return space.inputs(); }
@@ -21,15 +22,20 @@ struct Given {
   Input input(int b) const { return space.input(b); }
   Pack label(int b) const { return broadcast(noise[b]); }
   void move(const Move<Pack>& move) { space.move_given(move.G, move.M, move.unit, lane, T); }
+  void take_gradient(const Pack* G) { space.take_gradient(G); }
+  Pack gradient_square() const { return space.gradient_square_given(lane, T); }
+  Pack along_velocity(int j) const { return space.along_velocity(j); }
+  void move(const MixedMove<Pack>& move) { space.move_given(move, lane, T); }
   Pack health() const { return space.health(); }
 };
 
-template <class Student>
+template <class Space, class Student, class Optimiser>
 class DriveReduced final : public Drive {
  public:
   DriveReduced(const RunSpec& spec, const std::vector<double>& rows, const std::vector<double>& own,
                int lane)
       : lane_(lane),
+        plan_(spec.trainings.front()),
         optimiser_(shape_of(spec)),
         space_(shape_of(spec), spec),
         student_(shape_of(spec), spec.student, make_activation(spec.activation)) {
@@ -38,15 +44,15 @@ class DriveReduced final : public Drive {
     space_.set_rows(lane, rows);
     if (spec.student.linearized) student_.set_start(lane, own);
     student_.set_own(lane, own);
+    optimiser_.remember(lane, student_, own);
   }
   void step(const double* X_S, const double* Z, const double* T, const double* noise, double lr,
             double lr_own) override {
     space_.set_coordinates(lane_, X_S, Z);
-    Given given{space_, lane_, T, noise};
-    TrainingData plan;
-    plan.lr.rate = lr;
-    plan.lr_own.rate = lr_own;
-    optimiser_.set(lane_, plan, 0);
+    Given<Space> given{space_, lane_, T, noise};
+    plan_.lr.rate = lr;
+    plan_.lr_own.rate = lr_own;
+    optimiser_.set(lane_, plan_, step_++);
     lrft::step(given, student_, loss_, optimiser_);
   }
   std::vector<double> rows() const override { return space_.rows_of(lane_); }
@@ -54,9 +60,11 @@ class DriveReduced final : public Drive {
 
  private:
   int lane_;
+  std::int64_t step_ = 0;
+  TrainingData plan_;
   Squared<ReplicaLanes> loss_;
-  Descent<ReplicaLanes> optimiser_;
-  ReducedSpace<> space_;
+  Optimiser optimiser_;
+  Space space_;
   Student student_;
 };
 
@@ -66,7 +74,15 @@ std::unique_ptr<Drive> make_drive(const RunSpec& spec, const std::vector<double>
                                   const std::vector<double>& own, int lane) {
   return with_student<ReplicaLanes>(
       spec.student.kind, [&]<class T>(std::type_identity<T>) -> std::unique_ptr<Drive> {
-        return std::make_unique<DriveReduced<T>>(spec, rows, own, lane);
+        const auto made = [&]<class S, class O>(std::type_identity<S>,
+                                                std::type_identity<O>) -> std::unique_ptr<Drive> {
+          return std::make_unique<DriveReduced<S, T, O>>(spec, rows, own, lane);
+        };
+        if (shape_of(spec).plain)
+          return made(std::type_identity<ReducedSpace<>>{},
+                      std::type_identity<Descent<ReplicaLanes>>{});
+        return made(std::type_identity<ReducedMemory>{},
+                    std::type_identity<AnyOptimiser<ReplicaLanes>>{});
       });
 }
 

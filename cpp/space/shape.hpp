@@ -15,10 +15,15 @@ struct Shape {
   int s;               // dimension of S = span(rows of W, rows of u)
   int features_rank;   // dimension of span(rows of W): the first coordinates of S
   int rank;            // rank r of the teacher
-  int n;               // rows of the student
+  int n;               // rows of the student,
+  int rows;            // and with those that an optimiser remembers: the velocities stand before
+  int first_row;       // the student's own, which begin here, and the averages after them
   int batch;           // samples a step
+  bool unit;           // the student's rows stay on spheres
   bool project;        // rows move orthogonally to span(W)
   bool follow;         // the rows' Gram matrix is asked for at every step
+  bool plain;          // the optimiser is descent alone
+  bool sized;          // it asks for the length of the gradient
   std::int64_t units;  // of work in a step, about (lrft/poll.hpp)
   Sizes sizes;
   // The first coordinate of S that the student's rows can have.
@@ -44,9 +49,16 @@ inline Shape shape_of(const RunSpec& spec) {
           t.features_rank,
           t.rank,
           student.rows,
+          student.rows * sizes.copies(),
+          sizes.velocity ? student.rows : 0,
           spec.trainings.front().batch,
+          facts.unit_rows,
           student.project,
           !facts.single && !facts.network && !sizes.labelled,
+          std::all_of(spec.trainings.begin(), spec.trainings.end(),
+                      [](const TrainingData& plan) { return plan.optimiser.plain(); }),
+          std::any_of(spec.trainings.begin(), spec.trainings.end(),
+                      [](const TrainingData& plan) { return plan.optimiser.sized(); }),
           footprint(sizes).units,
           sizes};
 }

@@ -20,6 +20,10 @@ struct Seen {
   std::vector<double> own{}, start{};  // own parameters now, and at step 0
   double followed = 0;                 // the overlap that is compared with the thresholds
   double train_loss = 0, validation_loss = 0;
+  // Of the average of the students from a given step on, where there is one.
+  Statistics averaged{};
+  std::vector<double> averaged_own{};
+  double averaged_validation_loss = 0;
 };
 // Looks at all that is recorded of it; the table is in train/statistic.cpp.
 Records observe(const Seen& seen);
@@ -58,9 +62,10 @@ void initialise(S& space, int lane, const Shape& shape, const RunSpec& spec,
                 const StudentSpec& student, const TaskData& task, const Population& population,
                 TaskGrams& grams, Chain& chain) {
   chain.own = initial_own(shape, student, spec.seed, chain.replica);
-  chain.rows = student.init_rows == InitRows::given
-                   ? space.given_rows(student)
-                   : space.draw_rows(task, chain.replica, student.facts().unit_rows);
+  chain.rows =
+      space.with_memory(student.init_rows == InitRows::given
+                            ? space.given_rows(student)
+                            : space.draw_rows(task, chain.replica, student.facts().unit_rows));
   if (student.init_rows == InitRows::favourable) {
     space.set_rows(lane, chain.rows);
     const Statistics start = space.statistics(lane, task);

@@ -4,6 +4,9 @@
 
 namespace lrft {
 
-std::unique_ptr<Run> run_ambient(const RunSpec& spec) { return run_in<AmbientSpace>(spec); }
+std::unique_ptr<Run> run_ambient(const RunSpec& spec) {
+  return shape_of(spec).plain ? run_in<AmbientSpace>(spec)
+                              : run_in<BlocksMemory<GaussianInputs>>(spec);
+}
 
 }  // namespace lrft

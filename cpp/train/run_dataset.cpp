@@ -4,6 +4,9 @@
 
 namespace lrft {
 
-std::unique_ptr<Run> run_dataset(const RunSpec& spec) { return run_in<DatasetSpace>(spec); }
+std::unique_ptr<Run> run_dataset(const RunSpec& spec) {
+  return shape_of(spec).plain ? run_in<DatasetSpace>(spec)
+                              : run_in<BlocksMemory<GivenInputs>>(spec);
+}
 
 }  // namespace lrft

@@ -97,15 +97,14 @@ class RunOn final : public Run {
   std::vector<std::unique_ptr<Group<S, T, L, O>>> groups_;
 };
 
-// A run in this space of this student, for the loss and the optimiser that the spec asks for.
+// A run in this space of this student, for the loss that the spec asks for; its optimiser is what
+// the space is for.
 template <Space S, Student<S> T>
 std::unique_ptr<Run> run_on(const RunSpec& spec) {
   using Layout = typename S::Layout;
-  return with_loss<Layout>(spec, [&]<class L>(std::type_identity<L>) {
-    return with_optimiser<Layout>(spec,
-                                  [&]<class O>(std::type_identity<O>) -> std::unique_ptr<Run> {
-                                    return std::make_unique<RunOn<S, T, L, O>>(spec);
-                                  });
+  using O = std::conditional_t<Remembering<S>, AnyOptimiser<Layout>, Descent<Layout>>;
+  return with_loss<Layout>(spec, [&]<class L>(std::type_identity<L>) -> std::unique_ptr<Run> {
+    return std::make_unique<RunOn<S, T, L, O>>(spec);
   });
 }
 

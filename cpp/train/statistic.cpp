@@ -30,6 +30,15 @@ std::optional<Dims> number_of_data(const Sizes& z) {
 }
 
 // A new statistic is an entry at the end; what it may look at is `Seen`.
+double loss_of(const Seen& x, const Statistics& rows, const std::vector<double>& own) {
+  const double loss =
+      x.student.linearized
+          ? linearized_loss(x.population, x.shape, x.task, *x.gram, x.student, rows, own, x.start)
+          : population_loss(x.population, x.shape, x.task, *x.gram, x.student, rows, own);
+  // NaN means "not reached": what overflows on the way to a number is larger than any.
+  return std::isnan(loss) ? std::numeric_limits<double>::infinity() : loss;
+}
+
 constexpr Statistic table[] = {
     {"overlap_u",
      [](const Sizes& z) -> std::optional<Dims> {
@@ -48,18 +57,16 @@ constexpr Statistic table[] = {
      },
      [](const Seen& x) { return overlaps_c(x.shape, x.task, x.student, x.own); }},
     {"loss", number_of_teacher,
-     [](const Seen& x) {
-       const double loss =
-           x.student.linearized
-               ? linearized_loss(x.population, x.shape, x.task, *x.gram, x.student, x.rows, x.own,
-                                 x.start)
-               : population_loss(x.population, x.shape, x.task, *x.gram, x.student, x.rows, x.own);
-       // NaN means "not reached": what overflows on the way to a number is larger than any.
-       return std::vector{std::isnan(loss) ? std::numeric_limits<double>::infinity() : loss};
-     }},
+     [](const Seen& x) { return std::vector{loss_of(x, x.rows, x.own)}; }},
     {"train_loss", number_of_data, [](const Seen& x) { return std::vector{x.train_loss}; }},
     {"validation_loss", number_of_data,
      [](const Seen& x) { return std::vector{x.validation_loss}; }},
+    {"averaged_loss",
+     [](const Sizes& z) { return z.average ? number_of_teacher(z) : std::nullopt; },
+     [](const Seen& x) { return std::vector{loss_of(x, x.averaged, x.averaged_own)}; }},
+    {"averaged_validation_loss",
+     [](const Sizes& z) { return z.average ? number_of_data(z) : std::nullopt; },
+     [](const Seen& x) { return std::vector{x.averaged_validation_loss}; }},
 };
 
 }  // namespace

@@ -32,9 +32,9 @@ LRFT_INLINE Stepped<typename B::Scalar> step(B& space, T& student, const L& loss
     squared_error = squared_error + error * error;
     student.gradient(b, x, loss.slope(error), rate);
   }
-  space.move(optimiser.moves(student.moves()));
+  optimiser.move_rows(space, student, factor);
   const Scalar health = squared_error + space.health();
-  return {health + student.move_own(factor * optimiser.lr_own()), squared_error};
+  return {health + optimiser.move_own(student, factor), squared_error};
 }
 
 }  // namespace lrft

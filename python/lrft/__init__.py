@@ -58,6 +58,7 @@ _HOME = {
     "Progress": "base.progress",
     "RankOne": "model.students",
     "RateWarning": "base.caller",
+    "SGD": "model.optimiser",
     "Simulation": "run.simulation",
     "Stage": "algorithm.tuning",
     "StudyProgress": "study.watch",
@@ -90,6 +91,7 @@ _HOME = {
 _MODULES = ("plot", "reference", "schedule", "study", "theory")
 
 __all__ = [
+    "SGD",
     "Activation",
     "FineTuned",
     "Fitting",

@@ -125,6 +125,24 @@ CASES: dict[str, tuple[dict[str, Any] | lrft.Task, dict[str, Any]]] = {
     ),
     "c on the sphere": ({"c": "sphere"}, {"c_init": "sphere"}),
     "c of the teacher": ({}, {"c_init": "teacher"}),
+    # optimisers
+    "momentum": ({}, {"optimiser": "momentum", "train_c": True, "lr": 5e-4}),
+    "momentum, frozen": (
+        {"d": 129},
+        {"optimiser": "momentum", "lr": lrft.schedule.InverseTime(0.001, t0=700.0)},
+    ),
+    "Nesterov, free": (
+        {"noise": 0.2},
+        {"optimiser": "nesterov", "orthogonal": False, "batch": 3, "train_c": True, "lr": 5e-4},
+    ),
+    "normalised": (
+        {},
+        {"optimiser": lrft.SGD(normalise=True), "train_c": True, "lr": 0.002, "lr_c": 0.004},
+    ),
+    "clipped, batch 40": (
+        {},
+        {"optimiser": lrft.SGD(clip=0.2, momentum=0.5), "batch": 40, "train_c": True, "lr": 0.01},
+    ),
     "given start": (
         {},
         {"c_init": [0.6, 0.0, 0.0, -0.8], "u_init": DIRECTION, "orthogonal": False},

@@ -9,28 +9,39 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cases import ACTIVATIONS, half_fraction, rate, spec, task_of
+from cases import ACTIVATIONS, half_fraction, mover_of, rate, spec, task_of
 from coupling import STEPS, follow
 
 import lrft
 from lrft.reference import students as twin
 
 ROWS = 3
+SGD = lrft.SGD()
 
 
 def batches(task: lrft.Task, batch: int) -> np.ndarray:
     return np.random.default_rng(17).standard_normal((STEPS, batch, task.d))
 
 
-def rank_one(task: lrft.Task, activation: str, batch: int, train_c: bool, orthogonal: bool) -> None:
+def rank_one(
+    task: lrft.Task,
+    activation: str,
+    batch: int,
+    train_c: bool,
+    orthogonal: bool,
+    optimiser: lrft.SGD = SGD,
+    slower: float = 1.0,
+) -> None:
     rng = np.random.default_rng(4)
-    lr = rate(activation, task.d)
+    lr = slower * rate(activation, task.d)
     training = lrft.Training(
         student=lrft.RankOne(train_c=train_c, orthogonal=orthogonal),
         lr=lr,
         steps=STEPS,
         batch=batch,
+        optimiser=optimiser,
     )
+    mover = mover_of(training)
     P = twin.project_out(task.W) if orthogonal else lambda v: v
     u0, c0 = P(rng.standard_normal(task.d)), rng.standard_normal(task.k)
     inputs = batches(task, batch)
@@ -49,8 +60,10 @@ def rank_one(task: lrft.Task, activation: str, batch: int, train_c: bool, orthog
         orthogonal=orthogonal,
         neuron_scale=task.neuron_scale,
         output_scale=task.output_scale,
+        mover=mover,
     )
-    follow(task, path, inputs, spec([task], training), (lr, lr))
+    remembers = mover if mover.momentum else None
+    follow(task, path, inputs, spec([task], training), (lr, lr), mover=remembers)
 
 
 def three_rows(task: lrft.Task, activation: str, batch: int, train_own: bool) -> None:
@@ -99,6 +112,21 @@ def test_rank_one(activation, options):
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_three_rows(activation, batch):
     three_rows(task_of(activation), activation, batch, train_own=True)
+
+
+OPTIMISERS = {
+    "momentum": (lrft.SGD(momentum=0.9), 1),
+    "momentum, batch 3": (lrft.SGD(momentum=0.5), 3),
+    "Nesterov, clipped": (lrft.SGD(momentum=0.9, nesterov=True, clip=2.0), 1),
+    "normalised": (lrft.SGD(normalise=True), 3),
+}
+
+
+@pytest.mark.parametrize("orthogonal", [True, False], ids=["Pi", "free"])
+@pytest.mark.parametrize("name", OPTIMISERS)
+def test_rank_one_with_an_optimiser(name, orthogonal):
+    optimiser, batch = OPTIMISERS[name]
+    rank_one(task_of("tanh"), "tanh", batch, not orthogonal, orthogonal, optimiser, slower=0.1)
 
 
 SHAPES: dict[str, dict[str, Any]] = {

@@ -25,6 +25,11 @@ KINDS: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
     "batch 40": ({"activation": "tanh"}, {"train_c": True}, {"batch": 40, "steps": 60}),
     "stopping": ({"d": 30}, {"train_c": True}, {"stop_at": 0.5}),
     "rates": ({"activation": "gelu"}, {}, {"lr": lrft.schedule.InverseTime(0.02, t0=100.0)}),
+    "momentum, clipped": (
+        {},
+        {"train_c": True},
+        {"optimiser": lrft.SGD(momentum=0.9, clip=2.0), "lr": 0.001, "steps": 300},
+    ),
 }
 
 

@@ -171,6 +171,11 @@ def rate_function(lr: Any) -> Any:
     return lr if isinstance(lr, float) else lambda t: float(lr.rates(t, 1)[0])
 
 
+def mover_of(training: lrft.Training) -> reference_module.Mover:
+    """Return what moves the twin as the training's optimiser does."""
+    return reference_module.Mover(**training.optimiser.model_dump())
+
+
 def twin(
     task: lrft.Task, training: lrft.Training, *, seed: int, replica: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -195,6 +200,7 @@ def reference_path(
     inputs: Any,
     noise: Any = None,
     labels: Any = None,
+    mover: Any = None,
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield the reference path of the training's student on given inputs."""
     student = training.student
@@ -205,6 +211,7 @@ def reference_path(
         "output_scale": task.output_scale,
         "noise_values": noise,
         "labels": labels,
+        "mover": mover_of(training) if mover is None else mover,
     }
     parts = (task.W, task.lam, task.c, task.u, task.xi, task.activation, *start, inputs)
     if isinstance(student, lrft.RankOne):

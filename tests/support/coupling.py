@@ -12,6 +12,7 @@ What it is given depends on A only through directions; its P, L and own paramete
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ import lrft
 from lrft.core.engine import compiled
 
 STEPS, TOLERANCE = 2_000, 1e-10
+BEGIN = 20  # steps after which velocities, zero at first, have a direction each
 MOVED = 0.02  # relative; a path that stands still would agree with anything
 SMALL = 1e-3  # parameters that start at zero are compared with this
 
@@ -31,6 +33,16 @@ def lower_factor(M: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.swapaxes(r, -1, -2) * signs, np.swapaxes(q * signs, -1, -2)
 
 
+def _with_velocities(path: Any, mover: Any) -> Any:
+    for rows, own in path:
+        rows, own = np.atleast_2d(rows), np.ravel(own)
+        velocities = mover.velocities or [np.zeros_like(rows), np.zeros_like(own)]
+        yield (
+            np.concatenate([np.atleast_2d(velocities[0]), rows]),
+            np.concatenate([own, np.ravel(velocities[1])]),
+        )
+
+
 def follow(
     task: lrft.Task,
     path: Any,
@@ -39,8 +51,16 @@ def follow(
     rates: Any,
     moved: float = MOVED,
     Q: np.ndarray | None = None,
+    mover: Any = None,
 ) -> None:
-    """Drive the reduced space along `path`: rows (n, d) and own parameters after each step."""
+    """Drive the reduced space along `path`: rows (n, d) and own parameters after each step.
+
+    With the `mover` of the path, the velocities of both are followed as well.
+    """
+    if mover is not None:
+        path = itertools.islice(_with_velocities(path, mover), BEGIN, None)
+        inputs = inputs[BEGIN:]
+    steps_done = len(inputs)
     Q = task.Q if Q is None else Q
     s, noise = Q.shape[1], np.zeros(inputs.shape[1])
     lane = sum(map(ord, str(task))) % 8  # some lane, the same every time
@@ -55,14 +75,16 @@ def follow(
     gram = rest @ np.swapaxes(rest, -1, -2)
     X_S = inputs @ Q
     outside = inputs - X_S @ Q.T
-    Z = outside @ np.swapaxes(U[:STEPS], -1, -2)
-    T, _ = lower_factor(outside - Z @ U[:STEPS])
+    Z = outside @ np.swapaxes(U[:steps_done], -1, -2)
+    T, _ = lower_factor(outside - Z @ U[:steps_done])
     drive = compiled.Drive(drive_spec, np.concatenate([P[0], L[0]], axis=None), owns[0], lane)
     found_rows, found_owns = [drive.rows()], [drive.own()]
-    for t in range(STEPS):
+    for t in range(steps_done):
         drive.step(X_S[t], Z[t], T[t], noise, *rates)
         found_rows.append(drive.rows())
         found_owns.append(drive.own())
+    if mover is not None:  # of own parameters only what they are
+        owns = owns[:, : found_owns[0].size]
     found = np.array(found_rows)
     found_P, found_L = found[:, : n * s].reshape(P.shape), found[:, n * s :].reshape(L.shape)
     assert np.triu(found_L, 1).max(initial=0.0) == 0

@@ -23,6 +23,15 @@ TRAININGS = {
     ),
     "lora": lrft.Training(student=lrft.LoRA(rank=2), lr=0.002, steps=20_000),
     "full network": lrft.Training(student=lrft.FullNetwork(), lr=0.001, steps=10_000),
+    "momentum and average": lrft.Training(
+        student=lrft.LoRA(rank=2), lr=4e-4, steps=10_000, optimiser="nesterov", average=200
+    ),
+    "momentum on spheres, clipped": lrft.Training(
+        student=lrft.RankOne(train_c=True),
+        lr=1e-4,
+        steps=10_000,
+        optimiser=lrft.SGD(momentum=0.9, clip=1.0),
+    ),
 }
 FINAL = ("final_overlap_u", "final_overlap_c", "final_loss")
 SERIES = ("overlap_u", "overlap_c", "loss", "hit_step", "status", "stop_step", *FINAL)
@@ -42,7 +51,9 @@ def test_resumed_run_is_the_run_that_never_stopped(name, engine, tmp_path):
         simulation = lrft.Simulation.resume(tmp_path / "state.npz", threads=1)
     simulation.run()
     resumed = simulation.dataset()
-    for series in SERIES:
+    averaged = [name for name in straight.data_vars if "averaged" in name]
+    assert len(averaged) == (2 if training.average is not None else 0)
+    for series in (*SERIES, *averaged):
         assert resumed[series].equals(straight[series]), series
 
 

@@ -15,10 +15,14 @@ struct Sizes {
   std::int64_t s = 0;        // dimension of S
   std::int64_t rank = 1;     // of the teacher
   std::int64_t rows = 1;     // of the student
+  bool velocity = false;     // an optimiser remembers as many rows more,
+  bool average = false;      // and as many again
   StudentKind kind = StudentKind::rank_one;
   bool linearized = false;  // in its neurons or parameters
   std::int64_t batch = 1;
   std::int64_t nonzero = -1;  // entries of R that are not 0; -1: all may be
+  // Rows with what an optimiser remembers of them, in units of those of the student.
+  int copies() const { return 1 + (velocity ? 1 : 0) + (average ? 1 : 0); }
 };
 template <>
 struct Fields<Sizes> {
@@ -26,8 +30,9 @@ struct Fields<Sizes> {
   static constexpr auto all = std::make_tuple(
       field("ambient", &T::ambient), field("labelled", &T::labelled), field("d", &T::d),
       field("k", &T::k), field("neurons", &T::neurons), field("s", &T::s), field("rank", &T::rank),
-      field("rows", &T::rows), field("kind", &T::kind), field("linearized", &T::linearized),
-      field("batch", &T::batch), field("nonzero", &T::nonzero));
+      field("rows", &T::rows), field("velocity", &T::velocity), field("average", &T::average),
+      field("kind", &T::kind), field("linearized", &T::linearized), field("batch", &T::batch),
+      field("nonzero", &T::nonzero));
 };
 
 // Bytes are of what grows with the sizes, about; counts are exact.

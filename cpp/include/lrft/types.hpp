@@ -153,10 +153,32 @@ struct Fields<Schedule> {
                       field("values", &T::values), field("warm_up", &T::warm_up));
 };
 
+// What is done with gradients before they move rows and own parameters, beside a rate.
+struct OptimiserSpec {
+  double momentum = 0;        // of the velocity, below 1; 0: there is none
+  bool nesterov = false;      // the gradient is added to what the velocity moves
+  double decay = 0;           // parameters lose the share rate times decay of themselves a step
+  bool normalise = false;     // the gradient is made unit
+  double clip = 0;            // the largest length of the gradient; 0: any
+  std::int64_t average = -1;  // the first step of which the state is averaged; -1: none is
+  // Descent alone?
+  bool plain() const { return momentum == 0 && decay == 0 && !sized() && average < 0; }
+  // Is the gradient's length asked for?
+  bool sized() const { return normalise || clip > 0; }
+};
+template <>
+struct Fields<OptimiserSpec> {
+  using T = OptimiserSpec;
+  static constexpr auto all = std::make_tuple(
+      field("momentum", &T::momentum), field("nesterov", &T::nesterov), field("decay", &T::decay),
+      field("normalise", &T::normalise), field("clip", &T::clip), field("average", &T::average));
+};
+
 struct TrainingData {
   std::int64_t steps = 0;
   int batch = 1;
   Schedule lr, lr_own;
+  OptimiserSpec optimiser;
   double stop_at = 1e300;               // on |overlap_u|; above 1: never
   double stop_loss = -1;                // checked at records; below 0: never
   std::vector<std::int64_t> record;     // increasing, within [0, steps]
@@ -169,9 +191,10 @@ struct Fields<TrainingData> {
   using T = TrainingData;
   static constexpr auto all = std::make_tuple(
       field("steps", &T::steps), field("batch", &T::batch), field("lr", &T::lr),
-      field("lr_own", &T::lr_own), field("stop_at", &T::stop_at), field("stop_loss", &T::stop_loss),
-      field("record", &T::record), field("thresholds", &T::thresholds),
-      field("loss_thresholds", &T::loss_thresholds), field("patience", &T::patience));
+      field("lr_own", &T::lr_own), field("optimiser", &T::optimiser), field("stop_at", &T::stop_at),
+      field("stop_loss", &T::stop_loss), field("record", &T::record),
+      field("thresholds", &T::thresholds), field("loss_thresholds", &T::loss_thresholds),
+      field("patience", &T::patience));
 };
 
 // Samples that are given, as they lie in memory.
@@ -235,8 +258,10 @@ struct Chain {
   Records last;
   // State of the student: at step `state_step`, from which replay starts.
   std::int64_t state_step = 0;
-  std::vector<double> rows;  // reduced: P (n,s) then L (n,n); ambient: A (n,d)
-  std::vector<double> own;   // (k, n), or (n) of a full network
+  // Reduced: P (n,s) then L (n,n); ambient: A (n,d).  Of a chain that runs with all that its
+  // optimiser remembers: more rows (Shape), and as many copies of own parameters one after another.
+  std::vector<double> rows;
+  std::vector<double> own;  // (k, n), or (n) of a full network
   // Data only.
   double squared = 0;                       // errors since the last record, each before its update
   std::int64_t seen = 0;                    // samples they are of

@@ -21,6 +21,7 @@ from lrft.fitting.arguments import (
 from lrft.fitting.dataset import assemble, kept_samples, merge_weights
 from lrft.fitting.samples import MAX_SHUFFLED, Samples, Stream, inputs
 from lrft.model import schedule
+from lrft.model.optimiser import SGD
 from lrft.model.recording import Record
 from lrft.model.students import Student, is_named
 from lrft.model.task import Task
@@ -81,6 +82,8 @@ class Fitting:
         patience: int | None = None,
         keep: str = "last",
         xi: float | None = None,
+        optimiser: SGD | str = "sgd",
+        average: int | str | None = None,
         replicas: int | Sequence[int] = 1,
         seed: int = 0,
         threads: int | None = None,
@@ -93,7 +96,8 @@ class Fitting:
         self.patience = (
             0 if patience is None else checks.integer("patience", patience, 1, 2**31 - 1)
         )
-        held_out = {"stop_loss": stop_loss, "patience": patience}
+        held_out: dict[str, Any] = {"stop_loss": stop_loss, "patience": patience}
+        held_out["average"] = average
         held_out["keep='best'"] = self.keep == "best" or None
         for name, value in held_out.items():
             if value is not None and validation is None:
@@ -110,6 +114,8 @@ class Fitting:
             "lr": lr,
             "batch": batch,
             "stop_loss": stop_loss,
+            "optimiser": optimiser,
+            "average": average,
         }
         if y is None:
             self.training = open_training(common, record)

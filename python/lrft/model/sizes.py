@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from lrft.core.engine import compiled
 
 if TYPE_CHECKING:
+    from lrft.model.optimiser import SGD
     from lrft.model.students import StudentModel
     from lrft.model.task import Task
 
@@ -30,6 +31,14 @@ class Trained(Protocol):
     @property
     def batch(self) -> int:
         """Samples a step."""
+
+    @property
+    def optimiser(self) -> SGD:
+        """It may remember rows."""
+
+    @property
+    def average(self) -> int | None:
+        """So does an average."""
 
 
 class Sizes:
@@ -76,6 +85,8 @@ class Sizes:
                 s=s + start,
                 rank=task.rank,
                 rows=min(rows, MOST),
+                velocity=training.optimiser.momentum > 0.0,
+                average=training.average is not None,
                 kind=student.kind,
                 linearized=student.linearized,
                 batch=min(training.batch, MOST),

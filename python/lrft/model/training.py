@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from pydantic import model_validator
 
 from lrft.base import checks
-from lrft.base.fields import Count, Model, checked, optional
+from lrft.base.fields import LATER, Count, Model, checked, optional
 from lrft.core.engine import compiled
 from lrft.model import schedule
+from lrft.model.optimiser import SGD, Average, Optimiser, optimiser_data
 from lrft.model.recording import Geometric, LossThresholds, Record, Thresholds, geometric
 from lrft.model.sizes import Sizes
 from lrft.model.students import FullNetwork, LoRA, RankOne, Student
@@ -67,6 +68,12 @@ class Training(Model):
         A FullNetwork, whose overlaps are a matrix, hits none.
     loss_thresholds : sequence of float
         Positive and distinct; checked at records.
+    optimiser : {"sgd", "momentum", "nesterov"} or SGD
+        What is done with gradients beside a rate; by default nothing. ``"momentum"`` is
+        ``SGD(momentum=0.9)``.
+    average : int or "all", optional
+        Record the loss of the average of all students from this step on too, ``averaged_loss``
+        (Polyak–Ruppert); 0 or ``"all"``: of all. Before it, that of the student.
 
     Raises
     ------
@@ -107,6 +114,8 @@ class Training(Model):
         0.95,
     )
     loss_thresholds: LossThresholds = ()
+    optimiser: Annotated[Optimiser, LATER] = SGD()
+    average: Annotated[Average, LATER] = None
 
     @classmethod
     def paper(
@@ -160,6 +169,12 @@ class Training(Model):
         if isinstance(self.record, tuple) and self.record[-1] > self.steps:
             raise ValueError(
                 f"record must lie in [0, steps] = [0, {self.steps}], got step {self.record[-1]}"
+            )
+        if self.optimiser.weight_decay and self.student.spherical:
+            raise ValueError(
+                f"weight_decay={self.optimiser.weight_decay:g} shrinks what is trained, and û and "
+                f"ĉ of {type(self.student).__name__} have length 1: use it with LoRA or "
+                "FullNetwork"
             )
         own = self.student.own_rate
         for name, rate in (("lr", self.lr), (own, self.student.given_own_rate)):
@@ -260,6 +275,7 @@ def training_data(training: Training, lr: float | schedule.Schedule) -> compiled
         batch=training.batch,
         lr=compiled.Schedule(**schedule.described(lr)),
         lr_own=compiled.Schedule(**schedule.described(lr_own)),
+        optimiser=optimiser_data(training.optimiser, training.average),
         record=training.record_steps,
         thresholds=np.asarray(training.thresholds, dtype=np.float64),
         loss_thresholds=np.asarray(training.loss_thresholds, dtype=np.float64),

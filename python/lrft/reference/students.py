@@ -27,6 +27,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from lrft.reference.optimiser import Mover
 from lrft.reference.parts import (
     ACTIVATIONS,
     cosine,
@@ -42,6 +43,7 @@ Rate = float | Callable[[int], float]
 
 __all__ = [
     "ACTIVATIONS",
+    "Mover",
     "cosine",
     "full_network_path",
     "hermite",
@@ -160,10 +162,6 @@ def row_gradient(
 # ---- paths -------------------------------------------------------------------------------------
 
 
-def _unit(v: Array) -> Array:
-    return v / np.linalg.norm(v)
-
-
 def _rate(rate: Rate, step: int) -> float:
     return rate(step) if callable(rate) else rate
 
@@ -211,6 +209,7 @@ def rank_one_path(
     output_scale: float = 1.0,
     noise_values: Iterable[ArrayLike] | None = None,
     labels: Iterable[ArrayLike] | None = None,
+    mover: Mover | None = None,
 ) -> Iterator[tuple[Array, Array]]:
     """Train the rank-one spherical student, Eq. 4 of Dayi and Chen (2025).
 
@@ -248,6 +247,8 @@ def rank_one_path(
         Added to the labels, as they are, one batch a step.
     labels : iterable of array_like, shape (batch,), optional
         In place of the teacher's. Batches may then differ in size.
+    mover : Mover, optional
+        Moves parameters along gradients; by default by SGD and no more.
 
     Yields
     ------
@@ -278,6 +279,7 @@ def rank_one_path(
         if not abs(np.linalg.norm(start) - 1) <= 1e-9:
             raise ValueError(f"{name} must have norm 1, got {np.linalg.norm(start)}")
     lr_c = lr if lr_c is None else lr_c
+    mover = Mover() if mover is None else mover
     scales: Any = {"neuron_scale": neuron_scale, "output_scale": output_scale}
     base = (W, lam) if linearized else None
     P = project_out(W) if orthogonal else lambda v: v
@@ -292,11 +294,9 @@ def rank_one_path(
         D, _ = row_gradient(X, y, V, lam, activation, base=base, **scales)
         grad_u = P(xi * (X.T @ (D @ c_hat)))
         grad_c = xi * (D.T @ (X @ u_hat))
-        tangent_u = grad_u - u_hat * (u_hat @ grad_u)
-        tangent_c = grad_c - c_hat * (c_hat @ grad_c)
-        u_hat = _unit(u_hat - _rate(lr, step) * tangent_u)
-        if train_c:
-            c_hat = _unit(c_hat - _rate(lr_c, step) * tangent_c)
+        now, slopes, rates = [u_hat, c_hat], [grad_u, grad_c], [_rate(lr, step), _rate(lr_c, step)]
+        still = [False, not train_c]
+        u_hat, c_hat = mover.move(now, slopes, rates, unit=True, still=still)
         yield u_hat, c_hat
 
 
@@ -319,12 +319,13 @@ def lora_path(
     output_scale: float = 1.0,
     noise_values: Iterable[ArrayLike] | None = None,
     labels: Iterable[ArrayLike] | None = None,
+    mover: Mover | None = None,
 ) -> Iterator[tuple[Array, Array]]:
     """Train LoRA: rows ``W + scale B A``, Euclidean online SGD on both factors at once.
 
     Parameters
     ----------
-    W, lam, c, u, xi, activation, inputs, neuron_scale, output_scale, noise_values, labels
+    W, lam, c, u, xi, activation, inputs, neuron_scale, output_scale, noise_values, labels, mover
         As for `rank_one_path`.
     A0, B0 : array_like, shapes (r, d) and (k, r)
         Initial factors, of any rank r.
@@ -357,6 +358,7 @@ def lora_path(
     A0, B0 = np.array(A0, dtype=float), np.array(B0, dtype=float)
     A, B = A0, B0
     lr_b = lr if lr_b is None else lr_b
+    mover = Mover() if mover is None else mover
     scales: Any = {"neuron_scale": neuron_scale, "output_scale": output_scale}
     teacher = _perturbed(W, xi, c, u)
     V0 = W + scale * (B0 @ A0)
@@ -375,7 +377,8 @@ def lora_path(
             A_then, B_then = A, B
         grad_A = scale * ((D @ B_then).T @ X)
         grad_B = scale * (D.T @ (X @ A_then.T))
-        A, B = A - _rate(lr, step) * grad_A, B - _rate(lr_b, step) * grad_B
+        rates = [_rate(lr, step), _rate(lr_b, step)]
+        A, B = mover.move([A, B], [grad_A, grad_B], rates, still=[lr == 0, lr_b == 0])
         yield A, B
 
 
@@ -398,12 +401,13 @@ def full_network_path(
     output_scale: float = 1.0,
     noise_values: Iterable[ArrayLike] | None = None,
     labels: Iterable[ArrayLike] | None = None,
+    mover: Mover | None = None,
 ) -> Iterator[tuple[Array, Array]]:
     """Train a full network of any width: all rows, and the output weights if asked.
 
     Parameters
     ----------
-    W, lam, c, u, xi, activation, inputs, neuron_scale, output_scale, noise_values, labels
+    W, lam, c, u, xi, activation, inputs, neuron_scale, output_scale, noise_values, labels, mover
         As for `rank_one_path`; ``W`` and ``lam`` belong to the teacher.
     V0, lam0 : array_like, shapes (m, d) and (m,)
         Initial student: ``W, lam`` for full fine-tuning, anything for learning from scratch.
@@ -431,6 +435,7 @@ def full_network_path(
     V0, lam0 = np.array(V0, dtype=float), np.array(lam0, dtype=float)
     V, lam_hat = V0, lam0
     lr_lam = lr if lr_lam is None else lr_lam
+    mover = Mover() if mover is None else mover
     scales: Any = {"neuron_scale": neuron_scale, "output_scale": output_scale}
     base = (V0, lam0) if linearized else None
     teacher = _perturbed(np.asarray(W, dtype=float), xi, c, u)
@@ -441,7 +446,7 @@ def full_network_path(
     yield V, lam_hat
     for step, X, y in _samples(inputs, noise_values, label, labels):
         D, grad_lam = row_gradient(X, y, V, lam_hat, activation, base=base, **scales)
-        V = V - _rate(lr, step) * (D.T @ X)
-        if train_lam:
-            lam_hat = lam_hat - _rate(lr_lam, step) * grad_lam
+        rates = [_rate(lr, step), _rate(lr_lam, step)]
+        still = [False, not train_lam]
+        V, lam_hat = mover.move([V, lam_hat], [D.T @ X, grad_lam], rates, still=still)
         yield V, lam_hat

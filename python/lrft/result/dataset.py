@@ -57,6 +57,10 @@ _HIT = (
     "none) >= threshold, checked at every step; "
     "-1: censored, not reached in the steps done, which are in stop_step"
 )
+_AVERAGED = (
+    "loss of the student whose parameters are the mean of those at all steps from `average` of the "
+    "training to this one, that of the student itself before"
+)
 _LOSS_HIT = (
     "first recorded step with loss <= loss_threshold, checked at recorded steps only; "
     "-1: censored, not reached in the steps done, which are in stop_step"
@@ -74,6 +78,7 @@ STATISTICS: dict[str, _Statistic] = {
     "overlap_u": _Statistic("overlap of û with u", _OVERLAP_U, several=True),
     "overlap_c": _Statistic("overlap of ĉ with c", _OVERLAP_C, several=True),
     "loss": _Statistic("population loss", _LOSS),
+    "averaged_loss": _Statistic("population loss of the average", _AVERAGED, later=True),
 }
 """What is recorded of a student: name and definition, by the name that the core has for it."""
 
@@ -116,6 +121,12 @@ _EXTRA_DIMS: dict[int, tuple[str, ...]] = {
     1: ("component",),
     2: ("student_row", "teacher_row"),
 }
+
+
+def recorded(training: Training) -> list[str]:
+    """List the statistics that a training records."""
+    asked = {"averaged_loss": training.average is not None}
+    return [name for name in STATISTICS if asked.get(name, True)]
 
 
 def get_ready(*, to_save: bool = False) -> None:
@@ -199,7 +210,10 @@ def assemble(
     sizes = {"task": rows} | {name: len(values) for name, values in coordinates.items()}
 
     data = {}
+    asked = recorded(training)
     for name, variable in VARIABLES.items():
+        if (of := name.removeprefix("final_")) in STATISTICS and of not in asked:
+            continue
         values = status if name == "status" else np.asarray(raw[name])
         statistic = STATISTICS.get(name.removeprefix("final_"))
         several = statistic is not None and statistic.several
@@ -225,7 +239,8 @@ def assemble(
         coords=coordinates
         | {name: ("replica" if paired else "task", values) for name, values in per_task.items()},
     )
-    for name, variable in VARIABLES.items():
+    for name in data:
+        variable = VARIABLES[name]
         ds[name].attrs = {"long_name": variable.long_name, "definition": variable.definition}
         if name != "status":
             ds[name].attrs["units"] = "1"

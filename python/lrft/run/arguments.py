@@ -149,7 +149,9 @@ def warn_of_rate(tasks: list[Task], training: Training) -> None:
     """
     if training.lr == "auto" or training.steps == 0:
         return
-    lr = float(schedule.rates(training.lr, 0, 1)[0])
+    if training.optimiser.normalise:
+        return  # the limit is of steps that are as long as their gradients
+    lr = float(schedule.rates(training.lr, 0, 1)[0]) * training.optimiser.speed
     reason = rates.far_above(tasks[0], training.student, lr, batch=training.batch)
     if reason is not None:
         caller.warn(reason, caller.RateWarning)
@@ -162,5 +164,14 @@ def settle_rates(
     if training.lr != "auto":
         return [training.lr] * len(tasks), ["given"]
 
+    if training.optimiser.normalise:
+        raise ValueError(
+            "lr='auto' is a share of the stability limit, which is of steps that are as long as "
+            "their gradients: give a rate for SGD(normalise=True)"
+        )
     found = [theory.auto_lr(task, training.student, batch=training.batch) for task in tasks]
-    return [lr for lr, _ in found], [note for _, note in found]
+    slow = training.optimiser.speed
+    if slow == 1.0:
+        return [lr for lr, _ in found], [note for _, note in found]
+    says = f", over 1/(1 - momentum) = {slow:.4g}"
+    return [lr / slow for lr, _ in found], [note + says for _, note in found]

@@ -216,7 +216,7 @@ def gather(
         "stop_step": np.zeros(shape, dtype=np.int64),
     }
     of_task = [Sizes.of(task, training).records for task in tasks]
-    for name in results.STATISTICS:
+    for name in results.recorded(training):
         # Tasks with fewer overlaps leave the rest NaN; what is not recorded is NaN.
         most = tuple(
             np.max(_aligned([shapes.get(name, ()) for shapes in of_task]), axis=0).tolist()

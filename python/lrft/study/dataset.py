@@ -105,7 +105,7 @@ def _arrays(
     levels = len(points[0].training.thresholds), len(points[0].training.loss_thresholds)
     extra = _largest(points)
     found: dict[str, NDArray[Any]] = {
-        f"final_{name}": np.full((*shape, *extra[name]), np.nan) for name in STATISTICS
+        f"final_{name}": np.full((*shape, *extra[name]), np.nan) for name in extra
     }
     found |= {
         "hit_step": np.full((*shape, levels[0]), -1, dtype=np.int64),
@@ -118,7 +118,7 @@ def _arrays(
     if _same_records(points) and 8 * replicas * len(points) * len(steps) * numbers <= (
         MOST_RECORD_BYTES
     ):
-        found |= {name: np.full((*shape, len(steps), *extra[name]), np.nan) for name in STATISTICS}
+        found |= {name: np.full((*shape, len(steps), *extra[name]), np.nan) for name in extra}
     rates = [""] * len(points)
     places: dict[str, list[tuple[int, slice]]] = {}
     for i, point in enumerate(points):
@@ -145,7 +145,7 @@ def _arrays(
 def _fill(found: dict[str, NDArray[Any]], at: tuple[int, slice], result: Mapping[str, Any]) -> None:
     for name in ("hit_step", "loss_hit_step", "stop_step", "status"):
         found[name][at] = result[name]
-    for name in STATISTICS:
+    for name in filter(result.__contains__, STATISTICS):
         _put(found[f"final_{name}"][at], result[f"final_{name}"])
         if name in found:
             _put(found[name][at], result[name])
@@ -161,8 +161,8 @@ def _largest(points: list[Point]) -> dict[str, tuple[int, ...]]:
     """Shapes of one record, large enough for all points."""
     shapes = [record_shapes(point.units[0]) for point in points]
     found = {}
-    for name in STATISTICS:
-        several = {shape[name] for shape in shapes}
+    for name in dict.fromkeys(name for shape in shapes for name in shape):
+        several = {shape[name] for shape in shapes if name in shape}
         most = max(map(len, several))
         padded = [shape + (1,) * (most - len(shape)) for shape in several]
         found[name] = tuple(max(sizes) for sizes in zip(*padded, strict=True))

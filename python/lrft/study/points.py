@@ -16,6 +16,7 @@ from typing import Any
 from lrft.base import checks
 from lrft.core.engine import compiled
 from lrft.model.given import given_weights
+from lrft.model.optimiser import SGD
 from lrft.model.students import STUDENTS, StudentModel
 from lrft.model.task import Task
 from lrft.model.training import Training, check_compatible
@@ -85,7 +86,9 @@ class Unit:
         task = self.task
         shape = (task.R.shape, task.features_rank, task.rank, task.activation.identity)
         size = task.d if self.engine == "ambient" else 0
-        return (self.engine, self.seed, *shape, size, self.training.batch, alike)
+        o, average = self.training.optimiser, self.training.average is not None
+        remembered = (o.momentum > 0.0, average, o == SGD() and not average)
+        return (self.engine, self.seed, *shape, size, self.training.batch, alike, remembered)
 
     @property
     def steps(self) -> int:

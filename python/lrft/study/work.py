@@ -16,7 +16,7 @@ from lrft.core.engine import compiled
 from lrft.model.sizes import Sizes
 from lrft.model.task import Task
 from lrft.result import provenance
-from lrft.result.dataset import STATISTICS
+from lrft.result.dataset import recorded
 from lrft.run import arguments, describe
 from lrft.run import chains as runs
 from lrft.study.points import Unit
@@ -155,7 +155,7 @@ def _results(
 def record_shapes(unit: Unit) -> dict[str, tuple[int, ...]]:
     """Shape of each series at one record of one replica."""
     found = Sizes.of(unit.task, unit.training).records
-    return {name: found.get(name, ()) for name in STATISTICS}
+    return {name: found.get(name, ()) for name in recorded(unit.training)}
 
 
 def _empty(unit: Unit) -> Arrays:
