@@ -52,7 +52,7 @@ def test_loss_of_the_average(name, momentum):
             expected = difference_loss(task, student, path[0], (rows, own), 0.01)
             assert abs(found[i] - expected) < 1e-6
         else:
-            like = lrft.LoRA(alpha=task.xi) if name == "rank one" else student
+            like = lrft.LoRA(rank=1, alpha=task.xi) if name == "rank one" else student
             shape = own.shape if name == "full" else (task.k, -1)
             expected = loss(task, like, np.atleast_2d(rows), own.reshape(shape))
             assert abs(found[i] - expected) < 1e-10 * max(1.0, expected)

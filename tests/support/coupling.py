@@ -33,6 +33,12 @@ def lower_factor(M: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.swapaxes(r, -1, -2) * signs, np.swapaxes(q * signs, -1, -2)
 
 
+def _nearest_frame(L: np.ndarray, rest: np.ndarray) -> np.ndarray:
+    """The orthonormal rows U for which L U is nearest to `rest`."""
+    left, _, right = np.linalg.svd(L.T @ rest, full_matrices=False)
+    return left @ right
+
+
 def _with_velocities(path: Any, mover: Any) -> Any:
     for rows, own in path:
         rows, own = np.atleast_2d(rows), np.ravel(own)
@@ -55,7 +61,9 @@ def follow(
 ) -> None:
     """Drive the reduced space along `path`: rows (n, d) and own parameters after each step.
 
-    With the `mover` of the path, the velocities of both are followed as well.
+    With the `mover` of the path, the velocities of both are followed as well.  Those of several rows
+    are nearly parallel, and what rounding does to their own directions would grow: inputs are then
+    given in the frame in which the reduced space's own rows are nearest to those of the path.
     """
     if mover is not None:
         path = itertools.islice(_with_velocities(path, mover), BEGIN, None)
@@ -75,12 +83,18 @@ def follow(
     gram = rest @ np.swapaxes(rest, -1, -2)
     X_S = inputs @ Q
     outside = inputs - X_S @ Q.T
-    Z = outside @ np.swapaxes(U[:steps_done], -1, -2)
-    T, _ = lower_factor(outside - Z @ U[:steps_done])
+    frames = U[:steps_done]
+    Z = outside @ np.swapaxes(frames, -1, -2)
+    T, _ = lower_factor(outside - Z @ frames)
     drive = compiled.Drive(drive_spec, np.concatenate([P[0], L[0]], axis=None), owns[0], lane)
     found_rows, found_owns = [drive.rows()], [drive.own()]
     for t in range(steps_done):
-        drive.step(X_S[t], Z[t], T[t], noise, *rates)
+        z, rest_factor = Z[t], T[t]
+        if mover is not None:
+            frame = _nearest_frame(found_rows[-1][n * s :].reshape(n, n), rest[t])
+            z = outside[t] @ frame.T
+            rest_factor, _ = lower_factor(outside[t] - z @ frame)
+        drive.step(X_S[t], z, rest_factor, noise, *rates)
         found_rows.append(drive.rows())
         found_owns.append(drive.own())
     if mover is not None:  # of own parameters only what they are

@@ -38,7 +38,7 @@ LORA: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
     "unit neurons": ({"normalization": "unit"}, {"rank": 2}, {}),
     "wide batch": ({}, {"rank": 2}, {"batch": 40}),
     "momentum": ({}, {"rank": 1}, {"optimiser": "momentum", "lr": SLOW}),
-    "momentum, rank 3": ({}, {"rank": 3}, {"optimiser": "momentum", "lr": SLOW, "batch": 2}),
+    "momentum, rank 3": ({}, {"rank": 3}, {"optimiser": "momentum", "lr": SLOW}),
     "Nesterov, clipped": (
         {"noise": 0.3},
         {"rank": 2, "lr_b": 0.002},
@@ -86,8 +86,8 @@ FULL: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
     ),
     "scratch, Nesterov": (
         {},
-        {"width": 9, "init": "gaussian", "lam_init": "signs", "std": 0.2},
-        {"optimiser": "nesterov", "lr": SLOW},
+        {"width": 6, "init": "gaussian", "lam_init": "signs", "std": 0.8},
+        {"optimiser": "nesterov", "lr": SLOW, "batch": 2},
     ),
     "normalised": ({}, {"train_lam": True}, {"optimiser": lrft.SGD(normalise=True), "lr": SLOW}),
     "clipped, wide batch": ({}, {}, {"optimiser": lrft.SGD(clip=0.05), "batch": 40}),
