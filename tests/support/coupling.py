@@ -61,9 +61,9 @@ def follow(
 ) -> None:
     """Drive the reduced space along `path`: rows (n, d) and own parameters after each step.
 
-    With the `mover` of the path, the velocities of both are followed as well.  Those of several rows
-    are nearly parallel, and what rounding does to their own directions would grow: inputs are then
-    given in the frame in which the reduced space's own rows are nearest to those of the path.
+    With the `mover` of the path, the velocities of both are followed as well.  Those of several
+    rows are nearly parallel, and what rounding does to their own directions would grow: inputs are
+    then given in the frame in which the reduced space's own rows are nearest to those of the path.
     """
     if mover is not None:
         path = itertools.islice(_with_velocities(path, mover), BEGIN, None)

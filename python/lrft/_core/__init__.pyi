@@ -19,6 +19,7 @@ __all__: list[str] = [
     "DataSet",
     "Drive",
     "Footprint",
+    "Optimiser",
     "Run",
     "RunSpec",
     "Samples",
@@ -183,6 +184,25 @@ class Schedule:
         The same with other values for the fields that are named.
         """
 
+class Optimiser:
+    """
+    What is done with gradients beside a rate.
+    """
+    def __getattr__(self, name: str) -> typing.Any: ...
+    def __init__(self, **kwargs: typing.Any) -> None:
+        """
+        Fields by name; those that are left out are as the core has them.
+        """
+    def __reduce__(self) -> tuple[typing.Any, tuple[str, dict]]: ...
+    def fields(self) -> dict:
+        """
+        All fields by name.
+        """
+    def replace(self, **kwargs: typing.Any) -> Optimiser:
+        """
+        The same with other values for the fields that are named.
+        """
+
 class TrainingData:
     """
     Steps, rates, and what is recorded when.
@@ -324,6 +344,8 @@ class Sizes:
     @property
     def ambient(self) -> bool: ...
     @property
+    def average(self) -> bool: ...
+    @property
     def batch(self) -> int: ...
     @property
     def d(self) -> float: ...
@@ -345,6 +367,8 @@ class Sizes:
     def rows(self) -> int: ...
     @property
     def s(self) -> int: ...
+    @property
+    def velocity(self) -> bool: ...
 
 class Footprint:
     """

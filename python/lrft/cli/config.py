@@ -241,7 +241,8 @@ def _item(value: Any) -> Any:
     if isinstance(value, dict):
         table = tomlkit.inline_table()
         for name, entry in value.items():
-            table.add(name, _item(entry))
+            if entry is not None:  # for which TOML has no word: it is the default
+                table.add(name, _item(entry))
         return table
     if isinstance(value, list | tuple):
         array = tomlkit.array()

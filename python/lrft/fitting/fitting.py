@@ -45,7 +45,7 @@ class Fitting:
     ----------
     base, student, X, y, lr, epochs, batch, shuffle, validation, record, stop_loss, patience, keep
         As for `fit`.
-    xi, replicas, seed, threads
+    xi, optimiser, average, replicas, seed, threads
         As for `fit`.
 
     Raises

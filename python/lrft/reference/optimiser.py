@@ -22,7 +22,7 @@ class Mover:
 
     Attributes
     ----------
-    velocities : list of ndarray
+    velocities : list of ndarray, of the shapes of the parameters
         As the last step left them: those of unit vectors are made tangent when they are next used.
 
     Examples
@@ -60,7 +60,7 @@ class Mover:
 
         Parameters
         ----------
-        parameters, gradients : sequence of ndarray
+        parameters, gradients : sequence of ndarray, of any shapes
             In pairs of one shape.
         rates : sequence of float
             One each.
@@ -71,7 +71,7 @@ class Mover:
 
         Returns
         -------
-        list of ndarray
+        list of ndarray, of the shapes of the parameters
 
         Examples
         --------

@@ -295,8 +295,7 @@ def rank_one_path(
         grad_u = P(xi * (X.T @ (D @ c_hat)))
         grad_c = xi * (D.T @ (X @ u_hat))
         now, slopes, rates = [u_hat, c_hat], [grad_u, grad_c], [_rate(lr, step), _rate(lr_c, step)]
-        still = [False, not train_c]
-        u_hat, c_hat = mover.move(now, slopes, rates, unit=True, still=still)
+        u_hat, c_hat = mover.move(now, slopes, rates, unit=True, still=[False, not train_c])
         yield u_hat, c_hat
 
 
@@ -446,7 +445,6 @@ def full_network_path(
     yield V, lam_hat
     for step, X, y in _samples(inputs, noise_values, label, labels):
         D, grad_lam = row_gradient(X, y, V, lam_hat, activation, base=base, **scales)
-        rates = [_rate(lr, step), _rate(lr_lam, step)]
-        still = [False, not train_lam]
+        rates, still = [_rate(lr, step), _rate(lr_lam, step)], [False, not train_lam]
         V, lam_hat = mover.move([V, lam_hat], [D.T @ X, grad_lam], rates, still=still)
         yield V, lam_hat
