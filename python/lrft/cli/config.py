@@ -16,6 +16,7 @@ import lrft
 from lrft.base import checks, foreign
 from lrft.cli.fields import Field, fields, student_models
 from lrft.model.given import given_weights
+from lrft.model.optimiser import NAMES, SGD
 
 if TYPE_CHECKING:
     from lrft.model.task import Task
@@ -234,6 +235,8 @@ def literal(value: Any) -> str:
 def _item(value: Any) -> Any:
     import tomlkit
 
+    if isinstance(value, SGD):  # by its name where it has one
+        value = next((name for name, one in NAMES.items() if one == value), value)
     if hasattr(value, "model_dump"):
         value = value.model_dump(mode="json")
     if hasattr(value, "tolist"):
