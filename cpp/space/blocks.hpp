@@ -6,16 +6,14 @@
 //   Y = [W; u; A] X   and   G = X^T X
 // are all that the steps inside need: after some of them
 //   A_t = diag(alpha) (A - Gamma X^T),   A_t x = alpha (A x - Gamma (X^T x)),
-// with a coefficient Gamma (n x N) an input.  The result is that of the step-by-step loop up to
-// rounding.  With Pi, inputs are replaced by their part x~ outside span(W), whose Gram matrix is
-// G - F^T F, F = pinv W X.
+// with a coefficient Gamma (n x N) an input, as step by step up to rounding.  With Pi, inputs are
+// replaced by their part x~ outside span(W), whose Gram matrix is G - F^T F, F = pinv W X.
 //
 // A is formed once a block, a tile of coordinates at a time: where the next block is drawn, so that
 // W passes once for both, or when somebody asks for the rows before.  Blocks are fixed in absolute
 // steps and of full width, so that no bit depends on where a run starts, records or ends.  A batch
-// wider than a block's inputs is a block of its own and needs no G.  Inputs are kept for the update
-// where they fit in `kept_inputs` bytes and asked for again where they do not: memory is that of W
-// plus a few MiB at any d.
+// wider than a block is one of its own and needs no G.  Inputs are kept for the update where they
+// fit in `kept_inputs` bytes and else asked for again: memory is that of W plus a few MiB.
 //
 // Inputs has the type `Input` of what a student sees, `set_task`, `begin(first step of a block)`,
 // `draw(step, position in the block)`, after which there are `count()` inputs and `label(b)` is
@@ -94,10 +92,8 @@ class Blocks {
   }
   void set_rows(int, const std::vector<double>& rows) {
     A_.set(rows);
-    slow_ = static_cast<double>(shape_.rows) *
-                (shape_.d * (N_ + shape_.k + shape_.rank + shape_.rows) / 8 +
-                 shape_.rows * shape_.batch) >
-            5e6;
+    const int n = shape_.rows, all = N_ + shape_.k + shape_.rank + n;
+    slow_ = static_cast<double>(n) * (shape_.d * all / 8 + n * shape_.batch) > 5e6;
     sum(A_);
     if (slow_) look_at_start(A_);
     settled();
@@ -117,7 +113,7 @@ class Blocks {
     }
     return rows.get();
   }
-  const std::vector<double>& with_memory(const std::vector<double>& rows) const { return rows; }
+  static std::vector<double> with_memory(std::vector<double> rows) { return rows; }
   std::vector<double> draw_rows(const TaskData& task, std::uint32_t replica, bool unit) const {
     Matrix A(shape_.n, static_cast<Index>(task.d));
     fill_normals(seed_, replica, Purpose::init_rows, 0, static_cast<std::size_t>(A.size()),
@@ -170,7 +166,6 @@ class Blocks {
   }
 
   // ---- the step --------------------------------------------------------------------
-  // Makes the inputs of the step available.
   void draw(const std::uint64_t* steps) {
     const auto t = static_cast<std::int64_t>(steps[0]);
     const auto at = static_cast<int>(t % steps_);
@@ -185,7 +180,6 @@ class Blocks {
       for (int j = 0; j < shape_.n; ++j)
         rows_[static_cast<std::size_t>(b * shape_.n + j)] = alpha_[j] * rows_now_(j, current_ + b);
   }
-  // A step that was left has changed nothing.
   void undo_draw() {}
   // Of this step; fewer than a batch only where given inputs end.
   int inputs() const { return count_; }
@@ -385,17 +379,11 @@ class Blocks {
   }
   // Inputs' inner products with each other are.
   bool grams() const { return steps_ > 1 || shape_.sized; }
-  // The inner product of two rows is: of the student's, or of one with its velocity.
-  bool asked_for(int j, int i) const {
-    const int first = shape_.first_row;
-    if (j < first || j >= first + shape_.n) return false;
-    return i < first ? shape_.unit && i == j - first : shape_.follow;
-  }
   // The inner products that steps need, afresh: a tile of them, and all.
   void sum(const Rows& rows, Index begin) {
     if (slow_)
       Poll::spend(tile_depth * shape_.rows * (shape_.rank + (shape_.follow ? shape_.n : 1)) / 8);
-    rows.add_products(begin, [this](int j, int i) { return asked_for(j, i); }, sums_);
+    rows.add_products(begin, [this](int j, int i) { return asked_for(shape_, j, i); }, sums_);
   }
   void sum(const Rows& rows) {
     sums_.setZero();

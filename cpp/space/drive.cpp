@@ -42,7 +42,8 @@ class DriveReduced final : public Drive {
     space_.set_task(lane, spec.tasks.front(), 0);
     student_.set_task(lane, spec.tasks.front(), spec.student);
     space_.set_rows(lane, rows);
-    if (spec.student.linearized) student_.set_start(lane, own);
+    const bool given = spec.student.init_own == InitOwn::given;
+    if (spec.student.linearized) student_.set_start(lane, given ? spec.student.own : own);
     student_.set_own(lane, own);
     optimiser_.remember(lane, student_, own);
   }

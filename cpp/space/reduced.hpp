@@ -10,13 +10,12 @@
 // or rotations from the right.  T is the Bartlett factor (b x b) for b <= n; for b > n only its
 // product with G^T matters, which has the law of chol(G^T G) times an n x n factor.
 //
-// This is the same Markov chain as in R^d, exactly in law, at any d >= s + n + b;
-// d enters only as a number of degrees of freedom.  Eight replicas run side by
-// side, each with its own task.  docs/reduced.md has the derivation.
+// This is the same Markov chain as in R^d, exactly in law, at any d >= s + n + b (docs/reduced.md).
+// Eight replicas run side by side, each with its own task.  Of all N rows the student's are some
+// where an optimiser remembers others (reduced_memory.hpp).
 //
-// Cost of a step of one replica: b (s + n) normals, min(b, n) chi variates,
-// b (nnz(R) + 2 n s) + n^2 (n + b) multiplications, or 4 b n^2 for the last where b is small
-// beside n; nothing depends on d.
+// Cost of a step of one replica: b (s + n) normals, min(b, n) chi variates, and b (nnz(R) + 2 n s)
+// + n^2 (n + b) multiplications, or 4 b n^2 for the last where b is small beside n.
 #pragma once
 
 #include <algorithm>
@@ -39,9 +38,8 @@
 
 namespace lrft {
 
-// Rows and batch are fixed when compiled where they are not 0: loops that run
-// once are most of the cost of the paper's own case, one row, always of unit length,
-// and one input a step.
+// Rows and batch are fixed when compiled where they are not 0: loops that run once are most of the
+// cost of the paper's own case, one row, always of unit length, and one input a step.
 template <int Rows = 0, int Batch = 0>
 class ReducedSpace {
  public:
@@ -81,24 +79,20 @@ class ReducedSpace {
   }
   // rows: P (N, s) then L (N, N).
   void set_rows(int lane, const std::vector<double>& rows) {
-    for (int j = 0; j < N(); ++j) {
-      for (int q = 0; q < shape_.s; ++q)
-        put(P_[j * shape_.s + q], lane, rows[static_cast<std::size_t>(j * shape_.s + q)]);
-      for (int i = 0; i < N(); ++i)
-        put(L_[j * width() + i], lane,
-            rows[static_cast<std::size_t>(N() * shape_.s + j * N() + i)]);
-    }
+    const double* from = rows.data();
+    for (int i = 0; i < N() * shape_.s; ++i) put(P_[i], lane, *from++);
+    for (int j = 0; j < N(); ++j)
+      for (int i = 0; i < N(); ++i) put(L_[j * width() + i], lane, *from++);
   }
   std::vector<double> rows_of(int lane) const {
     std::vector<double> rows;
-    for (int j = 0; j < N(); ++j)
-      for (int q = 0; q < shape_.s; ++q) rows.push_back(get(P_[j * shape_.s + q], lane));
+    for (int i = 0; i < N() * shape_.s; ++i) rows.push_back(get(P_[i], lane));
     for (int j = 0; j < N(); ++j)
       for (int i = 0; i < N(); ++i) rows.push_back(get(L_[j * width() + i], lane));
     return rows;
   }
   std::vector<double> rows_now(int lane) const { return rows_of(lane); }
-  const std::vector<double>& with_memory(const std::vector<double>& rows) const { return rows; }
+  static std::vector<double> with_memory(std::vector<double> rows) { return rows; }
   static std::int64_t steps_back(std::int64_t) { return 0; }
   std::vector<double> draw_rows(const TaskData& task, std::uint32_t replica, bool unit) const {
     return draw_reduced_rows(shape_, seed_, task.d, replica, unit);
@@ -107,11 +101,10 @@ class ReducedSpace {
     return given_reduced_rows(student);
   }
   Statistics statistics(int lane, const TaskData& task) const {
-    return statistics_of(rows_of(lane), task);
+    return reduced_view(shape_, task, rows_of(lane));
   }
 
   // ---- the step ----------------------------------------------------------------
-  // Makes the inputs of the steps, one a lane, available.
   LRFT_INLINE void draw(const std::uint64_t* steps) {
     const Bits t = load_bits(steps);
     noise_.draw(t);
@@ -125,8 +118,7 @@ class ReducedSpace {
   }
   // After a step that was left: its numbers are drawn again.
   void undo_draw() { at_ = ahead() - 1; }
-  // The same with coordinates from outside: X_S (b, s), Z (b, N) and T (b, b),
-  // in one lane; for tests, which drive the space along an ambient path.
+  // The same with X_S (b, s) and Z (b, N) from outside, in one lane; for tests.
   void set_coordinates(int lane, const double* X_S, const double* Z) {
     const int stride = 2 * pairs_;
     at_ = 0;
@@ -190,25 +182,18 @@ class ReducedSpace {
       }
     }
   }
-  // <A_0, u_0>.
   Scalar overlap() const {
+    const Pack* P = P_.data() + first_row() * shape_.s;
     Pack m = broadcast(0.0);
     for (int q = std::max(first_a_, shape_.first()); q < shape_.s; ++q)
-      m = fma(P_[first_row() * shape_.s + q], given_.a()[q], m);
+      m = fma(P[q], given_.a()[q], m);
     return m;
   }
 
  protected:
-  // Of rows P (n, s), L (n, n) of the student.
-  Statistics statistics_of(const std::vector<double>& rows, const TaskData& task) const {
-    Statistics out = reduced_statistics(shape_, task, rows);
-    if (shape_.follow) out.cosines = reduced_cosines(shape_, task, rows, out);
-    return out;
-  }
   int n() const { return Rows > 0 ? Rows : shape_.n; }
-  // All rows, and the first of the student's among them.
   int N() const { return Rows > 0 ? Rows : shape_.rows; }
-  int first_row() const { return Rows > 0 ? 0 : shape_.first_row; }
+  int first_row() const { return Rows > 0 ? 0 : shape_.first_row; }  // of the student's
   int batch() const { return Batch > 0 ? Batch : shape_.batch; }
   int m() const { return std::min(n(), batch()); }    // chi variates a step
   int ahead() const { return batch() == 1 ? 4 : 1; }  // steps whose numbers are drawn together
@@ -368,7 +353,6 @@ class ReducedSpace {
         to[j * stride + i] = g;
       }
   }
-  // Long steps can be left: then the rows are those from before.
   template <class F>
   void or_as_before(const F& move) {
     before_.assign(P_.data(), P_.data() + P_.size());

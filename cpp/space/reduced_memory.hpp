@@ -25,7 +25,7 @@ class ReducedMemory : public ReducedSpace<> {
     return without_memory(shape_, rows_of(lane), share);
   }
   Statistics statistics(int lane, const TaskData& task, double share = 1) const {
-    return statistics_of(rows_now(lane, share), task);
+    return reduced_view(shape_, task, rows_now(lane, share));
   }
 
   // ---- the step ---------------------------------------------------------------------------
@@ -64,8 +64,12 @@ class ReducedMemory : public ReducedSpace<> {
       for (int i = 0; i < N; ++i) std::copy_n(&L_[i * width()], N, &M[i * (N + b)]);
       mixed_.move_L(move, M.data(), N + b, spending());
       mixed_.move_rest(move, M.data(), N + b, b, [&](int j) { return &rest[j * b]; });
-      triangular(M.data(), N, N + b, spending());
-      for (int i = 0; i < N; ++i) std::copy_n(&M[i * (N + b)], N, &L_[i * width()]);
+      if (N == 2) {
+        set_pair(factor_of_pair(M.data(), N + b));
+      } else {
+        triangular(M.data(), N, N + b, spending());
+        for (int i = 0; i < N; ++i) std::copy_n(&M[i * (N + b)], N, &L_[i * width()]);
+      }
     }
     if (move.unit) normalise();
   }
@@ -92,12 +96,21 @@ class ReducedMemory : public ReducedSpace<> {
     } else {
       mixed_.move_L(move, L_.data(), width(), spending());
       mixed_.move_rest(move, L_.data(), width(), m(), [&](int j) { return mixed_.rest(j); });
-      triangular(L_.data(), N, width(), spending());
+      if (N == 2)
+        set_pair(factor_of_pair(L_.data(), width()));
+      else
+        triangular(L_.data(), N, width(), spending());
     }
     health_ = broadcast(0.0);
     for (int i = 0; i < N; ++i)
       health_ = squares(&L_[i * width()], i + 1, squares(&P_[i * s + first], s - first, health_));
     if (move.unit) normalise();
+  }
+  void set_pair(const PairFactor& factor) {
+    L_[0] = factor.x0;
+    L_[1] = broadcast(0.0);
+    L_[width()] = factor.y0;
+    L_[width() + 1] = factor.y1;
   }
   // Polls, in long steps.
   struct Spend {

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <vector>
 
+#include "population/statistics.hpp"
 #include "random/fill.hpp"
 #include "simd/aligned.hpp"
 #include "simd/layout.hpp"
@@ -101,6 +102,14 @@ inline std::vector<double> reduced_cosines(const Shape& shape, const TaskData& t
     sets.u.leftCols(s) = a;
     return sets;
   });
+}
+
+// Of rows P (n, s), L (n, n).
+inline Statistics reduced_view(const Shape& shape, const TaskData& task,
+                               const std::vector<double>& rows) {
+  Statistics out = reduced_statistics(shape, task, rows);
+  if (shape.follow) out.cosines = reduced_cosines(shape, task, rows, out);
+  return out;
 }
 
 }  // namespace lrft

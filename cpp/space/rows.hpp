@@ -8,6 +8,7 @@
 #include "lrft/poll.hpp"
 #include "space/matrix.hpp"
 #include "space/product.hpp"
+#include "space/shape.hpp"
 
 namespace lrft {
 
@@ -28,6 +29,13 @@ inline void project_out(const double* W, const Matrix& pinv, Matrix& A) {
     const Matrix along = A * all.transpose() * pinv.transpose() * pinv;
     A.noalias() -= along * all;
   }
+}
+
+// Is the inner product of rows j > i asked for: of the student's, or of one with its velocity?
+inline bool asked_for(const Shape& shape, int j, int i) {
+  const int first = shape.first_row;
+  if (j < first || j >= first + shape.n) return false;
+  return i < first ? shape.unit && i == j - first : shape.follow;
 }
 
 class Rows {

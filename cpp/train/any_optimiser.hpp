@@ -23,6 +23,9 @@
 
 namespace lrft {
 
+inline bool varies(const Schedule& rate) {
+  return rate.kind != Schedule::Kind::constant || rate.warm_up > 0;
+}
 // The share of the state at step t in the average of the states from a given one to it.
 inline double share_of(const OptimiserSpec& optimiser, std::int64_t t) {
   return 1 / static_cast<double>(std::max<std::int64_t>(0, t - optimiser.average) + 1);
@@ -58,9 +61,7 @@ class AnyOptimiser {
     put(own_count_, lane, still(plan.lr_own) ? 0 : 1);
   }
   static bool varies(const TrainingData& plan) {
-    return plan.lr.kind != Schedule::Kind::constant ||
-           plan.lr_own.kind != Schedule::Kind::constant || plan.lr.warm_up > 0 ||
-           plan.lr_own.warm_up > 0 || plan.optimiser.average >= 0;
+    return lrft::varies(plan.lr) || lrft::varies(plan.lr_own) || plan.optimiser.average >= 0;
   }
   void rest(int lane) {
     TrainingData nothing;
@@ -165,9 +166,7 @@ class AnyOptimiser {
   }
 
  private:
-  static bool still(const Schedule& rate) {
-    return rate.kind == Schedule::Kind::constant && rate.rate == 0;
-  }
+  static bool still(const Schedule& rate) { return !lrft::varies(rate) && rate.rate == 0; }
   // Room for what is remembered of them.
   void fit(const OwnParameters& own) {
     const int size = own.columns * own.packs;

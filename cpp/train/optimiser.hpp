@@ -35,7 +35,7 @@ class Descent {
     put(lr_own_, lane, plan.lr_own.at(t));
   }
   static bool varies(const TrainingData& plan) {
-    return plan.lr.kind != Schedule::Kind::constant || plan.lr_own.kind != Schedule::Kind::constant;
+    return lrft::varies(plan.lr) || lrft::varies(plan.lr_own);
   }
   void rest(int lane) {
     put(lr_, lane, 0);

@@ -118,6 +118,7 @@ CASES: dict[str, tuple[dict[str, Any] | lrft.Task, dict[str, Any]]] = {
         {},
         {"lr": lrft.schedule.WarmUp(lrft.schedule.Cosine(0.01, steps=1000), steps=333)},
     ),
+    "warm-up": ({}, {"lr": lrft.schedule.WarmUp(0.005, steps=500)}),
     "rate of c": ({}, {"train_c": True, "lr_c": 0.001}),
     "schedule of c": (
         {},

@@ -115,6 +115,12 @@ LINEAR: dict[str, tuple[Any, dict[str, Any], dict[str, Any], dict[str, Any]]] = 
         {"batch": 2},
     ),
     "LoRA, given": (lrft.LoRA, {}, {"rank": 3, "a_init": A3, "b_init": B3, "lr_b": 0.004}, {}),
+    "LoRA, momentum": (
+        lrft.LoRA,
+        {},
+        {"rank": 2, "b_init": "gaussian"},
+        {"optimiser": lrft.SGD(momentum=0.7, clip=1.0), "lr": SLOW},
+    ),
     "LoRA, zero A": (lrft.LoRA, {}, {"rank": 2, "a_init": "zero", "b_init": B3[:, :2]}, {}),
     "LoRA, teacher of rank 2": (
         lrft.LoRA,
