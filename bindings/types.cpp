@@ -35,6 +35,7 @@ void bind_types(py::module_& m) {
   bind_given<StudentSpec>(m, "StudentSpec", "A student and where it starts.");
   bind_given<Schedule>(m, "Schedule", "A learning rate by step.");
   bind_given<LossData>(m, "Loss", "The loss of one sample.");
+  bind_given<OptimiserSpec>(m, "Optimiser", "What is done with gradients beside a rate.");
   bind_given<TrainingData>(m, "TrainingData", "Steps, rates, and what is recorded when.");
   bind_fields<Chain>(m, "Chain", "What becomes of one replica, and all it takes to go on.");
   py::class_<Samples>(m, "Samples", py::module_local(), "Given samples.")

@@ -1,7 +1,7 @@
 // The ambient space: inputs drawn in R^d, as the paper writes them.
 #pragma once
 
-#include "space/blocks.hpp"
+#include "space/blocks_memory.hpp"
 #include "space/noise.hpp"
 
 namespace lrft {

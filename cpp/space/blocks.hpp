@@ -50,20 +50,20 @@ class Blocks {
   Blocks(const Shape& shape, const RunSpec& spec)
       : shape_(shape),
         seed_(spec.seed),
-        steps_(block_steps(shape.d, shape.batch)),
+        steps_(shape.plain ? block_steps(shape.d, shape.batch) : 1),
         used_(steps_ * shape.batch),
         N_((used_ + lanes - 1) / lanes * lanes),
         inputs_(shape, spec, used_, N_),
         packs_(NeuronLanes::packs(shape.k)),
-        A_(shape.rank, shape.n),
+        A_(shape.rank, shape.rows),
         next_(A_),
         Y_(packs_ * lanes + shape.rank + shape.n, N_),
         F_(shape.features_rank, N_),
-        gram_(steps_ > 1 ? N_ : 0, steps_ > 1 ? N_ : 0),
+        gram_(grams() ? N_ : 0, grams() ? N_ : 0),
         within_(gram_.rows(), gram_.cols()),
         gamma_(shape.n, N_),
         turned_(N_, tile_depth),
-        sums_(shape.n, shape.rank + shape.n),
+        sums_(shape.rows, shape.rank + shape.rows),
         rows_now_(shape.n, N_),
         gram_now_(shape.n, shape.n),
         teacher_now_(shape.n, shape.rank),
@@ -92,10 +92,8 @@ class Blocks {
   }
   void set_rows(int, const std::vector<double>& rows) {
     A_.set(rows);
-    slow_ =
-        static_cast<double>(shape_.n) *
-            (shape_.d * (N_ + shape_.k + shape_.rank + shape_.n) / 8 + shape_.n * shape_.batch) >
-        5e6;
+    const int n = shape_.rows, all = N_ + shape_.k + shape_.rank + n;
+    slow_ = static_cast<double>(n) * (shape_.d * all / 8 + n * shape_.batch) > 5e6;
     sum(A_);
     if (slow_) look_at_start(A_);
     settled();
@@ -115,6 +113,7 @@ class Blocks {
     }
     return rows.get();
   }
+  static std::vector<double> with_memory(std::vector<double> rows) { return rows; }
   std::vector<double> draw_rows(const TaskData& task, std::uint32_t replica, bool unit) const {
     Matrix A(shape_.n, static_cast<Index>(task.d));
     fill_normals(seed_, replica, Purpose::init_rows, 0, static_cast<std::size_t>(A.size()),
@@ -169,7 +168,6 @@ class Blocks {
   }
 
   // ---- the step --------------------------------------------------------------------
-  // Makes the inputs of the step available.
   void draw(const std::uint64_t* steps) {
     const auto t = static_cast<std::int64_t>(steps[0]);
     const auto at = static_cast<int>(t % steps_);
@@ -182,7 +180,6 @@ class Blocks {
     count_ = inputs_.count();
     fields();
   }
-  // A step that was left has changed nothing.
   void undo_draw() {}
   // Of this step; fewer than a batch only where given inputs end.
   int inputs() const { return count_; }
@@ -309,7 +306,7 @@ class Blocks {
       product({pinv_.data(), k, 1}, rho, {Y_.data(), N_}, k, N_, F_.data(), N_);
       const Eigen::Map<const Matrix> a(task_->a.data(), r, shape_.s);
       teacher_moved_.noalias() -= a.leftCols(rho) * F_;
-      if (steps_ > 1) {
+      if (grams()) {
         within_.setZero();
         gram({F_.data(), N_}, rho, N_, within_.data());
         gram_ -= within_;
@@ -330,9 +327,13 @@ class Blocks {
     inputs_.tile(begin, depth, x);
     const Panel X = {x, N_};
     product({task_->W + begin, d_, 1}, shape_.k, X, depth, N_, Y_.data(), N_);
-    product({A_.at(0, begin), A_.stride(), 1}, shape_.rank + shape_.n, X, depth, N_,
-            Y_.data() + padded * N_, N_);
-    if (steps_ > 1) gram(X, depth, N_, gram_.data());
+    // Velocities stand between the teacher's directions and the student's rows.
+    const int r = shape_.rank, n = shape_.n, together = shape_.first_row == 0 ? r + n : r;
+    product({A_.at(0, begin), A_.stride(), 1}, together, X, depth, N_, Y_.data() + padded * N_, N_);
+    if (together == r)
+      product({A_.at(r + shape_.first_row, begin), A_.stride(), 1}, n, X, depth, N_,
+              Y_.data() + (padded + r) * N_, N_);
+    if (grams()) gram(X, depth, N_, gram_.data());
   }
 
   // ---- the end of a block ---------------------------------------------------------------
@@ -381,11 +382,13 @@ class Blocks {
     if (can_be_left()) A_.swap(next_);
     settled();
   }
+  // Inputs' inner products with each other are.
+  bool grams() const { return steps_ > 1 || shape_.sized; }
   // The inner products that steps need, afresh: a tile of them, and all.
   void sum(const Rows& rows, Index begin) {
     if (slow_)
-      Poll::spend(tile_depth * shape_.n * (shape_.rank + (shape_.follow ? shape_.n : 1)) / 8);
-    rows.add_products(begin, shape_.follow, sums_);
+      Poll::spend(tile_depth * shape_.rows * (shape_.rank + (shape_.follow ? shape_.n : 1)) / 8);
+    rows.add_products(begin, [this](int j, int i) { return asked_for(shape_, j, i); }, sums_);
   }
   void sum(const Rows& rows) {
     sums_.setZero();
@@ -393,7 +396,7 @@ class Blocks {
   }
   void settled() {
     teacher_now_ = sums_.leftCols(shape_.rank);
-    gram_now_ = sums_.rightCols(shape_.n);
+    gram_now_ = sums_.rightCols(shape_.rows);
     alpha_.setOnes();
     position_ = 0;
     waiting_ = false;

@@ -7,7 +7,7 @@
 
 #include <cstring>
 
-#include "space/blocks.hpp"
+#include "space/blocks_memory.hpp"
 
 namespace lrft {
 

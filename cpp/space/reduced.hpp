@@ -10,13 +10,12 @@
 // or rotations from the right.  T is the Bartlett factor (b x b) for b <= n; for b > n only its
 // product with G^T matters, which has the law of chol(G^T G) times an n x n factor.
 //
-// This is the same Markov chain as in R^d, exactly in law, at any d >= s + n + b;
-// d enters only as a number of degrees of freedom.  Eight replicas run side by
-// side, each with its own task.  docs/reduced.md has the derivation.
+// This is the same Markov chain as in R^d, exactly in law, at any d >= s + n + b (docs/reduced.md).
+// Eight replicas run side by side, each with its own task.  Of all N rows the student's are some
+// where an optimiser remembers others (reduced_memory.hpp).
 //
-// Cost of a step of one replica: b (s + n) normals, min(b, n) chi variates,
-// b (nnz(R) + 2 n s) + n^2 (n + b) multiplications, or 4 b n^2 for the last where b is small
-// beside n; nothing depends on d.
+// Cost of a step of one replica: b (s + n) normals, min(b, n) chi variates, and b (nnz(R) + 2 n s)
+// + n^2 (n + b) multiplications, or 4 b n^2 for the last where b is small beside n.
 #pragma once
 
 #include <algorithm>
@@ -39,9 +38,8 @@
 
 namespace lrft {
 
-// Rows and batch are fixed when compiled where they are not 0: loops that run
-// once are most of the cost of the paper's own case, one row, always of unit length,
-// and one input a step.
+// Rows and batch are fixed when compiled where they are not 0: loops that run once are most of the
+// cost of the paper's own case, one row, always of unit length, and one input a step.
 template <int Rows = 0, int Batch = 0>
 class ReducedSpace {
  public:
@@ -56,49 +54,46 @@ class ReducedSpace {
         seed_(spec.seed),
         random_(spec.seed),
         noise_(shape.batch, spec.seed),
-        pairs_((shape.s + shape.n + 1) / 2),
+        pairs_((shape.s + shape.rows + 1) / 2),
         at_(ahead() - 1),
         given_(shape.k, shape.rank, shape.s),
         X_(ahead() * shape.batch * 2 * pairs_),
         T_(ahead() * m() * m()),
-        P_(shape.n * shape.s),
-        L_(shape.n * (shape.n + m()), broadcast(0.0)),
+        P_(shape.rows * shape.s),
+        L_(shape.rows * (shape.rows + m()), broadcast(0.0)),
         fields_(ahead() * shape.batch * (shape.k + shape.rank)),
         rows_(shape.batch * shape.n, broadcast(0.0)),
         dof_(broadcast(1.0)),
         chi_(dof_),
         work_(shape.n * shape.n),
-        rotations_(rotates() ? shape.n : 0, rotates() ? shape.batch : 0) {}
+        rotations_(rotates() ? shape.rows : 0, rotates() ? shape.batch : 0) {}
 
   // ---- one replica in and out of a lane -------------------------------------
   void set_task(int lane, const TaskData& task, std::uint32_t replica) {
     given_.set(lane, task.R, task.a);
     noise_.set_task(lane, task, replica);
     replica_[lane] = replica;
-    put(dof_, lane, task.d - shape_.s - n());
+    put(dof_, lane, task.d - shape_.s - N());
     chi_ = ChiSampler(dof_);
     at_ = ahead() - 1;  // what was drawn ahead is no longer this lane's
     first_a_ = given_.first_of_a();
   }
-  // rows: P (n, s) then L (n, n).
+  // rows: P (N, s) then L (N, N).
   void set_rows(int lane, const std::vector<double>& rows) {
-    for (int j = 0; j < n(); ++j) {
-      for (int q = 0; q < shape_.s; ++q)
-        put(P_[j * shape_.s + q], lane, rows[static_cast<std::size_t>(j * shape_.s + q)]);
-      for (int i = 0; i < n(); ++i)
-        put(L_[j * width() + i], lane,
-            rows[static_cast<std::size_t>(n() * shape_.s + j * n() + i)]);
-    }
+    const double* from = rows.data();
+    for (int i = 0; i < N() * shape_.s; ++i) put(P_[i], lane, *from++);
+    for (int j = 0; j < N(); ++j)
+      for (int i = 0; i < N(); ++i) put(L_[j * width() + i], lane, *from++);
   }
   std::vector<double> rows_of(int lane) const {
     std::vector<double> rows;
-    for (int j = 0; j < n(); ++j)
-      for (int q = 0; q < shape_.s; ++q) rows.push_back(get(P_[j * shape_.s + q], lane));
-    for (int j = 0; j < n(); ++j)
-      for (int i = 0; i < n(); ++i) rows.push_back(get(L_[j * width() + i], lane));
+    for (int i = 0; i < N() * shape_.s; ++i) rows.push_back(get(P_[i], lane));
+    for (int j = 0; j < N(); ++j)
+      for (int i = 0; i < N(); ++i) rows.push_back(get(L_[j * width() + i], lane));
     return rows;
   }
   std::vector<double> rows_now(int lane) const { return rows_of(lane); }
+  static std::vector<double> with_memory(std::vector<double> rows) { return rows; }
   static std::int64_t steps_back(std::int64_t) { return 0; }
   std::vector<double> draw_rows(const TaskData& task, std::uint32_t replica, bool unit) const {
     return draw_reduced_rows(shape_, seed_, task.d, replica, unit);
@@ -107,14 +102,10 @@ class ReducedSpace {
     return given_reduced_rows(student);
   }
   Statistics statistics(int lane, const TaskData& task) const {
-    const std::vector<double> rows = rows_of(lane);
-    Statistics out = reduced_statistics(shape_, task, rows);
-    if (shape_.follow) out.cosines = reduced_cosines(shape_, task, rows, out);
-    return out;
+    return reduced_view(shape_, task, rows_of(lane));
   }
 
   // ---- the step ----------------------------------------------------------------
-  // Makes the inputs of the steps, one a lane, available.
   LRFT_INLINE void draw(const std::uint64_t* steps) {
     const Bits t = load_bits(steps);
     noise_.draw(t);
@@ -128,15 +119,14 @@ class ReducedSpace {
   }
   // After a step that was left: its numbers are drawn again.
   void undo_draw() { at_ = ahead() - 1; }
-  // The same with coordinates from outside: X_S (b, s), Z (b, n) and T (b, b),
-  // in one lane; for tests, which drive the space along an ambient path.
+  // The same with X_S (b, s) and Z (b, N) from outside, in one lane; for tests.
   void set_coordinates(int lane, const double* X_S, const double* Z) {
     const int stride = 2 * pairs_;
     at_ = 0;
     given_.look();
     for (int b = 0; b < batch(); ++b) {
       for (int q = 0; q < shape_.s; ++q) put(X_[b * stride + q], lane, X_S[b * shape_.s + q]);
-      for (int j = 0; j < n(); ++j) put(X_[b * stride + shape_.s + j], lane, Z[b * n() + j]);
+      for (int j = 0; j < N(); ++j) put(X_[b * stride + shape_.s + j], lane, Z[b * N() + j]);
     }
     find_given(batch());
     fields();
@@ -152,15 +142,7 @@ class ReducedSpace {
   LRFT_INLINE void move(const Move<Scalar>& move) {
     if constexpr (Rows == 1 && Batch == 1) return move_row(move.G[0], move.M[0]);
     if (!shape_.slow()) return move_rows<false>(move.G, move.M, move.unit);
-    before_.assign(P_.data(), P_.data() + P_.size());
-    before_.insert(before_.end(), L_.data(), L_.data() + n() * width());
-    try {
-      move_rows<true>(move.G, move.M, move.unit);
-    } catch (const Cancelled&) {
-      std::copy_n(before_.data(), P_.size(), P_.data());
-      std::copy_n(before_.data() + P_.size(), n() * width(), L_.data());
-      throw;
-    }
+    or_as_before([&] { move_rows<true>(move.G, move.M, move.unit); });
   }
   // The same with the T (b, b) of `lane` given, whatever b; for tests.
   void move_given(const Scalar* G, const Scalar* scale, bool unit, int lane, const double* T) {
@@ -186,12 +168,14 @@ class ReducedSpace {
   void products(Scalar* gram, Scalar* teacher) const {
     const int n = this->n(), s = shape_.s, r = shape_.rank, first = shape_.first();
     const int first_a = std::max(first_a_, first);
+    const Pack *own_P = P_.data() + first_row() * s, *own_L = L_.data() + first_row() * width();
     for (int j = 0; j < n; ++j) {
       spend(std::int64_t{s} * (j + r));
-      const Pack *P = P_.data() + j * s, *L = L_.data() + j * width();
+      const Pack *P = own_P + j * s, *L = own_L + j * width();
       for (int i = 0; i <= j; ++i)
-        dots<1>({P_.data() + i * s + first, s, P + first, s - first},
-                {L_.data() + i * width(), width(), L, i + 1}, long_rows(), gram + j * n + i);
+        dots<1>({own_P + i * s + first, s, P + first, s - first},
+                {own_L + i * width(), width(), L, first_row() + i + 1}, long_rows(),
+                gram + j * n + i);
       for (int i = 0; i < r; ++i) {
         Pack m = broadcast(0.0);
         for (int q = first_a; q < s; ++q) m = fma(P[q], given_.a()[i * s + q], m);
@@ -199,16 +183,18 @@ class ReducedSpace {
       }
     }
   }
-  // <A_0, u_0>.
   Scalar overlap() const {
+    const Pack* P = P_.data() + first_row() * shape_.s;
     Pack m = broadcast(0.0);
     for (int q = std::max(first_a_, shape_.first()); q < shape_.s; ++q)
-      m = fma(P_[q], given_.a()[q], m);
+      m = fma(P[q], given_.a()[q], m);
     return m;
   }
 
  protected:
   int n() const { return Rows > 0 ? Rows : shape_.n; }
+  int N() const { return Rows > 0 ? Rows : shape_.rows; }
+  int first_row() const { return Rows > 0 ? 0 : shape_.first_row; }  // of the student's
   int batch() const { return Batch > 0 ? Batch : shape_.batch; }
   // Chi variates a step.
   int m() const { return Batch != 1 && shape_.uses > 1 ? batch() : std::min(n(), batch()); }
@@ -245,7 +231,7 @@ class ReducedSpace {
                                ChiSampler(dof_ - static_cast<double>(i)));
   }
   const Pack* T() const { return T_.data() + at_ * m() * m(); }
-  int width() const { return n() + m(); }
+  int width() const { return N() + m(); }
   const Pack* x_S(int b) const { return X_.data() + 2 * pairs_ * (at_ * batch() + b); }
   const Pack* z(int b) const { return x_S(b) + shape_.s; }
 
@@ -263,8 +249,9 @@ class ReducedSpace {
       if constexpr (Batch == 0) spend(shape_.units / shape_.batch / 4);
       const Pack* x = x_S(b);
       const auto some = [&]<int Count>(std::integral_constant<int, Count>, int j) {
-        dots<Count>({P_.data() + j * s + first, s, x + first, s - first},
-                    {L_.data() + j * width(), width(), z(b), j + Count}, long_rows(),
+        const int at = first_row() + j;
+        dots<Count>({P_.data() + at * s + first, s, x + first, s - first},
+                    {L_.data() + at * width(), width(), z(b), at + Count}, long_rows(),
                     &rows_[b * n + j]);
       };
       int j = 0;
@@ -274,8 +261,11 @@ class ReducedSpace {
     }
   }
   // Sums along the rows are long.
-  bool long_rows() const { return shape_.s - shape_.first() + n() >= 8; }
-  bool rotates() const { return Rows != 1 && by_rotations(n(), batch()); }
+  bool long_rows() const { return shape_.s - shape_.first() + N() >= 8; }
+  // On spheres velocities move along rows too, and that leaves no triangle.
+  bool rotates() const {
+    return Rows != 1 && by_rotations(N(), batch()) && !(shape_.unit && shape_.first_row > 0);
+  }
   // The part of the move along the coordinates X_S, and along Z where it is not left to rotations.
   // Polls only where a step is slow: short ones would lose speed to it.
   // Returns the sum of the squares of P, while its rows are near.
@@ -344,20 +334,38 @@ class ReducedSpace {
       if (unit) normalise();
       return;
     }
-    if (batch() <= n) {
-      for (int j = 0; j < n; ++j) move_rest<Polls>(G, T(), m(), j, L_.data() + j * width() + n);
-    } else {
-      factor_of_gram<Polls>(G);
-      for (int j = 0; j < n; ++j)
-        for (int i = 0; i < n; ++i) {
-          Pack g = broadcast(0.0);
-          for (int l = i; l <= j; ++l) g = fma(work_[j * n + l], T()[l * m() + i], g);
-          L_[j * width() + n + i] = g;
-        }
-    }
+    rest_of<Polls>(G, L_.data() + n, width());
     triangular(L_.data(), n, width(), poll);
     for (int j = 0; j < n; ++j) health_ = squares(&L_[j * width()], j + 1, health_);
     if (unit) normalise();
+  }
+  // What row j of G^T X is along what is left, m numbers, at `to` + j `stride`.
+  template <bool Polls>
+  void rest_of(const Scalar* G, Pack* to, int stride) {
+    const int n = this->n();
+    if (batch() <= n) {
+      for (int j = 0; j < n; ++j) move_rest<Polls>(G, T(), m(), j, to + j * stride);
+      return;
+    }
+    factor_of_gram<Polls>(G);
+    for (int j = 0; j < n; ++j)
+      for (int i = 0; i < n; ++i) {
+        Pack g = broadcast(0.0);
+        for (int l = i; l <= j; ++l) g = fma(work_[j * n + l], T()[l * m() + i], g);
+        to[j * stride + i] = g;
+      }
+  }
+  template <class F>
+  void or_as_before(const F& move) {
+    before_.assign(P_.data(), P_.data() + P_.size());
+    before_.insert(before_.end(), L_.data(), L_.data() + N() * width());
+    try {
+      move();
+    } catch (const Cancelled&) {
+      std::copy_n(before_.data(), P_.size(), P_.data());
+      std::copy_n(before_.data() + P_.size(), N() * width(), L_.data());
+      throw;
+    }
   }
   // What row j moves along the b coordinates of T.
   template <bool Polls>
@@ -381,12 +389,13 @@ class ReducedSpace {
   void normalise() {
     const int s = shape_.s, n = this->n(), first = shape_.first();
     for (int j = 0; j < n; ++j) {
-      Pack *P = P_.data() + j * s + first, *L = &L_[j * width()];
-      const Pack square = squares(L, j + 1, squares(P, s - first, broadcast(0.0)));
-      health_ = j == 0 ? square : health_ + square;
+      const int at = first_row() + j;
+      Pack *P = P_.data() + at * s + first, *L = &L_[at * width()];
+      const Pack square = squares(L, at + 1, squares(P, s - first, broadcast(0.0)));
+      if (shape_.plain) health_ = j == 0 ? square : health_ + square;
       const Pack scale = 1.0 / sqrt(square);
       for (int q = 0; q < s - first; ++q) P[q] *= scale;
-      for (int i = 0; i <= j; ++i) L[i] *= scale;
+      for (int i = 0; i <= at; ++i) L[i] *= scale;
     }
   }
   // The whole move of one row of unit length under one input, in one pass, without waiting

@@ -5,9 +5,14 @@
 #include <cmath>
 #include <vector>
 
+#include "population/statistics.hpp"
 #include "random/fill.hpp"
+#include "simd/aligned.hpp"
+#include "simd/layout.hpp"
+#include "space/matrix.hpp"
 #include "space/shape.hpp"
 #include "space/subspace.hpp"
+#include "space/triangular.hpp"
 
 namespace lrft {
 
@@ -46,6 +51,44 @@ inline std::vector<double> given_reduced_rows(const StudentSpec& student) {
   return rows;
 }
 
+// The student's rows (P (n, s), L (n, n)) among all N, as an optimiser remembers nothing of them
+// yet.
+inline std::vector<double> with_memory(const Shape& shape, const std::vector<double>& rows) {
+  const int n = shape.n, N = shape.rows, s = shape.s, from = shape.first_row;
+  if (N == n) return rows;
+  std::vector<double> all(static_cast<std::size_t>(N * (s + N)), 0.0);
+  Eigen::Map<Matrix>(all.data(), N, s).middleRows(from, n) =
+      Eigen::Map<const Matrix>(rows.data(), n, s);
+  Eigen::Map<Matrix>(all.data() + N * s, N, N).block(from, from, n, n) =
+      Eigen::Map<const Matrix>(rows.data() + n * s, n, n);
+  return all;
+}
+// The way back: a share of the student's rows, the rest of it their averages; L (n, n) again lower
+// triangular, by reflections.
+inline std::vector<double> without_memory(const Shape& shape, const std::vector<double>& all,
+                                          double share) {
+  const int n = shape.n, N = shape.rows, s = shape.s, from = shape.first_row;
+  if (N == n) return all;
+  const Eigen::Map<const Matrix> P(all.data(), N, s), L(all.data() + N * s, N, N);
+  Matrix own(n, s + N);
+  own << P.middleRows(from, n), L.middleRows(from, n);
+  if (share < 1) {
+    Matrix averages(n, s + N);
+    averages << P.bottomRows(n), L.bottomRows(n);
+    own = share * own + (1 - share) * averages;
+  }
+  std::vector<double> rows(static_cast<std::size_t>(n * (s + n)));
+  Eigen::Map<Matrix>(rows.data(), n, s) = own.leftCols(s);
+  AlignedPacks packs(n * N);
+  for (int j = 0; j < n; ++j)
+    for (int i = 0; i < N; ++i) packs[j * N + i] = broadcast(own(j, s + i));
+  triangular(packs.data(), n, N, [](std::int64_t) {});
+  for (int j = 0; j < n; ++j)
+    for (int i = 0; i < n; ++i)
+      rows[static_cast<std::size_t>(n * s + j * n + i)] = get(packs[j * N + i], 0);
+  return rows;
+}
+
 // Of the row spaces of [P, L] and [a, 0].
 inline std::vector<double> reduced_cosines(const Shape& shape, const TaskData& task,
                                            const std::vector<double>& rows,
@@ -60,6 +103,14 @@ inline std::vector<double> reduced_cosines(const Shape& shape, const TaskData& t
                             sets.u.leftCols(s) = a;
                             return sets;
                           });
+}
+
+// Of rows P (n, s), L (n, n).
+inline Statistics reduced_view(const Shape& shape, const TaskData& task,
+                               const std::vector<double>& rows) {
+  Statistics out = reduced_statistics(shape, task, rows);
+  if (shape.follow) out.cosines = reduced_cosines(shape, task, rows, out);
+  return out;
 }
 
 }  // namespace lrft

@@ -8,6 +8,7 @@
 #include "lrft/poll.hpp"
 #include "space/matrix.hpp"
 #include "space/product.hpp"
+#include "space/shape.hpp"
 
 namespace lrft {
 
@@ -30,6 +31,13 @@ inline void project_out(const double* W, const Matrix& pinv, Matrix& A) {
   }
 }
 
+// Is the inner product of rows j > i asked for: of the student's, or of one with its velocity?
+inline bool asked_for(const Shape& shape, int j, int i) {
+  const int first = shape.first_row;
+  if (j < first || j >= first + shape.n) return false;
+  return i < first ? shape.unit && i == j - first : shape.follow;
+}
+
 class Rows {
  public:
   Rows(int rank, int n) : r_(rank), n_(n) {}
@@ -43,9 +51,11 @@ class Rows {
     all_.bottomLeftCorner(n_, d_) = Eigen::Map<const Matrix>(A.data(), n_, d_);
   }
   // A (n, d).
-  std::vector<double> get() const {
-    std::vector<double> A(static_cast<std::size_t>(n_ * d_));
-    Eigen::Map<Matrix>(A.data(), n_, d_) = all_.bottomLeftCorner(n_, d_);
+  std::vector<double> get() const { return get(0, n_); }
+  // `count` rows of it from `first` on.
+  std::vector<double> get(int first, int count) const {
+    std::vector<double> A(static_cast<std::size_t>(count * d_));
+    Eigen::Map<Matrix>(A.data(), count, d_) = all_.block(r_ + first, 0, count, d_);
     return A;
   }
   void swap(Rows& other) { all_.swap(other.all_); }
@@ -62,12 +72,29 @@ class Rows {
     for (Index c = 0; c < whole_packs(depth(begin)); c += lanes)
       store(row + c, factor * load(row + c));
   }
-  // A tile of [A u^T, A A^T] (n, r + n), of A A^T the lower triangle, or the diagonal, is added.
-  void add_products(Index begin, bool triangle, Matrix& to) const {
+  // A tile of the rows <- M of them, which stand in groups of n: M (groups, groups, n).
+  void mix(int n, const double* M, Index begin) {
+    const int groups = n_ / n;
+    for (int j = 0; j < n; ++j)
+      for (Index c = 0; c < whole_packs(depth(begin)); c += lanes) {
+        Pack old[3];
+        for (int b = 0; b < groups; ++b) old[b] = load(at(r_ + b * n + j, begin) + c);
+        for (int a = 0; a < groups; ++a) {
+          Pack sum = M[a * groups * n + j] * old[0];
+          for (int b = 1; b < groups; ++b)
+            sum = fma(broadcast(M[(a * groups + b) * n + j]), old[b], sum);
+          store(at(r_ + a * n + j, begin) + c, sum);
+        }
+      }
+  }
+  // A tile of [A u^T, A A^T] (n, r + n), of A A^T the diagonal and what else is below and wanted(j,
+  // i), is added.
+  template <class Wanted>
+  void add_products(Index begin, const Wanted& wanted, Matrix& to) const {
     const Index size = whole_packs(depth(begin));
     for (int j = 0; j < n_; ++j)
       for (int i = 0; i <= r_ + j; ++i)
-        if (i < r_ || i == r_ + j || triangle)
+        if (i < r_ || i == r_ + j || wanted(j, i - r_))
           to(j, i) += inner_product(at(r_ + j, begin), at(i, begin), size);
   }
   // A W^T (n, k) and A A^T (n, n).

@@ -16,12 +16,17 @@ struct Shape {
   int features_rank;   // dimension of span(rows of W): the first coordinates of S
   int rank;            // rank r of the teacher
   int followed;        // of its directions, the first, overlaps are with
-  int n;               // rows of the student
+  int n;               // rows of the student,
+  int rows;            // and with those that an optimiser remembers: the velocities stand before
+  int first_row;       // the student's own, which begin here, and the averages after them
   int batch;           // samples a step
   int uses;            // gradients of a batch in a step
   bool ahead;          // all but the last of them are trials
+  bool unit;           // the student's rows stay on spheres
   bool project;        // rows move orthogonally to span(W)
   bool follow;         // the rows' Gram matrix is asked for at every step
+  bool plain;          // the optimiser is descent alone
+  bool sized;          // it asks for the length of the gradient
   std::int64_t units;  // of work in a step, about (lrft/poll.hpp)
   Sizes sizes;
   // The first coordinate of S that the student's rows can have.
@@ -48,11 +53,18 @@ inline Shape shape_of(const RunSpec& spec) {
           t.rank,
           t.followed > 0 ? t.followed : t.rank,
           student.rows,
+          student.rows * sizes.copies(),
+          sizes.velocity ? student.rows : 0,
           spec.trainings.front().batch,
           spec.trainings.front().uses(),
           spec.trainings.front().lookahead != 0,
+          facts.unit_rows,
           student.project,
           !facts.single && !facts.network && !sizes.labelled,
+          std::all_of(spec.trainings.begin(), spec.trainings.end(),
+                      [](const TrainingData& plan) { return plan.optimiser.plain(); }),
+          std::any_of(spec.trainings.begin(), spec.trainings.end(),
+                      [](const TrainingData& plan) { return plan.optimiser.sized(); }),
           footprint(sizes).units,
           sizes};
 }

@@ -40,13 +40,23 @@ concept Taught = requires(const X& x) { x.teacher; };
 
 // How the rows A (n x d) move under a batch X (b x d):
 //   A <- M A - G^T X,   and each row is made unit where they stay on spheres.
-// This is what students and optimisers ask for, and the spaces know.  A move of another type, M
-// with entries off its diagonal (momentum) or + K Q^T (rows drawn to a point of S), is a `move`
-// more in each space it is for (cpp/README.md, "How to add").
+// This is what students ask for, and the spaces know.  A move of another type, as + K Q^T (rows
+// drawn to a point of S), is a `move` more in each space it is for (cpp/README.md, "How to add").
 template <class Scalar>
 struct Move {
   const Scalar* G;  // (b, n)
   const Scalar* M;  // (n)  its diagonal; off it there is nothing
+  bool unit;
+};
+
+// The same of rows with what an optimiser remembers of them, `groups` times n (`Shape`).  With the
+// gradient g = G^T X of the student's own, row j of group a is
+//   row (a, j) <- sum_c M[a][c][j] row (c, j) - gamma[a][j] g_j,
+// and the student's own rows are made unit where they stay on spheres.
+template <class Scalar>
+struct MixedMove {
+  const Scalar* M;      // (groups, groups, n)
+  const Scalar* gamma;  // (groups, n)
   bool unit;
 };
 
@@ -73,6 +83,18 @@ concept Reusable = Batch<B> && requires(B& batch) {
   batch.back();   // ... what they are here
 };
 
+// Of one whose optimiser remembers something (`MixedMove`): the gradient G^T X, and then the sum of
+// the squares of its rows; the inner product of row j with its velocity; a move along it.
+template <class B>
+concept Remembering =
+    Batch<B> && requires(B& batch, const B& seen, int j, const Move<typename B::Scalar>& move,
+                         const MixedMove<typename B::Scalar>& mixed) {
+      batch.take_gradient(move.G);
+      { seen.gradient_square() } -> std::convertible_to<typename B::Scalar>;
+      { seen.along_velocity(j) } -> std::convertible_to<typename B::Scalar>;
+      batch.move(mixed);
+    };
+
 template <class S>
 concept Space =
     Batch<S> && std::constructible_from<S, const Shape&, const RunSpec&> &&
@@ -82,9 +104,13 @@ concept Space =
       // One replica in and out of a lane; rows in a form of the space's own.
       space.set_task(lane, task, replica);
       space.set_rows(lane, rows);
-      { space.rows_now(lane) } -> std::same_as<std::vector<double>>;
-      // A path can go on from the rows `steps_back` steps ago; `replays`: that may be more than 0.
       { space.rows_of(lane) } -> std::same_as<std::vector<double>>;
+      // The student's rows alone; of one that is `Remembering`, (lane, share): their averages, with
+      // a share of the rows themselves.
+      { space.rows_now(lane) } -> std::same_as<std::vector<double>>;
+      // The student's rows among those that an optimiser remembers, as it does at step 0.
+      { seen.with_memory(rows) } -> std::convertible_to<std::vector<double>>;
+      // A path can go on from the rows `steps_back` steps ago; `replays`: that may be more than 0.
       { seen.steps_back(t) } -> std::same_as<std::int64_t>;
       { S::replays } -> std::convertible_to<bool>;
       { S::labelled } -> std::convertible_to<bool>;  // labels are given: there is no teacher

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "simd/pack.hpp"
 
@@ -77,6 +78,53 @@ void triangular(Pack* M, int n, int wide, const Spend& spend) {
     row[i] = length;
     for (int j = i + 1; j < n; ++j) row[j] = broadcast(0.0);
   }
+}
+
+// Two rows to [x0, 0; y0, y1], in fewer roots, by Gram and Schmidt: its error, too, is small beside
+// a row.
+struct PairFactor {
+  Pack x0, y0, y1;
+};
+// Where squares leave the range of doubles reflections serve instead, in lanes that are not safe
+// and whose rows are not zero.
+__attribute__((noinline, cold)) inline PairFactor refactor_pair(const Pack* M, int wide,
+                                                                const Mask safe,
+                                                                const PairFactor found) {
+  Pack largest_x = broadcast(0.0), largest_y = largest_x;
+  for (int j = 0; j < wide; ++j) {
+    largest_x = max(abs(M[j]), largest_x);
+    largest_y = max(abs(M[wide + j]), largest_y);
+  }
+  // Of two rows, one of them zero, the other of a size that is safe.
+  const Mask plain = ((largest_x == 0.0) | ((largest_x >= 0x1p-250) & (largest_x <= 0x1p240))) &
+                     ((largest_y == 0.0) | ((largest_y >= 0x1p-250) & (largest_y <= 0x1p240)));
+  const Mask good = safe | plain;
+  if (!any(~good)) return found;
+  std::vector<Pack> other(M, M + 2 * wide);
+  triangular(other.data(), 2, wide, [](std::int64_t) {});
+  const auto at = [&](int i) { return other[static_cast<std::size_t>(i)]; };
+  return {select(good, found.x0, at(0)), select(good, found.y0, at(wide)),
+          select(good, found.y1, at(wide + 1))};
+}
+LRFT_INLINE PairFactor factor_of_pair(const Pack* M, int wide) {
+  const Pack *x = M, *y = M + wide;
+  Pack square = broadcast(0.0), along = square, rest = square;
+  for (int j = 0; j < wide; ++j) {
+    square = fma(x[j], x[j], square);
+    along = fma(x[j], y[j], along);
+  }
+  const Pack share = select(square > 0.0, along / square, broadcast(0.0)), length = sqrt(square);
+  for (int j = 0; j < wide; ++j) {
+    const Pack r = fma(-share, x[j], y[j]);
+    rest = fma(r, r, rest);
+  }
+  const PairFactor found = {length, share * length, sqrt(rest)};
+  const Pack whole = fma(share, along, rest);
+  const Mask safe =
+      (square >= 0x1p-500) & (square <= 0x1p500) & (whole >= 0x1p-500) & (whole <= 0x1p500);
+  if (any(~safe)) [[unlikely]]
+    return refactor_pair(M, wide, safe, found);
+  return found;
 }
 
 }  // namespace lrft

@@ -5,6 +5,7 @@
 // Labels belong to the batch: they are made where it is drawn, and stay however often it is used.
 #pragma once
 
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -63,7 +64,8 @@ class WholeLabels : public S {
  public:
   using Layout = typename S::Layout;
   using Scalar = typename S::Scalar;
-  using Input = AgainInput<lrft::Input<Scalar>>;
+  static constexpr bool again = requires(const typename S::Input& x) { x.from; };
+  using Input = std::conditional_t<again, AgainInput<lrft::Input<Scalar>>, lrft::Input<Scalar>>;
 
   WholeLabels(const Shape& shape, const RunSpec& spec)
       : S(shape, spec),
@@ -90,7 +92,10 @@ class WholeLabels : public S {
   }
   Input input(int b) const {
     const auto x = S::input(b);
-    return {x, x.from};
+    if constexpr (again)
+      return {x, x.from};
+    else
+      return x;
   }
   const Scalar& label(int b) const { return labels_[static_cast<std::size_t>(b)]; }
 

@@ -118,9 +118,9 @@ void check_chain(const Chain& chain, const RunSpec& run, const Sizes& sizes, dou
   require(run.ambient || chain.state_step == chain.step,
           "state_step must be step in the reduced space");
   require(chain.step < plan.steps, "step of a running chain must be below steps");
-  const Size n = sizes.rows;
+  const Size n = sizes.rows * sizes.copies();
   sized(chain.rows.size(), run.ambient ? n * static_cast<Size>(task.d) : n * (task.s + n), "rows");
-  sized(chain.own.size(), static_cast<Size>(own), "own");
+  sized(chain.own.size(), sizes.copies() * static_cast<Size>(own), "own");
 }
 
 void check_data(const DataSet& data, const TaskData& task) {
@@ -173,6 +173,10 @@ void check(const TrainingData& plan) {
   check(plan.lr);
   check(plan.lr_own);
   check(plan.loss);
+  const OptimiserSpec& o = plan.optimiser;
+  require(o.momentum >= 0 && o.momentum < 1, "momentum must be in [0, 1)");
+  require(o.decay >= 0 && o.clip >= 0 && o.average >= -1,
+          "decay and clip must not be negative, and average at least -1");
   Size last = -1;
   for (const Size step : plan.record) {
     require(step > last && step <= plan.steps, "record must increase within [0, steps]");
@@ -202,6 +206,10 @@ void check(const RunSpec& run) {
   };
   const auto kind = [](const StudentSpec& s) {
     return std::make_tuple(s.kind, s.rows, s.linearized, s.start, s.train_own, s.project);
+  };
+  const auto remembered = [](const TrainingData& plan) {
+    const OptimiserSpec& o = plan.optimiser;
+    return std::make_tuple(o.momentum > 0, o.average >= 0, o.plain());
   };
   const Sizes sizes = sizes_of(run);
   const Footprint size = footprint(sizes);
@@ -236,6 +244,13 @@ void check(const RunSpec& run) {
     require(plan.uses() == run.trainings.front().uses() &&
                 (plan.lookahead != 0) == (run.trainings.front().lookahead != 0),
             "trainings of a run must use their batches in one way");
+    require(plan.uses() == 1 || plan.optimiser.plain(),
+            "a batch is used more than once by descent alone");
+    require(
+        remembered(plan) == remembered(run.trainings.front()),
+        "trainings of a run must remember the same of their rows, and be plain or not together");
+    require(plan.optimiser.decay == 0 || !student.facts().unit_rows,
+            "decay is not for rows that stay on their spheres");
   }
   // The core counts the entries of an array in an int.
   require(size.longest <= std::numeric_limits<int>::max(),

@@ -13,7 +13,7 @@ constexpr int tile = 128;  // coordinates of an input that the ambient space hol
 
 // Work of a step of one thread: eight replicas in the reduced space, else one.
 double units_of(const Sizes& z) {
-  const auto n = static_cast<double>(z.rows), b = static_cast<double>(z.batch),
+  const auto n = static_cast<double>(z.rows * z.copies()), b = static_cast<double>(z.batch),
              k = static_cast<double>(z.k), s = static_cast<double>(z.s),
              r = static_cast<double>(z.rank);
   const double forward = k * (4 * r + 20) + 6 * n * (facts_of(z.kind).network ? 4 : k);
@@ -23,7 +23,7 @@ double units_of(const Sizes& z) {
   const double fields = nonzero + (r + 2 * n) * s + 4 * (s + n) + n * n;
   if (z.uses > 1) return uses * b * (fields + forward + n * b) + n * n * (n + b);
   const double triangle =
-      by_rotations(z.rows, z.batch) ? 4 * b * n * n : n * n * (n + std::min(b, n));
+      by_rotations(z.rows * z.copies(), z.batch) ? 4 * b * n * n : n * n * (n + std::min(b, n));
   return b * (fields + forward + (b > n ? n * n / 2 : n)) + triangle;
 }
 
@@ -43,26 +43,28 @@ double record_numbers(const Sizes& sizes) {
 Footprint footprint(const Sizes& z) {
   const auto n = static_cast<double>(z.rows), b = static_cast<double>(z.batch),
              k = static_cast<double>(z.k), s = static_cast<double>(z.s),
-             r = static_cast<double>(z.rank), neurons = static_cast<double>(z.neurons);
+             r = static_cast<double>(z.rank), neurons = static_cast<double>(z.neurons),
+             copies = static_cast<double>(z.copies()), all = copies * n;
   // Neurons and slopes whose covariance the exact loss needs.
   const double side = z.linearized
                           ? neurons + 2 * (facts_of(z.kind).network ? n : neurons)
                           : (z.link == LinkKind::none ? k : std::max(k, r)) + std::max(k, n);
   // Fields and coordinates; of a batch that is used again, also those in directions of its own.
-  const double input = k + s + r + 2 * n + 2 + (z.uses > 1 && !z.ambient ? b + n : 0);
+  const double input = k + s + r + n + all + 2 + (z.uses > 1 && !z.ambient ? b + n : 0);
   Footprint out;
   out.lanes = z.ambient ? 1 : 8;
-  out.least_d = s + n + (z.uses > 1 ? b : std::min(n, b));
+  out.least_d = s + all + (z.uses > 1 ? b : std::min(n, b));
   out.own = facts_of(z.kind).network ? n : neurons * n;
   out.longest =
-      std::max({side * side, side * (k + n + r), (2 * k + n) * (2 * k + n), k * s, 2 * n * n,
-                n * (s + n), n * 2 * k, b * (z.ambient ? input + tile : 8 * input)});
+      std::max({side * side, side * (k + n + r), (2 * k + n) * (2 * k + n), k * s, 2 * all * all,
+                all * (s + all), n * 2 * k, b * (z.ambient ? input + tile : 8 * input)});
   out.counters = b * ((z.ambient ? z.d : input) + 1) / 2;
   out.task_bytes = bytes * (k * s + (z.ambient ? (k + r) * z.d : 0));
-  out.state_bytes = bytes * (n * (z.ambient ? z.d : s + n) + out.own);
+  out.state_bytes = bytes * (all * (z.ambient ? z.d : s + all) + copies * out.own);
   out.record_bytes = bytes * record_numbers(z);
-  out.thread_bytes = bytes * (3 * side * side + (z.ambient ? 4 * n * n + 3 * n * z.d
-                                                           : 8 * (4 * n * n + 2 * n * s + k * s)));
+  out.thread_bytes =
+      bytes * (3 * side * side + (z.ambient ? 4 * all * all + 3 * all * z.d
+                                            : 8 * (4 * all * all + 2 * all * s + k * s)));
   out.batch_bytes = bytes * b * (z.ambient ? input + tile : 8 * input);
   out.units = static_cast<std::int64_t>(std::min(units_of(z), 9e18));
   return out;
@@ -82,6 +84,9 @@ Sizes sizes_of(const RunSpec& spec) {
   z.link = t.link;
   z.followed = t.followed;
   z.rows = student.rows;
+  const OptimiserSpec& optimiser = spec.trainings.front().optimiser;
+  z.velocity = optimiser.momentum > 0;
+  z.average = optimiser.average >= 0;
   z.kind = student.kind;
   z.linearized = student.linearized;
   z.batch = spec.trainings.front().batch;

@@ -15,6 +15,7 @@
 #include "activation/activation.hpp"
 #include "simd/columns.hpp"
 #include "space/space.hpp"
+#include "student/own_parameters.hpp"
 
 namespace lrft {
 
@@ -121,11 +122,16 @@ class Full {
     if (!train_own_) return Layout::constant(0);
     const Pack rate = Layout::spread(lr);
     for (int j = 0; j < own_packs_; ++j) own_[j] = fma(-rate, gradient_[j], own_[j]);
-    clear_padding();
+    clear_padding(own_);
     Pack square = broadcast(0.0);
     for (int j = 0; j < own_packs_; ++j) square = fma(own_[j], own_[j], square);
     return Layout::reduce(square);
   }
+  OwnParameters own_parameters() {
+    clear_padding(gradient_);
+    return {own_.data(), gradient_.data(), 1, shape_.n, own_packs_, train_own_, false};
+  }
+  void own_moved() {}
 
  private:
   // sigma of the teacher's neurons in target_.
@@ -139,9 +145,9 @@ class Full {
     activation_.value(activation_.data, target_.doubles(), target_.doubles(), packs_);
   }
   // Neurons that only fill up a pack have no weight.
-  void clear_padding() {
+  void clear_padding(AlignedPacks& numbers) const {
     if constexpr (Layout::replicas == 1)
-      for (int j = shape_.n; j < own_packs_ * lanes; ++j) own_.doubles()[j] = 0;
+      for (int j = shape_.n; j < own_packs_ * lanes; ++j) numbers.doubles()[j] = 0;
   }
 
   Shape shape_;

@@ -23,6 +23,7 @@
 #include "space/space.hpp"
 #include "student/on_sphere.hpp"
 #include "student/one_row.hpp"
+#include "student/own_parameters.hpp"
 
 namespace lrft {
 
@@ -133,6 +134,10 @@ class LowRank {
     weigh();
     return square;
   }
+  OwnParameters own_parameters() {
+    return {own_.data(), gradient_.data(), n(), shape_.neurons, packs_, train_own_, unit_own_};
+  }
+  void own_moved() { weigh(); }
 
  private:
   int n() const { return shape_.n; }

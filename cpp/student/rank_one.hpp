@@ -15,6 +15,7 @@
 #include "space/space.hpp"
 #include "student/on_sphere.hpp"
 #include "student/one_row.hpp"
+#include "student/own_parameters.hpp"
 
 namespace lrft {
 
@@ -76,6 +77,10 @@ class RankOne {
     weigh();
     return square;
   }
+  OwnParameters own_parameters() {
+    return {own_.data(), gradient_.data(), 1, k_, k_, train_own_, true};
+  }
+  void own_moved() { weigh(); }
 
  private:
   void weigh() {

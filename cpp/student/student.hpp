@@ -6,6 +6,7 @@
 
 #include "activation/activation.hpp"
 #include "space/space.hpp"
+#include "student/own_parameters.hpp"
 
 namespace lrft {
 
@@ -29,6 +30,9 @@ concept Student =
       batch.move(seen.moves());  // how its rows move
       // Own parameters at a learning rate; returns their squares before they were made unit.
       { student.move_own(number) } -> std::same_as<typename B::Scalar>;
+      // The same for whoever moves them himself, and then says so.
+      { student.own_parameters() } -> std::same_as<OwnParameters>;
+      student.own_moved();
       // May its overlap be that of subspaces, which then is followed at every step?
       { T::follows } -> std::convertible_to<bool>;
     };

@@ -53,6 +53,10 @@ class Lanes {
     return initial_own(shape_, initial(chain), spec_.seed, chain.replica);
   }
 
+  // The average of a lane's own parameters, with this share of those now.
+  std::vector<double> averaged_own(int lane, double share) {
+    return optimiser_.averaged_own(lane, student_, share);
+  }
   // The step of its next record, or its last step.
   std::int64_t next_record(const Chain& chain) const {
     return lrft::next_record(training(chain), chain);
@@ -124,6 +128,7 @@ class Lanes {
     // Before set_own, which weighs what moves the rows.
     if (initial(chain).linearized) student_.set_start(lane, start_own(chain));
     student_.set_own(lane, chain.own);
+    optimiser_.remember(lane, student_, chain.own);
     chain_[lane] = &chain;
     chain.last = {};
     step_[lane] = static_cast<std::uint64_t>(chain.state_step);
@@ -145,8 +150,8 @@ class Lanes {
   void save(int lane) {
     Chain& chain = *chain_[lane];
     const std::int64_t back = space_.steps_back(chain.step);
-    chain.rows = space_.rows_of(lane);
-    chain.own = back > 0 ? block_own_ : student_.own_of(lane);
+    save_whole(lane);
+    if (back > 0) chain.own = block_own_;
     chain.state_step = chain.step - back;
   }
   void finish(int lane, Status status) {
@@ -155,6 +160,8 @@ class Lanes {
     if (spec_.keep_state) {
       chain.rows = space_.rows_now(lane);
       chain.own = student_.own_of(lane);
+      // A stream of samples goes on where this one ended.
+      if (!shape_.plain && spec_.data.given()) save_whole(lane);
       chain.state_step = chain.step;
     } else {
       chain.rows = {};
@@ -186,11 +193,20 @@ class Lanes {
   void undo() { space_.undo_draw(); }
 
  private:
+  // All that a path needs to go on from here.
+  void save_whole(int lane) {
+    Chain& chain = *chain_[lane];
+    chain.rows = space_.rows_of(lane);
+    chain.own = student_.own_of(lane);
+    const std::vector<double> more = optimiser_.remembered(lane, student_);
+    chain.own.insert(chain.own.end(), more.begin(), more.end());
+  }
   // A lane without a chain stays at a finite state where nothing happens, so that it
   // does not interrupt the others.
   void rest(int lane) {
     space_.set_rows(lane, idle_rows_);
     student_.set_own(lane, idle_own_);
+    optimiser_.remember(lane, student_, {});
     optimiser_.rest(lane);
   }
   LRFT_INLINE Stepped<Scalar> use_batch() {

@@ -25,11 +25,16 @@ struct Seen {
   double followed = 0;                 // the overlap that is compared with the thresholds
   double train_loss = 0, validation_loss = 0;
   Estimate training_loss{};  // beside a teacher, of a loss that is not the squared one
+  // Of the average of the students from a given step on, where there is one.
+  Statistics averaged{};
+  std::vector<double> averaged_own{};
+  double averaged_validation_loss = 0;
 };
 // Looks at all that is recorded of it; the table is in train/statistic.cpp.
 Records observe(const Seen& seen);
-// E (s f - f*)^2; s = 1 is the recorded loss.
-double squared_error(const Seen& seen, double s);
+// E (s f - f*)^2 of the student with these rows and own parameters; s = 1 is the recorded loss.
+double squared_error(const Seen& seen, double s, const Statistics& rows,
+                     const std::vector<double>& own);
 // What a training lowers, of a student beside its teacher: exact for the correlation loss, else of
 // fresh samples, which are the chain's own at its step.
 Estimate training_loss(const Seen& seen, const RunSpec& run, const TrainingData& plan,
@@ -70,9 +75,10 @@ void initialise(S& space, int lane, const Shape& shape, const RunSpec& spec,
                 const StudentSpec& student, const TaskData& task, const Population& population,
                 TaskGrams& grams, Chain& chain) {
   chain.own = initial_own(shape, student, spec.seed, chain.replica);
-  chain.rows = student.init_rows == InitRows::given
-                   ? space.given_rows(student)
-                   : space.draw_rows(task, chain.replica, student.facts().unit_rows);
+  chain.rows =
+      space.with_memory(student.init_rows == InitRows::given
+                            ? space.given_rows(student)
+                            : space.draw_rows(task, chain.replica, student.facts().unit_rows));
   if (student.init_rows == InitRows::favourable) {
     space.set_rows(lane, chain.rows);
     const Statistics start = space.statistics(lane, task);

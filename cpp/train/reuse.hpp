@@ -26,8 +26,9 @@ class Reuse {
 
   // Losses are those of the first use, when the batch is fresh.  What is left half done, by
   // Cancelled, is as if it had not begun.
-  template <Reusable B, Student<B> T, Loss<Layout> L, Optimiser<Layout> O>
-  Stepped<Scalar> step(B& space, T& student, const L& loss, O& optimiser) const {
+  template <Reusable B, Student<B> T, Loss<Layout> L>
+  Stepped<Scalar> step(B& space, T& student, const L& loss,
+                       const Descent<Layout>& optimiser) const {
     const double factor = L::factor * space.share();
     const Scalar lr = factor * optimiser.lr(), lr_own = factor * optimiser.lr_own();
     space.mark();
@@ -39,15 +40,12 @@ class Reuse {
         done.health = done.health + space.health() + student.move_own(own);
       };
       for (int left = uses_ - 1; left > 0; --left) {
-        if (ahead_)
-          move(student.moves(), lookahead_ * lr_own);
-        else
-          move(optimiser.moves(student.moves()), lr_own);
+        move(student.moves(), ahead_ ? lookahead_ * lr_own : lr_own);
         space.again();
         gradient(space, student, loss, lr);
       }
       if (ahead_) space.back(), student.back();
-      move(optimiser.moves(student.moves()), lr_own);
+      move(student.moves(), lr_own);
       space.done();
       return done;
     } catch (const Cancelled&) {

@@ -34,10 +34,13 @@ double Schedule::after_warm_up(std::int64_t step) const {
 
 std::unique_ptr<Run> make_run(const RunSpec& spec) {
   // A run takes one step, so that the bits of a replica do not depend on its company.
-  const bool plain = spec.plain();
-  if (spec.data.given()) return plain ? run_dataset(spec) : run_dataset_general(spec);
-  if (spec.ambient) return plain ? run_ambient(spec) : run_ambient_general(spec);
-  return plain ? run_reduced(spec) : run_reduced_general(spec);
+  const auto pick = [&spec](auto plain, auto general, auto memory) {
+    if (spec.plain()) return plain(spec);
+    return spec.trainings.front().optimiser.plain() ? general(spec) : memory(spec);
+  };
+  if (spec.data.given()) return pick(run_dataset, run_dataset_general, run_dataset_memory);
+  if (spec.ambient) return pick(run_ambient, run_ambient_general, run_ambient_memory);
+  return pick(run_reduced, run_reduced_general, run_reduced_memory);
 }
 
 }  // namespace lrft

@@ -111,14 +111,15 @@ std::unique_ptr<Run> run_plain_in(const RunSpec& spec) {
       spec.student.kind, [&]<class T>(std::type_identity<T>) { return run_plain<S, T>(spec); });
 }
 // A run of the general step: whole labels, and all that a training may ask for, chosen while it
-// runs.
+// runs; any optimiser in a space that is for it.
 template <Space S>
 std::unique_ptr<Run> run_general_in(const RunSpec& spec) {
   using Layout = typename S::Layout;
-  return with_student<Layout>(
-      spec.student.kind, [&]<class T>(std::type_identity<T>) -> std::unique_ptr<Run> {
-        return std::make_unique<RunOn<S, T, AnyLoss<Layout>, Descent<Layout>>>(spec);
-      });
+  using O = std::conditional_t<Remembering<S>, AnyOptimiser<Layout>, Descent<Layout>>;
+  return with_student<Layout>(spec.student.kind,
+                              [&]<class T>(std::type_identity<T>) -> std::unique_ptr<Run> {
+                                return std::make_unique<RunOn<S, T, AnyLoss<Layout>, O>>(spec);
+                              });
 }
 
 // The members of the family are compiled one file a space and step.
@@ -128,5 +129,8 @@ std::unique_ptr<Run> run_dataset(const RunSpec& spec);
 std::unique_ptr<Run> run_reduced_general(const RunSpec& spec);
 std::unique_ptr<Run> run_ambient_general(const RunSpec& spec);
 std::unique_ptr<Run> run_dataset_general(const RunSpec& spec);
+std::unique_ptr<Run> run_reduced_memory(const RunSpec& spec);
+std::unique_ptr<Run> run_ambient_memory(const RunSpec& spec);
+std::unique_ptr<Run> run_dataset_memory(const RunSpec& spec);
 
 }  // namespace lrft

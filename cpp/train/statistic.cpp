@@ -37,6 +37,12 @@ std::optional<Dims> where_asked(const Sizes& z, const char* name, bool has, Dims
 std::vector<double> own_of(const Seen& x) { return x.own; }
 
 // A new statistic is an entry at the end; what it may look at is `Seen`.
+double loss_of(const Seen& x, const Statistics& rows, const std::vector<double>& own) {
+  const double loss = squared_error(x, 1, rows, own);
+  // NaN means "not reached": what overflows on the way to a number is larger than any.
+  return std::isnan(loss) ? std::numeric_limits<double>::infinity() : loss;
+}
+
 constexpr Statistic table[] = {
     {"overlap_u",
      [](const Sizes& z) -> std::optional<Dims> {
@@ -56,11 +62,7 @@ constexpr Statistic table[] = {
      },
      [](const Seen& x) { return overlaps_c(x.shape, x.task, x.student, x.own); }},
     {"loss", number_of_teacher,
-     [](const Seen& x) {
-       const double loss = squared_error(x, 1);
-       // NaN means "not reached": what overflows on the way to a number is larger than any.
-       return std::vector{std::isnan(loss) ? std::numeric_limits<double>::infinity() : loss};
-     }},
+     [](const Seen& x) { return std::vector{loss_of(x, x.rows, x.own)}; }},
     {"train_loss", number_of_data, [](const Seen& x) { return std::vector{x.train_loss}; }},
     {"validation_loss", number_of_data,
      [](const Seen& x) { return std::vector{x.validation_loss}; }},
@@ -99,6 +101,12 @@ constexpr Statistic table[] = {
        return exact ? std::nullopt : number_of_teacher(z);
      },
      [](const Seen& x) { return std::vector{x.training_loss.error}; }},
+    {"averaged_loss",
+     [](const Sizes& z) { return z.average ? number_of_teacher(z) : std::nullopt; },
+     [](const Seen& x) { return std::vector{loss_of(x, x.averaged, x.averaged_own)}; }},
+    {"averaged_validation_loss",
+     [](const Sizes& z) { return z.average ? number_of_data(z) : std::nullopt; },
+     [](const Seen& x) { return std::vector{x.averaged_validation_loss}; }},
 };
 
 }  // namespace

@@ -42,9 +42,9 @@ LRFT_INLINE Stepped<typename B::Scalar> step(B& space, T& student, const L& loss
   using Scalar = typename B::Scalar;
   const double factor = L::factor * space.share();
   const Stepped<Scalar> errors = gradient(space, student, loss, factor * optimiser.lr());
-  space.move(optimiser.moves(student.moves()));
+  optimiser.move_rows(space, student, factor);
   const Scalar health = errors.health + space.health();
-  return {health + student.move_own(factor * optimiser.lr_own()), errors.loss};
+  return {health + optimiser.move_own(student, factor), errors.loss};
 }
 
 }  // namespace lrft

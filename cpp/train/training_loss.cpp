@@ -110,11 +110,12 @@ Estimate of_samples(const Seen& x, const RunSpec& run, const TrainingData& plan,
 
 }  // namespace
 
-double squared_error(const Seen& x, double s) {
+double squared_error(const Seen& x, double s, const Statistics& rows,
+                     const std::vector<double>& own) {
   return x.student.linearized ? linearized_loss(x.population, x.shape, x.task, *x.gram, x.student,
-                                                x.rows, x.own, x.start, s)
+                                                rows, own, x.start, s)
                               : population_loss(x.population, x.link, x.shape, x.task, *x.gram,
-                                                x.student, x.rows, x.own, s);
+                                                x.student, rows, own, s);
 }
 
 Estimate training_loss(const Seen& x, const RunSpec& run, const TrainingData& plan,
@@ -122,7 +123,7 @@ Estimate training_loss(const Seen& x, const RunSpec& run, const TrainingData& pl
   Estimate found;
   if (plan.loss.kind == LossData::Kind::correlation)
     // -2 E f f*, half of what changes in E (s f - f*)^2 between s = -1 and 1
-    found.value = (squared_error(x, 1) - squared_error(x, -1)) / 2;
+    found.value = (squared_error(x, 1, x.rows, x.own) - squared_error(x, -1, x.rows, x.own)) / 2;
   else
     found = with_student<NeuronLanes>(x.student.kind, [&]<class T>(std::type_identity<T>) {
       return of_samples<T>(x, run, plan, chain);

@@ -124,6 +124,12 @@ class OverlapWatch {
     const TrainingData& plan = lanes_.training(chain);
     if (plan.loss.kind != LossData::Kind::squared)
       seen.training_loss = training_loss(seen, spec_, plan, chain);
+    if constexpr (Remembering<typename Lanes::SpaceType>)
+      if (shape_.sizes.average) {
+        const double share = share_of(lanes_.training(chain).optimiser, chain.step);
+        seen.averaged = lanes_.space().statistics(lane, task, share);
+        seen.averaged_own = lanes_.averaged_own(lane, share);
+      }
     return lrft::observe(seen);
   }
 
@@ -169,6 +175,8 @@ class ErrorWatch {
     Seen seen{shape_, task, nullptr, lanes_.initial(chain), population_, spec_.link_activation};
     seen.train_loss = take_error(chain);
     seen.validation_loss = error;
+    if constexpr (Remembering<typename Lanes::SpaceType>)
+      if (shape_.sizes.average) seen.averaged_validation_loss = averaged_error(lane, chain);
     record(lrft::observe(seen), plan, chain);
     return after_record(plan, held_out, chain);
   }
@@ -178,6 +186,18 @@ class ErrorWatch {
   void observe(int) {}
 
  private:
+  // The student with its averages in the place of its parameters for as long as it takes.
+  double averaged_error(int lane, const Chain& chain) {
+    const double share = share_of(lanes_.training(chain).optimiser, chain.step);
+    const std::vector<double> rows = lanes_.space().rows_now(lane, share),
+                              own = lanes_.student().own_of(lane);
+    const TaskData& task = lanes_.task(chain);
+    const Eigen::Map<const Matrix> A(rows.data(), shape_.n, static_cast<Index>(task.d));
+    lanes_.student().set_own(lane, lanes_.averaged_own(lane, share));
+    const double error = mean_loss(lanes_.student(), lanes_.loss(), A, task, spec_.data.held_out);
+    lanes_.student().set_own(lane, own);
+    return error;
+  }
   void keep(int lane, std::vector<double> rows) {
     Chain& chain = *lanes_.chain(lane);
     chain.kept_rows = std::move(rows);

@@ -66,6 +66,7 @@ _HOME = {
     "RateWarning": "base.caller",
     "Sequence": "model.sequence",
     "SequenceSimulation": "run.sequence",
+    "SGD": "model.optimiser",
     "Simulation": "run.simulation",
     "Stage": "algorithm.tuning",
     "StudyProgress": "study.watch",
@@ -99,6 +100,7 @@ _HOME = {
 _MODULES = ("plot", "reference", "schedule", "study", "theory")
 
 __all__ = [
+    "SGD",
     "Activation",
     "FineTuned",
     "Fitting",

@@ -118,6 +118,7 @@ CASES: dict[str, tuple[dict[str, Any] | lrft.Task, dict[str, Any]]] = {
         {},
         {"lr": lrft.schedule.WarmUp(lrft.schedule.Cosine(0.01, steps=1000), steps=333)},
     ),
+    "warm-up": ({}, {"lr": lrft.schedule.WarmUp(0.005, steps=500)}),
     "rate of c": ({}, {"train_c": True, "lr_c": 0.001}),
     # batches used more than once: in a block, as a block of its own, with inputs drawn again
     "reused": ({}, {"train_c": True, "reuse": 2}),
@@ -138,6 +139,24 @@ CASES: dict[str, tuple[dict[str, Any] | lrft.Task, dict[str, Any]]] = {
     ),
     "c on the sphere": ({"c": "sphere"}, {"c_init": "sphere"}),
     "c of the teacher": ({}, {"c_init": "teacher"}),
+    # optimisers
+    "momentum": ({}, {"optimiser": "momentum", "train_c": True, "lr": 5e-4}),
+    "momentum, frozen": (
+        {"d": 129},
+        {"optimiser": "momentum", "lr": lrft.schedule.InverseTime(0.001, t0=700.0)},
+    ),
+    "Nesterov, free": (
+        {"noise": 0.2},
+        {"optimiser": "nesterov", "orthogonal": False, "batch": 3, "train_c": True, "lr": 5e-4},
+    ),
+    "normalised": (
+        {},
+        {"optimiser": lrft.SGD(normalise=True), "train_c": True, "lr": 0.002, "lr_c": 0.004},
+    ),
+    "clipped, batch 40": (
+        {},
+        {"optimiser": lrft.SGD(clip=0.2, momentum=0.5), "batch": 40, "train_c": True, "lr": 0.01},
+    ),
     "given start": (
         {},
         {"c_init": [0.6, 0.0, 0.0, -0.8], "u_init": DIRECTION, "orthogonal": False},

@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cases import ACTIVATIONS, half_fraction, rate, spec, task_of
+from cases import ACTIVATIONS, half_fraction, mover_of, rate, spec, task_of
 from coupling import STEPS, follow
 
 import lrft
 from lrft.reference import students as twin
 
 ROWS = 3
+SGD = lrft.SGD()
 
 
 def batches(task: lrft.Task, batch: int) -> np.ndarray:
@@ -23,17 +24,26 @@ def batches(task: lrft.Task, batch: int) -> np.ndarray:
 
 
 def rank_one(
-    task: lrft.Task, activation: str, batch: int, train_c: bool, orthogonal: bool, **used: Any
+    task: lrft.Task,
+    activation: str,
+    batch: int,
+    train_c: bool,
+    orthogonal: bool,
+    optimiser: lrft.SGD = SGD,
+    slower: float = 1.0,
+    **used: Any,
 ) -> None:
     rng = np.random.default_rng(4)
-    lr = rate(activation, task.d)
+    lr = slower * rate(activation, task.d)
     training = lrft.Training(
         student=lrft.RankOne(train_c=train_c, orthogonal=orthogonal),
         lr=lr,
         steps=STEPS,
         batch=batch,
         **used,
+        optimiser=optimiser,
     )
+    mover = mover_of(training)
     P = twin.project_out(task.W) if orthogonal else lambda v: v
     u0, c0 = P(rng.standard_normal(task.d)), rng.standard_normal(task.k)
     inputs = batches(task, batch)
@@ -53,8 +63,10 @@ def rank_one(
         neuron_scale=task.neuron_scale,
         output_scale=task.output_scale,
         **used,
+        mover=mover,
     )
-    follow(task, path, inputs, spec([task], training), (lr, lr))
+    remembers = mover if mover.momentum else None
+    follow(task, path, inputs, spec([task], training), (lr, lr), mover=remembers)
 
 
 def three_rows(task: lrft.Task, activation: str, batch: int, train_own: bool) -> None:
@@ -110,6 +122,21 @@ def test_three_rows(activation, batch):
 def test_batches_used_more_than_once(used, batch):
     """In the frame that rows and batch make, whether or not it has more inputs than rows."""
     rank_one(task_of("tanh"), "tanh", batch, train_c=True, orthogonal=batch == 2, **used)
+
+
+OPTIMISERS = {
+    "momentum": (lrft.SGD(momentum=0.9), 1),
+    "momentum, batch 3": (lrft.SGD(momentum=0.5), 3),
+    "Nesterov, clipped": (lrft.SGD(momentum=0.9, nesterov=True, clip=2.0), 1),
+    "normalised": (lrft.SGD(normalise=True), 3),
+}
+
+
+@pytest.mark.parametrize("orthogonal", [True, False], ids=["Pi", "free"])
+@pytest.mark.parametrize("name", OPTIMISERS)
+def test_rank_one_with_an_optimiser(name, orthogonal):
+    optimiser, batch = OPTIMISERS[name]
+    rank_one(task_of("tanh"), "tanh", batch, not orthogonal, orthogonal, optimiser, slower=0.1)
 
 
 SHAPES: dict[str, dict[str, Any]] = {

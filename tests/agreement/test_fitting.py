@@ -32,6 +32,11 @@ RANK_ONE: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
     "batch over all": ({}, {"train_c": True}, {"batch": 200}),
     "zero features": ({"features": "zero", "lam": 0.5}, {"c_init": "sphere"}, {}),
     "d over two tiles": ({"d": 271}, {"train_c": True}, {"lr": 0.001, "batch": 4}),
+    "momentum, average": (
+        {},
+        {"train_c": True},
+        {"optimiser": "momentum", "average": 50, "lr": 0.001, "batch": 3},
+    ),
 }
 FITTED = [name for name in CASES if "teacher" not in name and "noise" not in name]
 
@@ -82,6 +87,8 @@ def check(
         replicas=REPLICAS,
         seed=SEED,
         threads=1,
+        optimiser=training.optimiser,
+        average=training.average,
     )
     assert (ds.status == "finished").all()
     fields = [name for name in NAMES if name in ds]
@@ -106,6 +113,21 @@ def check(
         expected = losses(task, training, path, X, y, taken, one.step.values, held_out)
         np.testing.assert_allclose(one.train_loss.values, expected[0], rtol=1e-9)
         np.testing.assert_allclose(one.validation_loss.values, expected[1], rtol=1e-9)
+        if training.average is not None:
+            means = averages(path, training.average)
+            expected = errors(task, student, means, X, y, taken, one.step.values, held_out)
+            found = one.averaged_validation_loss.values
+            np.testing.assert_allclose(found, expected[1], rtol=1e-9)
+
+
+def averages(path: list[Any], first: int) -> list[Any]:
+    """The mean of the states from step `first` to each, the state itself before."""
+    means = list(path[: first + 1])
+    for count, state in enumerate(path[first + 1 :], start=1):
+        means.append(
+            tuple(m + (x - m) / (count + 1) for m, x in zip(means[-1], state, strict=True))
+        )
+    return means
 
 
 def predict(task: lrft.Task, student: Any, state: Any, start: Any, X: np.ndarray) -> np.ndarray:
@@ -175,6 +197,24 @@ def test_every_activation(activation):
 def test_in_order(batch):
     task = task_of("relu")
     check(task, lrft.Training(student=lrft.FullNetwork(), lr=0.01, steps=1, batch=batch), False, 3)
+
+
+def test_average_of_a_linearised_student():
+    task, training = case("linear, LoRA, both factors")
+    check(task, training.replace(average=0, optimiser=lrft.SGD(weight_decay=0.1)))
+
+
+def test_windows_of_a_stream_hand_velocities_on():
+    task = task_of("tanh")
+    X, y = samples(task)
+    common = {"lr": 0.002, "batch": 4, "optimiser": "nesterov", "seed": 3}
+    pieces = ((X[i : i + 7], y[i : i + 7]) for i in range(0, ROWS, 7))
+    student = lrft.LoRA(rank=2, b_init="gaussian")
+    whole = lrft.fit(task, student, X, y, shuffle=False, **common)
+    stream = lrft.Fitting(task, student, pieces, **common)
+    stream.run()
+    for name in ("A", "B"):
+        np.testing.assert_array_equal(stream.dataset()[name].values, whole[name].values)
 
 
 def test_schedules_count_steps():

@@ -33,6 +33,11 @@ KINDS: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
         {"batch": 3, "loss": lrft.Logistic(flip=0.1), "record": 5},
     ),
     "rates": ({"activation": "gelu"}, {}, {"lr": lrft.schedule.InverseTime(0.02, t0=100.0)}),
+    "momentum, clipped": (
+        {},
+        {"train_c": True},
+        {"optimiser": lrft.SGD(momentum=0.9, clip=2.0), "lr": 0.001, "steps": 300},
+    ),
 }
 
 

@@ -11,7 +11,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cases import ACTIVATIONS, LINEARIZED, final, initial_student, reference_path, spec, twin
+from cases import (
+    ACTIVATIONS,
+    LINEARIZED,
+    final,
+    initial_student,
+    mover_of,
+    reference_path,
+    spec,
+    twin,
+)
 from coupling import MOVED, STEPS, TOLERANCE, follow, lower_factor
 from students import CASES, REPLICA, SEED, case, linear_loss, loss, overlaps
 
@@ -64,7 +73,8 @@ def check_path(task: lrft.Task, training: lrft.Training) -> None:
 def check_coupling(task: lrft.Task, training: lrft.Training) -> None:
     inputs = np.random.default_rng(17).standard_normal((STEPS, training.batch, task.d))
     start = initial_student(task, training.student, SEED, REPLICA)
-    path = reference_path(task, training, start, inputs)
+    mover = mover_of(training)
+    path = reference_path(task, training, start, inputs, mover=mover)
     frozen = isinstance(training.student, lrft.LoRA) and not can_move(training.student)
     Q = task.Q
     if training.student.start_of_its_own:
@@ -76,7 +86,16 @@ def check_coupling(task: lrft.Task, training: lrft.Training) -> None:
         Q = np.concatenate([Q, lower_factor(start[0] - start[0] @ Q @ Q.T)[1].T], axis=1)
     described = spec([task], training)
     rates = [getattr(described.trainings[0], name).rate for name in ("lr", "lr_own")]
-    follow(task, path, inputs, described, rates, moved=-1.0 if frozen else MOVED, Q=Q)
+    follow(
+        task,
+        path,
+        inputs,
+        described,
+        rates,
+        moved=-1.0 if frozen else MOVED,
+        Q=Q,
+        mover=mover if mover.momentum else None,
+    )
 
 
 @pytest.mark.parametrize("name", CASES)

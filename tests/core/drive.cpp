@@ -1,6 +1,7 @@
 #include "drive.hpp"
 
 #include "space/reduced_again.hpp"
+#include "space/reduced_memory.hpp"
 #include "space/whole_labels.hpp"
 #include "student/list.hpp"
 #include "train/reuse.hpp"
@@ -40,10 +41,14 @@ struct Given {
   void done() { space.done(); }
   void mark() { space.mark(); }
   void back() { space.back(); }
+  void take_gradient(const Pack* G) { space.take_gradient(G); }
+  Pack gradient_square() const { return space.gradient_square_given(lane, T); }
+  Pack along_velocity(int j) const { return space.along_velocity(j); }
+  void move(const MixedMove<Pack>& move) { space.move_given(move, lane, T); }
   Pack health() const { return space.health(); }
 };
 
-template <class Space, class Student, class Loss>
+template <class Space, class Student, class Loss, class Optimiser>
 class DriveReduced final : public Drive {
  public:
   DriveReduced(const RunSpec& spec, const std::vector<double>& rows, const std::vector<double>& own,
@@ -57,10 +62,12 @@ class DriveReduced final : public Drive {
     space_.set_task(lane, spec.tasks.front(), 0);
     student_.set_task(lane, spec.tasks.front(), spec.student);
     space_.set_rows(lane, rows);
-    if (spec.student.linearized) student_.set_start(lane, own);
+    const bool given = spec.student.init_own == InitOwn::given;
+    if (spec.student.linearized) student_.set_start(lane, given ? spec.student.own : own);
     student_.set_own(lane, own);
     loss_.set(lane, plan_);
     if constexpr (!Taught<typename Space::Input>) space_.set_plan(lane, plan_);
+    optimiser_.remember(lane, student_, own);
   }
   void step(const double* X_S, const double* Z, const double* T, const double* noise, double lr,
             double lr_own) override {
@@ -70,7 +77,7 @@ class DriveReduced final : public Drive {
     Given<Space> given{space_, plan_.uses(), lane_, T, noise};
     plan_.lr.rate = lr;
     plan_.lr_own.rate = lr_own;
-    optimiser_.set(lane_, plan_, 0);
+    optimiser_.set(lane_, plan_, step_++);
     if constexpr (Reusable<Space>)
       if (plan_.uses() > 1) {
         space_.set_rest(lane_, T);
@@ -87,8 +94,9 @@ class DriveReduced final : public Drive {
   int lane_;
   TrainingData plan_;
   Loss loss_;
-  Descent<ReplicaLanes> optimiser_;
+  Optimiser optimiser_;
   Reuse<ReplicaLanes> reuse_;
+  std::int64_t step_ = 0;
   Space space_;
   Student student_;
 };
@@ -99,11 +107,20 @@ std::unique_ptr<Drive> make_drive(const RunSpec& spec, const std::vector<double>
                                   const std::vector<double>& own, int lane) {
   return with_student<ReplicaLanes>(
       spec.student.kind, [&]<class T>(std::type_identity<T>) -> std::unique_ptr<Drive> {
+        const auto made = [&]<class S, class L, class O>(
+                              std::type_identity<S>, std::type_identity<L>,
+                              std::type_identity<O>) -> std::unique_ptr<Drive> {
+          return std::make_unique<DriveReduced<S, T, L, O>>(spec, rows, own, lane);
+        };
+        const std::type_identity<Descent<ReplicaLanes>> descent{};
+        const std::type_identity<AnyLoss<ReplicaLanes>> any{};
         if (spec.plain())
-          return std::make_unique<DriveReduced<ReducedSpace<>, T, Squared<ReplicaLanes>>>(
-              spec, rows, own, lane);
-        return std::make_unique<DriveReduced<Whole, T, AnyLoss<ReplicaLanes>>>(spec, rows, own,
-                                                                               lane);
+          return made(std::type_identity<ReducedSpace<>>{},
+                      std::type_identity<Squared<ReplicaLanes>>{}, descent);
+        if (spec.trainings.front().optimiser.plain())
+          return made(std::type_identity<Whole>{}, any, descent);
+        return made(std::type_identity<WholeLabels<ReducedMemory>>{}, any,
+                    std::type_identity<AnyOptimiser<ReplicaLanes>>{});
       });
 }
 

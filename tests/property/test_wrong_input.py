@@ -144,7 +144,13 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
             "record": 2,
             "thresholds": (0.5,),
             "loss_thresholds": (0.1,),
+            "optimiser": "momentum",
+            "average": 2,
         },
+    ),
+    "SGD": (
+        lrft.SGD,
+        {"momentum": 0.9, "nesterov": True, "weight_decay": 0.1, "clip": 1.0},
     ),
     "InverseTime": (lrft.schedule.InverseTime, {"lr": 0.1, "t0": 1.0}),
     "Step": (lrft.schedule.Step, {"lr": 0.1, "factor": 0.5, "every": 2}),

@@ -80,7 +80,22 @@ def random_case(seed: int) -> tuple[lrft.Task, dict[str, Any]]:
             lrft.Huber(10.0 ** rng.uniform(-2, 1)),
             lrft.Logistic(flip=0.1),
         ][rng.integers(3)]
+    training |= random_optimiser(np.random.default_rng([seed, 8]), training["student"])
     return task, training
+
+
+def random_optimiser(rng: np.random.Generator, student: Any) -> dict[str, Any]:
+    """Plain SGD half of the time; else any mixture."""
+    if rng.random() < 0.5:
+        return {}
+    momentum = float(rng.choice([0.0, 0.5, 0.9]))
+    length: dict[str, Any] = [{}, {"normalise": True}, {"clip": 10.0 ** rng.uniform(-2, 2)}][
+        rng.integers(3)
+    ]
+    decay = 0.0 if student.spherical else float(rng.choice([0.0, 0.1]))
+    nesterov = bool(momentum and rng.random() < 0.5)
+    optimiser = lrft.SGD(momentum=momentum, nesterov=nesterov, weight_decay=decay, **length)
+    return {"optimiser": optimiser, "average": int(rng.integers(5)) if rng.random() < 0.3 else None}
 
 
 def rounding(task: lrft.Task) -> float:

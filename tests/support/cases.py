@@ -212,6 +212,11 @@ def flips(training: lrft.Training, *, seed: int, replica: int) -> Iterator[np.nd
     )
 
 
+def mover_of(training: lrft.Training) -> reference_module.Mover:
+    """Return what moves the twin as the training's optimiser does."""
+    return reference_module.Mover(**training.optimiser.model_dump())
+
+
 def twin(
     task: lrft.Task, training: lrft.Training, *, seed: int, replica: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -238,6 +243,7 @@ def reference_path(
     noise: Any = None,
     labels: Any = None,
     flips: Any = None,
+    mover: Any = None,
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield the reference path of the training's student on given inputs."""
     student = training.student
@@ -256,6 +262,7 @@ def reference_path(
         "flips": flips,
         "reuse": training.reuse,
         "lookahead": training.lookahead,
+        "mover": mover_of(training) if mover is None else mover,
     }
     parts = (task.W, task.lam, task.c, task.u, task.xi, task.activation, *start, inputs)
     if isinstance(student, lrft.RankOne):

@@ -12,6 +12,7 @@ What it is given depends on A only through directions; its P, L and own paramete
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from driving import drive
 import lrft
 
 STEPS, TOLERANCE = 2_000, 1e-10
+BEGIN = 20  # steps after which velocities, zero at first, have a direction each
 MOVED = 0.02  # relative; a path that stands still would agree with anything
 SMALL = 1e-3  # parameters that start at zero are compared with this
 
@@ -31,6 +33,22 @@ def lower_factor(M: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.swapaxes(r, -1, -2) * signs, np.swapaxes(q * signs, -1, -2)
 
 
+def _nearest_frame(L: np.ndarray, rest: np.ndarray) -> np.ndarray:
+    """The orthonormal rows U for which L U is nearest to `rest`."""
+    left, _, right = np.linalg.svd(L.T @ rest, full_matrices=False)
+    return left @ right
+
+
+def _with_velocities(path: Any, mover: Any) -> Any:
+    for rows, own in path:
+        rows, own = np.atleast_2d(rows), np.ravel(own)
+        velocities = mover.velocities or [np.zeros_like(rows), np.zeros_like(own)]
+        yield (
+            np.concatenate([np.atleast_2d(velocities[0]), rows]),
+            np.concatenate([own, np.ravel(velocities[1])]),
+        )
+
+
 def follow(
     task: lrft.Task,
     path: Any,
@@ -39,8 +57,18 @@ def follow(
     rates: Any,
     moved: float = MOVED,
     Q: np.ndarray | None = None,
+    mover: Any = None,
 ) -> None:
-    """Drive the reduced space along `path`: rows (n, d) and own parameters after each step."""
+    """Drive the reduced space along `path`: rows (n, d) and own parameters after each step.
+
+    With the `mover` of the path, the velocities of both are followed as well.  Those of several
+    rows are nearly parallel, and what rounding does to their own directions would grow: inputs are
+    then given in the frame in which the reduced space's own rows are nearest to those of the path.
+    """
+    if mover is not None:
+        path = itertools.islice(_with_velocities(path, mover), BEGIN, None)
+        inputs = inputs[BEGIN:]
+    steps_done = len(inputs)
     Q = task.Q if Q is None else Q
     s, noise = Q.shape[1], np.zeros(inputs.shape[1])
     lane = sum(map(ord, str(task))) % 8  # some lane, the same every time
@@ -55,14 +83,22 @@ def follow(
     gram = rest @ np.swapaxes(rest, -1, -2)
     X_S = inputs @ Q
     outside = inputs - X_S @ Q.T
-    Z = outside @ np.swapaxes(U[:STEPS], -1, -2)
-    T, _ = lower_factor(outside - Z @ U[:STEPS])
+    frames = U[:steps_done]
+    Z = outside @ np.swapaxes(frames, -1, -2)
+    T, _ = lower_factor(outside - Z @ frames)
     space = drive(drive_spec, np.concatenate([P[0], L[0]], axis=None), owns[0], lane)
     found_rows, found_owns = [space.rows()], [space.own()]
-    for t in range(STEPS):
-        space.step(X_S[t], Z[t], T[t], noise, *rates)
+    for t in range(steps_done):
+        z, rest_factor = Z[t], T[t]
+        if mover is not None:
+            frame = _nearest_frame(found_rows[-1][n * s :].reshape(n, n), rest[t])
+            z = outside[t] @ frame.T
+            rest_factor, _ = lower_factor(outside[t] - z @ frame)
+        space.step(X_S[t], z, rest_factor, noise, *rates)
         found_rows.append(space.rows())
         found_owns.append(space.own())
+    if mover is not None:  # of own parameters only what they are
+        owns = owns[:, : found_owns[0].size]
     found = np.array(found_rows)
     found_P, found_L = found[:, : n * s].reshape(P.shape), found[:, n * s :].reshape(L.shape)
     assert np.triu(found_L, 1).max(initial=0.0) == 0

@@ -14,6 +14,7 @@ from lrft.reference import students as twin
 
 SEED, REPLICA = 77, 3
 RNG = np.random.default_rng(8)
+SLOW = 0.001  # with momentum a rate goes further
 A3, B3 = RNG.standard_normal((3, 24)) / 5, RNG.standard_normal((4, 3)) / 4
 V5 = RNG.standard_normal((5, 24)) / 4
 UNIT3 = A3 / np.linalg.norm(A3, axis=1, keepdims=True)
@@ -51,6 +52,20 @@ LORA: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
         {"rank": 2, "b_init": "gaussian"},
         {"lookahead": 1.0, "batch": 40},
     ),
+    "momentum": ({}, {"rank": 1}, {"optimiser": "momentum", "lr": SLOW}),
+    "momentum, rank 3": ({}, {"rank": 3}, {"optimiser": "momentum", "lr": SLOW}),
+    "Nesterov, clipped": (
+        {"noise": 0.3},
+        {"rank": 2, "lr_b": 0.002},
+        {"optimiser": lrft.SGD(momentum=0.8, nesterov=True, clip=0.5), "lr": SLOW, "batch": 3},
+    ),
+    "decay": ({}, {"rank": 2}, {"optimiser": lrft.SGD(weight_decay=0.05)}),
+    "frozen A, normalised": (
+        {},
+        {"rank": 2, "train_a": False},
+        {"optimiser": lrft.SGD(normalise=True), "lr": SLOW},
+    ),
+    "momentum, wide batch": ({}, {"rank": 2}, {"optimiser": "momentum", "batch": 40}),
 }
 FULL: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
     "base": ({}, {}, {}),
@@ -86,6 +101,18 @@ FULL: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
         {"width": 13, "init": "gaussian", "lam_init": "signs", "std": 0.2, "train_lam": True},
         {"lookahead": -0.5, "batch": 2},
     ),
+    "momentum": (
+        {},
+        {"train_lam": True},
+        {"optimiser": lrft.SGD(momentum=0.8, weight_decay=0.02), "lr": SLOW, "batch": 3},
+    ),
+    "scratch, Nesterov": (
+        {},
+        {"width": 6, "init": "gaussian", "lam_init": "signs", "std": 0.8},
+        {"optimiser": "nesterov", "lr": SLOW, "batch": 2},
+    ),
+    "normalised": ({}, {"train_lam": True}, {"optimiser": lrft.SGD(normalise=True), "lr": SLOW}),
+    "clipped, wide batch": ({}, {}, {"optimiser": lrft.SGD(clip=0.05), "batch": 40}),
 }
 # name: kind of student, changes of the task, the student, changes of the training
 LINEAR: dict[str, tuple[Any, dict[str, Any], dict[str, Any], dict[str, Any]]] = {
@@ -123,6 +150,12 @@ LINEAR: dict[str, tuple[Any, dict[str, Any], dict[str, Any], dict[str, Any]]] = 
         {"batch": 2},
     ),
     "LoRA, given": (lrft.LoRA, {}, {"rank": 3, "a_init": A3, "b_init": B3, "lr_b": 0.004}, {}),
+    "LoRA, momentum": (
+        lrft.LoRA,
+        {},
+        {"rank": 2, "b_init": "gaussian"},
+        {"optimiser": lrft.SGD(momentum=0.7, clip=1.0), "lr": SLOW},
+    ),
     "LoRA, zero A": (lrft.LoRA, {}, {"rank": 2, "a_init": "zero", "b_init": B3[:, :2]}, {}),
     "LoRA, sphere": (lrft.LoRA, {}, {"rank": 2, "b_init": B3[:, :2], "sphere": True}, {}),
     "LoRA, teacher of rank 2": (

@@ -33,6 +33,15 @@ TRAININGS = {
     "logistic loss, noise": lrft.Training(
         lr=0.004, steps=30_000, batch=2, loss=lrft.Logistic(flip=0.1), record=20
     ),
+    "momentum and average": lrft.Training(
+        student=lrft.LoRA(rank=2), lr=4e-4, steps=10_000, optimiser="nesterov", average=200
+    ),
+    "momentum on spheres, clipped": lrft.Training(
+        student=lrft.RankOne(train_c=True),
+        lr=1e-4,
+        steps=10_000,
+        optimiser=lrft.SGD(momentum=0.9, clip=1.0),
+    ),
 }
 STAIRCASE = lrft.Task.multi_index({(1,): 1.0, (1, 1): 1.0, (1, 1, 1): 1.0}, base=TASK)
 FINAL = ("final_overlap_u", "final_overlap_c", "final_loss")
@@ -55,7 +64,9 @@ def test_resumed_run_is_the_run_that_never_stopped(name, engine, tmp_path):
     simulation.run()
     resumed = simulation.dataset()
     later = [name for name in straight.data_vars if "training_loss" in name]
-    for series in (*SERIES, *later):
+    averaged = [name for name in straight.data_vars if "averaged" in name]
+    assert len(averaged) == (2 if training.average is not None else 0)
+    for series in (*SERIES, *later, *averaged):
         assert resumed[series].equals(straight[series]), series
 
 

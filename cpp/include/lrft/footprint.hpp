@@ -17,6 +17,8 @@ struct Sizes {
   std::int64_t followed = 0;  // of its directions overlaps are with; 0: all
   LinkKind link = LinkKind::none;
   std::int64_t rows = 1;  // of the student
+  bool velocity = false;  // an optimiser remembers as many rows more,
+  bool average = false;   // and as many again
   StudentKind kind = StudentKind::rank_one;
   bool linearized = false;  // in its neurons or parameters
   std::int64_t batch = 1;
@@ -24,6 +26,9 @@ struct Sizes {
   LossData::Kind loss = LossData::Kind::squared;  // of the trainings
   std::int64_t nonzero = -1;                      // entries of R that are not 0; -1: all may be
   std::vector<std::string> parameters;  // statistics that are recorded where asked for, by name
+
+  // Rows with what an optimiser remembers of them, in units of those of the student.
+  int copies() const { return 1 + (velocity ? 1 : 0) + (average ? 1 : 0); }
 };
 template <>
 struct Fields<Sizes> {
@@ -31,9 +36,10 @@ struct Fields<Sizes> {
   static constexpr auto all = std::make_tuple(
       field("ambient", &T::ambient), field("labelled", &T::labelled), field("d", &T::d),
       field("k", &T::k), field("neurons", &T::neurons), field("s", &T::s), field("rank", &T::rank),
-      field("link", &T::link), field("rows", &T::rows), field("kind", &T::kind),
-      field("linearized", &T::linearized), field("batch", &T::batch), field("uses", &T::uses),
-      field("loss", &T::loss), field("nonzero", &T::nonzero), field("followed", &T::followed),
+      field("link", &T::link), field("rows", &T::rows), field("velocity", &T::velocity),
+      field("average", &T::average), field("kind", &T::kind), field("linearized", &T::linearized),
+      field("batch", &T::batch), field("uses", &T::uses), field("loss", &T::loss),
+      field("nonzero", &T::nonzero), field("followed", &T::followed),
       field("parameters", &T::parameters));
 };
 

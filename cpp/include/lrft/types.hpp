@@ -192,6 +192,27 @@ struct Fields<LossData> {
       std::make_tuple(field("kind", &T::kind), field("delta", &T::delta), field("flip", &T::flip));
 };
 
+// What is done with gradients before they move rows and own parameters, beside a rate.
+struct OptimiserSpec {
+  double momentum = 0;        // of the velocity, below 1; 0: there is none
+  bool nesterov = false;      // the gradient is added to what the velocity moves
+  double decay = 0;           // parameters lose the share rate times decay of themselves a step
+  bool normalise = false;     // the gradient is made unit
+  double clip = 0;            // the largest length of the gradient; 0: any
+  std::int64_t average = -1;  // the first step of which the state is averaged; -1: none is
+  // Descent alone?
+  bool plain() const { return momentum == 0 && decay == 0 && !sized() && average < 0; }
+  // Is the gradient's length asked for?
+  bool sized() const { return normalise || clip > 0; }
+};
+template <>
+struct Fields<OptimiserSpec> {
+  using T = OptimiserSpec;
+  static constexpr auto all = std::make_tuple(
+      field("momentum", &T::momentum), field("nesterov", &T::nesterov), field("decay", &T::decay),
+      field("normalise", &T::normalise), field("clip", &T::clip), field("average", &T::average));
+};
+
 struct TrainingData {
   std::int64_t steps = 0;
   int batch = 1;
@@ -199,6 +220,7 @@ struct TrainingData {
   double lookahead = 0;  // not 0: the gradient is that after a trial at so many times the rates
   Schedule lr, lr_own;
   LossData loss;
+  OptimiserSpec optimiser;
   double stop_at = 1e300;               // on |overlap_u|; above 1: never
   double stop_loss = -1e300;            // checked at records; no loss is as small
   std::vector<std::int64_t> record;     // increasing, within [0, steps]
@@ -210,7 +232,9 @@ struct TrainingData {
   // Gradients of a batch in a step.
   int uses() const { return lookahead != 0 ? 2 : reuse; }
   // Does the plain step do all that it asks for (train/run_on.hpp)?
-  bool plain() const { return loss.kind == LossData::Kind::squared && uses() == 1; }
+  bool plain() const {
+    return loss.kind == LossData::Kind::squared && uses() == 1 && optimiser.plain();
+  }
 };
 template <>
 struct Fields<TrainingData> {
@@ -218,10 +242,10 @@ struct Fields<TrainingData> {
   static constexpr auto all = std::make_tuple(
       field("steps", &T::steps), field("batch", &T::batch), field("reuse", &T::reuse),
       field("lookahead", &T::lookahead), field("lr", &T::lr), field("lr_own", &T::lr_own),
-      field("loss", &T::loss), field("stop_at", &T::stop_at), field("stop_loss", &T::stop_loss),
-      field("record", &T::record), field("thresholds", &T::thresholds),
-      field("loss_thresholds", &T::loss_thresholds), field("patience", &T::patience),
-      field("parameters", &T::parameters));
+      field("loss", &T::loss), field("optimiser", &T::optimiser), field("stop_at", &T::stop_at),
+      field("stop_loss", &T::stop_loss), field("record", &T::record),
+      field("thresholds", &T::thresholds), field("loss_thresholds", &T::loss_thresholds),
+      field("patience", &T::patience), field("parameters", &T::parameters));
 };
 
 // Samples that are given, as they lie in memory.
@@ -285,8 +309,10 @@ struct Chain {
   Records last;
   // State of the student: at step `state_step`, from which replay starts.
   std::int64_t state_step = 0;
-  std::vector<double> rows;  // reduced: P (n,s) then L (n,n); ambient: A (n,d)
-  std::vector<double> own;   // (k, n), or (n) of a full network
+  // Reduced: P (n,s) then L (n,n); ambient: A (n,d).  Of a chain that runs with all that its
+  // optimiser remembers: more rows (Shape), and as many copies of own parameters one after another.
+  std::vector<double> rows;
+  std::vector<double> own;  // (k, n), or (n) of a full network
   // Data only.
   double squared = 0;                       // losses since the last record, each before its update
   std::int64_t seen = 0;                    // samples they are of

@@ -45,14 +45,13 @@ def task_of(problem: Any) -> Any:
     )
 
 
-def training_of(problem: Any, steps: int, record: Any = None) -> Any:
+def training_of(problem: Any, steps: int, record: Any = None, **options: Any) -> Any:
     """Return its rates and start as an `lrft.Training`; by default both ends are recorded."""
     student = lrft.RankOne(
         train_c=problem.joint, orthogonal=True, c_init=problem.c0, u_init=problem.u0
     )
-    return lrft.Training(
-        student=student, lr=problem.lr, steps=steps, record=(0, steps) if record is None else record
-    )
+    record = (0, steps) if record is None else record
+    return lrft.Training(student=student, lr=problem.lr, steps=steps, record=record, **options)
 
 
 def simulator(
@@ -63,6 +62,7 @@ def simulator(
     threads: int = 1,
     task: Any = None,
     clock: Callable[[], float] = time.process_time,
+    optimiser: Any = "sgd",
 ) -> Contender:
     """Time the steps of a simulation, with the exact loss at both ends.
 
@@ -74,7 +74,7 @@ def simulator(
     def call(steps: int) -> float:
         simulation = lrft.Simulation(
             task,
-            training_of(problem, steps),
+            training_of(problem, steps, optimiser=optimiser),
             replicas=replicas,
             seed=_SEED,
             engine=engine,
@@ -202,6 +202,20 @@ def _reduced(k: int, joint: bool, features: str, thorough: bool) -> Contest:
         _loops((1000, k, "relu", joint), thorough),
         partial(_check_law, problem, task),
         limit(Work.of(task, training_of(problem, 1), "reduced"), "relu"),
+    )
+
+
+def _momentum(k: int) -> Contest:
+    problem = _start_free(problem_of(1000, k, "relu", False))
+    task = _sampled(problem, 1000, "orthonormal")
+
+    def run(optimiser: Any, name: str) -> Contender:
+        return simulator(name, problem, "reduced", _REPLICAS, task=task, optimiser=optimiser)
+
+    return Contest(
+        run(lrft.SGD(momentum=0.9), "momentum"),
+        [(run("sgd", "plain SGD"), "self")],
+        partial(_check_law, problem, task),
     )
 
 
@@ -346,6 +360,15 @@ SIMULATION_CASES = (
     _reduced_case(16, "orthonormal", False, 200.0),
     _reduced_case(16, "orthonormal", True, None),
     _reduced_case(16, "sphere", False, None),
+    Case(
+        "reduced, k = 16, momentum for plain SGD",
+        "reduced",
+        "replica-step",
+        partial(_momentum, 16),
+        goal=1 / 1.6,
+        goal_kinds=("self",),
+        note="The ratio is the time of plain SGD over that with momentum.",
+    ),
     Case(
         "reduced, k = 16, d = 10⁷ for d = 100",
         "reduced",

@@ -16,6 +16,7 @@ import lrft
 from lrft.base import checks, foreign
 from lrft.cli.fields import Field, fields, student_models
 from lrft.model.given import given_weights
+from lrft.model.optimiser import NAMES, SGD
 
 if TYPE_CHECKING:
     from lrft.model.task import Task
@@ -273,6 +274,8 @@ def literal(value: Any) -> str:
 def _item(value: Any) -> Any:
     import tomlkit
 
+    if isinstance(value, SGD):  # by its name where it has one
+        value = next((name for name, one in NAMES.items() if one == value), value)
     if hasattr(value, "model_dump"):
         value = value.model_dump(mode="json")
     if hasattr(value, "tolist"):
@@ -280,7 +283,8 @@ def _item(value: Any) -> Any:
     if isinstance(value, dict):
         table = tomlkit.inline_table()
         for name, entry in value.items():
-            table.add(name, _item(entry))
+            if entry is not None:  # for which TOML has no word: it is the default
+                table.add(name, _item(entry))
         return table
     if isinstance(value, list | tuple):
         array = tomlkit.array()

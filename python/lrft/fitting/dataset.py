@@ -35,6 +35,11 @@ _TEXT = {
         "mean of (f̂(x) - y)^2, or of the loss that the training says, over the validation samples; "
         "NaN without any, and after the replica stopped",
     ),
+    "averaged_validation_loss": (
+        "validation error of the average",
+        "validation_loss of the student whose parameters are the mean of those at all steps from "
+        "`average` to this one, that of the student itself before",
+    ),
     "status": (
         "how the replica ended",
         "converged: stop_loss was met, or patience was at its end; finished: all steps done; "
@@ -84,9 +89,10 @@ def assemble(
     if training.steps == checks.MAX_STEPS:  # a stream: those that there were
         steps = np.array(sorted({s for c in chains for s in _steps(c, training)}), dtype=np.int64)
     count = len(chains)
-    errors = {
-        name: np.full((count, len(steps)), np.nan) for name in ("train_loss", "validation_loss")
-    }
+    names = ["train_loss", "validation_loss"]
+    if training.average is not None:
+        names.append("averaged_validation_loss")
+    errors = {name: np.full((count, len(steps)), np.nan) for name in names}
     parameters = training.student.parameters(task)
     students = {name: np.full((count, *shape), np.nan) for name, (_, shape) in parameters.items()}
     for i, chain in enumerate(chains):

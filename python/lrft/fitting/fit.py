@@ -10,6 +10,7 @@ from lrft.base.progress import ProgressCallback
 from lrft.fitting.fitting import Fitting
 from lrft.model import schedule
 from lrft.model.loss import Loss
+from lrft.model.optimiser import SGD
 from lrft.model.recording import Record
 from lrft.model.students import Student
 from lrft.model.task import Task
@@ -39,6 +40,8 @@ def fit(
     keep: str = "last",
     loss: Loss = "squared",
     xi: float | None = None,
+    optimiser: SGD | str = "sgd",
+    average: int | str | None = None,
     replicas: int | Sequence[int] = 1,
     seed: int = 0,
     threads: int | None = None,
@@ -92,6 +95,10 @@ def fit(
     xi : float, optional
         Length ξ of the perturbation of `RankOne`; by default that of the task, or the Frobenius
         norm of W.
+    optimiser : {"sgd", "momentum", "nesterov"} or SGD
+        As for `Training`.
+    average : int or "all", optional
+        As for `Training`: ``averaged_validation_loss`` is recorded, with `validation`.
     replicas : int or sequence of int
         As for `simulate`; they differ in what is random: start and order.
     seed, threads, progress, on_interrupt
@@ -148,6 +155,8 @@ def fit(
         keep=keep,
         loss=loss,
         xi=xi,
+        optimiser=optimiser,
+        average=average,
         replicas=replicas,
         seed=seed,
         threads=threads,

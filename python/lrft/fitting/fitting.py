@@ -23,6 +23,7 @@ from lrft.fitting.dataset import assemble, kept_samples, merge_weights
 from lrft.fitting.samples import MAX_SHUFFLED, Samples, Stream, inputs
 from lrft.model import schedule
 from lrft.model.loss import Loss
+from lrft.model.optimiser import SGD
 from lrft.model.recording import Record
 from lrft.model.students import Student, is_named
 from lrft.model.task import Task
@@ -46,7 +47,7 @@ class Fitting:
     ----------
     base, student, X, y, lr, epochs, batch, reuse, lookahead, shuffle, validation, record
         As for `fit`.
-    stop_loss, patience, keep, loss, xi, replicas, seed, threads
+    stop_loss, patience, keep, loss, xi, optimiser, average, replicas, seed, threads
         As for `fit`.
 
     Raises
@@ -86,6 +87,8 @@ class Fitting:
         keep: str = "last",
         loss: Loss = "squared",
         xi: float | None = None,
+        optimiser: SGD | str = "sgd",
+        average: int | str | None = None,
         replicas: int | Sequence[int] = 1,
         seed: int = 0,
         threads: int | None = None,
@@ -98,7 +101,8 @@ class Fitting:
         self.patience = (
             0 if patience is None else checks.integer("patience", patience, 1, 2**31 - 1)
         )
-        held_out = {"stop_loss": stop_loss, "patience": patience}
+        held_out: dict[str, Any] = {"stop_loss": stop_loss, "patience": patience}
+        held_out["average"] = average
         held_out["keep='best'"] = self.keep == "best" or None
         for name, value in held_out.items():
             if value is not None and validation is None:
@@ -118,6 +122,8 @@ class Fitting:
             "lookahead": lookahead,
             "stop_loss": stop_loss,
             "loss": loss,
+            "optimiser": optimiser,
+            "average": average,
         }
         if y is None:
             self.training = open_training(common, record)

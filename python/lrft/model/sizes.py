@@ -12,6 +12,7 @@ from lrft.core.engine import compiled
 from lrft.model.loss import Loss, name_of
 
 if TYPE_CHECKING:
+    from lrft.model.optimiser import SGD
     from lrft.model.students import StudentModel
     from lrft.model.task import Task
 
@@ -43,6 +44,14 @@ class Trained(Protocol):
     @property
     def uses(self) -> int:
         """Gradients of a batch in a step."""
+
+    @property
+    def optimiser(self) -> SGD:
+        """It may remember rows."""
+
+    @property
+    def average(self) -> int | None:
+        """So does an average."""
 
 
 class Sizes:
@@ -92,6 +101,8 @@ class Sizes:
                 followed=task.rank,
                 link="none" if task.link is None else task.link.kind,
                 rows=min(rows, MOST),
+                velocity=training.optimiser.momentum > 0.0,
+                average=training.average is not None,
                 kind=student.core_kind,
                 linearized=student.linearized,
                 batch=min(training.batch, MOST),

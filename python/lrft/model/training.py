@@ -18,6 +18,7 @@ from lrft.base.fields import LATER, Count, Model, checked, optional
 from lrft.core.engine import compiled
 from lrft.model import loss as losses
 from lrft.model import schedule
+from lrft.model.optimiser import SGD, Average, Optimiser, optimiser_data
 from lrft.model.recording import (
     Geometric,
     LossThresholds,
@@ -99,6 +100,12 @@ class Training(Model):
         The loss of a sample that a step lowers, of the student's output f and the label y:
         (f - y)² without ½; -2 f y, what is left of that without f²; `Huber`; or `Logistic`, on
         labels of ±1. What is recorded as ``loss`` stays the squared error.
+    optimiser : {"sgd", "momentum", "nesterov"} or SGD
+        What is done with gradients beside a rate; by default nothing. ``"momentum"`` is
+        ``SGD(momentum=0.9)``.
+    average : int or "all", optional
+        Record the loss of the average of all students from this step on too, ``averaged_loss``
+        (Polyak–Ruppert); 0 or ``"all"``: of all. Before it, that of the student.
 
     Raises
     ------
@@ -145,6 +152,8 @@ class Training(Model):
     loss_thresholds: LossThresholds = ()
     record_parameters: Annotated[RecordParameters, LATER] = False
     loss: Annotated[losses.Loss, LATER] = "squared"
+    optimiser: Annotated[Optimiser, LATER] = SGD()
+    average: Annotated[Average, LATER] = None
 
     @classmethod
     def paper(
@@ -212,6 +221,17 @@ class Training(Model):
                 f"lookahead={self.lookahead} uses every batch twice in its own way: it must be "
                 f"None with reuse={self.reuse}"
             )
+        if self.uses > 1 and (self.optimiser != SGD() or self.average is not None):
+            used = f"reuse={self.reuse}" if self.reuse > 1 else f"lookahead={self.lookahead}"
+            raise ValueError(
+                f"{used} is for plain SGD without average, got optimiser={self.optimiser!r}, "
+                f"average={self.average}"
+            )
+        if self.optimiser.weight_decay and self.student.unit_rows:
+            raise ValueError(
+                f"weight_decay={self.optimiser.weight_decay:g} shrinks what is trained, and the "
+                f"rows of {self.student!r} have length 1: use it with LoRA or FullNetwork"
+            )
         own = self.student.own_rate
         for name, rate in (("lr", self.lr), (own, self.student.given_own_rate)):
             length = rate.length if isinstance(rate, schedule.ScheduleModel) else None
@@ -243,11 +263,12 @@ class Training(Model):
 
     @property
     def recorded_losses(self) -> tuple[str, ...]:
-        """Names of what is recorded of a trained loss that is not the squared error."""
+        """Names of losses that are recorded beside the student's squared error."""
+        averaged = () if self.average is None else ("averaged_loss",)
         if self.loss == "squared":
-            return ()
+            return averaged
         estimated = () if self.loss == "correlation" else ("training_loss_error",)
-        return ("training_loss", *estimated)
+        return ("training_loss", *estimated, *averaged)
 
     @property
     def record_steps(self) -> Integers:
@@ -334,6 +355,7 @@ def training_data(training: Training, lr: float | schedule.Schedule) -> compiled
         lr=compiled.Schedule(**schedule.described(lr)),
         lr_own=compiled.Schedule(**schedule.described(lr_own)),
         loss=losses.described(training.loss),
+        optimiser=optimiser_data(training.optimiser, training.average),
         record=training.record_steps,
         thresholds=np.asarray(training.thresholds, dtype=np.float64),
         loss_thresholds=np.asarray(training.loss_thresholds, dtype=np.float64),

@@ -28,6 +28,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lrft.reference.gradient import network, row_gradient
+from lrft.reference.optimiser import Mover
 from lrft.reference.parts import (
     ACTIVATIONS,
     cosine,
@@ -44,6 +45,7 @@ Rate = float | Callable[[int], float]
 
 __all__ = [
     "ACTIVATIONS",
+    "Mover",
     "cosine",
     "full_network_path",
     "hermite",
@@ -60,10 +62,6 @@ __all__ = [
 
 
 # ---- paths -------------------------------------------------------------------------------------
-
-
-def _unit(v: Array) -> Array:
-    return v / np.linalg.norm(v)
 
 
 def _rate(rate: Rate, step: int) -> float:
@@ -144,6 +142,7 @@ def rank_one_path(
     flips: Iterable[ArrayLike] | None = None,
     reuse: int = 1,
     lookahead: float | None = None,
+    mover: Mover | None = None,
 ) -> Iterator[tuple[Array, Array]]:
     """Train the rank-one spherical student, Eq. 4 of Dayi and Chen (2025).
 
@@ -189,6 +188,8 @@ def rank_one_path(
         Moves in a row on every batch.
     lookahead : float, optional
         Move along the gradient at the end of a trial move, of so many times the rates, instead.
+    mover : Mover, optional
+        Moves parameters along gradients; by default by SGD and no more.
 
     Yields
     ------
@@ -219,6 +220,7 @@ def rank_one_path(
         if not abs(np.linalg.norm(start) - 1) <= 1e-9:
             raise ValueError(f"{name} must have norm 1, got {np.linalg.norm(start)}")
     lr_c = lr if lr_c is None else lr_c
+    mover = Mover() if mover is None else mover
     scales: Any = {"neuron_scale": neuron_scale, "output_scale": output_scale}
     base = (W, lam) if linearized else None
     P = project_out(W) if orthogonal else lambda v: v
@@ -233,12 +235,9 @@ def rank_one_path(
         D, _ = row_gradient(X, y, V, lam, activation, base=base, loss=loss, **scales)
         grad_u = P(xi * (X.T @ (D @ c_at)))
         grad_c = xi * (D.T @ (X @ u_at))
-        tangent_u = grad_u - u_hat * (u_hat @ grad_u)
-        tangent_c = grad_c - c_hat * (c_hat @ grad_c)
-        u_hat = _unit(u_hat - factor * _rate(lr, step) * tangent_u)
-        if train_c:
-            c_hat = _unit(c_hat - factor * _rate(lr_c, step) * tangent_c)
-        return u_hat, c_hat
+        rates = [factor * _rate(lr, step), factor * _rate(lr_c, step)]
+        still = [False, not train_c]
+        return tuple(mover.move([u_hat, c_hat], [grad_u, grad_c], rates, unit=True, still=still))
 
     samples = _samples(inputs, noise_values, label, labels, flips, loss)
     yield from _path((u_hat, c_hat), samples, move, reuse, lookahead)
@@ -268,13 +267,14 @@ def lora_path(
     flips: Iterable[ArrayLike] | None = None,
     reuse: int = 1,
     lookahead: float | None = None,
+    mover: Mover | None = None,
 ) -> Iterator[tuple[Array, Array]]:
     """Train LoRA: rows ``W + scale B A``, Euclidean online SGD on both factors at once.
 
     Parameters
     ----------
     W, lam, c, u, xi, activation, inputs, neuron_scale, output_scale, noise_values, labels, \
-        loss, flips, reuse, lookahead
+        loss, flips, reuse, lookahead, mover
         As for `rank_one_path`.
     A0, B0 : array_like, shapes (r, d) and (k, r)
         Initial factors, of any rank r.
@@ -308,6 +308,7 @@ def lora_path(
     W, lam = np.asarray(W, dtype=float), np.asarray(lam, dtype=float)
     A0, B0 = np.array(A0, dtype=float), np.array(B0, dtype=float)
     lr_b = lr if lr_b is None else lr_b
+    mover = Mover() if mover is None else mover
     scales: Any = {"neuron_scale": neuron_scale, "output_scale": output_scale}
     teacher = _perturbed(W, xi, c, u)
     V0 = W + scale * (B0 @ A0)
@@ -327,12 +328,10 @@ def lora_path(
         grad_A = scale * ((D @ B_then).T @ X)
         grad_B = scale * (D.T @ (X @ A_then.T))
         A, B = state
-        if sphere:
-            grad_A -= A * np.sum(A * grad_A, axis=1, keepdims=True)
-        A, B = A - factor * _rate(lr, step) * grad_A, B - factor * _rate(lr_b, step) * grad_B
-        if sphere:
-            A /= np.linalg.norm(A, axis=1, keepdims=True)
-        return A, B
+        rates = [factor * _rate(lr, step), factor * _rate(lr_b, step)]
+        still = [lr == 0, lr_b == 0]
+        unit = [sphere, False]
+        return tuple(mover.move([A, B], [grad_A, grad_B], rates, unit=unit, still=still))
 
     samples = _samples(inputs, noise_values, label, labels, flips, loss)
     yield from _path((A0, B0), samples, move, reuse, lookahead)
@@ -361,13 +360,14 @@ def full_network_path(
     flips: Iterable[ArrayLike] | None = None,
     reuse: int = 1,
     lookahead: float | None = None,
+    mover: Mover | None = None,
 ) -> Iterator[tuple[Array, Array]]:
     """Train a full network of any width: all rows, and the output weights if asked.
 
     Parameters
     ----------
     W, lam, c, u, xi, activation, inputs, neuron_scale, output_scale, noise_values, labels, \
-        loss, flips, reuse, lookahead
+        loss, flips, reuse, lookahead, mover
         As for `rank_one_path`; ``W`` and ``lam`` belong to the teacher.
     V0, lam0 : array_like, shapes (m, d) and (m,)
         Initial student: ``W, lam`` for full fine-tuning, anything for learning from scratch.
@@ -394,6 +394,7 @@ def full_network_path(
     """
     V0, lam0 = np.array(V0, dtype=float), np.array(lam0, dtype=float)
     lr_lam = lr if lr_lam is None else lr_lam
+    mover = Mover() if mover is None else mover
     scales: Any = {"neuron_scale": neuron_scale, "output_scale": output_scale}
     base = (V0, lam0) if linearized else None
     teacher = _perturbed(np.asarray(W, dtype=float), xi, c, u)
@@ -404,10 +405,9 @@ def full_network_path(
     def move(sample: Sample, state: State, at: State, factor: float) -> State:
         (step, X, y), (V, lam_hat) = sample, state
         D, grad_lam = row_gradient(X, y, *at, activation, base=base, loss=loss, **scales)
-        V = V - factor * _rate(lr, step) * (D.T @ X)
-        if train_lam:
-            lam_hat = lam_hat - factor * _rate(lr_lam, step) * grad_lam
-        return V, lam_hat
+        rates = [factor * _rate(lr, step), factor * _rate(lr_lam, step)]
+        still = [False, not train_lam]
+        return tuple(mover.move([V, lam_hat], [D.T @ X, grad_lam], rates, still=still))
 
     samples = _samples(inputs, noise_values, label, labels, flips, loss)
     yield from _path((V0, lam0), samples, move, reuse, lookahead)

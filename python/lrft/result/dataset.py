@@ -65,6 +65,10 @@ _HIT = (
     "none) >= threshold, checked at every step; "
     "-1: censored, not reached in the steps done, which are in stop_step"
 )
+_AVERAGED = (
+    "loss of the student whose parameters are the mean of those at all steps from `average` of the "
+    "training to this one, that of the student itself before"
+)
 _LOSS_HIT = (
     "first recorded step with loss <= loss_threshold, checked at recorded steps only; "
     "-1: censored, not reached in the steps done, which are in stop_step"
@@ -102,6 +106,7 @@ STATISTICS: dict[str, _Statistic] = {
     "lam_hat": _order_parameter("λ̂", "output weights of a full network"),
     "training_loss": _Statistic("training loss", _TRAINING_LOSS, later=True),
     "training_loss_error": _Statistic("error of the training loss", _ERROR, later=True),
+    "averaged_loss": _Statistic("population loss of the average", _AVERAGED, later=True),
 }
 """What is recorded of a student: name and definition, by the name that the core has for it."""
 

@@ -151,8 +151,11 @@ def warn_of_rate(tasks: list[Task], training: Training) -> None:
     """
     if training.lr == "auto" or training.steps == 0 or training.loss != "squared":
         return  # the limit is that of the squared error
+    if training.optimiser.normalise:
+        return  # the limit is of steps that are as long as their gradients
     # The same inputs r times in a row are, to first order, one step at r times the rate.
-    lr = training.reuse * float(schedule.rates(training.lr, 0, 1)[0])
+    speed = training.reuse * training.optimiser.speed
+    lr = speed * float(schedule.rates(training.lr, 0, 1)[0])
     reason = rates.far_above(tasks[0], training.student, lr, batch=training.batch)
     if reason is not None:
         caller.warn(reason, caller.RateWarning)
@@ -176,9 +179,17 @@ def settle_rates(
             f"loss={training.loss!r}"
         )
 
+    if training.optimiser.normalise:
+        raise ValueError(
+            "lr='auto' is a share of the stability limit, which is of steps that are as long as "
+            "their gradients: give a rate for SGD(normalise=True)"
+        )
     found = [theory.auto_lr(task, training.student, batch=training.batch) for task in tasks]
     if (reuse := training.reuse) > 1:
         found = [
             (lr / reuse, f"1/{reuse} for batches used {reuse} times, of {n}") for lr, n in found
         ]
+    if (slow := training.optimiser.speed) != 1.0:
+        says = f", over 1/(1 - momentum) = {slow:.4g}"
+        found = [(lr / slow, note + says) for lr, note in found]
     return [lr for lr, _ in found], [note for _, note in found]

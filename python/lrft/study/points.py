@@ -16,6 +16,7 @@ from typing import Any
 from lrft.base import checks
 from lrft.core.engine import compiled
 from lrft.model.given import given_weights
+from lrft.model.optimiser import SGD
 from lrft.model.students import STUDENTS, StudentModel
 from lrft.model.task import Task
 from lrft.model.training import Training, check_compatible
@@ -86,7 +87,9 @@ class Unit:
         size = task.d if self.engine == "ambient" else 0
         plan = self.training
         used = plan.batch, plan.reuse, plan.lookahead is None, plan.loss, plan.recorded_parameters
-        return (self.engine, self.seed, *task.lane_shape, size, *used, alike)
+        o, average = plan.optimiser, plan.average is not None
+        remembered = (o.momentum > 0.0, average, o == SGD() and not average)
+        return (self.engine, self.seed, *task.lane_shape, size, *used, remembered, alike)
 
     @property
     def steps(self) -> int:

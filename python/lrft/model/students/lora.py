@@ -285,6 +285,11 @@ class LoRA(StudentModel):
         return self.start in ("lora_ga", "pissa")
 
     @property
+    def unit_rows(self) -> bool:
+        """On the sphere."""
+        return self.sphere
+
+    @property
     def core_kind(self) -> str:
         """Of another kind on the sphere."""
         return "sphere_lora" if self.sphere else self.kind

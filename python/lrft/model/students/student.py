@@ -82,6 +82,11 @@ class StudentModel(Model):
         linearized: bool
 
     @property
+    def unit_rows(self) -> bool:
+        """Whether its rows stay on their unit spheres."""
+        return self.spherical
+
+    @property
     def core_kind(self) -> str:
         """The core's name of it, by which the core knows what stays unit."""
         return self.kind

@@ -1,0 +1,129 @@
+// Spaces of inputs in R^d where an optimiser remembers more of the rows than where they are.
+//
+// Every step is a block of its own, after which all rows are formed: with g = G^T X,
+//   row (a, j) <- sum_c M[a][c][j] row (c, j) - gamma[a][j] g_j,   a tile of coordinates at a time.
+//
+// Cost an input: that of a block of one batch, groups^2 n d for the rows, and b d for the length of
+// a gradient where it is asked for.
+#pragma once
+
+#include <vector>
+
+#include "space/blocks.hpp"
+
+namespace lrft {
+
+template <class Inputs>
+class BlocksMemory : public Blocks<Inputs> {
+  using Base = Blocks<Inputs>;
+  using Base::A_, Base::back_, Base::d_, Base::gram_now_, Base::N_, Base::shape_, Base::sums_;
+
+ public:
+  using Scalar = double;
+  using Base::Base;
+  using Base::move;
+
+  std::vector<double> with_memory(const std::vector<double>& rows) const {
+    Matrix all = Matrix::Zero(shape_.rows, d_);
+    all.middleRows(shape_.first_row, shape_.n) =
+        Eigen::Map<const Matrix>(rows.data(), shape_.n, d_);
+    return {all.data(), all.data() + all.size()};
+  }
+  std::vector<double> rows_now(int, double share = 1) const {
+    std::vector<double> own = A_.get(shape_.first_row, shape_.n);
+    if (share == 1) return own;
+    const std::vector<double> averages = A_.get(shape_.rows - shape_.n, shape_.n);
+    for (std::size_t i = 0; i < own.size(); ++i)
+      own[i] = share * own[i] + (1 - share) * averages[i];
+    return own;
+  }
+  Statistics statistics(int lane, const TaskData& task, double share = 1) const {
+    const int n = shape_.n, r = shape_.rank;
+    const std::vector<double> A = rows_now(lane, share);
+    Rows rows(r, n);
+    rows.set_u(task.u, d_);
+    rows.set(A);
+    Matrix features, gram;
+    rows.look(task.W, shape_.k, features, gram);
+    const Eigen::Map<const Matrix> own(A.data(), n, d_), u(task.u, r, d_);
+    const Matrix teacher = own * u.transpose();
+    const auto numbers = [](const Matrix& m) {
+      return std::vector<double>(m.data(), m.data() + m.size());
+    };
+    Statistics out{numbers(features), numbers(teacher), numbers(gram), {}};
+    if (shape_.follow) {
+      const int f = shape_.followed;
+      const Eigen::Map<const Matrix> a(task.a.data(), f, shape_.s);
+      out.cosines = subspace_cosines(n, f, out.gram, gram_of(a), first_of_each(out.teacher, r, f),
+                                     [&] { return RowSets{own, u.topRows(f)}; });
+    }
+    return out;
+  }
+  Scalar overlap() const { return this->teacher_now_(shape_.first_row, 0); }
+  void products(Scalar* gram, Scalar* teacher) const {
+    const int n = shape_.n, r = shape_.rank, first = shape_.first_row;
+    for (int j = 0; j < n; ++j) {
+      for (int i = 0; i <= j; ++i) gram[j * n + i] = gram_now_(first + j, first + i);
+      for (int i = 0; i < r; ++i) teacher[j * r + i] = this->teacher_now_(first + j, i);
+    }
+  }
+
+  // ---- the step ---------------------------------------------------------------------------
+  void take_gradient(const Scalar* G) { G_ = G; }
+  Scalar gradient_square() const {
+    double sum = 0;
+    for (int b = 0; b < this->count_; ++b)
+      for (int l = 0; l < this->count_; ++l) {
+        double along = 0;
+        for (int j = 0; j < shape_.n; ++j) along += G_[b * shape_.n + j] * G_[l * shape_.n + j];
+        sum += along * this->gram_(b, l);
+      }
+    return sum;
+  }
+  Scalar along_velocity(int j) const { return gram_now_(shape_.first_row + j, j); }
+  // Where forming rows can be left, they are formed in a copy.
+  void move(const MixedMove<Scalar>& move) {
+    back_.setZero(shape_.rows, N_);
+    for (int i = 0; i < shape_.rows; ++i)
+      for (int b = 0; b < this->count_; ++b)
+        back_(i, b) = -move.gamma[i] * G_[b * shape_.n + i % shape_.n];
+    if (shape_.project)
+      this->along_.noalias() = Matrix(-back_ * this->F_.transpose()) * this->pinv_;
+    if (!this->can_be_left()) return form(move, A_);
+    this->next_ = A_;
+    form(move, this->next_);
+    A_.swap(this->next_);
+  }
+
+ private:
+  void form(const MixedMove<Scalar>& move, Rows& rows) {
+    const int N = shape_.rows, k = shape_.k, first = shape_.first_row;
+    sums_.setZero();
+    for (Index begin = 0; begin < d_; begin += tile_depth) {
+      const Index depth = std::min(tile_depth, d_ - begin);
+      if (this->slow_) Poll::spend(depth * N * (N_ + k) / 8);
+      double* x = this->X_.data() + (this->keep_ ? begin * N_ : 0);
+      if (!this->keep_) this->inputs_.tile(begin, depth, x);
+      rows.mix(shape_.n, move.M, begin);
+      double* to = rows.at(shape_.rank, begin);
+      product_transposed(back_.data(), N, {x, N_}, whole_packs(depth), N_, to, rows.stride(),
+                         this->turned_.data());
+      if (shape_.project)
+        product({this->along_.data(), k, 1}, N, {this->task_->W + begin, d_}, k, depth, to,
+                rows.stride());
+      this->sum(rows, begin);
+    }
+    this->health_ = sums_.rightCols(N).trace();
+    if (move.unit) {
+      for (int j = first; j < first + shape_.n; ++j)
+        for (Index c = 0; c < d_; c += tile_depth)
+          rows.scale(j, 1 / std::sqrt(sums_(j, shape_.rank + j)), c);
+      this->sum(rows);
+    }
+    this->settled();
+  }
+
+  const Scalar* G_ = nullptr;  // (b, n) of the gradient taken
+};
+
+}  // namespace lrft
