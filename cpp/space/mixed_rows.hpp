@@ -37,7 +37,7 @@ class MixedRows {
 
   // Of G (b, n) and the inputs' coordinates x (b, s + N), `stride` packs apart.
   template <class Spend>
-  void take(const Pack* G, const Pack* x, int stride, int inputs, const Spend& spend) {
+  LRFT_INLINE void take(const Pack* G, const Pack* x, int stride, int inputs, const Spend& spend) {
     for (int j = 0; j < n_; ++j) {
       spend(std::int64_t{inputs} * (s_ + N_));
       Pack* to = g(j);
@@ -93,9 +93,11 @@ class MixedRows {
   template <int Groups>
   struct Mix {
     Pack M[Groups][Groups], gamma[Groups];
-    Mix(const MixedMove<Pack>& move, int n, int j) {
+    LRFT_INLINE Mix(const MixedMove<Pack>& move, int n, int j) {
+#pragma GCC unroll 4
       for (int a = 0; a < Groups; ++a) {
         gamma[a] = move.gamma[a * n + j];
+#pragma GCC unroll 4
         for (int c = 0; c < Groups; ++c) M[a][c] = move.M[(a * Groups + c) * n + j];
       }
     }

@@ -16,7 +16,7 @@ namespace lrft {
 class ReducedMemory : public ReducedSpace<> {
  public:
   ReducedMemory(const Shape& shape, const RunSpec& spec)
-      : ReducedSpace<>(shape, spec), mixed_(shape, m()) {}
+      : ReducedSpace<>(shape, spec), mixed_(shape, m()), square_(shape.rows) {}
 
   std::vector<double> with_memory(const std::vector<double>& rows) const {
     return lrft::with_memory(shape_, rows);
@@ -87,24 +87,38 @@ class ReducedMemory : public ReducedSpace<> {
   }
 
  private:
-  void mix(const MixedMove<Scalar>& move) {
-    const int N = this->N(), s = shape_.s, first = shape_.first();
+  LRFT_INLINE void mix(const MixedMove<Scalar>& move) {
+    const int N = this->N(), s = shape_.s, first = shape_.first(), from = shape_.first_row;
     mixed_.move_P(move, P_.data(), spending());
+    health_ = broadcast(0.0);
+    for (int i = 0; i < N; ++i) {
+      square_[i] = squares(&P_[i * s + first], s - first, broadcast(0.0));
+      health_ = health_ + square_[i];
+    }
     if (rotates()) {
       const Pack* G = mixed_.spread(move, G_, batch(), L_.data(), width());
-      rotations_.update(L_.data(), width(), G, z(0), 2 * pairs_, T(), spending());
-    } else {
-      mixed_.move_L(move, L_.data(), width(), spending());
-      mixed_.move_rest(move, L_.data(), width(), m(), [&](int j) { return mixed_.rest(j); });
-      if (N == 2)
-        set_pair(factor_of_pair(L_.data(), width()));
-      else
-        triangular(L_.data(), N, width(), spending());
+      health_ =
+          health_ + rotations_.update(L_.data(), width(), G, z(0), 2 * pairs_, T(), spending());
+      if (move.unit) normalise();
+      return;
     }
-    health_ = broadcast(0.0);
-    for (int i = 0; i < N; ++i)
-      health_ = squares(&L_[i * width()], i + 1, squares(&P_[i * s + first], s - first, health_));
-    if (move.unit) normalise();
+    mixed_.move_L(move, L_.data(), width(), spending());
+    mixed_.move_rest(move, L_.data(), width(), m(), [&](int j) { return mixed_.rest(j); });
+    // Reflections change no length, so lengths need not wait for them.
+    for (int i = 0; i < N; ++i) {
+      const Pack square = squares(&L_[i * width()], width(), broadcast(0.0));
+      health_ = health_ + square;
+      square_[i] = 1.0 / sqrt(square_[i] + square);
+    }
+    if (N == 2)
+      set_pair(factor_of_pair(L_.data(), width()));
+    else
+      triangular(L_.data(), N, width(), spending());
+    if (!move.unit) return;
+    for (int i = from; i < from + n(); ++i) {
+      for (int q = first; q < s; ++q) P_[i * s + q] *= square_[i];
+      for (int q = 0; q <= i; ++q) L_[i * width() + q] *= square_[i];
+    }
   }
   void set_pair(const PairFactor& factor) {
     L_[0] = factor.x0;
@@ -125,6 +139,7 @@ class ReducedMemory : public ReducedSpace<> {
   }
 
   MixedRows mixed_;
+  AlignedPacks square_;        // (N) of the rows that a move has made; then what makes them unit
   const Scalar* G_ = nullptr;  // (b, n) of the gradient taken
 };
 
