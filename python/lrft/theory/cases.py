@@ -80,12 +80,6 @@ def of_training(task: Task, training: Training, start: Any, numbers: Mapping[str
             f"loss={training.loss!r}"
         )
     student = training.student
-    for name in ("sphere", "start"):
-        if getattr(student, name, None):
-            raise ValueError(
-                f"the order-parameter equations know no LoRA with {name}, got "
-                f"{name}={getattr(student, name)!r}"
-            )
     lr = training.lr
     if isinstance(lr, str):
         lr, _ = auto_lr(task, student, batch=training.batch)
