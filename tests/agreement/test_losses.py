@@ -182,11 +182,11 @@ def test_a_study_over_losses(tmp_path):
     ds = lrft.sweep(study, tmp_path / "study.db")
     assert ds.loss_name.values.tolist()[:2] == ["squared", "correlation"]
     for i, one in enumerate(alone):
-        np.testing.assert_array_equal(ds.loss.isel(point=i), one.loss)
+        np.testing.assert_array_equal(ds.loss.isel(loss_name=i), one.loss)
         if "training_loss" in one:
-            np.testing.assert_array_equal(ds.training_loss.isel(point=i), one.training_loss)
-    assert np.isnan(ds.training_loss.isel(point=0)).all()
-    assert np.isnan(ds.training_loss_error.isel(point=1)).all()
+            np.testing.assert_array_equal(ds.training_loss.isel(loss_name=i), one.training_loss)
+    assert np.isnan(ds.training_loss.isel(loss_name=0)).all()
+    assert np.isnan(ds.training_loss_error.isel(loss_name=1)).all()
 
 
 def test_the_squared_error_has_no_variable_of_its_own():
