@@ -51,6 +51,7 @@ class ReducedSpace {
 
   ReducedSpace(const Shape& shape, const RunSpec& spec)
       : shape_(shape),
+        m_(shape.uses > 1 ? shape.batch : std::min(shape.n, shape.batch)),
         seed_(spec.seed),
         random_(spec.seed),
         noise_(shape.batch, spec.seed),
@@ -197,7 +198,7 @@ class ReducedSpace {
   int first_row() const { return Rows > 0 ? 0 : shape_.first_row; }  // of the student's
   int batch() const { return Batch > 0 ? Batch : shape_.batch; }
   // Chi variates a step.
-  int m() const { return Batch != 1 && shape_.uses > 1 ? batch() : std::min(n(), batch()); }
+  int m() const { return Rows == 1 && Batch == 1 ? 1 : m_; }
   int ahead() const { return batch() == 1 ? 4 : 1; }  // steps whose numbers are drawn together
 
   // Draws the numbers of steps t .. t + ahead - 1, which do not depend on the state;
@@ -425,6 +426,7 @@ class ReducedSpace {
                      [&](int i, const Pack& sum) { return move_entry(first + i, g, factor, sum); });
   }
   Shape shape_;
+  int m_;
   std::uint64_t seed_;
   Philox random_;
   LabelNoise<Layout> noise_;
