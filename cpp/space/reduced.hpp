@@ -67,6 +67,8 @@ class ReducedSpace {
         dof_(broadcast(1.0)),
         chi_(dof_),
         work_(shape.n * shape.n),
+        // On spheres velocities move along rows too, and that leaves no triangle.
+        rotates_(by_rotations(N(), batch()) && !(shape.unit && shape.first_row > 0)),
         rotations_(rotates() ? shape.rows : 0, rotates() ? shape.batch : 0) {}
 
   // ---- one replica in and out of a lane -------------------------------------
@@ -263,10 +265,7 @@ class ReducedSpace {
   }
   // Sums along the rows are long.
   bool long_rows() const { return shape_.s - shape_.first() + N() >= 8; }
-  // On spheres velocities move along rows too, and that leaves no triangle.
-  bool rotates() const {
-    return Rows != 1 && by_rotations(N(), batch()) && !(shape_.unit && shape_.first_row > 0);
-  }
+  bool rotates() const { return Rows != 1 && rotates_; }
   // The part of the move along the coordinates X_S, and along Z where it is not left to rotations.
   // Polls only where a step is slow: short ones would lose speed to it.
   // Returns the sum of the squares of P, while its rows are near.
@@ -443,6 +442,7 @@ class ReducedSpace {
   ChiSampler chi_;  // of dof_
   Pack health_ = broadcast(0.0);
   AlignedPacks work_;  // (n, n)
+  bool rotates_;
   Rotations rotations_;
   std::vector<Pack> before_;  // P and L before a long move
   std::uint64_t replica_[lanes] = {};
