@@ -103,7 +103,6 @@ class Blocks {
     settle();
     return A_.get();
   }
-  // The rows now.
   std::vector<double> rows_now(int) {
     settle();
     Rows rows = A_;
@@ -222,7 +221,6 @@ class Blocks {
  protected:
   static constexpr std::size_t kept_inputs = std::size_t{4} << 20;
 
-  // Of the rows now.
   void fields() {
     for (int b = 0; b < count_; ++b)
       for (int j = 0; j < shape_.n; ++j)
@@ -280,7 +278,6 @@ class Blocks {
     gram_now_(j, i) = sum;
   }
 
-  // ---- fields ------------------------------------------------------------------------
   void draw_block() {
     const int k = shape_.k, r = shape_.rank, padded = packs_ * lanes;
     Y_.setZero();
@@ -336,7 +333,6 @@ class Blocks {
     if (grams()) gram(X, depth, N_, gram_.data());
   }
 
-  // ---- the end of a block ---------------------------------------------------------------
   // What `form` needs of the block.
   void prepare() {
     back_ = -gamma_;
@@ -402,7 +398,6 @@ class Blocks {
     waiting_ = false;
     start_known_ = slow_;
   }
-  // What only records need of the block's start.
   void look_at_start(const Rows& rows) {
     Matrix features, gram;
     rows.look(task_->W, shape_.k, features, gram);

@@ -71,7 +71,6 @@ class ReducedSpace {
         rotates_(by_rotations(N(), batch()) && !(shape.unit && shape.first_row > 0)),
         rotations_(rotates() ? shape.rows : 0, rotates() ? shape.batch : 0) {}
 
-  // ---- one replica in and out of a lane -------------------------------------
   void set_task(int lane, const TaskData& task, std::uint32_t replica) {
     given_.set(lane, task.R, task.a);
     noise_.set_task(lane, task, replica);
@@ -108,7 +107,6 @@ class ReducedSpace {
     return reduced_view(shape_, task, rows_of(lane));
   }
 
-  // ---- the step ----------------------------------------------------------------
   LRFT_INLINE void draw(const std::uint64_t* steps) {
     const Bits t = load_bits(steps);
     noise_.draw(t);
@@ -238,7 +236,6 @@ class ReducedSpace {
   const Pack* x_S(int b) const { return X_.data() + 2 * pairs_ * (at_ * batch() + b); }
   const Pack* z(int b) const { return x_S(b) + shape_.s; }
 
-  // Of the first `inputs` that were drawn.
   void find_given(int inputs) {
     given_.multiply(X_.data(), 2 * pairs_, inputs, fields_.data(),
                     [this](std::int64_t units) { spend(units); });
@@ -263,7 +260,6 @@ class ReducedSpace {
       if (j < n) some(std::integral_constant<int, 1>{}, j);
     }
   }
-  // Sums along the rows are long.
   bool long_rows() const { return shape_.s - shape_.first() + N() >= 8; }
   bool rotates() const { return Rows != 1 && rotates_; }
   // The part of the move along the coordinates X_S, and along Z where it is not left to rotations.
@@ -381,7 +377,6 @@ class ReducedSpace {
   static void spend_in(std::int64_t units) {
     if constexpr (Polls) Poll::spend(units);
   }
-  // In long steps only.
   void spend(std::int64_t units) const {
     if (shape_.slow()) [[unlikely]]
       Poll::spend(units);
