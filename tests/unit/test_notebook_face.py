@@ -70,7 +70,7 @@ def test_signatures_show_types(model: Any) -> None:
 
 def test_the_signature_of_a_training() -> None:
     text = str(inspect.signature(lrft.Training))
-    assert "steps: 'int', batch: 'int' = 1, stop_at: 'float | None' = None" in text
+    assert "steps: 'int', batch: 'int' = 1, reuse: 'int' = 1, lookahead: 'float | None'" in text
     assert str(inspect.signature(lrft.LoRA)).startswith("(rank: 'int', *, alpha: 'float | None'")
 
 

@@ -74,11 +74,6 @@ def of_training(task: Task, training: Training, start: Any, numbers: Mapping[str
     for name, value in numbers.items():
         if value not in defaults.get(name, (True,)):
             raise ValueError(f"{name} is for a student in numbers; it is that of the training here")
-    if training.loss != "squared":
-        raise ValueError(
-            f"training must be on the squared error, which the equations are of, got "
-            f"loss={training.loss!r}"
-        )
     student = training.student
     lr = training.lr
     if isinstance(lr, str):
