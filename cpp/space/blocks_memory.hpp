@@ -50,7 +50,7 @@ class BlocksMemory : public Blocks<Inputs> {
     const auto numbers = [](const Matrix& m) {
       return std::vector<double>(m.data(), m.data() + m.size());
     };
-    Statistics out{numbers(features), numbers(teacher), numbers(gram), {}};
+    Statistics out{numbers(features), numbers(teacher), numbers(gram), {}, {}};
     if (shape_.follow) {
       const int f = shape_.followed;
       const Eigen::Map<const Matrix> a(task.a.data(), f, shape_.s);
