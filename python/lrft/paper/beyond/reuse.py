@@ -121,8 +121,8 @@ def fit(data: xr.Dataset, case: Case) -> exponents.PowerLaw:
 def _run(context: Context) -> xr.Dataset:
     cases, tuned, replicas, few = CASES, TUNED, REPLICAS, TUNED_REPLICAS
     if context.quick:
-        cases = tuple(case._replace(dimensions=(16, 32), longest=20.0) for case in CASES)
-        tuned, replicas, few = (16, 32), LANES, LANES
+        cases = tuple(case._replace(dimensions=(64, 128), longest=20.0) for case in CASES)
+        tuned, replicas, few = (64, 128), LANES, LANES
     part = Context(context.quick, context.threads, lambda share: context.progress(share / 2))
     data = measured(part, cases, replicas)
     points = [
