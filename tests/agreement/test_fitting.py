@@ -115,7 +115,7 @@ def check(
         np.testing.assert_allclose(one.validation_loss.values, expected[1], rtol=1e-9)
         if training.average is not None:
             means = averages(path, training.average)
-            expected = errors(task, student, means, X, y, taken, one.step.values, held_out)
+            expected = losses(task, training, means, X, y, taken, one.step.values, held_out)
             found = one.averaged_validation_loss.values
             np.testing.assert_allclose(found, expected[1], rtol=1e-9)
 

@@ -18,6 +18,7 @@ __all__: list[str] = [
     "DataSet",
     "Footprint",
     "Loss",
+    "Optimiser",
     "Run",
     "RunSpec",
     "Samples",
@@ -204,6 +205,25 @@ class Loss:
         The same with other values for the fields that are named.
         """
 
+class Optimiser:
+    """
+    What is done with gradients beside a rate.
+    """
+    def __getattr__(self, name: str) -> typing.Any: ...
+    def __init__(self, **kwargs: typing.Any) -> None:
+        """
+        Fields by name; those that are left out are as the core has them.
+        """
+    def __reduce__(self) -> tuple[typing.Any, tuple[str, dict]]: ...
+    def fields(self) -> dict:
+        """
+        All fields by name.
+        """
+    def replace(self, **kwargs: typing.Any) -> Optimiser:
+        """
+        The same with other values for the fields that are named.
+        """
+
 class TrainingData:
     """
     Steps, rates, and what is recorded when.
@@ -345,6 +365,8 @@ class Sizes:
     @property
     def ambient(self) -> bool: ...
     @property
+    def average(self) -> bool: ...
+    @property
     def batch(self) -> int: ...
     @property
     def d(self) -> float: ...
@@ -376,6 +398,8 @@ class Sizes:
     def s(self) -> int: ...
     @property
     def uses(self) -> int: ...
+    @property
+    def velocity(self) -> bool: ...
 
 class Footprint:
     """

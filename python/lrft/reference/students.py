@@ -230,14 +230,15 @@ def rank_one_path(
         return network(X, teacher, lam, activation, **scales)
 
     def move(sample: Sample, state: State, at: State, factor: float) -> State:
-        (step, X, y), (u_hat, c_hat), (u_at, c_at) = sample, state, at
+        (step, X, y), (u_at, c_at) = sample, at
         V = _perturbed(W, xi, c_at, u_at)
         D, _ = row_gradient(X, y, V, lam, activation, base=base, loss=loss, **scales)
         grad_u = P(xi * (X.T @ (D @ c_at)))
         grad_c = xi * (D.T @ (X @ u_at))
         rates = [factor * _rate(lr, step), factor * _rate(lr_c, step)]
         still = [False, not train_c]
-        return tuple(mover.move([u_hat, c_hat], [grad_u, grad_c], rates, unit=True, still=still))
+        u_hat, c_hat = mover.move(state, [grad_u, grad_c], rates, unit=True, still=still)
+        return u_hat, c_hat
 
     samples = _samples(inputs, noise_values, label, labels, flips, loss)
     yield from _path((u_hat, c_hat), samples, move, reuse, lookahead)
@@ -327,11 +328,11 @@ def lora_path(
             D, _ = row_gradient(X, y, V, lam, activation, loss=loss, **scales)
         grad_A = scale * ((D @ B_then).T @ X)
         grad_B = scale * (D.T @ (X @ A_then.T))
-        A, B = state
         rates = [factor * _rate(lr, step), factor * _rate(lr_b, step)]
         still = [lr == 0, lr_b == 0]
         unit = [sphere, False]
-        return tuple(mover.move([A, B], [grad_A, grad_B], rates, unit=unit, still=still))
+        A, B = mover.move(state, [grad_A, grad_B], rates, unit=unit, still=still)
+        return A, B
 
     samples = _samples(inputs, noise_values, label, labels, flips, loss)
     yield from _path((A0, B0), samples, move, reuse, lookahead)
@@ -403,11 +404,12 @@ def full_network_path(
         return network(X, teacher, lam, activation, **scales)
 
     def move(sample: Sample, state: State, at: State, factor: float) -> State:
-        (step, X, y), (V, lam_hat) = sample, state
+        step, X, y = sample
         D, grad_lam = row_gradient(X, y, *at, activation, base=base, loss=loss, **scales)
         rates = [factor * _rate(lr, step), factor * _rate(lr_lam, step)]
         still = [False, not train_lam]
-        return tuple(mover.move([V, lam_hat], [D.T @ X, grad_lam], rates, still=still))
+        V, lam_hat = mover.move(state, [D.T @ X, grad_lam], rates, still=still)
+        return V, lam_hat
 
     samples = _samples(inputs, noise_values, label, labels, flips, loss)
     yield from _path((V0, lam0), samples, move, reuse, lookahead)
