@@ -64,8 +64,8 @@ class WholeLabels : public S {
  public:
   using Layout = typename S::Layout;
   using Scalar = typename S::Scalar;
-  static constexpr bool again = requires(const typename S::Input& x) { x.from; };
-  using Input = std::conditional_t<again, AgainInput<lrft::Input<Scalar>>, lrft::Input<Scalar>>;
+  static constexpr bool trials = requires(const typename S::Input& x) { x.from; };
+  using Input = std::conditional_t<trials, AgainInput<lrft::Input<Scalar>>, lrft::Input<Scalar>>;
 
   WholeLabels(const Shape& shape, const RunSpec& spec)
       : S(shape, spec),
@@ -92,7 +92,7 @@ class WholeLabels : public S {
   }
   Input input(int b) const {
     const auto x = S::input(b);
-    if constexpr (again)
+    if constexpr (trials)
       return {x, x.from};
     else
       return x;

@@ -238,6 +238,9 @@ void check(const RunSpec& run) {
             "trainings of a run must record the same parameters");
     require(plan.loss.kind == run.trainings.front().loss.kind,
             "trainings of a run must have one kind of loss");
+    require(
+        remembered(plan) == remembered(run.trainings.front()),
+        "trainings of a run must remember the same of their rows, and be plain or not together");
     require(plan.plain() == run.trainings.front().plain(),
             "trainings of a run must all be for the plain step, or none of them");
     require(!run.data.given() || plan.loss.flip == 0, "flip is not for labels that are given");
@@ -246,9 +249,6 @@ void check(const RunSpec& run) {
             "trainings of a run must use their batches in one way");
     require(plan.uses() == 1 || plan.optimiser.plain(),
             "a batch is used more than once by descent alone");
-    require(
-        remembered(plan) == remembered(run.trainings.front()),
-        "trainings of a run must remember the same of their rows, and be plain or not together");
     require(plan.optimiser.decay == 0 || !student.facts().unit_rows,
             "decay is not for rows that stay on their spheres");
   }

@@ -1,6 +1,7 @@
 // The extension module lrft/isa_<set>/_testing.
 #include "bind.hpp"
 #include "drive.hpp"
+#include "lrft/footprint.hpp"
 
 namespace lrft::bindings {
 namespace {
@@ -16,11 +17,14 @@ class BoundDrive {
  public:
   BoundDrive(const RunSpec& run, const Array& rows, const Array& own, int lane) {
     s_ = run.tasks.front().s;
-    n_ = run.student.rows;
+    n_ = run.student.rows * sizes_of(run).copies();
     batch_ = run.trainings.front().batch;
     if (lane < 0 || lane >= 8) throw py::value_error("lane must be in 0..7");
     sized(rows, n_ * (s_ + n_), "rows");
-    sized(own, static_cast<int>(run.student.own_size(run.tasks.front().neurons)), "own");
+    sized(
+        own,
+        static_cast<int>(run.student.own_size(run.tasks.front().neurons)) * sizes_of(run).copies(),
+        "own");
     drive_ = make_drive(run, to_vector(rows), to_vector(own), lane);
   }
   void step(const Array& X_S, const Array& Z, const Array& T, const Array& noise, double lr,

@@ -92,7 +92,7 @@ def random_optimiser(rng: np.random.Generator, student: Any) -> dict[str, Any]:
     length: dict[str, Any] = [{}, {"normalise": True}, {"clip": 10.0 ** rng.uniform(-2, 2)}][
         rng.integers(3)
     ]
-    decay = 0.0 if student.spherical else float(rng.choice([0.0, 0.1]))
+    decay = 0.0 if student.unit_rows else float(rng.choice([0.0, 0.1]))
     nesterov = bool(momentum and rng.random() < 0.5)
     optimiser = lrft.SGD(momentum=momentum, nesterov=nesterov, weight_decay=decay, **length)
     return {"optimiser": optimiser, "average": int(rng.integers(5)) if rng.random() < 0.3 else None}
