@@ -115,6 +115,7 @@ std::unique_ptr<Run> run_plain_in(const RunSpec& spec) {
 template <Space S>
 std::unique_ptr<Run> run_general_in(const RunSpec& spec) {
   using Layout = typename S::Layout;
+  static_assert(Reusable<S> || Remembering<S>, "the general step is for more than the plain one");
   using O = std::conditional_t<Remembering<S>, AnyOptimiser<Layout>, Descent<Layout>>;
   return with_student<Layout>(spec.student.kind,
                               [&]<class T>(std::type_identity<T>) -> std::unique_ptr<Run> {

@@ -155,6 +155,19 @@ REFUSED: list[tuple[Any, str]] = [
     (lambda: lrft.SequenceSimulation(SEQUENCE, training(), between="merge"), "between must be"),
     (lambda: lrft.SequenceSimulation(SEQUENCE, training(stop_at=0.9)), "stop_at must be None"),
     (
+        lambda: lrft.SequenceSimulation(SEQUENCE, training(optimiser="momentum")),
+        r"neither momentum nor average.*SGD\(momentum=0.9\)",
+    ),
+    (lambda: lrft.SequenceSimulation(SEQUENCE, training(average=3)), "average, .*average=3"),
+    (
+        lambda: lrft.SequenceSimulation(SEQUENCE, training(record_parameters=True)),
+        "record_parameters must be False",
+    ),
+    (
+        lambda: lrft.SequenceSimulation(SEQUENCE, training(loss_thresholds=[0.1])),
+        "loss_thresholds empty",
+    ),
+    (
         lambda: lrft.SequenceSimulation(SEQUENCE, training(student=lrft.RankOne()), between="new"),
         "needs a LoRA student, got RankOne",
     ),

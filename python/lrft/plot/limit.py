@@ -53,8 +53,8 @@ def limit_curve(ds: xr.Dataset, index: int, start: float, last: float) -> tuple[
         )
     if training.loss != "squared":
         raise ValueError(
-            "theory=True draws the order-parameter curve of the squared error, got a run with "
-            f"loss={training.loss!r}"
+            "theory=True without recorded order parameters draws the curve of the squared error, "
+            f"got loss={training.loss!r}: run with record_parameters=True"
         )
     own = student.get("lr_c")
     solution = theory.order_parameter_ode(

@@ -382,6 +382,11 @@ def _later(name: str) -> bool:
 
 
 def _check_layout(ds: xr.Dataset, where: str) -> None:
+    if ds.attrs.get("kind") == "sequence":
+        raise ValueError(
+            f"{where}: a result of simulate_sequence, which ds.to_netcdf writes and "
+            "xarray.open_dataset reads"
+        )
     version = ds.attrs.get("schema_version")
     expected = FIT_VARIABLES if ds.attrs.get("kind") == "fit" else tuple(VARIABLES)
     if version == 1:  # had no final values; `held` makes do with the last records

@@ -72,7 +72,8 @@ def hits(one: xr.Dataset, threshold: float, name: str = "hit_step") -> Hits:
 def points_of(ds: xr.Dataset) -> list[xr.Dataset]:
     """Take a run or a study apart into its tasks or points; one task is one."""
     if "hit_step" not in ds.variables or "status" not in ds.variables:
-        kind = "of lrft.fit" if ds.attrs.get("kind") == "fit" else "unknown to lrft"
+        kinds = {"fit": "of lrft.fit", "sequence": "of lrft.simulate_sequence"}
+        kind = kinds.get(str(ds.attrs.get("kind")), "unknown to lrft")
         raise ValueError(
             f"ds is a result {kind}, without hitting steps: give one of lrft.simulate or lrft.sweep"
         )
@@ -237,15 +238,18 @@ def _finals(one: xr.Dataset) -> dict[str, float]:
         if f"final_{name}" in one:  # files of layout 1 have none
             values = one[f"final_{name}"].values[ended]
             found[f"final_{name}"] = _median(np.abs(values))
-    if "final_training_loss" in one:  # may be negative
-        found["final_training_loss"] = _median(one.final_training_loss.values[ended])
+    for name in ("final_training_loss", "final_averaged_loss"):  # the first may be negative
+        if name in one:
+            found[name] = _median(one[name].values[ended])
     return found
 
 
 def _of_fit(ds: xr.Dataset) -> dict[str, Any]:
     found: dict[str, Any] = {"learning_rate": rate_of(ds), "replicas": ds.sizes["replica"]}
     found["ended"] = int(counted(ds).sum())
-    for name in ("train_loss", "validation_loss"):
+    for name in ("train_loss", "validation_loss", "averaged_validation_loss"):
+        if name not in ds:
+            continue
         # The last record that each replica has.
         paths = ds[name].transpose("replica", "step").values
         last = [row[np.isfinite(row)][-1:] for row in paths]

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
-_LATER = ("training_loss", "training_loss_error")  # where they are recorded
+_LATER = ("training_loss", "training_loss_error", "averaged_loss")  # where they are recorded
 _FINAL = ("final_overlap_u", "final_overlap_c", "final_loss", *(f"final_{one}" for one in _LATER))
 
 

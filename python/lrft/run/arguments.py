@@ -81,9 +81,11 @@ def choose_engine(tasks: list[Task], training: Training, engine: object) -> str:
         batch = (
             "batch, which is used again" if training.uses > 1 else "the lesser of rows and batch"
         )
+        remembers = training.optimiser.momentum or training.average is not None
+        rows = "rows, those that are remembered too," if remembers else "rows,"
         raise ValueError(
             f"engine='reduced' needs d >= {least[i]} for this task (dimension of span(W, u), plus "
-            f"the student's rows, plus {batch}), got d = {tasks[i].d}: use engine='ambient'"
+            f"the student's {rows} plus {batch}), got d = {tasks[i].d}: use engine='ambient'"
         )
     return name
 
@@ -157,6 +159,8 @@ def warn_of_rate(tasks: list[Task], training: Training) -> None:
     speed = training.reuse * training.optimiser.speed
     lr = speed * float(schedule.rates(training.lr, 0, 1)[0])
     reason = rates.far_above(tasks[0], training.student, lr, batch=training.batch)
+    if reason is not None and speed != 1:
+        reason += f" (lr = {lr / speed:g} moves as far as {speed:g} times that once a sample)"
     if reason is not None:
         caller.warn(reason, caller.RateWarning)
 

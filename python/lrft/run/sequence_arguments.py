@@ -40,6 +40,18 @@ def check_stage(task: Task, training: Training, between: str, stages: int) -> No
             raise ValueError(
                 f"{name} must be None in a sequence, whose stages have all their steps"
             )
+    if training.optimiser.momentum or training.average is not None:
+        raise ValueError(
+            "a sequence takes neither momentum nor average, which would remember more of the stage "
+            f"before than its student, got optimiser={training.optimiser!r}, "
+            f"average={training.average}"
+        )
+    if training.recorded_parameters or training.loss_thresholds:
+        raise ValueError(
+            "a sequence records losses and overlaps only: record_parameters must be False and "
+            f"loss_thresholds empty, got {training.record_parameters} and "
+            f"{list(training.loss_thresholds)}"
+        )
     if training.steps < 1:
         raise ValueError(f"steps must be at least 1 in a sequence, got {training.steps}")
     if student.linearized or student.takes_start_off:

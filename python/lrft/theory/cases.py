@@ -77,6 +77,11 @@ def of_training(task: Task, training: Training, start: Any, numbers: Mapping[str
     student = training.student
     lr = training.lr
     if isinstance(lr, str):
+        if training.loss != "squared":
+            raise ValueError(
+                "lr='auto' is from the stability limit of the squared error: give a rate for "
+                f"loss={training.loss!r}"
+            )
         lr, _ = auto_lr(task, student, batch=training.batch)
     rows, own = student.rates(lr)
     lr = _constant("lr", lr)

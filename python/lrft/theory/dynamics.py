@@ -364,9 +364,16 @@ def _solve(
 
     rtol, atol = tolerances
     method = "LSODA" if start.size <= MOST_DENSE else "RK45"
-    found = solve_ivp(
-        velocity, (0.0, horizon), start, method, dense_output=True, rtol=rtol, atol=atol
-    )
+    try:
+        with np.errstate(all="ignore"):
+            found = solve_ivp(
+                velocity, (0.0, horizon), start, method, dense_output=True, rtol=rtol, atol=atol
+            )
+    except np.linalg.LinAlgError:
+        raise ValueError(
+            f"the order-parameter equations diverge before horizon = {horizon:g}: take a smaller "
+            "rate"
+        ) from None
     if not found.success:
         raise ValueError(f"horizon = {horizon:g} is out of the solver's reach: {found.message}")
     solution: Callable[[Floats], Floats] = found.sol
