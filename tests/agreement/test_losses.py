@@ -150,7 +150,9 @@ def test_what_knows_the_squared_error_only_says_so():
     student = lrft.RankOne(c_init="teacher", orthogonal=False)
     plan = training.replace(student=student, steps=50, loss="huber")
     ds = lrft.simulate(task, plan, replicas=2)
-    with pytest.raises(ValueError, match="curve of the squared error, got loss.* run with record_parameters=True"):
+    with pytest.raises(
+        ValueError, match="curve of the squared error, got loss.* run with record_parameters=True"
+    ):
         lrft.plot.overlap(ds, theory=True)
 
 
