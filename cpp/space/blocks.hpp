@@ -379,7 +379,7 @@ class Blocks {
     settled();
   }
   // Inputs' inner products with each other are.
-  bool grams() const { return steps_ > 1 || shape_.sized; }
+  bool grams() const { return steps_ > 1; }
   // The inner products that steps need, afresh: a tile of them, and all.
   void sum(const Rows& rows, Index begin) {
     if (slow_)

@@ -3,7 +3,7 @@
 // Every step is a block of its own, after which all rows are formed: with g = G^T X,
 //   row (a, j) <- sum_c M[a][c][j] row (c, j) - gamma[a][j] g_j,   a tile of coordinates at a time.
 //
-// Cost an input: that of a block of one batch, groups^2 n d for the rows, and b d for the length of
+// Cost an input: that of a block of one batch, groups^2 n d for the rows, and n d for the length of
 // a gradient where it is asked for.
 #pragma once
 
@@ -69,17 +69,11 @@ class BlocksMemory : public Blocks<Inputs> {
   }
 
   // ---- the step ---------------------------------------------------------------------------
-  void take_gradient(const Scalar* G) { G_ = G; }
-  Scalar gradient_square() const {
-    double sum = 0;
-    for (int b = 0; b < this->count_; ++b)
-      for (int l = 0; l < this->count_; ++l) {
-        double along = 0;
-        for (int j = 0; j < shape_.n; ++j) along += G_[b * shape_.n + j] * G_[l * shape_.n + j];
-        sum += along * this->gram_(b, l);
-      }
-    return sum;
+  void take_gradient(const Scalar* G) {
+    G_ = G;
+    if (shape_.sized) measure();
   }
+  Scalar gradient_square() const { return square_; }
   Scalar along_velocity(int j) const { return gram_now_(shape_.first_row + j, j); }
   // Where forming rows can be left, they are formed in a copy.
   void move(const MixedMove<Scalar>& move) {
@@ -96,6 +90,29 @@ class BlocksMemory : public Blocks<Inputs> {
   }
 
  private:
+  // The square of the gradient's length, a tile of coordinates at a time.
+  void measure() {
+    const int n = shape_.n, k = shape_.k;
+    Matrix along, g(n, tile_depth);
+    back_.setZero(n, N_);
+    for (int j = 0; j < n; ++j)
+      for (int b = 0; b < this->count_; ++b) back_(j, b) = G_[b * n + j];
+    if (shape_.project) along = Matrix(-back_ * this->F_.transpose()) * this->pinv_;
+    square_ = 0;
+    for (Index begin = 0; begin < d_; begin += tile_depth) {
+      const Index depth = std::min(tile_depth, d_ - begin);
+      if (this->slow_) Poll::spend(depth * n * (N_ + k) / 8);
+      double* x = this->X_.data() + (this->keep_ ? begin * N_ : 0);
+      if (!this->keep_) this->inputs_.tile(begin, depth, x);
+      g.setZero();
+      product_transposed(back_.data(), n, {x, N_}, whole_packs(depth), N_, g.data(), tile_depth,
+                         this->turned_.data());
+      if (shape_.project)
+        product({along.data(), k, 1}, n, {this->task_->W + begin, d_}, k, depth, g.data(),
+                tile_depth);
+      square_ += g.leftCols(depth).squaredNorm();
+    }
+  }
   void form(const MixedMove<Scalar>& move, Rows& rows) {
     const int N = shape_.rows, k = shape_.k, first = shape_.first_row;
     sums_.setZero();
@@ -124,6 +141,7 @@ class BlocksMemory : public Blocks<Inputs> {
   }
 
   const Scalar* G_ = nullptr;  // (b, n) of the gradient taken
+  Scalar square_ = 0;          // of its length
 };
 
 }  // namespace lrft

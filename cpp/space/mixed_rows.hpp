@@ -9,6 +9,8 @@
 // Cost: b n (s + N + m) for the gradient, groups^2 n (s + N) for the rows.
 #pragma once
 
+#include <cstdint>
+
 #include <algorithm>
 
 #include "simd/aligned.hpp"

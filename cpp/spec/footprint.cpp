@@ -23,7 +23,9 @@ double units_of(const Sizes& z) {
   const double fields = nonzero + (r + 2 * n) * s + 4 * (s + n) + n * n;
   if (z.uses > 1) return uses * b * (fields + forward + n * b) + n * n * (n + b);
   const double triangle =
-      by_rotations(z.rows * z.copies(), z.batch) ? 4 * b * n * n : n * n * (n + std::min(b, n));
+      by_rotations(z.rows * z.copies(), z.batch) && !(facts_of(z.kind).unit_rows && z.velocity)
+          ? 4 * b * n * n
+          : n * n * (n + std::min(b, n));
   return b * (fields + forward + (b > n ? n * n / 2 : n)) + triangle;
 }
 

@@ -173,10 +173,10 @@ class ErrorWatch {
     const double error = mean_loss(lanes_.student(), lanes_.loss(), A, task, held_out);
     if (spec_.keep_best && least_yet(error, chain)) keep(lane, std::move(rows));
     Seen seen{shape_, task, nullptr, lanes_.initial(chain), population_, spec_.link_activation};
-    seen.train_loss = take_error(chain);
     seen.validation_loss = error;
     if constexpr (Remembering<typename Lanes::SpaceType>)
       if (shape_.sizes.average) seen.averaged_validation_loss = averaged_error(lane, chain);
+    seen.train_loss = take_error(chain);  // after all that may be left
     record(lrft::observe(seen), plan, chain);
     return after_record(plan, held_out, chain);
   }
@@ -193,10 +193,14 @@ class ErrorWatch {
                               own = lanes_.student().own_of(lane);
     const TaskData& task = lanes_.task(chain);
     const Eigen::Map<const Matrix> A(rows.data(), shape_.n, static_cast<Index>(task.d));
+    struct Restored {  // the path goes on from its own, also where this is left
+      Lanes& lanes;
+      int lane;
+      const std::vector<double>& own;
+      ~Restored() { lanes.student().set_own(lane, own); }
+    } const restored{lanes_, lane, own};
     lanes_.student().set_own(lane, lanes_.averaged_own(lane, share));
-    const double error = mean_loss(lanes_.student(), lanes_.loss(), A, task, spec_.data.held_out);
-    lanes_.student().set_own(lane, own);
-    return error;
+    return mean_loss(lanes_.student(), lanes_.loss(), A, task, spec_.data.held_out);
   }
   void keep(int lane, std::vector<double> rows) {
     Chain& chain = *lanes_.chain(lane);

@@ -143,6 +143,72 @@ def test_work_that_is_left_anywhere_is_shown_as_it_was_and_goes_on_unchanged(nam
             np.testing.assert_array_equal(shown[f"final_{series}"], expected, err_msg=series)
 
 
+def left(work, seconds: float) -> bool:
+    """Let it work until it is done or, as by Ctrl-C, left after so long; whether it is done."""
+    stop = compiled.Stop()
+    timer = threading.Timer(seconds, stop.set)
+    timer.start()
+    try:
+        with stop:
+            return bool(work.advance(60))
+    except compiled.Cancelled:
+        return False
+    finally:
+        timer.cancel()
+        timer.join()
+
+
+def test_a_record_that_is_left_is_made_again(tmp_path):
+    """Records of a sampled loss take longer than steps: most stops are in one."""
+    task = lrft.Task.sample(d=500, k=60, activation="tanh", seed=1)
+    training = lrft.Training(
+        student=lrft.LoRA(rank=8), lr=1e-4, steps=60, batch=2, loss="logistic", record=61
+    )
+    straight = lrft.simulate(task, training, replicas=1, seed=3)
+    simulation = lrft.Simulation(task, training, replicas=1, seed=3, threads=1)
+    for stops in range(200):
+        if left(simulation, 0.01 if stops < 20 else 60):
+            break
+        simulation.save_state(tmp_path / "state.npz")
+        simulation = lrft.Simulation.resume(tmp_path / "state.npz", threads=1)
+    assert stops > 0
+    ds = simulation.dataset()
+    for name in ("loss", "training_loss", "overlap_u", "final_loss"):
+        np.testing.assert_array_equal(ds[name], straight[name], err_msg=name)
+
+
+def test_an_average_that_is_left_while_it_is_measured_leaves_the_fit_as_it_was():
+    rng = np.random.default_rng(0)
+    base = lrft.Weights(W=np.eye(8, 400), lam=np.ones(8), activation="tanh")
+    X, V = rng.standard_normal((100, 400)), rng.standard_normal((20_000, 400))
+
+    def fitting() -> lrft.Fitting:
+        return lrft.Fitting(
+            base,
+            lrft.LoRA(rank=2),
+            X,
+            np.tanh(X[:, 0]),
+            lr=0.05,
+            epochs=1,
+            batch=10,
+            optimiser="momentum",
+            average=1,
+            validation=(V, np.tanh(V[:, 0])),
+            record=11,
+            threads=1,
+        )
+
+    straight, again = fitting(), fitting()
+    straight.run()
+    stops = 0
+    while not left(again, 0.03 if stops < 20 else 60):
+        stops += 1
+    assert stops > 0
+    for name, values in straight.dataset().data_vars.items():
+        if values.dtype.kind == "f":
+            np.testing.assert_array_equal(again.dataset()[name], values, err_msg=name)
+
+
 @pytest.mark.parametrize("engine", ["reduced", "ambient"])
 def test_diverged_replicas_have_no_final_state(engine):
     rates = lrft.schedule.Array(np.where(np.arange(40) < 20, 1e-181, 0.01))

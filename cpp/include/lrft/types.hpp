@@ -283,9 +283,9 @@ struct Records {
 // What becomes of one replica of one task.  It is also the whole saved state:
 // a run restored from its chains goes on bit for bit.
 //
-// Diverged: the squares of a step's errors, of the rows and of the own parameters that moved in it,
-// the last two before they were made unit, together exceed `diverged_above` or are no number.
-// Asked at every step.
+// Diverged: the squares of a step's errors, of the rows with what an optimiser remembers of them,
+// and of the own parameters that moved in it, before any were made unit, together exceed
+// `diverged_above` or are no number.  Asked at every step.
 inline constexpr double diverged_above = 1e300;
 //
 // Failed: said from outside, of one that diverged because its activation is a function that raised.
