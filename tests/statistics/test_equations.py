@@ -163,6 +163,8 @@ def test_means_follow_the_equations(name: str) -> None:
 
 
 @pytest.mark.verification
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(
+    "name", ["full, 2 erf", "full, 3 relu", "LoRA of rank 2, relu", "linearised full, tanh"]
+)
 def test_64_replicas_follow_the_equations_each_from_its_start(name: str) -> None:
     check(gaps(CASES[name], 100_000, 8, 8))
