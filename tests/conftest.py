@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from pathlib import Path
@@ -32,6 +33,15 @@ def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str)
         text = f"{argname}={val}"
         return text if len(text) <= 60 and text.isprintable() and " at 0x" not in text else None
     return None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave out what measures time where other tests run beside it, on other cores."""
+    if int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")) > 1:
+        reason = "measures time with nothing beside it: python -m pytest -m alone"
+        for item in items:
+            if item.get_closest_marker("alone"):
+                item.add_marker(pytest.mark.skip(reason=reason))
 
 
 def pytest_report_header() -> str:
