@@ -34,6 +34,7 @@ GROUPS = {
     "model.students": "Training and students",
     "model.recording": "Training and students",
     "model.loss": "Training and students",
+    "model.optimiser": "Training and students",
     "schedule": "Learning-rate schedules",
     "run": "Simulation",
     "base": "Simulation",

@@ -18,9 +18,10 @@ __all__ = ["Huber", "Logistic", "Loss", "described", "name_of"]
 
 
 class Huber(Model):
-    """Squared error up to |f - y| = δ, linear beyond: 2δ|f - y| - δ² there.
+    """Squared error of an error e = f - y up to δ, linear beyond.
 
-    As the squared error it has no factor ½, and for δ → ∞ it is the squared error.
+    Beyond δ it is ``2 δ |e| - δ²``. As the squared error it has no factor ½, and for δ → ∞ it is
+    the squared error.
 
     Parameters
     ----------
