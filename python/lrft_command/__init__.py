@@ -10,7 +10,15 @@ import signal
 import sys
 from types import FrameType
 
-__all__ = ["main"]
+__all__ = ["came", "main", "note"]
+
+#: Signals that came while the package loaded, by their numbers; the command hears them first.
+came: list[int] = []
+
+
+def note(number: int, frame: FrameType | None) -> None:
+    """Take note of a signal: an import that is cut short would be a traceback."""
+    came.append(number)
 
 
 def main() -> None:
@@ -19,29 +27,16 @@ def main() -> None:
     Raises
     ------
     SystemExit
-        Always, with the exit code of `lrft.cli.main`; 2 if the package cannot be loaded, and 128
-        plus its number if a signal came meanwhile.
+        Always, with the exit code of `lrft.cli.main`, or 2 if the package cannot be loaded.
     """
-    came: list[int] = []
-
-    def note(number: int, frame: FrameType | None) -> None:
-        came.append(number)  # an import that is cut short would be a traceback
-
-    before = {}
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         if (number := getattr(signal, name, None)) is not None:
             handler = signal.getsignal(number)
             if handler in (signal.SIG_DFL, signal.default_int_handler):  # not that of nohup
-                before[number] = handler
                 signal.signal(number, note)
     try:
         from lrft.cli import main as command
     except ImportError as error:
         print(f"lrft: {error}", file=sys.stderr)
         sys.exit(2)
-    for number, handler in before.items():
-        signal.signal(number, handler)
-    if came:
-        print("lrft: interrupted", file=sys.stderr)
-        sys.exit(128 + came[0])
     command()

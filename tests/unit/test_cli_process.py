@@ -123,6 +123,37 @@ main()
     assert codes == 6 * [128 + kind]
 
 
+@pytest.mark.skipif(os.name != "posix", reason="sends signals")
+@pytest.mark.parametrize(
+    "place", ["cli.signals.listening", "base.streams.guarded", "cli._run", "base.streams.warn"]
+)
+@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_between_the_parts_of_a_command_ends_it_with_its_code(
+    kind: signal.Signals, place: str, folder: Path
+) -> None:
+    """Before it listens, before it works, as it works, and while it refuses."""
+    program = f"""
+import os, sys
+import lrft.cli, lrft.base.streams
+home, name = "lrft.{place}".rsplit(".", 1)
+module = sys.modules[home]
+inner = getattr(module, name)
+def struck(*arguments, **named):
+    os.kill(os.getpid(), {int(kind)})
+    return inner(*arguments, **named)
+setattr(module, name, struck)
+from lrft_command import main
+main()
+"""
+    words = ["run", "--steps", "-1" if place.endswith("warn") else "1e10", "--lr", "1e-12"]
+    done = subprocess.run(
+        [sys.executable, "-c", program, *words], capture_output=True, text=True, timeout=60
+    )
+    assert "Traceback" not in done.stderr
+    assert "lrft: interrupted" in done.stderr
+    assert done.returncode == 128 + kind
+
+
 def test_process_prints_no_traceback_and_keeps_streams_apart(folder: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "lrft.cli", "run", *SMALL],

@@ -94,28 +94,21 @@ def aside(function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
 class Held:
     """Signals that wait, except while something acts: see `held_back`.
 
-    Parameters
-    ----------
-    acting : bool
-        Whether one may interrupt from the start.
-
     Attributes
     ----------
     came : list of (int, frame)
         Those that wait.
     """
 
-    def __init__(self, acting: bool = False) -> None:
+    def __init__(self) -> None:
         self.came: list[tuple[int, FrameType | None]] = []
-        self._acting = acting
+        self._acting = False
         self._before: dict[int, Any] = {}
 
     def act(self, work: Callable[..., object], *arguments: object) -> bool:
         """Call `work`, which signals may interrupt; whether one did. After it, signals wait."""
         try:
-            self._acting = True
-            if self.came:
-                self._handle(*self.came.pop(0))
+            self.release()
             work(*arguments)
             self._acting = False
         except KeyboardInterrupt:
@@ -124,6 +117,12 @@ class Held:
         finally:
             self._acting = False
         return False
+
+    def release(self) -> None:
+        """From here on signals interrupt, one that waits at once."""
+        self._acting = True
+        if self.came:
+            self._handle(*self.came.pop(0))
 
     def hold(self) -> None:
         """From here on signals wait."""

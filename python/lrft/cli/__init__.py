@@ -53,11 +53,20 @@ def _tell(message: Warning | str, *_: Any, **__: Any) -> None:
 
 
 def _caught(arguments: list[str]) -> int:
+    """Run; signals wait before and after, where nothing would catch what they raise."""
     try:
-        return _run(arguments)
+        signals.release()
+        code = _told(arguments)
+        signals.hold()
+        return code
     except KeyboardInterrupt:
         print("lrft: interrupted", file=sys.stderr)
         return 130
+
+
+def _told(arguments: list[str]) -> int:
+    try:
+        return _run(arguments)
     except (ValueError, TypeError, OSError, MemoryError, ImportError) as error:
         if "LRFT_TRACEBACK" in os.environ:
             raise

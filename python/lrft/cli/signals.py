@@ -12,9 +12,10 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
+import lrft_command
 from lrft.base.interrupts import Held
 
-__all__ = ["act", "hold", "listening"]
+__all__ = ["act", "hold", "listening", "release"]
 
 
 class Signals(Held):
@@ -27,8 +28,15 @@ class Signals(Held):
     """
 
     def __init__(self) -> None:
-        super().__init__(acting=True)
+        super().__init__()
         self.first = 0
+
+    def install(self) -> None:
+        """Take the signals, and those that came while the package loaded."""
+        super().install()
+        self.came[:0] = [(number, None) for number in lrft_command.came]
+        self.first = self.came[0][0] if self.came else 0
+        lrft_command.came.clear()
 
     def code(self, code: int) -> int:
         """Return the exit code of the command: of the signal, if one came."""
@@ -39,7 +47,7 @@ class Signals(Held):
         raise KeyboardInterrupt
 
     def _takes(self, handler: Any) -> bool:
-        return handler in (signal.SIG_DFL, signal.default_int_handler)
+        return handler in (signal.SIG_DFL, signal.default_int_handler, lrft_command.note)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         self.first = self.first or number
@@ -77,6 +85,11 @@ def listening(*, last: bool = False) -> Iterator[Signals]:
 def act(work: Callable[..., object], *arguments: object) -> bool:
     """Call `work`, which a signal may interrupt; whether one did. After it, signals wait."""
     return _signals.act(work, *arguments)
+
+
+def release() -> None:
+    """From here on a signal ends the work, one that waits at once."""
+    _signals.release()
 
 
 def hold() -> None:
