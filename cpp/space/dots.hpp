@@ -16,7 +16,8 @@ struct Stretch {
 namespace detail {
 template <int Rows, int Chains>
 LRFT_INLINE void add_dots(const Stretch& of, int part, NativeDouble (&sum)[Rows][Chains]) {
-  const auto add = [&](int q, int c) {
+  // Called, it would be a jump a term, with the sums in memory.
+  const auto add = [&](int q, int c) __attribute__((always_inline)) {
     const NativeDouble x = of.x[q].v[part];
 #pragma GCC unroll 4
     for (int l = 0; l < Rows; ++l)

@@ -39,8 +39,9 @@
 namespace lrft {
 
 // Rows and batch are fixed when compiled where they are not 0: loops that run once are most of the
-// cost of the paper's own case, one row, always of unit length, and one input a step.
-template <int Rows = 0, int Batch = 0>
+// cost of the paper's own case, one row, always of unit length, and one input a step.  So is
+// whether there are more rows than the student's.
+template <int Rows = 0, int Batch = 0, bool Memory = false>
 class ReducedSpace {
  public:
   using Layout = ReplicaLanes;
@@ -194,8 +195,8 @@ class ReducedSpace {
 
  protected:
   int n() const { return Rows > 0 ? Rows : shape_.n; }
-  int N() const { return Rows > 0 ? Rows : shape_.rows; }
-  int first_row() const { return Rows > 0 ? 0 : shape_.first_row; }  // of the student's
+  int N() const { return Memory ? shape_.rows : n(); }
+  int first_row() const { return Memory ? shape_.first_row : 0; }  // of the student's
   int batch() const { return Batch > 0 ? Batch : shape_.batch; }
   // Chi variates a step.
   int m() const { return Rows == 1 && Batch == 1 ? 1 : m_; }
@@ -387,7 +388,7 @@ class ReducedSpace {
       const int at = first_row() + j;
       Pack *P = P_.data() + at * s + first, *L = &L_[at * width()];
       const Pack square = squares(L, at + 1, squares(P, s - first, broadcast(0.0)));
-      if (shape_.plain) health_ = j == 0 ? square : health_ + square;
+      if constexpr (!Memory) health_ = j == 0 ? square : health_ + square;
       const Pack scale = 1.0 / sqrt(square);
       for (int q = 0; q < s - first; ++q) P[q] *= scale;
       for (int i = 0; i <= at; ++i) L[i] *= scale;

@@ -13,10 +13,12 @@
 
 namespace lrft {
 
-class ReducedMemory : public ReducedSpace<> {
+class ReducedMemory : public ReducedSpace<0, 0, true> {
+  using Base = ReducedSpace<0, 0, true>;
+
  public:
   ReducedMemory(const Shape& shape, const RunSpec& spec)
-      : ReducedSpace<>(shape, spec), mixed_(shape, m()), square_(shape.rows) {}
+      : Base(shape, spec), mixed_(shape, m()), square_(shape.rows) {}
 
   std::vector<double> with_memory(const std::vector<double>& rows) const {
     return lrft::with_memory(shape_, rows);
@@ -29,7 +31,7 @@ class ReducedMemory : public ReducedSpace<> {
   }
 
   // ---- the step ---------------------------------------------------------------------------
-  using ReducedSpace<>::move;
+  using Base::move;
   void take_gradient(const Scalar* G) {
     G_ = G;
     mixed_.take(G, x_S(0), 2 * pairs_, batch(), spending());
