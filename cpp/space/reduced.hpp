@@ -38,9 +38,8 @@
 
 namespace lrft {
 
-// Rows and batch are fixed when compiled where they are not 0: loops that run once are most of the
-// cost of the paper's own case, one row, always of unit length, and one input a step.  So is
-// whether there are more rows than the student's.
+// Fixed when compiled: rows and batch where not 0, since loops that run once are most of the cost of
+// the paper's own case, one row of unit length and one input; whether there are further rows.
 template <int Rows = 0, int Batch = 0, bool Memory = false>
 class ReducedSpace {
  public:
