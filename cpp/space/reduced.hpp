@@ -38,7 +38,7 @@
 
 namespace lrft {
 
-// Fixed when compiled: rows and batch where not 0, since loops that run once are most of the cost of
+// Fixed when compiled: rows and batch where not 0, as loops that run once are most of the cost of
 // the paper's own case, one row of unit length and one input; whether there are further rows.
 template <int Rows = 0, int Batch = 0, bool Memory = false>
 class ReducedSpace {
