@@ -40,9 +40,19 @@ def losses_of_twin(between: str, replica: int) -> np.ndarray:
         inputs = rng.standard_normal((STEPS, 2, first.d))
         labels = [twin.network(X, teacher(task), task.lam, "tanh", **scales) for X in inputs]
         *_, (A, B) = twin.lora_path(
-            W, task.lam, task.c, task.u, task.xi, "tanh", A, B, inputs,
-            lr=LR, labels=labels, **scales,
-        )  # fmt: skip
+            W,
+            task.lam,
+            task.c,
+            task.u,
+            task.xi,
+            "tanh",
+            A,
+            B,
+            inputs,
+            lr=LR,
+            labels=labels,
+            **scales,
+        )
         rows = W + B @ A
         found.append([lrft.theory.population_loss(one, rows=rows) for one in (first, second)])
     return np.array(found)

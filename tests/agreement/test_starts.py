@@ -122,10 +122,23 @@ def reference(task: lrft.Task, plan: lrft.Training, inputs: Any, noise: Any) -> 
     kind = task.activation
     labels = (twin.network(X, teacher(task), task.lam, kind, **scales) for X in inputs)
     return twin.lora_path(
-        base, task.lam, task.c, task.u, task.xi, kind, A, B, inputs,
-        lr=plan.lr, scale=student.scale, sphere=student.sphere, linearized=student.linearized,
-        labels=labels, noise_values=noise, **scales,
-    )  # fmt: skip
+        base,
+        task.lam,
+        task.c,
+        task.u,
+        task.xi,
+        kind,
+        A,
+        B,
+        inputs,
+        lr=plan.lr,
+        scale=student.scale,
+        sphere=student.sphere,
+        linearized=student.linearized,
+        labels=labels,
+        noise_values=noise,
+        **scales,
+    )
 
 
 @pytest.mark.parametrize("name", STARTS)

@@ -142,8 +142,11 @@ def test_compare_names_runs_and_scales_time_by_the_rate() -> None:
     steps = lrft.plot.compare(runs).axes[0]
     assert [text.get_text() for text in steps.get_legend().get_texts()] == ["slow", "fast"]
     assert "d = 50" in steps.get_title("left")
-    thick = [line for line in lrft.plot.compare(runs, time="tau").axes[0].lines
-             if line.get_linewidth() == 2.0]  # fmt: skip
+    thick = [
+        line
+        for line in lrft.plot.compare(runs, time="tau").axes[0].lines
+        if line.get_linewidth() == 2.0
+    ]
     assert [float(line.get_xdata()[-1]) for line in thick] == pytest.approx([0.1, 0.2])
 
 

@@ -207,9 +207,18 @@ def moments(
     """
     r = fields.shape[1]
     task = compiled.TaskData(
-        d=r, k=1, neurons=1, s=r, features_rank=0, rank=r, R=np.zeros((1, r)), a=np.eye(r),
-        c=np.zeros((1, r)), lam=np.zeros(1), **link.core,
-    )  # fmt: skip
+        d=r,
+        k=1,
+        neurons=1,
+        s=r,
+        features_rank=0,
+        rank=r,
+        R=np.zeros((1, r)),
+        a=np.eye(r),
+        c=np.zeros((1, r)),
+        lam=np.zeros(1),
+        **link.core,
+    )
     star = link.activation if isinstance(link, NetworkLink) else activation
     value, bound = compiled.link_loss(
         activation.core,
