@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import lrft
+from lrft.base.fields import Model
 
 # Shared helpers, imported by their names: nothing else of the checkout goes on sys.path.
 sys.path.insert(0, str(Path(__file__).parent / "support"))
@@ -28,11 +29,20 @@ hypothesis.settings.load_profile("lrft")
 
 
 def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:
-    """Name the argument where its value alone says little, and short values that have no name."""
-    if isinstance(val, bool | int | float | dict | list | tuple | np.generic):
-        text = f"{argname}={val}"
-        return text if len(text) <= 60 and text.isprintable() and " at 0x" not in text else None
-    return None
+    """Say what the case is: the argument with its value, of arrays the shape, of dicts the keys."""
+    if isinstance(val, Model):
+        texts = [repr(val)]
+    elif isinstance(val, np.ndarray):
+        texts = [f"{argname}={val.dtype}{list(val.shape)}"]
+    elif isinstance(val, bool | int | float | dict | list | tuple | np.generic):
+        texts = [f"{argname}={val}"]
+        if isinstance(val, dict):
+            texts.append(f"{argname}={'+'.join(map(str, val))}")
+    else:
+        return None
+    said = [text for text in texts if text.isprintable() and " at 0x" not in text]
+    short = [text for text in said if len(text) <= 60]
+    return short[0] if short else f"{said[-1][:57]}..." if said else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
