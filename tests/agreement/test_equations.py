@@ -222,10 +222,16 @@ def test_what_they_know_nothing_of_is_refused(monkeypatch: pytest.MonkeyPatch) -
     task = lrft.Task.sample(d=100, k=3, activation="erf")
     training = lrft.Training(student=FULL, lr=0.01, steps=10, batch=2)
     theory.order_parameter_ode(task, training, GOOD)
-    known = cases_module._KNOWN
-    monkeypatch.setitem(known, "training", known["training"] - {"batch"})
-    with pytest.raises(ValueError, match="know nothing of batch, got batch=2"):
-        theory.order_parameter_ode(task, training, GOOD)
+    without = (
+        (cases_module, "_KNOWN", cases_module._KNOWN - {"batch"}, "batch, got batch=2"),
+        (cases_module.pulls, "KNOWN", {}, "this loss, got loss='squared'"),
+        (lrft.FullNetwork, "in_equations", frozenset(), "width, got width=2"),
+        (lrft.FullNetwork, "in_equations", None, "the student FullNetwork"),
+    )
+    for where, name, value, message in without:
+        with monkeypatch.context() as patched, pytest.raises(ValueError, match=message):
+            patched.setattr(where, name, value)
+            theory.order_parameter_ode(task, training, GOOD)
 
 
 def test_numbers_beside_a_training_are_refused() -> None:

@@ -82,7 +82,8 @@ def question(recipe: Recipe, overlaps: Sequence[Any]) -> Question | None:
     Question or None
         None for a student that has no such ODE.
     """
-    if recipe.kind != "rank_one" or recipe.student["linearized"]:
+    student = recipe.make_student()
+    if not student.single or student.linearized:
         return None
     c = recipe.make_task().c
     near = [abs(float(_start_of_c(recipe, i, c) @ c)) for i in range(len(overlaps))]

@@ -132,7 +132,7 @@ def _with_start(
     n, s = student.rows(task), task.R.shape[1]
     if spec.init_rows != "given":
         drawn = _drawn_rows(task, n, spec.rows_std, ambient, seed, replica)
-        if student.core_kind == "sphere_lora":
+        if student.unit_rows:
             drawn = _made_unit(drawn, n)
         spec = spec.replace(**drawn)
     rows = None

@@ -51,14 +51,13 @@ def network(
     n = student.rows(task)
     P, L = rows[: n * width].reshape(n, width), rows[n * width :].reshape(n, n)
     A = np.concatenate([P, L], axis=1)
-    if student.kind == "full":
-        return Network(A, own.reshape(-1), A)
-    scale = student.specification(task, ambient=False).scale
-    V = np.zeros((task.k, width + n))
-    V[:, : task.R.shape[1]] = task.R
+    W = np.zeros((task.k, width + n))
+    W[:, : task.R.shape[1]] = task.R
     for one in frozen:
-        V[:, : one.rows.shape[1]] += one.own @ one.rows
-    return Network(V + scale * own.reshape(task.k, n) @ A, task.lam, A)
+        W[:, : one.rows.shape[1]] += one.own @ one.rows
+    scale = student.specification(task, ambient=False).scale
+    base, mix, lam = student.composition(W, task.lam, own, scale)
+    return Network(base + mix @ A, lam, A)
 
 
 def loss(task: Task, found: Network) -> float:

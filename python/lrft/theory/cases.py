@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lrft.base import checks
-from lrft.model.loss import Loss
+from lrft.model.loss import Loss, name_of
 from lrft.model.schedule import Constant, Schedule, ScheduleModel
 from lrft.model.students import RankOne, StudentModel
 from lrft.model.task_state import check_perturbed
 from lrft.model.training import Training, check_compatible
+from lrft.theory import pulls
 from lrft.theory.population import orthogonal_overlaps, unit_vector
 from lrft.theory.rates import auto_lr
 from lrft.theory.student_sample import State
@@ -40,26 +41,27 @@ class Case(NamedTuple):
     loss: Loss = "squared"
 
 
-#: What the equations know of; a field that is not here and not as by default is refused.
+#: Fields of a training of which the equations know; a student says which of its own.
 _KNOWN = {
-    "training": {
-        *("student", "lr", "steps", "batch", "loss", "stop_at", "stop_loss"),
-        *("record", "thresholds", "loss_thresholds", "record_parameters"),
-    },
-    "rank_one": {"train_c", "orthogonal", "c_init", "u_init", "lr_c", "linearized"},
-    "lora": {
-        *("rank", "alpha", "a_init", "a_std", "b_init", "train_a", "train_b", "lr_b"),
-        "linearized",
-    },
-    "full": {"width", "init", "std", "lam_init", "train_lam", "lr_lam", "linearized"},
+    *("student", "lr", "steps", "batch", "loss", "stop_at", "stop_loss"),
+    *("record", "thresholds", "loss_thresholds", "record_parameters"),
 }
 
 
 def refuse_unknown(training: Training) -> None:
-    """Refuse what the equations know nothing of."""
-    for name, model in (("training", training), (training.student.kind, training.student)):
+    """Refuse what the equations know nothing of: fields that are not as by default."""
+    student = training.student
+    if student.in_equations is None:
+        raise ValueError(
+            f"the order-parameter equations know nothing of the student {type(student).__name__}"
+        )
+    if name_of(training.loss) not in pulls.KNOWN:
+        raise ValueError(
+            f"the order-parameter equations know nothing of this loss, got loss={training.loss!r}"
+        )
+    for model, known in ((training, _KNOWN), (student, student.in_equations)):
         for field in model._differing():
-            if field not in _KNOWN[name]:
+            if field not in known:
                 raise ValueError(
                     f"the order-parameter equations know nothing of {field}, got "
                     f"{field}={getattr(model, field)!r}"
@@ -110,8 +112,7 @@ def _constant(name: str, rate: float | Schedule) -> float:
 def _start_of(task: Task, student: StudentModel, start: Any) -> State:
     """Take the recorded start of a replica, or the limit of the student's own."""
     n, s = student.rows(task), task.R.shape[1]
-    full = student.kind == "full"
-    own_shape = (n,) if full else (task.k, n)
+    own_shape = (n,) if student.network else (task.k, n)
     inside = s + n if student.start_of_its_own else s
     if start is None:
         return _own_start(task, student, own_shape)
@@ -125,7 +126,8 @@ def _start_of(task: Task, student: StudentModel, start: Any) -> State:
         ) from None
     P = checks.array("start['M']", M, (n, inside))
     Q = checks.array("start['Q']", Q, (n, n))
-    own = checks.array(f"start[{name!r}]", own, (n,) if full else np.shape(own)).reshape(own_shape)
+    shape = (n,) if student.network else np.shape(own)
+    own = checks.array(f"start[{name!r}]", own, shape).reshape(own_shape)
     _check_start(task, student, P, Q)
     return State(P, Q, own)
 

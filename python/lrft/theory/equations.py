@@ -25,6 +25,7 @@ from lrft.theory.population import perturbation, row_gradient_coefficients
 from lrft.theory.student_sample import Means, State, StudentSample
 
 if TYPE_CHECKING:
+    from lrft.model.students.student import Composition
     from lrft.model.task import Task
     from lrft.theory.cases import Case
 
@@ -148,35 +149,31 @@ class Equations:
 
     # ---- in closed form ---------------------------------------------------------------------
 
+    def composition(self, state: State) -> Composition:
+        """How the student's neurons are made of its rows, in the basis of S."""
+        return self.student.composition(self.R, self.task.lam, state.own, self.scale)
+
     def gram(self, state: State) -> tuple[Floats, Floats, Floats]:
         """Inner products of the neurons of teacher and student; their weights (f* - f_hat).
 
         And of them all with the rows, (k + m, n).
         """
-        task, (P, Q, own) = self.task, state
-        T = self.teacher
-        if self.student.kind == "full":
-            V, VV, with_rows, lam = P, Q, Q, own
-        else:
-            B = self.scale * own
-            V = self.R + B @ P
-            cross = B @ P @ self.R.T
-            VV = self.R @ self.R.T + cross + cross.T + B @ Q @ B.T
-            with_rows, lam = self.R @ P.T + B @ Q, task.lam
-        TV = T @ V.T
-        gram = np.block([[T @ T.T, TV], [TV.T, VV]])
-        return gram, np.concatenate([task.lam, -lam]), np.concatenate([T @ P.T, with_rows])
+        T, (P, Q, _) = self.teacher, state
+        R, B, lam = self.composition(state)
+        TV = T @ (R + B @ P).T
+        cross = B @ P @ R.T
+        gram = np.block([[T @ T.T, TV], [TV.T, R @ R.T + cross + cross.T + B @ Q @ B.T]])
+        with_rows = np.concatenate([T @ P.T, R @ P.T + B @ Q])
+        return gram, np.concatenate([self.task.lam, -lam]), with_rows
 
     def _exact_drift(self, state: State) -> Means:
         gram, weights, with_rows = self.gram(state)
         mixing, by_weight = row_gradient_coefficients(self.task, gram, weights)
-        if self.student.kind == "full":
-            neurons = np.concatenate([self.teacher, state.P])
-            return Means(mixing @ neurons, mixing @ with_rows, by_weight)
-        B = self.scale * state.own
-        neurons = np.concatenate([self.teacher, self.R + B @ state.P])
-        along = mixing @ with_rows  # (k, n)
-        return Means(B.T @ mixing @ neurons, B.T @ along, self.scale * along)
+        R, B, _ = self.composition(state)
+        neurons = np.concatenate([self.teacher, R + B @ state.P])
+        along = mixing @ with_rows  # (m, n)
+        by_own = by_weight if self.student.network else self.scale * along
+        return Means(B.T @ mixing @ neurons, B.T @ along, by_own)
 
     def _exact_noise(self, state: State) -> Floats:
         task = self.task
@@ -188,8 +185,6 @@ class Equations:
             squares = squares + task.noise**2 * slopes[k:, k:]
         lam = -weights[k:]
         squares = 4 * (task.output_scale * task.neuron_scale) ** 2 * np.outer(lam, lam) * squares
-        if self.student.kind == "full":
-            return squares
-        B = self.scale * state.own
+        B = self.composition(state).mix
         found: Floats = B.T @ squares @ B
         return found

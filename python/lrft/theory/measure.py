@@ -31,9 +31,9 @@ class Measure:
     def overlap_u(self, state: State) -> Any:
         """Return a number, singular values, or cosines (n, k) of neurons with the teacher's."""
         equations, (P, Q, _) = self.equations, state
-        if equations.student.kind == "rank_one":
+        if equations.student.single:
             return float(np.clip(P[0] @ self.a[0], -1.0, 1.0))
-        if equations.student.kind == "full":
+        if equations.student.network:
             T = equations.teacher
             sizes = np.sqrt(np.outer(np.diag(Q), np.sum(T**2, axis=1)))
             return np.divide(P @ T.T, sizes, out=np.zeros_like(sizes), where=sizes > 0)
@@ -41,10 +41,10 @@ class Measure:
 
     def overlap_c(self, state: State) -> Any:
         """Return the same for ĉ and c, or the columns of B and c; NaN for a full network."""
-        kind, own = self.equations.student.kind, state.own
-        if kind == "full":
+        student, own = self.equations.student, state.own
+        if student.network:
             return float("nan")
-        if kind == "rank_one":
+        if student.single:
             return float(np.ravel(own) @ self.c[:, 0])
         return _subspaces(own.T @ own, self.c.T @ self.c, own.T @ self.c)
 
@@ -67,10 +67,8 @@ class Measure:
         C = np.ascontiguousarray(task.neuron_scale**2 * gram)
         if task.link is not None:
             k = task.k
-            V = state.P
-            if equations.student.kind != "full":
-                V = equations.R + equations.scale * state.own @ state.P
-            fields = task.neuron_scale * V @ self.a.T
+            base, mix, _ = equations.composition(state)
+            fields = task.neuron_scale * (base + mix @ state.P) @ self.a.T
             lam = -task.output_scale * weights[k:]
             with callbacks.raising(task.guards):
                 loss, _ = links.moments(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lrft.model.loss import Huber, Logistic
+from lrft.model.loss import name_of
 
 if TYPE_CHECKING:
     from lrft.model.loss import Loss
@@ -17,7 +17,7 @@ Floats = NDArray[np.float64]
 
 def needs_noise(loss: Loss, noise: float) -> bool:
     """Whether label noise has to be drawn: not where its second moment says all."""
-    return noise > 0 and isinstance(loss, Huber | Logistic)
+    return noise > 0 and name_of(loss) not in ("squared", "correlation")
 
 
 def pulls(
@@ -35,17 +35,35 @@ def pulls(
     normals : ndarray of shape (N,)
         Behind it, where `needs_noise`.
     """
-    if loss == "squared":
-        error = f - f_star
-        return 2 * error, 4 * (error**2 + noise**2)
-    if loss == "correlation":
-        return -2 * f_star, 4 * (f_star**2 + noise**2)
-    y = f_star + noise * normals
-    if isinstance(loss, Huber):
-        slope = 2 * np.clip(f - y, -loss.delta, loss.delta)
-        return slope, slope**2
-    assert isinstance(loss, Logistic)
-    y = np.where(y < 0, -1.0, 1.0)
+    return KNOWN[name_of(loss)](loss, f, f_star, noise, normals)
+
+
+def _squared(_: Any, f: Floats, f_star: Floats, noise: float, __: Floats) -> tuple[Floats, Floats]:
+    error = f - f_star
+    return 2 * error, 4 * (error**2 + noise**2)
+
+
+def _correlation(
+    _: Any, f: Floats, f_star: Floats, noise: float, __: Floats
+) -> tuple[Floats, Floats]:
+    return -2 * f_star, 4 * (f_star**2 + noise**2)
+
+
+def _huber(
+    loss: Any, f: Floats, f_star: Floats, noise: float, normals: Floats
+) -> tuple[Floats, Floats]:
+    slope = 2 * np.clip(f - (f_star + noise * normals), -loss.delta, loss.delta)
+    return slope, slope**2
+
+
+def _logistic(
+    loss: Any, f: Floats, f_star: Floats, noise: float, normals: Floats
+) -> tuple[Floats, Floats]:
+    y = np.where(f_star + noise * normals < 0, -1.0, 1.0)
     right, wrong = (-sign / (1 + np.exp(np.minimum(sign * f, 700.0))) for sign in (y, -y))
     keep, flip = 1 - loss.flip, loss.flip
     return keep * right + flip * wrong, keep * right**2 + flip * wrong**2
+
+
+#: By the names of their losses.
+KNOWN = {"squared": _squared, "correlation": _correlation, "huber": _huber, "logistic": _logistic}

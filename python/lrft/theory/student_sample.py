@@ -19,6 +19,7 @@ from lrft.theory.pulls import needs_noise, pulls
 if TYPE_CHECKING:
     from lrft.model.loss import Loss
     from lrft.model.students import StudentModel
+    from lrft.model.students.student import Composition
     from lrft.model.task import Task
 
 Floats = NDArray[np.float64]
@@ -68,62 +69,48 @@ class StudentSample:
         n, s = start.P.shape
         more = 1 if needs_noise(loss, task.noise) else 0
         X = sobol_normals(s + n + more, NoiseScale.SCRAMBLINGS, samples)
-        self.task, self.kind, self.linearized = task, student.kind, student.linearized
-        self.scale, self.start = scale, start
+        self.task, self.student, self.scale, self.start = task, student, scale, start
         self.X, self.Z, self.noise = X[:, :s], X[:, s : s + n], X[:, -1]
         self.of_loss = loss
         inside = self.X[:, : task.R.shape[1]]
-        self.base = inside @ task.R.T
+        self.base = inside @ self._composition(start.own).base.T  # fields without the rows
         if task.link is not None:
             self.labels = task.link(inside @ task.a.T)
         else:
-            moved = task.neuron_scale * (self.base + inside @ perturbation(task).T)
+            moved = task.neuron_scale * (inside @ (task.R + perturbation(task)).T)
             self.labels = task.output_scale * (task.activation(moved) @ task.lam)
         self.first = self.X @ start.P.T  # fields of the starting rows
-        if self.linearized:
-            self.known = task.activation.evaluate(task.neuron_scale * self._neurons_at_start())
+        if student.linearized:
+            around = self.base
+            if not student.single:
+                around = around + self.first @ self._composition(start.own).mix.T
+            self.known = task.activation.evaluate(task.neuron_scale * around)
 
-    def _neurons_at_start(self) -> Floats:
-        """Fields of the neurons around which a linearised student is expanded."""
-        if self.kind == "full":
-            return self.first
-        if self.kind == "rank_one":
-            return self.base
-        return self.base + self.scale * (self.first @ self.start.own.T)
+    def _composition(self, own: Floats) -> Composition:
+        return self.student.composition(self.task.R, self.task.lam, own, self.scale)
 
     def look(self, state: State) -> tuple[Floats, Floats, Floats, Floats]:
         """Return f_hat (N,), df/dh (N, n), what df/down is made of, and h (N, n)."""
-        task, (P, Q, own) = self.task, state
+        task, student, (P, Q, own) = self.task, self.student, state
         h = self.X @ P.T + self.Z @ root(Q - P @ P.T)
         out, inner = task.output_scale, task.neuron_scale
-        if self.kind == "full":
-            if not self.linearized:
-                value, slope = task.activation.evaluate(inner * h)
-                f = out * (value @ own)
-                by_row = out * inner * slope * own
-            else:
-                value, slope = self.known
-                by_row = out * inner * slope * self.start.own
-                f = out * (value @ own) + np.einsum("nj,nj->n", by_row, h - self.first)
-            return f, by_row, out * value, h
-        if not self.linearized:
-            value, slope = task.activation.evaluate(inner * (self.base + self.scale * h @ own.T))
+        _, mix, lam = self._composition(own)
+        if not student.linearized:
+            value, slope = task.activation.evaluate(inner * (self.base + h @ mix.T))
+            f = out * (value @ lam)
         else:
             value, slope = self.known
-        by_neuron = out * inner * self.scale * slope * task.lam
-        f = out * (value @ task.lam)
-        if self.linearized and self.kind == "rank_one":
-            f = f + np.einsum("nk,nk->n", by_neuron, h @ own.T)
-        elif self.linearized:
-            B = self.start.own
-            change = self.first @ (own - B).T + (h - self.first) @ B.T
-            return (
-                f + np.einsum("nk,nk->n", by_neuron, change),
-                by_neuron @ B,
-                by_neuron,
-                h,
-            )
-        return f, by_neuron @ own, by_neuron, h
+            f = out * (value @ lam)
+            _, mix_then, lam = self._composition(self.start.own)
+            if student.single:  # as it moves from no perturbation
+                change = h @ mix.T
+            else:
+                change = self.first @ (mix - mix_then).T + (h - self.first) @ mix_then.T
+                mix = mix_then
+            f = f + np.einsum("nm,nm->n", out * inner * slope * lam, change)
+        by_neuron = out * inner * slope * lam
+        of_own = out * value if student.network else self.scale * by_neuron
+        return f, by_neuron @ mix, of_own, h
 
     def squares(self, state: State) -> tuple[Floats, float]:
         """``E[g g^T]`` with label noise, (n, n), and the standard error of its trace."""
@@ -137,9 +124,9 @@ class StudentSample:
         """Return the mean gradients, and the standard error of their length."""
         f, by_row, of_own, h = self.look(state)
         pull, _ = self._pulls(f)
-        known = self.first if self.linearized and self.kind == "lora" else h
+        known = self.first if self.student.linearized and not self.student.single else h
         parts = [self._blocks(pull, by_row, x) for x in (self.X, h)]
-        if self.kind == "full":
+        if self.student.network:
             parts.append(self._blocks(pull, of_own, np.ones((len(pull), 1)))[..., 0])
         else:
             parts.append(self._blocks(pull, of_own, known))

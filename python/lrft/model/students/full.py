@@ -12,6 +12,7 @@ from lrft.base import checks
 from lrft.base.fields import AS_JSON, Flag, named_or_array, optional
 from lrft.model.students.starts import given_rows, normal_rows, rows_in_span
 from lrft.model.students.student import (
+    Composition,
     OptionalPositive,
     OptionalRate,
     Parameters,
@@ -64,6 +65,9 @@ class FullNetwork(StudentModel):
     positional: ClassVar[tuple[str, ...]] = ("width",)
     followed: ClassVar[bool] = False  # a matrix of cosines
     network: ClassVar[bool] = True
+    in_equations: ClassVar[frozenset[str] | None] = frozenset(
+        ("width", "init", "std", "lam_init", "train_lam", "lr_lam", "linearized")
+    )
 
     kind: Literal["full"] = "full"
     width: Annotated[int | None, optional(lambda n, v: checks.integer(n, v, 1))] = None
@@ -161,6 +165,11 @@ class FullNetwork(StudentModel):
     def in_words(cls, fields: dict[str, Any]) -> str:
         """Name a student of these fields."""
         return "full network"
+
+    def composition(self, W: Floats, lam: Floats, own: Floats, scale: float) -> Composition:
+        """Its rows alone."""
+        own = own.reshape(-1)
+        return Composition(np.zeros((len(own), W.shape[1])), np.eye(len(own)), own)
 
     def merged(
         self, W: Floats, lam: Floats, rows: Floats, own: Floats, xi: float | None

@@ -92,6 +92,9 @@ class LoRA(StudentModel):
 
     own_rate: ClassVar[str] = "lr_b"
     own_name: ClassVar[str] = "B"
+    in_equations: ClassVar[frozenset[str] | None] = frozenset(
+        ("rank", "alpha", "a_init", "a_std", "b_init", "train_a", "train_b", "lr_b", "linearized")
+    )
     positional: ClassVar[tuple[str, ...]] = ("rank",)
 
     kind: Literal["lora"] = "lora"

@@ -62,6 +62,10 @@ class RankOne(StudentModel):
     own_rate: ClassVar[str] = "lr_c"
     own_name: ClassVar[str] = "c_hat"
     spherical: ClassVar[bool] = True
+    single: ClassVar[bool] = True
+    in_equations: ClassVar[frozenset[str] | None] = frozenset(
+        ("train_c", "orthogonal", "c_init", "u_init", "lr_c", "linearized")
+    )
 
     kind: Literal["rank_one"] = "rank_one"
     train_c: Flag = False

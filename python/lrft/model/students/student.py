@@ -7,7 +7,7 @@ know which kind it is.
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,6 +59,14 @@ def is_named(value: object, name: str) -> bool:
     return isinstance(value, str) and value == name
 
 
+class Composition(NamedTuple):
+    """What the neurons of a student's network are made of: base + mix rows, in any basis."""
+
+    base: Floats  #: (m, s)
+    mix: Floats  #: (m, n)
+    lam: Floats  #: (m,) output weights
+
+
 class StudentModel(Model):
     """A student: its rows move in R^d, its own parameters do not.
 
@@ -76,6 +84,10 @@ class StudentModel(Model):
     followed: ClassVar[bool] = True
     #: A network of its own, with a width and output weights, instead of a change of the base.
     network: ClassVar[bool] = False
+    #: One row beside one direction: overlaps have signs, and it is expanded in its neurons.
+    single: ClassVar[bool] = False
+    #: Fields of which the order-parameter equations know; None: they do not know the student.
+    in_equations: ClassVar[frozenset[str] | None] = None
 
     if TYPE_CHECKING:  # fields of every student, declared last in each
         kind: str
@@ -115,6 +127,10 @@ class StudentModel(Model):
     @abstractmethod
     def check(self, task: Task) -> None:
         """Refuse a task whose shapes do not fit; ValueError says why."""
+
+    def composition(self, W: Floats, lam: Floats, own: Floats, scale: float) -> Composition:
+        """Say how its neurons are made of a base (W, lam), in any basis, and its rows."""
+        return Composition(W, scale * own.reshape(len(W), -1), lam)
 
     @abstractmethod
     def merged(
