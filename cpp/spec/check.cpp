@@ -177,6 +177,8 @@ void check(const TrainingData& plan) {
   check(plan.loss);
   const OptimiserSpec& o = plan.optimiser;
   require(o.momentum >= 0 && o.momentum < 1, "momentum must be in [0, 1)");
+  require(o.momentum > 0 || o.velocity + o.gradient == 1,
+          "velocity and gradient must sum to 1 without momentum");
   require(o.decay >= 0 && o.clip >= 0 && o.average >= -1,
           "decay and clip must not be negative, and average at least -1");
   Size last = -1;

@@ -2,7 +2,7 @@
 //
 // With the gradient g of a row A (of its tangent where rows are unit, g - <A, g> A) and c = 1, or
 // what makes its length right, the length being that of rows and own parameters together,
-//   V <- beta (V - <A, V> A) + c g,   D = V, or c g + beta V (Nesterov), or c g without momentum
+//   V <- beta (V - <A, V> A) + c g,   D = v V + w c g, or c g without momentum
 //   A <- (1 - lr decay) A - lr D, made unit where rows are;
 // the velocity is made tangent before it is used, not after, which is the same path.  The average
 // is that of the states from a given step on, and takes a state in before the next move.
@@ -50,8 +50,8 @@ class AnyOptimiser {
     put(lr_, lane, plan.lr.at(t));
     put(lr_own_, lane, plan.lr_own.at(t));
     put(beta_, lane, o.momentum);
-    put(by_velocity_, lane, o.nesterov ? o.momentum : velocity_ ? 1 : 0);
-    put(by_gradient_, lane, o.nesterov ? 1 + o.momentum : 1);
+    put(by_velocity_, lane, velocity_ ? o.velocity : 0);
+    put(by_gradient_, lane, o.velocity + o.gradient);
     put(decay_, lane, o.decay);
     put(share_, lane, average_ ? share_of(o, t) : 0);
     put(unit_length_, lane, o.normalise ? 1 : 0);

@@ -195,7 +195,8 @@ struct Fields<LossData> {
 // What is done with gradients before they move rows and own parameters, beside a rate.
 struct OptimiserSpec {
   double momentum = 0;        // of the velocity, below 1; 0: there is none
-  bool nesterov = false;      // the gradient is added to what the velocity moves
+  double velocity = 1;        // how much of the velocity moves parameters,
+  double gradient = 0;        // and of the gradient beside it
   double decay = 0;           // parameters lose the share rate times decay of themselves a step
   bool normalise = false;     // the gradient is made unit
   double clip = 0;            // the largest length of the gradient; 0: any
@@ -209,8 +210,9 @@ template <>
 struct Fields<OptimiserSpec> {
   using T = OptimiserSpec;
   static constexpr auto all = std::make_tuple(
-      field("momentum", &T::momentum), field("nesterov", &T::nesterov), field("decay", &T::decay),
-      field("normalise", &T::normalise), field("clip", &T::clip), field("average", &T::average));
+      field("momentum", &T::momentum), field("velocity", &T::velocity),
+      field("gradient", &T::gradient), field("decay", &T::decay), field("normalise", &T::normalise),
+      field("clip", &T::clip), field("average", &T::average));
 };
 
 struct TrainingData {

@@ -80,9 +80,15 @@ class SGD(Model):
         return self
 
     @property
+    def direction(self) -> tuple[float, float]:
+        """How much of v and of g moves θ."""
+        return (self.momentum, 1.0) if self.nesterov else (1.0, 0.0)
+
+    @property
     def speed(self) -> float:
         """The rate of plain SGD that moves as far, at small rates, in units of the rate here."""
-        return 1.0 / (1.0 - self.momentum)
+        velocity, gradient = self.direction
+        return velocity / (1.0 - self.momentum) + gradient
 
 
 #: What can be typed in place of an `SGD`.
@@ -135,9 +141,11 @@ Average = Annotated[int | None, plain(_average), AS_JSON]
 
 def optimiser_data(optimiser: SGD, average: int | None) -> compiled.Optimiser:
     """Describe an optimiser, and the first step that is averaged, to the core."""
+    velocity, gradient = optimiser.direction
     return compiled.Optimiser(
         momentum=optimiser.momentum,
-        nesterov=optimiser.nesterov,
+        velocity=velocity,
+        gradient=gradient,
         decay=optimiser.weight_decay,
         normalise=optimiser.normalise,
         clip=optimiser.clip or 0.0,
