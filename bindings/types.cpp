@@ -28,6 +28,15 @@ py::dict shapes(const Sizes& sizes) {
   return out;
 }
 
+// By kinds of students.
+py::dict parameters() {
+  py::dict out;
+  for (std::size_t i = 0; i < Names<StudentKind>::all.size(); ++i)
+    out[Names<StudentKind>::all[i]] =
+        py::tuple(py::cast(parameters_of(static_cast<StudentKind>(i))));
+  return out;
+}
+
 }  // namespace
 
 void bind_types(py::module_& m) {
@@ -50,6 +59,7 @@ void bind_types(py::module_& m) {
   m.def("footprint", [](const RunSpec& run) { return footprint(sizes_of(run)); }, py::arg("run"));
   m.def("statistics", &shapes, py::arg("sizes"),
         "What is recorded in a run of these sizes: the shape of a record by name.");
+  m.attr("parameters") = parameters();
   m.attr("fresh_samples") = fresh_samples;
   m.def("block_steps", &block_steps, py::arg("d"), py::arg("batch"),
         "Steps between two states in R^d from which a path can go on.");

@@ -60,7 +60,7 @@ inline Shape shape_of(const RunSpec& spec) {
           spec.trainings.front().lookahead != 0,
           facts.unit_rows,
           student.project,
-          !facts.single && !facts.network && !sizes.labelled,
+          !facts.single && !facts.network && sizes.watch == WatchKind::overlaps,
           std::all_of(spec.trainings.begin(), spec.trainings.end(),
                       [](const TrainingData& plan) { return plan.optimiser.plain(); }),
           std::any_of(spec.trainings.begin(), spec.trainings.end(),

@@ -77,7 +77,7 @@ Sizes sizes_of(const RunSpec& spec) {
   const StudentSpec& student = spec.students.front();
   Sizes z;
   z.ambient = spec.ambient;
-  z.labelled = spec.data.given();
+  z.watch = spec.data.given() ? WatchKind::errors : WatchKind::overlaps;
   z.d = t.d;
   z.k = t.k;
   z.neurons = t.neurons;

@@ -8,10 +8,16 @@
 namespace lrft {
 namespace {
 
+using enum WatchKind;
+enum class When { always, asked };
+using enum When;
+
 // What is recorded of a student.
 struct Statistic {
   const char* name;
-  // Of a record: () of a number, none where there is nothing to record.
+  WatchKind watch;  // that it is of
+  When when;
+  // Of a record: () of a number, none of a student or training without it.
   std::optional<Dims> (*shape)(const Sizes&);
   std::vector<double> (*value)(const Seen&);
 };
@@ -21,32 +27,23 @@ Dims angles(const Sizes& z) {
   const std::int64_t count = std::min(z.rows, z.followed > 0 ? z.followed : z.rank);
   return count == 1 ? Dims{} : Dims{count};
 }
-std::optional<Dims> number_of_teacher(const Sizes& z) {
-  return z.labelled ? std::nullopt : std::optional(Dims{});
+std::optional<Dims> only_if(bool has, Dims shape = {}) {
+  return has ? std::optional(std::move(shape)) : std::nullopt;
 }
-std::optional<Dims> number_of_data(const Sizes& z) {
-  return z.labelled ? std::optional(Dims{}) : std::nullopt;
-}
+std::optional<Dims> number(const Sizes&) { return Dims{}; }
+std::optional<Dims> averaged(const Sizes& z) { return only_if(z.average); }
 
-// Of those that are recorded where asked for: these dimensions if it is.
-std::optional<Dims> where_asked(const Sizes& z, const char* name, bool has, Dims shape) {
-  const bool asked =
-      std::find(z.parameters.begin(), z.parameters.end(), name) != z.parameters.end();
-  return asked && has && !z.labelled ? std::optional(std::move(shape)) : std::nullopt;
-}
-std::vector<double> own_of(const Seen& x) { return x.own; }
-
-// A new statistic is an entry at the end; what it may look at is `Seen`.
 double loss_of(const Seen& x, const Statistics& rows, const std::vector<double>& own) {
   const double loss = squared_error(x, 1, rows, own);
   // NaN means "not reached": what overflows on the way to a number is larger than any.
   return std::isnan(loss) ? std::numeric_limits<double>::infinity() : loss;
 }
+std::vector<double> own_of(const Seen& x) { return x.own; }
 
+// A new statistic is an entry at the end; what it may look at is `Seen`.
 constexpr Statistic table[] = {
-    {"overlap_u",
+    {"overlap_u", overlaps, always,
      [](const Sizes& z) -> std::optional<Dims> {
-       if (z.labelled) return std::nullopt;
        if (!facts_of(z.kind).network) return angles(z);
        return Dims{z.rows, z.link == LinkKind::none ? z.neurons : z.rank};
      },
@@ -55,59 +52,58 @@ constexpr Statistic table[] = {
        if (x.student.facts().single) return std::vector{x.followed};
        return overlaps_u(x.shape, x.task, *x.gram, x.student, x.rows, x.own);
      }},
-    {"overlap_c",
-     [](const Sizes& z) -> std::optional<Dims> {
-       if (z.labelled || facts_of(z.kind).network || z.link != LinkKind::none) return std::nullopt;
-       return angles(z);
+    {"overlap_c", overlaps, always,
+     [](const Sizes& z) {
+       return only_if(!facts_of(z.kind).network && z.link == LinkKind::none, angles(z));
      },
      [](const Seen& x) { return overlaps_c(x.shape, x.task, x.student, x.own); }},
-    {"loss", number_of_teacher,
+    {"loss", overlaps, always, number,
      [](const Seen& x) { return std::vector{loss_of(x, x.rows, x.own)}; }},
-    {"train_loss", number_of_data, [](const Seen& x) { return std::vector{x.train_loss}; }},
-    {"validation_loss", number_of_data,
+    {"train_loss", errors, always, number, [](const Seen& x) { return std::vector{x.train_loss}; }},
+    {"validation_loss", errors, always, number,
      [](const Seen& x) { return std::vector{x.validation_loss}; }},
-    {"M", [](const Sizes& z) { return where_asked(z, "M", true, {z.rows, z.s}); },
+    {"M", overlaps, asked, [](const Sizes& z) { return only_if(true, {z.rows, z.s}); },
      [](const Seen& x) { return coordinates(x.shape, x.task, x.rows); }},
-    {"Q", [](const Sizes& z) { return where_asked(z, "Q", true, {z.rows, z.rows}); },
+    {"Q", overlaps, asked, [](const Sizes& z) { return only_if(true, {z.rows, z.rows}); },
      [](const Seen& x) { return x.rows.gram; }},
-    {"norms", [](const Sizes& z) { return where_asked(z, "norms", true, {z.rows}); },
+    {"norms", overlaps, asked, [](const Sizes& z) { return only_if(true, {z.rows}); },
      [](const Seen& x) {
        std::vector<double> norms;
        for (std::size_t i = 0; i < x.rows.gram.size(); i += static_cast<std::size_t>(x.shape.n) + 1)
          norms.push_back(std::sqrt(x.rows.gram[i]));
        return norms;
      }},
-    {"c_hat",
-     [](const Sizes& z) { return where_asked(z, "c_hat", facts_of(z.kind).single, {z.neurons}); },
-     own_of},
-    {"B",
+    {"c_hat", overlaps, asked,
+     [](const Sizes& z) { return only_if(facts_of(z.kind).single, {z.neurons}); }, own_of},
+    {"B", overlaps, asked,
      [](const Sizes& z) {
        const StudentFacts facts = facts_of(z.kind);
-       return where_asked(z, "B", !facts.single && !facts.network, {z.neurons, z.rows});
+       return only_if(!facts.single && !facts.network, {z.neurons, z.rows});
      },
      own_of},
-    {"lam_hat",
-     [](const Sizes& z) { return where_asked(z, "lam_hat", facts_of(z.kind).network, {z.rows}); },
-     own_of},
-    {"training_loss",
-     [](const Sizes& z) {
-       return z.loss == LossData::Kind::squared ? std::nullopt : number_of_teacher(z);
-     },
+    {"lam_hat", overlaps, asked,
+     [](const Sizes& z) { return only_if(facts_of(z.kind).network, {z.rows}); }, own_of},
+    {"training_loss", overlaps, always,
+     [](const Sizes& z) { return only_if(z.loss != LossData::Kind::squared); },
      [](const Seen& x) { return std::vector{x.training_loss.value}; }},
-    {"training_loss_error",
+    {"training_loss_error", overlaps, always,
      [](const Sizes& z) {
-       const bool exact =
-           z.loss == LossData::Kind::squared || z.loss == LossData::Kind::correlation;
-       return exact ? std::nullopt : number_of_teacher(z);
+       return only_if(z.loss != LossData::Kind::squared && z.loss != LossData::Kind::correlation);
      },
      [](const Seen& x) { return std::vector{x.training_loss.error}; }},
-    {"averaged_loss",
-     [](const Sizes& z) { return z.average ? number_of_teacher(z) : std::nullopt; },
+    {"averaged_loss", overlaps, always, averaged,
      [](const Seen& x) { return std::vector{loss_of(x, x.averaged, x.averaged_own)}; }},
-    {"averaged_validation_loss",
-     [](const Sizes& z) { return z.average ? number_of_data(z) : std::nullopt; },
+    {"averaged_validation_loss", errors, always, averaged,
      [](const Seen& x) { return std::vector{x.averaged_validation_loss}; }},
 };
+
+// None where it is not recorded.
+std::optional<Dims> recorded_shape(const Statistic& one, const Sizes& z) {
+  const auto& names = z.parameters;
+  const bool wanted =
+      one.when == always || std::find(names.begin(), names.end(), one.name) != names.end();
+  return one.watch == z.watch && wanted ? one.shape(z) : std::nullopt;
+}
 
 }  // namespace
 
@@ -122,14 +118,24 @@ const std::vector<const char*>& statistic_names() {
 
 std::vector<std::pair<const char*, std::optional<Dims>>> statistics_of(const Sizes& sizes) {
   std::vector<std::pair<const char*, std::optional<Dims>>> shapes;
-  for (const Statistic& one : table) shapes.emplace_back(one.name, one.shape(sizes));
+  for (const Statistic& one : table) shapes.emplace_back(one.name, recorded_shape(one, sizes));
   return shapes;
+}
+
+std::vector<const char*> parameters_of(StudentKind kind) {
+  Sizes sizes;
+  sizes.kind = kind;
+  std::vector<const char*> names;
+  for (const Statistic& one : table)
+    if (one.when == asked && one.shape(sizes)) names.push_back(one.name);
+  return names;
 }
 
 Records observe(const Seen& seen) {
   Records out;
   for (const Statistic& one : table)
-    out.values.push_back(one.shape(seen.shape.sizes) ? one.value(seen) : std::vector<double>());
+    out.values.push_back(recorded_shape(one, seen.shape.sizes) ? one.value(seen)
+                                                               : std::vector<double>());
   return out;
 }
 

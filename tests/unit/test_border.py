@@ -32,9 +32,14 @@ def objects() -> list[Any]:
     described = spec([TASK], TRAINING, ambient=True)
     sizes = Sizes.of(TASK, TRAINING, ambient=True).core
     return [
-        described.tasks[0], described.students[0], described.trainings[0],
-        described.trainings[0].lr, run.chains()[0], sizes, compiled.footprint(sizes),
-    ]  # fmt: skip
+        described.tasks[0],
+        described.students[0],
+        described.trainings[0],
+        described.trainings[0].lr,
+        run.chains()[0],
+        sizes,
+        compiled.footprint(sizes),
+    ]
 
 
 def same(one: Any, other: Any) -> bool:
@@ -115,7 +120,7 @@ def test_many_chains_are_made_in_under_a_second():
 def test_every_statistic_has_its_row_in_a_result():
     recorded = Sizes.of(TASK, TRAINING).records
     assert recorded.keys() <= result.STATISTICS.keys()
-    of_data = compiled.statistics(Sizes.of(TASK, TRAINING, ambient=True, labelled=True).core)
+    of_data = compiled.statistics(Sizes.of(TASK, TRAINING, ambient=True, watch="errors").core)
     assert of_data.keys() <= set(result.FIT_VARIABLES)
     full = lrft.Training(student=lrft.FullNetwork(), lr=0.1, steps=1)
     of_full = Sizes.of(TASK, full).records
@@ -125,8 +130,15 @@ def test_every_statistic_has_its_row_in_a_result():
 
 
 SIZES = {
-    "d": 1000, "k": 5, "neurons": 5, "s": 6, "rank": 1, "rows": 3, "batch": 2, "kind": "lora",
-}  # fmt: skip
+    "d": 1000,
+    "k": 5,
+    "neurons": 5,
+    "s": 6,
+    "rank": 1,
+    "rows": 3,
+    "batch": 2,
+    "kind": "lora",
+}
 
 
 @pytest.mark.parametrize("ambient", [False, True])

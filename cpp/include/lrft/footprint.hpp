@@ -5,10 +5,19 @@
 
 namespace lrft {
 
+// What follows a run (train/watch.hpp); each has statistics of its own (lrft/statistic.hpp).
+//   overlaps  beside a teacher: the overlap with it, and the exact loss
+//   errors    beside labels that are given
+enum class WatchKind { overlaps, errors };
+template <>
+struct Names<WatchKind> {
+  static constexpr std::array all = {"overlaps", "errors"};
+};
+
 // The sizes of a run, as the core sees them: rows of a start that are features count in k and s.
 struct Sizes {
-  bool ambient = false;       // R^d, else the reduced space
-  bool labelled = false;      // labels are given: there is no teacher
+  bool ambient = false;  // R^d, else the reduced space
+  WatchKind watch = WatchKind::overlaps;
   double d = 0;               // input dimension
   std::int64_t k = 0;         // features
   std::int64_t neurons = 0;   // of the teacher
@@ -34,7 +43,7 @@ template <>
 struct Fields<Sizes> {
   using T = Sizes;
   static constexpr auto all = std::make_tuple(
-      field("ambient", &T::ambient), field("labelled", &T::labelled), field("d", &T::d),
+      field("ambient", &T::ambient), field("watch", &T::watch), field("d", &T::d),
       field("k", &T::k), field("neurons", &T::neurons), field("s", &T::s), field("rank", &T::rank),
       field("link", &T::link), field("rows", &T::rows), field("velocity", &T::velocity),
       field("average", &T::average), field("kind", &T::kind), field("linearized", &T::linearized),

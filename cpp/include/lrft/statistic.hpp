@@ -15,5 +15,7 @@ inline constexpr int fresh_samples = 1024;
 // none where it is not recorded.  A number has shape ().
 std::vector<std::pair<const char*, std::optional<Dims>>> statistics_of(const Sizes& sizes);
 const std::vector<const char*>& statistic_names();
+// Those of a student of this kind that are recorded only where they are asked for.
+std::vector<const char*> parameters_of(StudentKind kind);
 
 }  // namespace lrft

@@ -47,7 +47,7 @@ def check_memory(
     task: Task, training: Training, replicas: int, threads: int, shuffled: int
 ) -> None:
     """Refuse students, records, a batch or orders of samples that do not fit into memory."""
-    sizes = Sizes.of(task, training, ambient=True, labelled=True)
+    sizes = Sizes.of(task, training, ambient=True, watch="errors")
     of, rows = sizes.footprint, training.student.rows(task)
     own_task = of.task_bytes if training.student.start_of_its_own else 0
     records = 0 if training.steps == checks.MAX_STEPS else training.record_count

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from lrft.base import checks
 from lrft.base.fields import AS_JSON, Model, checked, explain, plain
+from lrft.core.engine import compiled
 
 Integers = NDArray[np.int64]
 
@@ -144,8 +145,8 @@ def _loss_thresholds(name: str, value: Any) -> Any:
     return given
 
 
-#: Of a student, what is recorded where asked for; the last three are own parameters.
-PARAMETERS = ("M", "Q", "norms", "c_hat", "B", "lam_hat")
+#: Of some student, what is recorded where asked for.
+PARAMETERS = tuple(dict.fromkeys(name for of in compiled.parameters.values() for name in of))
 
 
 def _parameters(name: str, value: Any) -> bool | tuple[str, ...]:

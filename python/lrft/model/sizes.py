@@ -82,9 +82,9 @@ class Sizes:
 
     @classmethod
     def of(
-        cls, task: Task, training: Trained, *, ambient: bool = False, labelled: bool = False
+        cls, task: Task, training: Trained, *, ambient: bool = False, watch: str = "overlaps"
     ) -> Sizes:
-        """Measure a task with a training; `labelled`: given samples stand in for its teacher."""
+        """Measure a task with a training; ``watch="errors"``: beside given samples, no teacher."""
         student = training.student
         rows, (k, s) = student.rows(task), task.R.shape
         start = rows if student.start_of_its_own else 0
@@ -92,7 +92,7 @@ class Sizes:
         return cls(
             compiled.Sizes(
                 ambient=ambient,
-                labelled=labelled,
+                watch=watch,
                 d=task.d,
                 k=k + start,
                 neurons=k,

@@ -171,8 +171,9 @@ class StudentModel(Model):
 
     @property
     def order_parameters(self) -> tuple[str, ...]:
-        """Names of what can be recorded of it: its rows, then its own parameters."""
-        return "M", "Q", "norms", self.own_name
+        """Names of what can be recorded of it where asked for."""
+        names: tuple[str, ...] = compiled.parameters[self.core_kind]
+        return names
 
     @property
     def given_own_rate(self) -> float | Schedule | None:
