@@ -15,6 +15,7 @@ from cases import spec
 import lrft
 from lrft.core.engine import compiled
 from lrft.model.sizes import Sizes
+from lrft.model.students import STUDENTS
 from lrft.result import dataset as result
 from lrft.run import describe
 
@@ -127,6 +128,15 @@ def test_every_statistic_has_its_row_in_a_result():
     assert of_full["overlap_u"] == (4, 4)
     assert "overlap_c" not in of_full
     assert set(recorded.values()) == {()}
+
+
+@pytest.mark.parametrize("student", STUDENTS.values(), ids=STUDENTS)
+def test_what_can_be_asked_for_has_its_row_in_a_result(student):
+    """Own parameters under the name that the student has for them; none where nobody asks."""
+    names = compiled.parameters[student.model_fields["kind"].default]
+    assert [name for name in names if name in ("c_hat", "B", "lam_hat")] == [student.own_name]
+    assert all(result.STATISTICS[name].later for name in names)
+    assert not set(names) & set(Sizes.of(TASK, TRAINING).records)
 
 
 SIZES = {
