@@ -44,6 +44,7 @@ __all__: list[str] = [
     "link_loss",
     "moments",
     "normals",
+    "parameters",
     "permutation",
     "philox",
     "purposes",
@@ -377,8 +378,6 @@ class Sizes:
     @property
     def kind(self) -> str: ...
     @property
-    def labelled(self) -> bool: ...
-    @property
     def linearized(self) -> bool: ...
     @property
     def link(self) -> str: ...
@@ -400,6 +399,8 @@ class Sizes:
     def uses(self) -> int: ...
     @property
     def velocity(self) -> bool: ...
+    @property
+    def watch(self) -> str: ...
 
 class Footprint:
     """
@@ -626,6 +627,12 @@ def statistics(sizes: Sizes) -> dict:
 
 __version__: str
 fresh_samples: int = 1024
+parameters: dict = {
+    "rank_one": ("M", "Q", "norms", "c_hat"),
+    "lora": ("M", "Q", "norms", "B"),
+    "full": ("M", "Q", "norms", "lam_hat"),
+    "sphere_lora": ("M", "Q", "norms", "B"),
+}
 purposes: dict = {
     "inputs": 0,
     "coordinates": 1,
