@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import signal
 import sys
@@ -30,7 +31,9 @@ hypothesis.settings.load_profile("lrft")
 
 def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:
     """Say what the case is: the argument with its value, of arrays the shape, of dicts the keys."""
-    if isinstance(val, Model):
+    if isinstance(val, Model) or (dataclasses.is_dataclass(val) and not isinstance(val, type)):
+        texts = [repr(val), type(val).__name__]
+    elif isinstance(val, BaseException):
         texts = [repr(val)]
     elif isinstance(val, np.ndarray):
         texts = [f"{argname}={val.dtype}{list(val.shape)}"]
