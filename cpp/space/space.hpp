@@ -1,6 +1,6 @@
 // What a space is: where inputs live, and how rows move along them.
 //
-// The trainer never sees d, the student never sees an input, the space never sees a parameter that
+// The step never sees d, the student never sees an input, the space never sees a parameter that
 // is not a row.  docs: cpp/README.md, "How to add a space".
 #pragma once
 
