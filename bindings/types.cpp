@@ -59,7 +59,8 @@ void bind_types(py::module_& m) {
   m.def("footprint", [](const RunSpec& run) { return footprint(sizes_of(run)); }, py::arg("run"));
   m.def("statistics", &shapes, py::arg("sizes"),
         "What is recorded in a run of these sizes: the shape of a record by name.");
-  m.attr("parameters") = parameters();
+  m.def("parameters", &parameters,
+        "What is recorded only where it is asked for: names by kinds of students.");
   m.attr("fresh_samples") = fresh_samples;
   m.def("block_steps", &block_steps, py::arg("d"), py::arg("batch"),
         "Steps between two states in R^d from which a path can go on.");

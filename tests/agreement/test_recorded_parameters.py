@@ -90,7 +90,8 @@ def test_nothing_else_changes_and_no_name_is_there_unasked() -> None:
     default = lrft.Training(lr=0.1, steps=10)
     assert "record_parameters" not in default.model_dump_json()
     assert default.replace(record_parameters=[]) == default
-    assert training.record_size(task) == default.record_size(task) + 3 * 5 + 3 * 3 + 3 + 4 * 3
+    named = training.replace(record_parameters=["M", "Q", "norms", "B"])
+    assert named.record_size(task) == default.record_size(task) + 3 * 5 + 3 * 3 + 3 + 4 * 3
 
 
 def test_they_survive_a_stop_a_file_and_a_study(tmp_path: Path) -> None:

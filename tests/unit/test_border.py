@@ -133,7 +133,7 @@ def test_every_statistic_has_its_row_in_a_result():
 @pytest.mark.parametrize("student", STUDENTS.values(), ids=STUDENTS)
 def test_what_can_be_asked_for_has_its_row_in_a_result(student):
     """Own parameters under the name that the student has for them; none where nobody asks."""
-    names = compiled.parameters[student.model_fields["kind"].default]
+    names = compiled.parameters()[student.model_fields["kind"].default]
     assert [name for name in names if name in ("c_hat", "B", "lam_hat")] == [student.own_name]
     assert all(result.STATISTICS[name].later for name in names)
     assert not set(names) & set(Sizes.of(TASK, TRAINING).records)

@@ -593,6 +593,11 @@ def normals(
     Standard normals (size,); number i is the (i mod 2)-th of slot i // 2.
     """
 
+def parameters() -> dict:
+    """
+    What is recorded only where it is asked for: names by kinds of students.
+    """
+
 def permutation(
     seed: typing.SupportsInt | typing.SupportsIndex,
     replica: typing.SupportsInt | typing.SupportsIndex,
@@ -627,12 +632,6 @@ def statistics(sizes: Sizes) -> dict:
 
 __version__: str
 fresh_samples: int = 1024
-parameters: dict = {
-    "rank_one": ("M", "Q", "norms", "c_hat"),
-    "lora": ("M", "Q", "norms", "B"),
-    "full": ("M", "Q", "norms", "lam_hat"),
-    "sphere_lora": ("M", "Q", "norms", "B"),
-}
 purposes: dict = {
     "inputs": 0,
     "coordinates": 1,

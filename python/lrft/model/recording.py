@@ -146,7 +146,7 @@ def _loss_thresholds(name: str, value: Any) -> Any:
 
 
 #: Of some student, what is recorded where asked for.
-PARAMETERS = tuple(dict.fromkeys(name for of in compiled.parameters.values() for name in of))
+PARAMETERS = tuple(dict.fromkeys(name for of in compiled.parameters().values() for name in of))
 
 
 def _parameters(name: str, value: Any) -> bool | tuple[str, ...]:

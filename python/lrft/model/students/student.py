@@ -172,7 +172,7 @@ class StudentModel(Model):
     @property
     def order_parameters(self) -> tuple[str, ...]:
         """Names of what can be recorded of it where asked for."""
-        names: tuple[str, ...] = compiled.parameters[self.core_kind]
+        names: tuple[str, ...] = compiled.parameters()[self.core_kind]
         return names
 
     @property
