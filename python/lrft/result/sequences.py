@@ -1,0 +1,182 @@
+"""Results of `lrft.simulate_sequence`: losses on every task all along, forgetting and transfer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from collections.abc import Sequence as Several
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lrft.model.task import Task
+from lrft.model.training import Training
+from lrft.result import provenance
+from lrft.result.dataset import COORDINATES, SEQUENCE_VARIABLES, STATISTICS
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+Arrays = dict[str, NDArray[Any]]
+
+_LOSS = "exact squared error on each task, E(f̂ − f*)², without label noise, at every record"
+_OVERLAP = (
+    "smallest singular value between the rows of the adapter that is trained and the directions of "
+    "each task; NaN of a full network"
+)
+_OWN = "; of the stage and its task, the one that ends where two meet"
+_ABOUT = {
+    "loss": ("population loss", _LOSS),
+    "overlap": ("overlap with u", _OVERLAP),
+    "forgetting": (
+        "forgetting",
+        "loss on a task at the end, less that when its stage ended, over that at the start of the "
+        "sequence",
+    ),
+    "transfer": (
+        "transfer",
+        "share of the loss on a task at the start of the sequence that is gone when its stage "
+        "begins",
+    ),
+    "status": (
+        "how the replica ended",
+        "finished: all steps of all stages done; diverged, failed: as of lrft.simulate, in the "
+        "stage at stop_step; interrupted: stopped by the user",
+    ),
+    "stop_step": ("steps done", "updates after which the replica stopped, of all stages together"),
+}
+_COORDINATES = {
+    "step": ("step", "number of updates done since the start of the sequence"),
+    "stage": ("stage", "number of the task that is learned; where two meet, that which ends"),
+    "task": ("task", "number of the task, in the order in which they are learned"),
+    "begins": ("step", "at which the stage of the task begins"),
+} | {name: COORDINATES[name] for name in ("replica", "task_hash", "d", "k", "xi", "activation")}
+
+
+def empty(tasks: Several[Task], trainings: Several[Training], replicas: int) -> Arrays:
+    """Make room for what is recorded, (replicas, records of all stages, ...), all NaN.
+
+    Parameters
+    ----------
+    tasks : sequence of Task
+    trainings : sequence of Training
+    replicas : int
+
+    Returns
+    -------
+    dict of ndarray
+        ``loss`` and ``overlap`` over all tasks, and what else trainings ask for.
+    """
+    records = sum(len(one.record_steps) for one in trainings)
+    shapes: dict[str, tuple[int, ...]] = dict.fromkeys(("loss", "overlap"), (len(tasks),))
+    task, student = tasks[0], trainings[0].student
+    n = student.rows(task)
+    sizes = {"basis": task.R.shape[1], "row": n, "other_row": n, "neuron": task.k}
+    for one in trainings:
+        for name in (*one.recorded_losses, *one.recorded_parameters):
+            shapes[name] = tuple(sizes[dim] for dim in STATISTICS[name].dims)
+    return {name: np.full((replicas, records, *shape), np.nan) for name, shape in shapes.items()}
+
+
+def assemble(
+    tasks: Several[Task],
+    trainings: Several[Training],
+    series: Mapping[str, NDArray[Any]],
+    *,
+    status: list[str],
+    stop_step: NDArray[np.int64],
+    replicas: list[int],
+    attrs: Mapping[str, Any],
+) -> xr.Dataset:
+    """Label what was recorded in all stages and attach where it came from.
+
+    Parameters
+    ----------
+    tasks : sequence of Task
+    trainings : sequence of Training
+    series : mapping
+        As `empty` makes it.
+    status : list of str
+    stop_step : ndarray of int64, shape (replicas,)
+    replicas : list of int
+    attrs : mapping
+        ``between``, ``seed``, ``engine`` and ``threads`` are required; the rest is kept.
+
+    Returns
+    -------
+    xarray.Dataset
+        See `lrft.simulate_sequence`.
+    """
+    import xarray as xr
+
+    records = [one.record_steps for one in trainings]
+    stage = np.repeat(np.arange(len(records)), [len(one) for one in records])
+    begins = np.cumsum([0, *(one.steps for one in trainings)])
+    step = np.concatenate(records) + begins[stage]
+    # A stage begins where the one before has ended: one record of that.
+    kept = np.concatenate([[True], np.diff(step) > 0])
+    ends = np.cumsum([len(one) for one in records]) - 1
+    numbers = np.arange(len(tasks))
+    loss = series["loss"]
+    first, last = loss[:, 0], loss[:, ends[-1]]
+    learned = loss[:, ends[numbers], numbers]
+    begun = loss[:, np.concatenate([[0], ends[:-1]]), numbers]
+    data: dict[str, Any] = {
+        "loss": loss[:, kept],
+        "overlap": series["overlap"][:, kept],
+        "forgetting": (last - learned) / first,
+        "transfer": (first - begun) / first,
+        # Through objects, so that the string width is that of the longest entry.
+        "status": np.array(status).astype(object).astype(str),
+        "stop_step": stop_step,
+    }
+    data = {name: (SEQUENCE_VARIABLES[name], values) for name, values in data.items()}
+    about = dict(_ABOUT)
+    for name in series:
+        if name not in data:
+            statistic = STATISTICS[name]
+            data[name] = (("replica", "step", *statistic.dims), series[name][:, kept])
+            about[name] = statistic.long_name, statistic.definition + _OWN
+    ds = xr.Dataset(
+        data,
+        coords={
+            "replica": np.array(replicas, dtype=np.int64),
+            "step": step[kept],
+            "task": numbers,
+            "stage": ("step", stage[kept]),
+            "begins": ("task", begins[:-1].astype(np.int64)),
+            "task_hash": ("task", np.array([one.content_hash for one in tasks])),
+            "d": tasks[0].d,
+            "k": tasks[0].k,
+            "xi": ("task", np.array([one.xi for one in tasks])),
+            "activation": str(tasks[0].activation),
+        },
+    )
+    for name, (long_name, definition) in (about | _COORDINATES).items():
+        ds[name].attrs = {"long_name": long_name, "definition": definition}
+        if ds[name].dtype.kind not in "UO":
+            ds[name].attrs["units"] = "1"
+    ds.attrs = {
+        "title": "Low-rank fine-tuning: a sequence of tasks",
+        "kind": "sequence",
+        "schema_version": provenance.SCHEMA_VERSION,
+        "created": provenance.now(),
+        **provenance.environment(),
+        "replicas": len(replicas),
+        "configuration": json.dumps(
+            {
+                "tasks": [provenance.describe_task(one) for one in tasks],
+                "trainings": [one.model_dump(mode="json") for one in trainings],
+                "between": attrs["between"],
+                "seed": attrs["seed"],
+                "replicas": len(replicas),
+                "engine": attrs["engine"],
+            },
+            sort_keys=True,
+            allow_nan=False,
+        ),
+        **provenance.task_arrays(tasks),
+        **attrs,
+    }
+    return ds
