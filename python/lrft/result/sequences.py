@@ -51,6 +51,8 @@ _COORDINATES = {
     "stage": ("stage", "number of the task that is learned; where two meet, that which ends"),
     "task": ("task", "number of the task, in the order in which they are learned"),
     "begins": ("step", "at which the stage of the task begins"),
+    "learning_rate": ("learning rate", "rate η at the first step of the stage of the task"),
+    "delta": ("η d", "learning_rate times d"),
 } | {name: COORDINATES[name] for name in ("replica", "task_hash", "d", "k", "xi", "activation")}
 
 
@@ -87,6 +89,7 @@ def assemble(
     status: list[str],
     stop_step: NDArray[np.int64],
     replicas: list[int],
+    rates: Several[float],
     attrs: Mapping[str, Any],
 ) -> xr.Dataset:
     """Label what was recorded in all stages and attach where it came from.
@@ -100,6 +103,8 @@ def assemble(
     status : list of str
     stop_step : ndarray of int64, shape (replicas,)
     replicas : list of int
+    rates : sequence of float
+        Of û, A or the rows at the first step of each stage.
     attrs : mapping
         ``between``, ``seed``, ``engine`` and ``threads`` are required; the rest is kept.
 
@@ -151,6 +156,8 @@ def assemble(
             "k": tasks[0].k,
             "xi": ("task", np.array([one.xi for one in tasks])),
             "activation": str(tasks[0].activation),
+            "learning_rate": ("task", np.array(rates, dtype=np.float64)),
+            "delta": ("task", np.array(rates, dtype=np.float64) * tasks[0].d),
         },
     )
     for name, (long_name, definition) in (about | _COORDINATES).items():

@@ -13,6 +13,7 @@ from lrft.base import checks, foreign, interrupts
 from lrft.base.progress import Progress, ProgressCallback
 from lrft.base.threads import settle_threads
 from lrft.core.engine import compiled
+from lrft.model import schedule
 from lrft.model.sequence import Sequence
 from lrft.model.training import Training
 from lrft.result import sequences
@@ -307,6 +308,7 @@ class SequenceSimulation:
             status=status,
             stop_step=steps,
             replicas=self.replicas,
+            rates=[float(schedule.rates(rate, 0, 1)[0]) for rate in self.rates],
             attrs={
                 "between": self.between,
                 "seed": self.seed,

@@ -15,12 +15,14 @@ from lrft.base import checks, foreign, netcdf
 from lrft.base.threads import settle_threads
 from lrft.core.engine import compiled
 from lrft.fitting.fit import fit
+from lrft.model.sequence import Sequence
 from lrft.model.training import Training
 from lrft.result import dataset as results
 from lrft.result import provenance
 from lrft.result.grid import listed
 from lrft.run import arguments
 from lrft.run.simulate import simulate
+from lrft.run.simulate_sequence import simulate_sequence
 from lrft.study import dataset
 from lrft.study.design import read
 from lrft.study.driver import sweep
@@ -55,7 +57,8 @@ def rerun(
     Parameters
     ----------
     path : path
-        A result of `lrft.simulate`, `lrft.fit` or a study in NetCDF, or a ledger.
+        A result of `lrft.simulate`, `lrft.simulate_sequence`, `lrft.fit` or a study in NetCDF, or
+        a ledger.
     units : int, optional
         Of a ledger: how many units, evenly spread over it. None: all.
     threads : int, optional
@@ -98,6 +101,8 @@ def rerun(
             again = _study(dataset.load(path), threads)
         elif ds.attrs.get("kind") == "fit":
             again = fit_again(results.load(path), threads=threads)
+        elif ds.attrs.get("kind") == "sequence":
+            again = sequence_again(results.load(path), threads=threads)
         else:
             again = run_again(results.load(path), threads=threads)
     except (TypeError, ValueError) as error:  # of a record: content, not arguments
@@ -218,6 +223,44 @@ def fit_again(ds: xr.Dataset, threads: int | None = None) -> xr.Dataset:
         if ds.attrs.get(name) != again.attrs.get(name):
             raise ValueError(f"{name} of the samples in it is another: they were changed")
     return again
+
+
+def sequence_again(ds: xr.Dataset, threads: int | None = None) -> xr.Dataset:
+    """Run what a result of `lrft.simulate_sequence` says of itself.
+
+    Parameters
+    ----------
+    ds : xarray.Dataset
+    threads : int, optional
+
+    Returns
+    -------
+    xarray.Dataset
+        From ``configuration``, ``task_arrays`` and the coordinate ``replica`` alone.
+
+    Raises
+    ------
+    ValueError
+        If a task cannot be made again: a custom activation, or arrays too large to be kept.
+
+    Examples
+    --------
+    >>> import lrft
+    >>> from lrft.study.replay import sequence_again
+    >>> sequence = lrft.Sequence.sample(d=200, k=4, overlap=0.5)
+    >>> training = lrft.Training(student=lrft.LoRA(rank=1), lr=0.001, steps=100, record=3)
+    >>> ds = lrft.simulate_sequence(sequence, training, replicas=2)
+    >>> sequence_again(ds).loss.equals(ds.loss)
+    True
+    """
+    with foreign.explained("it cannot be computed again"):
+        about = foreign.from_json(ds.attrs["configuration"])
+        sequence = Sequence([_task(ds, one) for one in about["tasks"]])
+        trainings = [Training.model_validate(one) for one in about["trainings"]]
+        options = {name: about[name] for name in ("between", "seed", "engine")}
+    return simulate_sequence(
+        sequence, trainings, replicas=ds.replica.values.tolist(), threads=threads, **options
+    )
 
 
 def _configuration(ds: xr.Dataset) -> tuple[dict[str, Any], Training]:
