@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from lrft.base import checks
+from lrft.base.signatures import takes_also
 from lrft.model import sampling
 from lrft.model.task import Task
 from lrft.model.task_state import check_perturbed
@@ -71,6 +72,7 @@ class Sequence:
         self.tasks: tuple[Task, ...] = tuple(_joined(tasks) if first.given else tasks)
 
     @classmethod
+    @takes_also(Task.sample, but=("rank", "u", "biases"))
     def sample(
         cls, d: int, k: int, overlap: float, *, tasks: int = 2, one_c: bool = False, **options: Any
     ) -> Sequence:
@@ -87,8 +89,9 @@ class Sequence:
             How many, at least 2.
         one_c : bool
             All have the c of the first; by default each has its own.
-        **options
-            What else `Task.sample` takes, but rank and u.
+        xi, activation, features, c, parallel, lam, normalization, neuron_scale, output_scale, \
+            noise, seed
+            As for `Task.sample`; ξ and the noise are those of every task.
 
         Returns
         -------

@@ -311,7 +311,8 @@ def _label(axes: Axes, ends: Sequence[_End]) -> None:
         return
     spacing = 0.07
     to_axes = axes.transData + axes.transAxes.inverted()
-    heights = [float(to_axes.transform((0.0, end.height))[1]) for end in ends]
+    # A loss of 0 is nowhere on a logarithmic axis.
+    heights = [float(np.clip(to_axes.transform((0.0, end.height))[1], 0, 1)) for end in ends]
     order = np.argsort(heights)
     placed: list[float] = []
     for index in order:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from collections.abc import Sequence as Several
+from typing import Any
 
 import numpy as np
 
@@ -32,6 +34,22 @@ def check_trainings(training: object, stages: int) -> list[Training]:
     if len({one.student for one in several}) > 1:
         raise ValueError("training must have one student in all stages")
     return list(several)
+
+
+def own_of_stages(stages: object, count: int) -> list[dict[str, Any]]:
+    """Return what the training of each stage has of its own, from tables or None."""
+    if stages is None:
+        return [{} for _ in range(count)]
+    if not isinstance(stages, Several) or isinstance(stages, str | bytes):
+        raise TypeError(f"stages must be a list of tables, got {checks.describe(stages)}")
+    for i, one in enumerate(stages):
+        if not isinstance(one, Mapping):
+            raise TypeError(f"stages[{i}] must be a table, got {checks.describe(one)}")
+        if "student" in one:
+            raise ValueError(f"stages[{i}] has a student, which is the same in all stages")
+    if len(stages) != count:
+        raise ValueError(f"stages must be one a task, got {len(stages)} for {count} tasks")
+    return [dict(one) for one in stages]
 
 
 def check_stage(task: Task, training: Training, between: str) -> None:
