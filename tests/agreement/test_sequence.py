@@ -74,7 +74,7 @@ def test_spaces_agree_with_an_optimiser_that_remembers(between):
     )
     for step in (STEPS, 2 * STEPS):
         ours, theirs = reduced.sel(step=step), ambient.sel(step=step)
-        for name in ("loss", "overlap"):
+        for name in ("loss", "overlap_u"):
             for task in range(2):
                 pair = ours[name][:, task], theirs[name][:, task]
                 assert stats.ks_2samp(*pair).pvalue > 1e-4
@@ -247,7 +247,7 @@ def test_given_weights_are_brought_to_one_basis():
     # Rows that are given in R^d are where they are to u.
     student = lrft.LoRA(rank=1, a_init=sequence.tasks[1].u[None])
     ds = lrft.simulate_sequence(sequence, training(student=student), replicas=1)
-    np.testing.assert_allclose(ds.overlap.values[0, 0], [0.5**0.5, 1.0, 0.5], atol=1e-12)
+    np.testing.assert_allclose(ds.overlap_u.values[0, 0], [0.5**0.5, 1.0, 0.5], atol=1e-12)
 
 
 def test_a_replica_that_diverges_ends_alone():

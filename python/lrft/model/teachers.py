@@ -36,9 +36,9 @@ def with_teacher(base: Task, teacher: Any) -> Task:
     >>> from lrft.model.teachers import with_teacher
     >>> base = lrft.Task.sample(d=100, k=4)
     >>> str(with_teacher(base, "he3").link), str(with_teacher(base, {"width": 2}).link)
-    ('he3', '2 neurons erf')
+    ('1 neuron he3', '2 neurons erf')
     >>> str(with_teacher(base, {"terms": {"1": 1.0, "1,1": 0.5}}).link)
-    '2 terms of 2 directions'
+    '2 terms in 2 directions'
     """
     common: dict[str, Any] = {"base": base, "noise": base.noise}
     if isinstance(teacher, str):

@@ -81,7 +81,7 @@ def overlap(
     """
     if which not in ("u", "c"):
         raise ValueError(f"which={which!r}, expected 'u' or 'c'")
-    ds = run_like(ds, "overlap")
+    refuse_others(ds, "overlap")
     if which == "c" and "overlap_c" not in ds:
         raise ValueError("which='c': a sequence records the overlap of û, which='u'")
     if theory and which != "u":
@@ -129,7 +129,7 @@ def loss(ds: xr.Dataset, axes: Axes | None = None) -> Figure:
     >>> lrft.plot.loss(ds).axes[0].get_xlabel()
     'steps'
     """
-    ds = run_like(ds, "loss")
+    refuse_others(ds, "loss")
     with styled():
         figure, axes = figure_and_axes(axes)
         _loss(axes, ds, labelled=True)
@@ -167,8 +167,9 @@ def summary(ds: xr.Dataset) -> Figure:
     figure_type = figure_class()
     if ds.attrs.get("kind") == "fit":
         return errors(ds)
+    refuse_others(ds, "summary")
     figure: Figure
-    ds = one_overlap(run_like(ds, "summary"))
+    ds = one_overlap(ds)
     if ds.overlap_u.isnull().all():  # a full network
         with styled():
             figure = figure_type(figsize=(4.7, 4.0), layout="constrained")
@@ -334,8 +335,8 @@ def _label(axes: Axes, ends: Sequence[_End]) -> None:
         axes.text(1.06, height - overflow, label, **place)
 
 
-def run_like(ds: xr.Dataset, name: str) -> xr.Dataset:
-    """Refuse what is no run, and say which function draws it; a sequence with a run's names."""
+def refuse_others(ds: xr.Dataset, name: str) -> None:
+    """Refuse what is no run, and say which function draws it."""
     if ds.attrs.get("kind") == "fit":
         raise ValueError(f"lrft.plot.{name} draws runs, and ds is a fit: use lrft.plot.summary")
     if "point" in listed(ds).dims:
@@ -343,7 +344,6 @@ def run_like(ds: xr.Dataset, name: str) -> xr.Dataset:
             f"lrft.plot.{name} draws runs, and ds is a study: use lrft.plot.heatmap or "
             f"lrft.plot.scaling, or choose a point, as with ds.isel(d=0)"
         )
-    return ds.rename(overlap="overlap_u") if ds.attrs.get("kind") == "sequence" else ds
 
 
 def paths(ds: xr.Dataset, name: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:

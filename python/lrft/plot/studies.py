@@ -92,7 +92,7 @@ def compare(
         figure, axes = figure_and_axes(axes, 6.4)
         lowest, highest, last = np.inf, 0.0, 0.0
         for (name, ds), colour in zip(runs.items(), colours(len(runs)), strict=True):
-            ds = curves.run_like(ds, "compare")
+            curves.refuse_others(ds, "compare")
             tasks = ds.sizes.get("task", 1)
             if tasks > 1 and "stage" not in ds.coords:
                 raise ValueError(

@@ -135,9 +135,13 @@ FIT_VARIABLES = ("train_loss", "validation_loss", "status", "stop_step", "kept_s
 
 SEQUENCE_VARIABLES: dict[str, tuple[str, ...]] = {
     "loss": ("replica", "step", "task"),
-    "overlap": ("replica", "step", "task"),
+    "overlap_u": ("replica", "step", "task"),
     "forgetting": ("replica", "task"),
     "transfer": ("replica", "task"),
+    "learned_loss": ("replica", "task"),
+    "learned_overlap_u": ("replica", "task"),
+    "final_loss": ("replica", "task"),
+    "final_overlap_u": ("replica", "task"),
     "status": ("replica",),
     "stop_step": ("replica",),
     "stage": ("step",),

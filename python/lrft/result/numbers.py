@@ -192,7 +192,7 @@ def summary(ds: xr.Dataset, thresholds: float | Sequence[float] | None = None) -
     if ds.attrs.get("kind") == "fit":
         return pd.DataFrame([_of_fit(ds)])
     if ds.attrs.get("kind") == "sequence":
-        return pd.DataFrame([_of_task(ds, task) for task in range(ds.sizes["task"])])
+        return pd.DataFrame(_of_tasks(listed(ds)))
     ds = listed(ds)
     parts = points_of(ds)
     losses: list[float] = []
@@ -264,18 +264,27 @@ def _of_fit(ds: xr.Dataset) -> dict[str, Any]:
     return found
 
 
-def _of_task(ds: xr.Dataset, task: int) -> dict[str, Any]:
-    """Put a task of a sequence into numbers: when it was learned, and what is left of it."""
-    one, ended = ds.isel(task=task), counted(ds).values
-    found = _about(one, task, ds)
+def _of_tasks(ds: xr.Dataset) -> list[dict[str, Any]]:
+    """Put a sequence, or a study of sequences, into numbers: a row for each task."""
+    tasks = range(ds.sizes["task"])
+    if "point" not in ds.dims:
+        return [_of_task(ds, task, task, ds) for task in tasks]
+    return [
+        {"point": point, "task": task} | _of_task(ds.isel(point=point), task, point, ds)
+        for point in range(ds.sizes["point"])
+        for task in tasks
+    ]
+
+
+def _of_task(one: xr.Dataset, task: int, index: int, ds: xr.Dataset) -> dict[str, Any]:
+    """Say when a task was learned, and what is left of it."""
+    ended = counted(one).values
+    one = one.isel(task=task)
+    found = _about(one, index, ds)
     for name in ("forgetting", "transfer"):
         found |= _ends(name, median(one[name].values[ended]))
-    # Where the stage of the task ends, and where the sequence does.
-    ends = [*ds.begins.values[1:], ds.step.values[-1]]
-    places = {"learned": ends[task], "final": ends[-1]}
-    for when, step in places.items():
-        for name in ("loss", "overlap"):
-            found[f"{when}_{name}"] = _median(one[name].sel(step=step).values[ended])
+    for name in ("learned_loss", "learned_overlap_u", "final_loss", "final_overlap_u"):
+        found[name] = _median(one[name].values[ended])
     return found
 
 

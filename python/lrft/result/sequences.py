@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from collections.abc import Sequence as Several
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +28,7 @@ _OVERLAP = (
 _OWN = "; of the stage and its task, the one that ends where two meet"
 _ABOUT = {
     "loss": ("population loss", _LOSS),
-    "overlap": ("overlap with u", _OVERLAP),
+    "overlap_u": ("overlap with u", _OVERLAP),
     "forgetting": (
         "forgetting",
         "loss on a task at the end, less that when its stage ended, over that at the start of the "
@@ -39,6 +39,10 @@ _ABOUT = {
         "share of the loss on a task at the start of the sequence that is gone when its stage "
         "begins",
     ),
+    "learned_loss": ("loss when learned", "loss on a task when its stage ended"),
+    "learned_overlap_u": ("overlap when learned", f"when the stage of a task ended: {_OVERLAP}"),
+    "final_loss": ("final population loss", "loss on a task at the end of the sequence"),
+    "final_overlap_u": ("final overlap with u", f"at the end of the sequence: {_OVERLAP}"),
     "status": (
         "how the replica ended",
         "finished: all steps of all stages done; diverged, failed: as of lrft.simulate, in the "
@@ -56,6 +60,51 @@ _COORDINATES = {
 } | {name: COORDINATES[name] for name in ("replica", "task_hash", "d", "k", "xi", "activation")}
 
 
+class Places(NamedTuple):
+    """Where the records of all stages are in a result."""
+
+    step: NDArray[np.int64]  #: of each, from the start of the sequence
+    stage: NDArray[np.int64]
+    begins: NDArray[np.int64]  #: steps at which stages begin, and at which the last one ends
+    ends: NDArray[np.int64]  #: the last record of each stage
+    kept: NDArray[np.bool_]  #: where two stages meet, the record of the one that ends
+
+
+def places(trainings: Several[Training]) -> Places:
+    """Find the records of all stages, one after the other."""
+    records = [one.record_steps for one in trainings]
+    counts = [len(one) for one in records]
+    begins = np.cumsum([0, *(one.steps for one in trainings)])
+    stage = np.repeat(np.arange(len(records)), counts)
+    step = np.concatenate(records) + begins[stage]
+    kept = np.concatenate([[True], np.diff(step) > 0])
+    return Places(step, stage, begins, np.cumsum(counts) - 1, kept)
+
+
+def series_shapes(tasks: Several[Task], trainings: Several[Training]) -> dict[str, tuple[int, ...]]:
+    """Shape of each series at one record: ``loss`` and ``overlap_u``, and what is asked for."""
+    shapes: dict[str, tuple[int, ...]] = dict.fromkeys(("loss", "overlap_u"), (len(tasks),))
+    task, student = tasks[0], trainings[0].student
+    n = student.rows(task)
+    sizes = {"basis": task.R.shape[1], "row": n, "other_row": n, "neuron": task.k}
+    for one in trainings:
+        for name in (*one.recorded_losses, *one.recorded_parameters):
+            shapes[name] = tuple(sizes[dim] for dim in STATISTICS[name].dims)
+    return shapes
+
+
+def dims_of(name: str) -> tuple[str, ...]:
+    """Dimensions of a variable of a result."""
+    return SEQUENCE_VARIABLES.get(name) or ("replica", "step", *STATISTICS[name].dims)
+
+
+def described(name: str) -> tuple[str, str]:
+    """Return the name and the definition of a variable of a result."""
+    if name in _ABOUT:
+        return _ABOUT[name]
+    return STATISTICS[name].long_name, STATISTICS[name].definition + _OWN
+
+
 def empty(tasks: Several[Task], trainings: Several[Training], replicas: int) -> Arrays:
     """Make room for what is recorded, (replicas, records of all stages, ...), all NaN.
 
@@ -68,16 +117,10 @@ def empty(tasks: Several[Task], trainings: Several[Training], replicas: int) -> 
     Returns
     -------
     dict of ndarray
-        ``loss`` and ``overlap`` over all tasks, and what else trainings ask for.
+        ``loss`` and ``overlap_u`` over all tasks, and what else trainings ask for.
     """
     records = sum(len(one.record_steps) for one in trainings)
-    shapes: dict[str, tuple[int, ...]] = dict.fromkeys(("loss", "overlap"), (len(tasks),))
-    task, student = tasks[0], trainings[0].student
-    n = student.rows(task)
-    sizes = {"basis": task.R.shape[1], "row": n, "other_row": n, "neuron": task.k}
-    for one in trainings:
-        for name in (*one.recorded_losses, *one.recorded_parameters):
-            shapes[name] = tuple(sizes[dim] for dim in STATISTICS[name].dims)
+    shapes = series_shapes(tasks, trainings)
     return {name: np.full((replicas, records, *shape), np.nan) for name, shape in shapes.items()}
 
 
@@ -115,42 +158,30 @@ def assemble(
     """
     import xarray as xr
 
-    records = [one.record_steps for one in trainings]
-    stage = np.repeat(np.arange(len(records)), [len(one) for one in records])
-    begins = np.cumsum([0, *(one.steps for one in trainings)])
-    step = np.concatenate(records) + begins[stage]
-    # A stage begins where the one before has ended: one record of that.
-    kept = np.concatenate([[True], np.diff(step) > 0])
-    ends = np.cumsum([len(one) for one in records]) - 1
-    numbers = np.arange(len(tasks))
+    at, numbers = places(trainings), np.arange(len(tasks))
+    data: dict[str, Any] = {name: values[:, at.kept] for name, values in series.items()}
+    for name in ("loss", "overlap_u"):
+        values = series[name]
+        data[f"learned_{name}"] = values[:, at.ends[numbers], numbers]
+        data[f"final_{name}"] = values[:, at.ends[-1]]
     loss = series["loss"]
-    first, last = loss[:, 0], loss[:, ends[-1]]
-    learned = loss[:, ends[numbers], numbers]
-    begun = loss[:, np.concatenate([[0], ends[:-1]]), numbers]
-    data: dict[str, Any] = {
-        "loss": loss[:, kept],
-        "overlap": series["overlap"][:, kept],
-        "forgetting": (last - learned) / first,
+    first = loss[:, 0]
+    begun = loss[:, np.concatenate([[0], at.ends[:-1]]), numbers]
+    data |= {
+        "forgetting": (data["final_loss"] - data["learned_loss"]) / first,
         "transfer": (first - begun) / first,
         # Through objects, so that the string width is that of the longest entry.
         "status": np.array(status).astype(object).astype(str),
         "stop_step": stop_step,
     }
-    data = {name: (SEQUENCE_VARIABLES[name], values) for name, values in data.items()}
-    about = dict(_ABOUT)
-    for name in series:
-        if name not in data:
-            statistic = STATISTICS[name]
-            data[name] = (("replica", "step", *statistic.dims), series[name][:, kept])
-            about[name] = statistic.long_name, statistic.definition + _OWN
     ds = xr.Dataset(
-        data,
+        {name: (dims_of(name), values) for name, values in data.items()},
         coords={
             "replica": np.array(replicas, dtype=np.int64),
-            "step": step[kept],
+            "step": at.step[at.kept],
             "task": numbers,
-            "stage": ("step", stage[kept]),
-            "begins": ("task", begins[:-1].astype(np.int64)),
+            "stage": ("step", at.stage[at.kept]),
+            "begins": ("task", at.begins[:-1]),
             "task_hash": ("task", np.array([one.content_hash for one in tasks])),
             "d": tasks[0].d,
             "k": tasks[0].k,
@@ -160,7 +191,8 @@ def assemble(
             "delta": ("task", np.array(rates, dtype=np.float64) * tasks[0].d),
         },
     )
-    for name, (long_name, definition) in (about | _COORDINATES).items():
+    about = {name: described(name) for name in data} | _COORDINATES
+    for name, (long_name, definition) in about.items():
         ds[name].attrs = {"long_name": long_name, "definition": definition}
         if ds[name].dtype.kind not in "UO":
             ds[name].attrs["units"] = "1"

@@ -168,6 +168,12 @@ class SequenceSimulation:
         """
         runs.to_the_end(self, progress)
 
+    @property
+    def error(self) -> Exception | None:
+        """What a function of the user has raised last that ended replicas; None if nothing."""
+        last = self._part or self._after
+        return None if last is None else last.error
+
     def progress(self) -> Progress:
         """Return where the run stands.
 
@@ -245,7 +251,7 @@ class SequenceSimulation:
         self.series, self.stop_step = self._come_to(chains)
         found, stage = {chain.replica: chain for chain in chains}, self._stage()
         self.stage_chains = [found.get(chain.replica, chain) for chain in self.stage_chains]
-        self._after, self._part = self._part, None
+        self._after, self._part = self._running(), None
         self.stage += 1
         if self.stage == len(self.trainings):
             return

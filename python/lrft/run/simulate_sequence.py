@@ -51,7 +51,7 @@ def simulate_sequence(
     Returns
     -------
     xarray.Dataset
-        ``loss`` and ``overlap`` over (replica, step, task), steps counted from the start of the
+        ``loss`` and ``overlap_u`` over (replica, step, task), steps counted from the start of the
         sequence, with the coordinate ``stage``; ``forgetting`` and ``transfer`` over (replica,
         task), ``status`` and ``stop_step``. Where trainings ask for them, ``averaged_loss``,
         ``training_loss`` and order parameters at every record too, on the task of its stage.

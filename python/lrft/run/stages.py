@@ -105,13 +105,13 @@ class Stage(NamedTuple):
         own = chain.records[self.student.own_name].reshape(len(M) + first, -1)[first:]
         rows = coordinates(M, Q)
         shape = len(M), len(self.tasks)
-        found = {"loss": np.full(shape, np.nan), "overlap": np.full(shape, np.nan)}
+        found = {"loss": np.full(shape, np.nan), "overlap_u": np.full(shape, np.nan)}
         for i in range(len(M)):
             there = self._network(frozen, rows[i], own[i])
             for j, other in enumerate(self.tasks):
                 found["loss"][i, j] = loss(other, there)
                 if self.student.followed:
-                    found["overlap"][i, j] = overlap(other, there)
+                    found["overlap_u"][i, j] = overlap(other, there)
         for name in self.training.recorded_losses:
             found[name] = chain.records[name][first:]
         sizes = parameter_sizes(task, self.student)

@@ -27,8 +27,8 @@ from lrft.study import dataset
 from lrft.study.design import read
 from lrft.study.driver import sweep
 from lrft.study.ledger import Ledger
-from lrft.study.points import Unit, points
-from lrft.study.work import Block, decode, run_block
+from lrft.study.points import SequenceUnit, Unit, points
+from lrft.study.work import Block, decode, record_steps, run_block
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -288,7 +288,7 @@ def _study(ds: xr.Dataset, threads: int | None) -> xr.Dataset:
         found = points(read(study))
         for name, values in (
             ("task_hash", [point.task.content_hash for point in found]),
-            ("steps", [point.training.steps for point in found]),
+            ("steps", [int(record_steps(point.units[0])[-1]) for point in found]),
         ):
             if listed(ds)[name].values.tolist() != values:
                 raise ValueError(f"its record is of another {name} than its data")
@@ -309,14 +309,7 @@ def _ledger(
                 row = ledger.row(key)
                 about = row.definition
                 _same_set(f"unit {key[:12]}", about["instruction_set"])
-                task = provenance.restore_task(*ledger.task(about["task"]))
-                unit = Unit(
-                    task,
-                    Training.model_validate(about["training"]),
-                    checks.seed("seed", about["seed"]),
-                    checks.choice("engine", about["engine"], ("reduced", "ambient")),
-                    tuple(arguments.check_replicas(about["replicas"])),
-                )
+                unit = _unit(ledger, about)
                 before = decode(row.result, unit)
             code, isa = provenance.code_version(), compiled.build_info()["isa"]
             (outcome,) = run_block(Block((unit,), hands, code, isa))
@@ -324,6 +317,25 @@ def _ledger(
             before.pop("learning_rate")  # text
             differences = tuple(_differences(before, now))
             yield Compared(f"unit {key[:12]}", differences, _notes(row.environment))
+
+
+def _unit(ledger: Ledger, about: Mapping[str, Any]) -> Unit:
+    """Make a unit again from its definition."""
+
+    def task(name: str) -> Task:
+        return provenance.restore_task(*ledger.task(name))
+
+    run = (
+        checks.seed("seed", about["seed"]),
+        checks.choice("engine", about["engine"], ("reduced", "ambient")),
+        tuple(arguments.check_replicas(about["replicas"])),
+    )
+    if "tasks" not in about:
+        return Unit(task(about["task"]), Training.model_validate(about["training"]), *run)
+    sequence = Sequence([task(name) for name in about["tasks"]])
+    trainings = tuple(Training.model_validate(one) for one in about["trainings"])
+    of_all = sequence, trainings, about["between"]
+    return SequenceUnit(sequence.tasks[0], trainings[0], *run, *of_all)
 
 
 def _same_set(what: str, recorded: str) -> None:
