@@ -157,6 +157,52 @@ def test_mistakes_name_the_point_and_the_field(changes: dict[str, Any], message:
         lrft.study.plan(STUDY | changes)
 
 
+TEACHERS: list[Any] = [
+    "he3",
+    {"width": 2, "sigma_star": "erf", "seed": 3},
+    {"terms": {"1": 1.0, "1,1": 0.5}},
+]
+
+
+def test_a_study_takes_every_teacher_and_start(tmp_path: Path) -> None:
+    study = {
+        "task": {"d": 60, "k": 3, "noise": 0.1},
+        "training": {"lr": 0.001, "steps": 50, "record": 3},
+        "run": {"replicas": 3},
+        "list": {"teacher": TEACHERS, "student.kind": ["full"] * 3},
+    }
+    ds = lrft.sweep(study, tmp_path / "study.db")
+    base = lrft.Task.sample(60, 3, noise=0.1)
+    own: dict[str, Any] = {"base": base, "noise": 0.1}
+    tasks = [
+        lrft.Task.single_index("he3", **own),
+        lrft.Task.teacher(width=2, sigma_star="erf", seed=3, **own),
+        lrft.Task.multi_index({(1,): 1.0, (1, 1): 0.5}, **own),
+    ]
+    plan = lrft.Training(student=lrft.FullNetwork(), lr=0.001, steps=50, record=3)
+    for i, task in enumerate(tasks):
+        direct = lrft.simulate(task, plan, replicas=3)
+        np.testing.assert_array_equal(ds.loss[i], direct.loss)
+        lrft.save(direct, tmp_path / "run.nc")
+        (compared,) = lrft.study.rerun(tmp_path / "run.nc")
+        assert compared.differences == ()
+    starts = {
+        "task": {"d": 60, "k": 3},
+        "training": {"lr": 0.001, "steps": 50, "record": 3},
+        "student": {"kind": "lora", "rank": 1, "start_samples": 100},
+        "run": {"replicas": 3},
+        "grid": {"start": ["gradient", "lora_ga"]},
+    }
+    found = lrft.sweep(starts, tmp_path / "study.db")
+    for start in ("gradient", "lora_ga"):
+        student = lrft.LoRA(rank=1, start=start, start_samples=100)
+        plan = lrft.Training(student=student, lr=0.001, steps=50, record=3)
+        direct = lrft.simulate(lrft.Task.sample(60, 3), plan, replicas=3)
+        np.testing.assert_array_equal(found.loss.sel(start=start), direct.loss)
+    compared = list(lrft.study.rerun(tmp_path / "study.db"))
+    assert [one.differences for one in compared] == [()] * 5
+
+
 def test_a_study_of_a_task_takes_no_between() -> None:
     study = {"task": {"d": 60, "k": 3}, "training": {"lr": 0.1, "steps": 9}}
     with pytest.raises(ValueError, match=r"unknown field of \[run\]: 'between'"):
