@@ -107,17 +107,17 @@ class SequenceSimulation:
     # ---- running ----------------------------------------------------------------------
 
     def advance(self, seconds: float = runs.SLICE) -> bool:
-        """Work for a while, and come back to be looked at.
+        """Go on with the stage that is run, and with those after it while there is time.
 
         Parameters
         ----------
         seconds : float
-            About how long, at least 0.
+            About how long, at least 0. All replicas end a stage before any begins the next.
 
         Returns
         -------
         bool
-            True when every replica has ended.
+            True when every replica has come to the end of the last stage, or diverged.
 
         Raises
         ------
