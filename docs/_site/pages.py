@@ -52,7 +52,18 @@ GROUPS = {
 }
 #: Public names that `lrft` itself does not export.
 ALSO = {"lrft.result": ["counted", "environment", "code_version", "package_versions"]}
-COMMANDS = ("run", "fit", "plot", "bench", "info", "sweep", "rerun", "reproduce", "explore")
+COMMANDS = (
+    "run",
+    "sequence",
+    "fit",
+    "plot",
+    "bench",
+    "info",
+    "sweep",
+    "rerun",
+    "reproduce",
+    "explore",
+)
 
 
 # ---- public names ------------------------------------------------------------------------------

@@ -21,7 +21,18 @@ from lrft.cli.fields import fit_fields
 
 pytestmark = [pytest.mark.any_set, pytest.mark.usefixtures("folder")]
 
-COMMANDS = ("run", "fit", "reproduce", "sweep", "rerun", "plot", "bench", "info", "explore")
+COMMANDS = (
+    "run",
+    "sequence",
+    "fit",
+    "reproduce",
+    "sweep",
+    "rerun",
+    "plot",
+    "bench",
+    "info",
+    "explore",
+)
 SMALL = ["--d", "40", "--k", "3", "--steps", "200", "--lr", "0.001", "--replicas", "3"]
 
 

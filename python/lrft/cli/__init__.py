@@ -1,4 +1,4 @@
-"""The command line: `lrft run`, `fit`, `sweep`, `reproduce`, `explore` and the others.
+"""The command line: `lrft run`, `sequence`, `fit`, `sweep`, `reproduce`, `explore` and the others.
 
 Results go to stdout, progress and messages to stderr. Exit codes: 0 done, 1 the run failed,
 2 the input was wrong (one line says why), 130 interrupted (129 by SIGHUP, 143 by SIGTERM). Where
@@ -98,7 +98,7 @@ def _run(arguments: list[str]) -> int:
 def _app(first: str) -> Any:
     import typer
 
-    from lrft.cli import fit, run
+    from lrft.cli import fit, run, sequence
     from lrft.cli.bench import bench
     from lrft.cli.explore import explore
     from lrft.cli.info import info
@@ -115,7 +115,7 @@ def _app(first: str) -> Any:
     )
     app.callback()(root)
     # The flags of `run` are made from pydantic models: not worth loading for another command.
-    for name, made in (("run", run), ("fit", fit)):
+    for name, made in (("run", run), ("sequence", sequence), ("fit", fit)):
         needed = first == name or _COMPLETING in os.environ
         app.command(name, help=made.HELP, rich_help_panel="One run")(
             made.command() if needed else lambda: None

@@ -10,13 +10,15 @@ import tomllib
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import lrft
 from lrft.base import checks, foreign
-from lrft.cli.fields import Field, fields, student_models
+from lrft.cli.fields import Field, fields, sequence_fields, student_models
 from lrft.model.given import given_weights
 from lrft.model.optimiser import NAMES, SGD
+from lrft.model.teachers import with_teacher
+from lrft.run.sequence_arguments import own_of_stages
 
 if TYPE_CHECKING:
     from lrft.model.task import Task
@@ -40,11 +42,17 @@ def _paper() -> Settings:
 _PAPER = _paper()
 # Given weights are taken as they are, and their perturbation is trained in the same way.
 _WEIGHTS: Settings = _PAPER | {"task": {"c": _PAPER["task"]["c"]}}
+_SEQUENCE: Settings = {
+    "sequence": {"d": 2000, "k": 50, "overlap": 0.5},
+    "training": {"lr": _PAPER["training"]["lr"]},
+    "student": {"kind": "lora", "rank": 1},
+}
 # Defaults that follow from other settings, in words; `task` and `training` work them out.
 DERIVED = {
     ("task", "xi"): "√k, or the Frobenius norm of given weights",
     ("task", "output_scale"): "1/ξ for sphere features (App. B), else 1",
     ("training", "steps"): "200 d",
+    ("sequence", "xi"): "√k",
 }
 
 _FROM_WEIGHTS = ("d", "k", "features", "lam", "rank")  # a weights file says these itself
@@ -71,35 +79,79 @@ def resolve(path: Path | None, flags: Mapping[str, Any]) -> Settings:
         If the file cannot be read, has unknown keys, or settings contradict each other.
     """
     known = fields()
+    given = _given(path, flags, known)
+    weights = given["task"].get("weights")
+    if weights is not None:
+        for name in _FROM_WEIGHTS:
+            if given["task"].get(name) is not None:
+                raise ValueError(f"{name} is set by weights={weights!r}: give one of the two")
+    settings = _filled(given, known, _PAPER if weights is None else _WEIGHTS)
+    if weights is not None:
+        settings["task"] |= dict.fromkeys(_FROM_WEIGHTS)
+        settings["task"]["activation"] = given["task"].get("activation")  # or that of the file
+    return settings
+
+
+def resolve_sequence(path: Path | None, flags: Mapping[str, Any]) -> Settings:
+    """Merge the settings of `lrft sequence`, as `resolve` does those of `lrft run`.
+
+    Parameters
+    ----------
+    path : Path or None
+    flags : mapping
+
+    Returns
+    -------
+    dict
+
+    Raises
+    ------
+    ValueError
+        As `resolve`.
+    """
+    known = sequence_fields()
+    given = _given(path, flags, known)
+    given["student"] = {"kind": "lora"} | given["student"]
+    return _filled(given, known, _SEQUENCE)
+
+
+def _given(
+    path: Path | None, flags: Mapping[str, Any], known: dict[str, dict[str, Field]]
+) -> Settings:
+    """Read what a file and flags set."""
     given = _read(path, known) if path else {section: {} for section in known}
     for section, members in known.items():
         for name, field in members.items():
             text = flags.get(field.parameter)
             if text is not None:
                 given[section][name] = parse(text, field) if isinstance(text, str) else text
-    weights = given["task"].get("weights")
-    if weights is not None:
-        for name in _FROM_WEIGHTS:
-            if given["task"].get(name) is not None:
-                raise ValueError(f"{name} is set by weights={weights!r}: give one of the two")
-    defaults = _PAPER if weights is None else _WEIGHTS
+    return given
+
+
+def _filled(
+    given: Settings, known: dict[str, dict[str, Field]], defaults: Mapping[str, Any]
+) -> Settings:
+    """Fill in what is not given."""
     settings = {
         section: {name: field.default for name, field in members.items()}
         | defaults.get(section, {})
         | given[section]
         for section, members in known.items()
     }
-    if weights is not None:
-        settings["task"] |= dict.fromkeys(_FROM_WEIGHTS)
-        settings["task"]["activation"] = given["task"].get("activation")  # or that of the file
     for section, name in DERIVED:
-        settings[section][name] = given[section].get(name)
-    settings["student"] = student(settings["student"], given["student"])
+        if section in settings:
+            settings[section][name] = given[section].get(name)
+    settings["student"] = student(settings["student"], given["student"], defaults["student"])
     return settings
 
 
-def student(settings: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
-    """Keep the fields of the chosen student; refuse those of another that were given."""
+def student(
+    settings: dict[str, Any], given: dict[str, Any], usual: Mapping[str, Any] = _PAPER["student"]
+) -> dict[str, Any]:
+    """Keep the fields of the chosen student; refuse those of another that were given.
+
+    `usual` are defaults of a command, for the kind of student that they are of.
+    """
     models = student_models()
     kind = checks.choice("student", settings["kind"], models)
     model = models[kind]
@@ -112,8 +164,8 @@ def student(settings: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
         for name, info in model.model_fields.items()
         if not info.is_required()
     }
-    if kind == "rank_one":
-        defaults |= _PAPER["student"]
+    if kind == usual.get("kind", "rank_one"):
+        defaults |= usual
     own = defaults | given | {"kind": kind}
     return {name: own.get(name) for name in settings}
 
@@ -182,40 +234,7 @@ def task(settings: Mapping[str, Any]) -> Task:
     given = {name: value for name, value in settings.items() if value is not None}
     teacher = given.pop("teacher", None)
     base = given_weights(**given) if "weights" in given else lrft.Task.paper(**given)
-    return base if teacher is None else _taught(base, teacher)
-
-
-def _taught(base: Task, teacher: Any) -> Task:
-    """Put another teacher beside a base: a name, or a table of arguments."""
-    common: dict[str, Any] = {"base": base, "noise": base.noise}
-    if isinstance(teacher, str):
-        return lrft.Task.single_index(teacher, **common)
-    if not isinstance(teacher, dict):
-        raise TypeError(
-            f"teacher must be the name of an activation or a table, got {checks.describe(teacher)}"
-        )
-    own = dict(teacher)
-    make: Any = lrft.Task.teacher
-    if "terms" in own:
-        terms = own["terms"]
-        if not isinstance(terms, dict):
-            raise TypeError(f"terms must be a table, got {checks.describe(terms)}")
-        own["terms"] = {_degrees(name): value for name, value in terms.items()}
-        make = lrft.Task.multi_index
-    try:
-        return cast(lrft.Task, make(**own, **common))
-    except TypeError as error:
-        raise TypeError(f"teacher: {error}") from None
-
-
-def _degrees(text: str) -> tuple[int, ...]:
-    """Read the degrees of a term, as of "1,0,2"."""
-    try:
-        return tuple(int(part) for part in text.split(","))
-    except ValueError:
-        raise ValueError(
-            f"terms must have degrees as keys, such as '1,0,2', got {text!r}"
-        ) from None
+    return base if teacher is None else with_teacher(base, teacher)
 
 
 def training(settings: Settings, task: Task) -> Training:
@@ -232,7 +251,24 @@ def training(settings: Settings, task: Task) -> Training:
     return lrft.Training.paper(task, student=model(**own), **given)
 
 
-def to_toml(settings: Settings) -> str:
+def sequence(settings: Settings) -> tuple[lrft.Sequence, list[Training]]:
+    """Make the sequence and the trainings of its stages that the tables describe.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming the first field that does not fit.
+    """
+    given = {name: value for name, value in settings["sequence"].items() if value is not None}
+    stages = given.pop("stages", None)
+    found = lrft.Sequence.sample(**given)
+    return found, [
+        training(settings | {"training": settings["training"] | own}, found.tasks[0])
+        for own in own_of_stages(stages, len(found))
+    ]
+
+
+def to_toml(settings: Settings, command: str = "run") -> str:
     """Write settings as a TOML file that `resolve` reads back to the same.
 
     Every field is there, under its help; those the library decides are commented out.
@@ -240,8 +276,9 @@ def to_toml(settings: Settings) -> str:
     import tomlkit
 
     document = tomlkit.document()
-    document.add(tomlkit.comment("lrft run --config FILE. Flags override this file."))
-    for section, members in fields().items():
+    document.add(tomlkit.comment(f"lrft {command} --config FILE. Flags override this file."))
+    known = fields() if command == "run" else sequence_fields()
+    for section, members in known.items():
         document.add(tomlkit.nl())
         table = tomlkit.table()
         for name, field in members.items():

@@ -46,10 +46,18 @@ _OWN = (
     ),
     ("run", "name", "lrft-run", "str", "in a folder, the results are NAME.nc and NAME.png"),
 )
+_SAMPLE = lrft.Task.sample.__doc__
+_STAGES = (
+    "stages",
+    None,
+    "sequence of table",
+    "what the training of each stage has that is not in [training], one table a task: "
+    "[{}, {lr = 0.001}]",
+)
 # Two fields called seed: the one of `simulate` keeps the short flag.
 # Two called rank: LoRA's keeps it.
 _FLAGS = {("task", "seed"): "task-seed", ("task", "rank"): "teacher-rank"}
-_FLAGS[("student", "kind")] = "student"
+_FLAGS |= {("student", "kind"): "student", ("sequence", "seed"): "task-seed"}
 
 
 #: Of what stands beside a flag: at 80 columns there must be room for the words of the help.
@@ -126,6 +134,28 @@ def fit_fields() -> dict[str, dict[str, Field]]:
     found = [
         *_of_function("fit", lrft.fit, skip, lrft.simulate.__doc__, lrft.Training.__doc__),
         *_students(),
+    ]
+    sections: dict[str, dict[str, Field]] = {}
+    for field in found:
+        sections.setdefault(field.section, {})[field.name] = field
+    return sections
+
+
+def sequence_fields() -> dict[str, dict[str, Field]]:
+    """All settings of `lrft sequence`: ``sequence``, ``training``, ``student`` and ``run``."""
+    found = [
+        *_of_function("sequence", lrft.Sequence.sample, (), lrft.Task.__doc__, _SAMPLE),
+        Field("sequence", *_STAGES),
+        *_of_model("training", lrft.Training, ("student",)),
+        *_students(),
+        *_of_function(
+            "run",
+            lrft.simulate_sequence,
+            ("sequence", "training", "progress", "on_interrupt"),
+            lrft.simulate.__doc__,
+        ),
+        *(Field(*own) for own in _OWN if own[1] == "out"),
+        Field("run", "name", "lrft-sequence", *_OWN[-1][3:]),
     ]
     sections: dict[str, dict[str, Field]] = {}
     for field in found:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def plot(
     results: Annotated[
         list[Path],
-        typer.Argument(help="results of lrft run, lrft sweep or lrft fit", metavar="FILE.nc..."),
+        typer.Argument(help="results of lrft run, sequence, sweep or fit", metavar="FILE.nc..."),
     ],
     out: Annotated[
         Path | None,
@@ -44,7 +44,8 @@ def plot(
 ) -> None:
     """Draw results: one run, a fit, several runs side by side, or a study.
 
-    A study is drawn as hitting times against --x, or with --y as a map.
+    A study is drawn as hitting times against --x, or with --y as a map; one of sequences as what
+    they forget against --x.
     """
     with options.quietly(quiet):
         _plot(results, out, x, y, value, threshold)
@@ -72,6 +73,8 @@ def _plot(
         draw = partial(lrft.plot.compare, dict(zip(names, loaded, strict=True)))
     elif "study_schema_version" not in first.attrs:
         draw = partial(lrft.plot.summary, first)
+    elif first.attrs.get("kind") == "sequence":
+        draw = partial(lrft.plot.forgetting, first, x)
     elif y is not None:
         draw = partial(lrft.plot.heatmap, first, x or _field(first), y, value, threshold=threshold)
     else:
@@ -106,12 +109,17 @@ def _names(results: list[Path]) -> list[str]:
 
 def swept(study: xr.Dataset) -> str | None:
     """First field of a study that is a number and takes several positive values."""
-    for name in json.loads(study.attrs.get("axes", "[]")):
-        if name in study.coords and study[name].dtype.kind in "iuf":
-            values = study[name].values
-            if values.min() > 0 and values.max() > values.min():
-                return str(name)
-    return None
+    return next((name for name in varied(study) if study[name].values.min() > 0), None)
+
+
+def varied(study: xr.Dataset) -> list[str]:
+    """Fields of a study that are numbers and take several values."""
+    return [
+        str(name)
+        for name in json.loads(study.attrs.get("axes", "[]"))
+        if name in study.coords and study[name].dtype.kind in "iuf"
+        if study[name].values.max() > study[name].values.min()
+    ]
 
 
 def _field(study: xr.Dataset) -> str:

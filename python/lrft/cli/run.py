@@ -9,6 +9,7 @@ import shlex
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -30,10 +31,43 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from lrft.base.progress import Progress
+    from lrft.run.sequence import SequenceSimulation
     from lrft.run.simulation import Simulation
 
 #: What writing a state may end with that is no mistake of ours.
 _CANNOT = (OSError, ValueError, MemoryError)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A command that runs something which can be left, saved and gone on with.
+
+    Attributes
+    ----------
+    command : str
+    fields : callable
+        Its settings, by section and name.
+    resolve : callable
+        Settings of a file and flags.
+    begin : callable
+        What is run, of settings and the rest of those of ``run``.
+    resume : callable
+        The same of a saved state.
+    show : callable
+        Prints a result, in one of the forms.
+    """
+
+    command: str
+    fields: Callable[[], dict[str, dict[str, Field]]]
+    resolve: Callable[[Path | None, dict[str, Any]], config.Settings]
+    begin: Callable[[config.Settings, dict[str, Any]], Simulation | SequenceSimulation]
+    resume: Callable[..., Simulation | SequenceSimulation]
+    show: Callable[[xr.Dataset, str], None]
+
+    @property
+    def name(self) -> str:
+        """Name of its results."""
+        return f"lrft-{self.command}"
 
 
 def paragraphs(text: str) -> str:
@@ -49,8 +83,20 @@ ones. Values are written as in TOML; lists may leave out the brackets: --thresho
 """)
 
 
+def _begin(settings: config.Settings, given: dict[str, Any]) -> Simulation:
+    task = config.task(settings["task"])
+    return lrft.Simulation(task, config.training(settings, task), **given)
+
+
 def command() -> Callable[..., None]:
     """Build the command, with one flag for every field."""
+    return command_of(
+        Kind("run", fields, config.resolve, _begin, lrft.Simulation.resume, table.show)
+    )
+
+
+def command_of(kind: Kind) -> Callable[..., None]:
+    """Build a command, with one flag for every field."""
 
     def run(
         context: typer.Context,
@@ -66,15 +112,15 @@ def command() -> Callable[..., None]:
         form = form_of(as_json, as_csv)
         if resume is not None and (config_file is not None or print_config):
             raise ValueError("--resume goes on with the settings of the state: no --config")
-        settings = config.resolve(config_file, flags)
+        settings = kind.resolve(config_file, flags)
         if print_config:
-            print(config.to_toml(settings), end="")
+            print(config.to_toml(settings, kind.command), end="")
         else:
             if resume is not None:
                 _only_where_to_and_how(flags)
             with options.quietly(quiet):
                 code = execute(
-                    settings, context.obj, resume=resume, checkpoint=checkpoint, form=form
+                    kind, settings, context.obj, resume=resume, checkpoint=checkpoint, form=form
                 )
             raise typer.Exit(code)
 
@@ -115,10 +161,11 @@ def command() -> Callable[..., None]:
         ),
     ]
     parameters += shared_parameters()
-    defaults = config.resolve(None, {})
+    defaults = kind.resolve(None, {})
     for (section, name), words in config.DERIVED.items():
-        defaults[section][name] = words
-    for section, members in fields().items():
+        if section in defaults:
+            defaults[section][name] = words
+    for section, members in kind.fields().items():
         parameters += [flag(field, defaults[section][field.name]) for field in members.values()]
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {each.name: each.annotation for each in parameters}
@@ -140,6 +187,7 @@ def shell_line(arguments: Sequence[str]) -> str:
 
 
 def execute(
+    kind: Kind,
     settings: config.Settings,
     arguments: Sequence[str],
     *,
@@ -154,8 +202,9 @@ def execute(
 
     Parameters
     ----------
+    kind : Kind
     settings : dict
-        As `config.resolve` returns them.
+        As its `resolve` returns them.
     arguments : sequence of str
         Of the command line, kept in the result.
     resume : path, optional
@@ -172,21 +221,23 @@ def execute(
         was interrupted.
     """
     given = {name: value for name, value in settings["run"].items() if value is not None}
-    target = _target(given.pop("out"), given.pop("name"))
+    target = _target(given.pop("out"), given.pop("name"), kind.name)
     state = target.with_name(f"{target.stem}.state.npz")
     if checkpoint is not None:
         checkpoint = checks.real("checkpoint", checkpoint, above=0.0)
         _refuse_state_of_another(state, resume)
     about = {"command": shell_line(arguments)}
     if resume is None:
-        about["settings_toml"] = config.to_toml(settings)  # for lrft run --config
-    simulation = _simulation(settings, given, resume)
+        about["settings_toml"] = config.to_toml(settings, kind.command)  # for --config
+        simulation = kind.begin(settings, given)
+    else:
+        simulation = kind.resume(resume, threads=given.get("threads"))
     # What the end of a run needs is loaded before its beginning, so that Ctrl-C acts at once.
 
     results.get_ready(to_save=True)
     provenance.environment()
     with Bar() as bar:
-        keeper = _Keeper(simulation, state, checkpoint, bar) if checkpoint else None
+        keeper = _Keeper(simulation, state, checkpoint, bar, kind) if checkpoint else None
         if keeper is not None and resume is not None and files.same(resume, state):
             keeper.mine = _identity(state)
         signals.act(simulation.run, keeper or bar)
@@ -197,7 +248,7 @@ def execute(
     if keeper is not None:
         keeper.end(keep=interrupted or not saved)
     drawn = draw(partial(curves.summary, ds), target.with_suffix(".png"))
-    _show(ds, form)
+    _show(kind, ds, form)
     if saved and not saved[0].exists():  # its folder went away while this was drawn and shown
         saved = save(ds, target)
     for path in saved + drawn:
@@ -209,15 +260,6 @@ def execute(
         streams.warn(f"interrupted at {where(ds)}; what was recorded is kept")
         return 130
     return 1 if not saved or bool((ds.status == "diverged").all()) else 0
-
-
-def _simulation(
-    settings: config.Settings, given: dict[str, Any], resume: Path | None
-) -> Simulation:
-    if resume is not None:
-        return lrft.Simulation.resume(resume, threads=given.get("threads"))
-    task = config.task(settings["task"])
-    return lrft.Simulation(task, config.training(settings, task), **given)
 
 
 def _only_where_to_and_how(flags: dict[str, Any]) -> None:
@@ -232,9 +274,15 @@ class _Keeper:
     """Saves the state of a run now and then, from its progress."""
 
     def __init__(
-        self, simulation: Simulation, path: Path, every: float, show: Callable[[Progress], object]
+        self,
+        simulation: Simulation | SequenceSimulation,
+        path: Path,
+        every: float,
+        show: Callable[[Progress], object],
+        kind: Kind,
     ) -> None:
         self.simulation = simulation
+        self.kind = kind
         self.path = path
         self.every = every
         self.show = show
@@ -265,7 +313,7 @@ class _Keeper:
             if self.mine is None or self.mine != _identity(self.path):
                 return
             path = self.path  # an earlier one
-        streams.warn(f"lrft run --resume {_quoted(os.fspath(path))} goes on")
+        streams.warn(f"lrft {self.kind.command} --resume {_quoted(os.fspath(path))} goes on")
 
     def _write(self, path: Path) -> None:
         if path != self.path:
@@ -298,12 +346,12 @@ def _identity(path: Path) -> tuple[int, ...] | None:
     return found.st_dev, found.st_ino, found.st_mtime_ns
 
 
-def _target(out: str, name: str) -> Path:
+def _target(out: str, name: str, usual: str) -> Path:
     """File of the result; makes its folder, before any work is done."""
     if name in ("", "..") or Path(name).name != name:
         raise ValueError(f"name={name!r} must be a file name without folder; the folder is out")
     target = options.place(out, f"{name}.nc", ".nc")
-    if target.name != f"{name}.nc" and name != "lrft-run":
+    if target.name != f"{name}.nc" and name != usual:
         raise ValueError(f"out={out!r} is a file, so it names the result: give out or name")
     files.regular(target, "out")
     return target
@@ -345,9 +393,9 @@ def draw(picture_of: Callable[[], Figure], path: Path) -> list[Path]:
     return []
 
 
-def _show(ds: xr.Dataset, form: str) -> None:
+def _show(kind: Kind, ds: xr.Dataset, form: str) -> None:
     try:
-        table.show(ds, form)
+        kind.show(ds, form)
     except Exception as error:
         streams.warn(f"no table: {files.reason(error)}")
 

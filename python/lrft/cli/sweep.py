@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -21,6 +22,7 @@ from lrft.study.ledger import Ledger
 
 if TYPE_CHECKING:
     import xarray as xr
+    from matplotlib.figure import Figure
 
 #: Failed points printed at most.
 _SHOWN = 10
@@ -197,9 +199,8 @@ def _finish(ds: xr.Dataset, targets: list[Path], form: str) -> int:
         except Exception as error:  # whatever it is, the other files are still to be written
             streams.warn(f"cannot save {target}: {files.reason(error)}")
             failed = 1
-    field, reached = plot.swept(ds), ds.threshold[(ds.hit_step >= 0).any(("point", "replica"))]
-    if field is not None and reached.size:
-        draw = partial(lrft.plot.scaling, ds, field, threshold=float(reached.max()))
+    draw = _picture(ds)
+    if draw is not None:
         written += run.draw(draw, targets[0].with_suffix(".png"))
     if _report(ds, form):
         failed = 1
@@ -209,6 +210,17 @@ def _finish(ds: xr.Dataset, targets: list[Path], form: str) -> int:
         else:
             streams.kept()
     return failed
+
+
+def _picture(ds: xr.Dataset) -> Callable[[], Figure] | None:
+    """Say how a study is drawn, if it varies a number."""
+    if ds.attrs.get("kind") == "sequence":
+        known = plot.varied(ds)
+        return partial(lrft.plot.forgetting, ds, known[0]) if known else None
+    field, reached = plot.swept(ds), ds.threshold[(ds.hit_step >= 0).any(("point", "replica"))]
+    if field is None or not reached.size:
+        return None
+    return partial(lrft.plot.scaling, ds, field, threshold=float(reached.max()))
 
 
 def _report(ds: xr.Dataset, form: str) -> bool:

@@ -123,6 +123,54 @@ def show_fit(ds: xr.Dataset, form: str = "table") -> None:
             print(f"{name.replace('_', ' ')}: {row[name]:.4g} (median)")
 
 
+def show_sequence(ds: xr.Dataset, form: str = "table") -> None:
+    """Print for every task of a sequence what was forgotten and what its stage began with.
+
+    Parameters
+    ----------
+    ds : xarray.Dataset
+        As `lrft.simulate_sequence` returns it.
+    form : {"table", "json", "csv"}
+    """
+    if form != "table":
+        show_numbers(ds, form)
+        return
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    console.print(
+        f"{told(ds, 'activation')}, d = {told(ds, 'd')}, k = {told(ds, 'k')}, "
+        f"ξ = {told(ds, 'xi')}, {ds.attrs['engine']} engine, between tasks: {ds.attrs['between']}; "
+        f"{ds.sizes['replica']} replicas: {_ends(ds)}"
+    )
+    if (rate := ds.attrs.get("learning_rate", "given")) != "given":
+        console.print(foreign.printable(rate), markup=False)
+    rows = summary(ds)
+    if not rows.ended.any():
+        console.print("no replica has come to its end: no final values")
+        return
+    found = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in ("task", "loss learned", "loss at the end", "forgetting", "transfer"):
+        found.add_column(name, justify="right", no_wrap=True)
+    for _, row in rows.iterrows():
+        found.add_row(
+            str(row.task),
+            f"{row.learned_loss:.4g}",
+            f"{row.final_loss:.4g}",
+            *(_interval(row, name) for name in ("forgetting", "transfer")),
+        )
+    console.print(found)
+    console.print("medians, with 95 % intervals")
+
+
+def _interval(row: Any, name: str) -> str:
+    low, high = row[f"{name}_low"], row[f"{name}_high"]
+    ends = f" [{low:.3g}, {high:.3g}]" if math.isfinite(low) and math.isfinite(high) else ""
+    return f"{row[name]:.3g}{ends}"
+
+
 def show_numbers(ds: xr.Dataset, form: str) -> None:
     """Print `lrft.summary` of any result.
 

@@ -171,22 +171,24 @@ class Fitting:
     # ---- running ----------------------------------------------------------------------
 
     def advance(self, seconds: float = runs.SLICE) -> bool:
-        """Work for about `seconds`.
+        """Go through batches for a while, of all replicas, and come back to be looked at.
 
         Parameters
         ----------
         seconds : float
-            At least 0; every call moves on.
+            About how long, at least 0. Every call moves on; one that waits for an iterable to give
+            its next batch takes as long as that does.
 
         Returns
         -------
         bool
-            True when every replica has ended.
+            True when every replica has ended: all epochs done, the iterable empty, `stop_loss` or
+            `patience` met, or diverged.
 
         Raises
         ------
         TypeError, ValueError
-            For `seconds`, and for batches of an iterable as they come.
+            If `seconds` is no such number, and for batches of an iterable as they come.
         KeyboardInterrupt
             On Ctrl-C, within half a second; what was done stays and can go on.
 

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from lrft.base import checks
-from lrft.core.engine import compiled
+from lrft.base.signatures import takes_also
+from lrft.model import sampling
 from lrft.model.task import Task
 from lrft.model.task_state import check_perturbed
 
@@ -68,9 +69,10 @@ class Sequence:
                 raise ValueError(
                     f"tasks must share W, but that of tasks[{i}] is another than that of tasks[0]"
                 )
-        self.tasks: tuple[Task, ...] = tuple(_joined(list(tasks)) if first.given else tasks)
+        self.tasks: tuple[Task, ...] = tuple(_joined(tasks) if first.given else tasks)
 
     @classmethod
+    @takes_also(Task.sample, but=("rank", "u", "biases"))
     def sample(
         cls, d: int, k: int, overlap: float, *, tasks: int = 2, one_c: bool = False, **options: Any
     ) -> Sequence:
@@ -87,8 +89,9 @@ class Sequence:
             How many, at least 2.
         one_c : bool
             All have the c of the first; by default each has its own.
-        **options
-            What else `Task.sample` takes, but rank and u.
+        xi, activation, features, c, parallel, lam, normalization, neuron_scale, output_scale, \
+            noise, seed
+            As for `Task.sample`; ξ and the noise are those of every task.
 
         Returns
         -------
@@ -143,20 +146,9 @@ class Sequence:
         return f"Sequence([{', '.join(map(repr, self.tasks))}])"
 
 
-def _joined(tasks: list[Task]) -> list[Task]:
+def _joined(tasks: Several[Task]) -> list[Task]:
     """Tasks of given weights in coordinates of one basis."""
     u = np.concatenate([np.atleast_2d(one.u) for one in tasks])
-    R, a, _, _ = compiled.span_basis(np.ascontiguousarray(tasks[0].W), np.ascontiguousarray(u))
+    R, a, _, rho = sampling.span_basis(np.ascontiguousarray(tasks[0].W), u)
     parts = np.split(a, np.cumsum([one.rank for one in tasks])[:-1])
-    return [
-        Task.from_coordinates(
-            one.d,
-            R,
-            part,
-            c=one.c,
-            xi=one.xi,
-            noise=one.noise,
-            **{name: getattr(one, name) for name in SHARED},
-        )
-        for one, part in zip(tasks, parts, strict=True)
-    ]
+    return [one._in_span(u, R, part, rho) for one, part in zip(tasks, parts, strict=True)]

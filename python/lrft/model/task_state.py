@@ -48,6 +48,8 @@ class TaskBase:
     link: Link | None = None
     #: How the parts were made, for the repr: features, c, u.
     labels: dict[str, str]
+    #: Directions (q, d) that S holds beside W, where they are more than this task's own.
+    span: Floats | None = None
     #: Function and arguments that draw this very task again; None for given arrays.
     recipe: dict[str, Any] | None = None
 
@@ -113,6 +115,14 @@ class TaskBase:
             **others,
         )
         self.__dict__["_ambient"] = rows, directions
+
+    def _in_span(self, span: Floats, R: Floats, a: Floats, rho: int) -> Self:
+        """Make this task of given weights in coordinates of a basis of span(W, more directions)."""
+        task = type(self).__new__(type(self))
+        task.__dict__.update(self.__dict__)
+        own = {"R": frozen(R), "a": frozen(a), "features_rank": rho, "span": frozen(span)}
+        task.__dict__.update(own)
+        return task
 
     def _fill(
         self,
@@ -228,7 +238,8 @@ class TaskBase:
     def Q(self) -> Floats:
         """Basis of span(W, u), shape (d, s), made anew each time; W = R Qᵀ and u = a Qᵀ."""
         if self.given:
-            return sampling.span_basis(self.W, np.atleast_2d(self.u))[2].T
+            span = np.atleast_2d(self.u) if self.span is None else self.span
+            return sampling.span_basis(self.W, span)[2].T
         return sampling.embedding(self.d, self.R.shape[1], self.embedding_seed).T
 
     @property

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lrft.base import checks
+from lrft.base.signatures import takes_also
 from lrft.model import sampling
 from lrft.model.activation import Activation
 from lrft.model.drawn import Drawn
@@ -21,10 +22,24 @@ Floats = NDArray[np.float64]
 DIRECTIONS = ("orthonormal", "sphere")
 
 
+def _options(
+    *,
+    noise: float = 0.0,
+    xi: float | None = None,
+    k: int = 1,
+    lam: float | ArrayLike | None = None,
+    activation: str | Activation = "relu",
+    neuron_scale: float | None = None,
+    output_scale: float = 1.0,
+) -> None:
+    """Name what every constructor here takes by name; those from k on without a base."""
+
+
 class Taught(Drawn):
     """The constructors of `lrft.Task` with any teacher."""
 
     @classmethod
+    @takes_also(_options)
     def teacher(
         cls,
         rows: str | ArrayLike = "orthonormal",
@@ -54,11 +69,11 @@ class Taught(Drawn):
             Input dimension, where neither `rows` nor `base` is given; any, since nothing of size
             d is made.
         base : Task, Weights or None
-            The network that is fine-tuned: W, λ, σ and both scales. None: W = 0, as described by
-            `options`, for learning from scratch.
+            The network that is fine-tuned: W, λ, σ and both scales. None: W = 0, as described
+            below, for learning from scratch.
         seed : int
             Of what is drawn, and of the basis.
-        **options
+        noise, xi, k, lam, activation, neuron_scale, output_scale
             ``noise`` and ``xi``, the strength that `lrft.RankOne` multiplies its ĉ by, √k by
             default; and without a base what the student's network is: ``k`` neurons, 1 by
             default, ``lam``, 1/k by default, ``activation``, relu by default, ``neuron_scale`` and
@@ -100,6 +115,7 @@ class Taught(Drawn):
         return cls._taught(link, rows, count, d, base, seed, options, ("teacher", given))
 
     @classmethod
+    @takes_also(_options)
     def single_index(
         cls,
         sigma_star: str | Activation,
@@ -118,7 +134,7 @@ class Taught(Drawn):
             The link function σ*.
         u : "orthogonal" or array_like of shape (d,)
             Drawn, orthogonal to the base's W, or given with norm 1 ± 1e-9.
-        d, base, seed, **options
+        d, base, seed, noise, xi, k, lam, activation, neuron_scale, output_scale
             As for `teacher`.
 
         Returns
@@ -150,6 +166,7 @@ class Taught(Drawn):
         return cls._taught(link, rows, 1, d, base, seed, options, ("single_index", given))
 
     @classmethod
+    @takes_also(_options)
     def multi_index(
         cls,
         terms: Mapping[tuple[int, ...], float],
@@ -172,7 +189,7 @@ class Taught(Drawn):
             (1, 1, 1): 1.0}`` is the staircase x₁ + x₁x₂ + x₁x₂x₃. Total degrees up to 64.
         directions : "orthonormal" or array_like of shape (r, d)
             Drawn, orthogonal to the base's W, or given, orthonormal within 1e-9.
-        d, base, seed, **options
+        d, base, seed, noise, xi, k, lam, activation, neuron_scale, output_scale
             As for `teacher`.
 
         Returns

@@ -5,6 +5,7 @@
 
 from lrft.plot.curves import loss, overlap, summary
 from lrft.plot.pictures import plain
+from lrft.plot.sequences import forgetting
 from lrft.plot.studies import compare, heatmap, scaling
 from lrft.plot.style import PALETTE, STYLE, figure_class
 
@@ -13,6 +14,7 @@ __all__ = [
     "STYLE",
     "compare",
     "figure_class",
+    "forgetting",
     "heatmap",
     "loss",
     "overlap",

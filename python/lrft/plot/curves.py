@@ -47,7 +47,8 @@ def overlap(
     Parameters
     ----------
     ds : xarray.Dataset
-        As `lrft.simulate` returns it; one colour per task.
+        As `lrft.simulate` or `lrft.simulate_sequence` returns it; one colour per task, and in a
+        sequence a dotted line where the next stage begins.
     which : {"u", "c"}
         ``"u"`` draws |<û,u>|. ``"c"`` draws <ĉ,c> with the sign that <û,u> has at the end, because
         (c, u) and (-c, -u) are the same teacher.
@@ -81,6 +82,8 @@ def overlap(
     if which not in ("u", "c"):
         raise ValueError(f"which={which!r}, expected 'u' or 'c'")
     refuse_others(ds, "overlap")
+    if which == "c" and "overlap_c" not in ds:
+        raise ValueError("which='c': a sequence records the overlap of û, which='u'")
     if theory and which != "u":
         raise ValueError("theory=True draws the overlap of û: which='u'")
     with styled():
@@ -106,6 +109,7 @@ def loss(ds: xr.Dataset, axes: Axes | None = None) -> Figure:
     Parameters
     ----------
     ds : xarray.Dataset
+        As for `overlap`; of a sequence the loss on every task.
     axes : matplotlib.axes.Axes, optional
 
     Returns
@@ -141,7 +145,7 @@ def summary(ds: xr.Dataset) -> Figure:
     Parameters
     ----------
     ds : xarray.Dataset
-        As `lrft.simulate` or `lrft.fit` returns it.
+        As `lrft.simulate`, `lrft.simulate_sequence` or `lrft.fit` returns it.
 
     Returns
     -------
@@ -172,8 +176,10 @@ def summary(ds: xr.Dataset) -> Figure:
             _loss(figure.subplots(), ds, labelled=True)
             figure.suptitle(_title(ds), x=0.01, ha="left", fontsize=11)
         return figure
-    c_paths = paths(ds, "overlap_c")[1]
-    c_trained = bool(np.any(np.abs(c_paths - c_paths[..., :1]) > 1e-12))
+    c_trained = False
+    if "overlap_c" in ds:  # a sequence has none
+        c_paths = paths(ds, "overlap_c")[1]
+        c_trained = bool(np.any(np.abs(c_paths - c_paths[..., :1]) > 1e-12))
     panels = 3 if c_trained else 2
     with styled():
         figure = figure_type(figsize=(4.3 * panels + 0.4, 4.0), layout="constrained")
@@ -248,11 +254,23 @@ def _draw(
     ):  # ever farther apart
         axes.set_xscale("symlog", linthresh=max(1, int(recorded[1])))
     axes.set_xlim(0, last)
+    mark_stages(axes, ds)
     return ends
 
 
+def mark_stages(axes: Axes, ds: xr.Dataset, unit: float = 1.0) -> None:
+    """Draw a line where each later stage of a sequence begins; a step is `unit` long."""
+    for begin in ds.begins.values[1:] if "begins" in ds.coords else ():
+        axes.axvline(unit * begin, color="0.45", linewidth=1.0, linestyle=(0, (2, 2)), zorder=1.5)
+
+
 def median_and_band(
-    axes: Axes, x: NDArray[Any], paths: NDArray[np.float64], colour: Any, label: str
+    axes: Axes,
+    x: NDArray[Any],
+    paths: NDArray[np.float64],
+    colour: Any,
+    label: str,
+    line: Any = "-",
 ) -> NDArray[np.float64]:
     """Draw replicas, (replicas, n), as their median, band and thin lines; return the median."""
     replicas = len(paths)
@@ -265,7 +283,7 @@ def median_and_band(
         axes.fill_between(x, low, high, color=colour, alpha=0.18, linewidth=0)
     if 1 < replicas <= THIN_LINES:
         axes.plot(x, paths.T, color=colour, alpha=0.35, linewidth=0.6)
-    axes.plot(x, middle, color=colour, linewidth=2.0, label=label or None)
+    axes.plot(x, middle, color=colour, linewidth=2.0, linestyle=line, label=label or None)
     return middle
 
 
@@ -294,7 +312,8 @@ def _label(axes: Axes, ends: Sequence[_End]) -> None:
         return
     spacing = 0.07
     to_axes = axes.transData + axes.transAxes.inverted()
-    heights = [float(to_axes.transform((0.0, end.height))[1]) for end in ends]
+    # A loss of 0 is nowhere on a logarithmic axis.
+    heights = [float(np.clip(to_axes.transform((0.0, end.height))[1], 0, 1)) for end in ends]
     order = np.argsort(heights)
     placed: list[float] = []
     for index in order:
@@ -335,6 +354,7 @@ def paths(ds: xr.Dataset, name: str) -> tuple[NDArray[np.int64], NDArray[np.floa
     """
     values = _shaped(held(ds)[name], "step")
     step, stop = ds.step.values, _shaped(ds.stop_step)
+    stop = np.broadcast_to(stop, values.shape[:2])  # tasks of a sequence end together
     final = _shaped(ds[f"final_{name}"]) if f"final_{name}" in ds else np.full(stop.shape, np.nan)
     stops = np.unique(stop[np.isfinite(final)])
     if len(stops) > MOST_STOPS:
@@ -407,7 +427,8 @@ def trained(ds: xr.Dataset) -> list[str]:
     """Name the student and the rate of a run, as far as it says."""
     found = []
     if "configuration" in ds.attrs:
-        student = json.loads(ds.attrs["configuration"])["training"]["student"]
+        about = json.loads(ds.attrs["configuration"])
+        student = about.get("training", about.get("trainings", [{}])[0])["student"]
         words = STUDENTS[student["kind"]].in_words(student)
         found.append(("linearised " if student.get("linearized") else "") + words)
     if "learning_rate" in ds.coords:

@@ -25,6 +25,8 @@ _WHAT = {
     "overlap": r"overlap  $|\langle\hat u, u\rangle|$",
     "loss": r"population loss  $\mathrm{E}\,(\hat f - f^*)^2$",
 }
+#: Of the tasks of a sequence.
+_LINES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5, 2)))
 #: How fields are written on axes.
 _SYMBOLS = {"xi": r"$\xi$", "d": "$d$", "k": "$k$", "lr": r"learning rate $\eta$"}
 _VALUES = {
@@ -49,7 +51,8 @@ def compare(
     Parameters
     ----------
     runs : mapping of str to xarray.Dataset
-        Name and result of `lrft.simulate`, each of one task.
+        Name and result of `lrft.simulate`, each of one task; or of `lrft.simulate_sequence`, whose
+        tasks are lines of one colour, and a dotted line is where the next stage begins.
     what : {"overlap", "loss"}
     time : {"steps", "tau"}
         ``"tau"``: steps times the rate at step 0, which makes rates comparable.
@@ -90,7 +93,8 @@ def compare(
         lowest, highest, last = np.inf, 0.0, 0.0
         for (name, ds), colour in zip(runs.items(), colours(len(runs)), strict=True):
             curves.refuse_others(ds, "compare")
-            if "task" in ds.dims:
+            tasks = ds.sizes.get("task", 1)
+            if tasks > 1 and "stage" not in ds.coords:
                 raise ValueError(
                     f"runs[{name!r}] is of {ds.sizes['task']} tasks: give one each, ds.isel(task=0)"
                 )
@@ -100,8 +104,12 @@ def compare(
             unit = numbers.rate_of(ds) if time == "tau" else 1.0
             if not np.isfinite(unit):
                 raise ValueError(f"runs[{name!r}] does not say its rate: use time='steps'")
-            paths = np.abs(values[0])
-            curves.median_and_band(axes, unit * step, paths, colour, name)
+            paths = np.abs(values)
+            for task in range(tasks):
+                label = f"{name}, task {task}" if tasks > 1 else name
+                line = _LINES[task % len(_LINES)]
+                curves.median_and_band(axes, unit * step, paths[task], colour, label, line)
+            curves.mark_stages(axes, ds, unit)
             positive = paths[np.isfinite(paths) & (paths > 0.0)]
             if positive.size:
                 lowest, highest = min(lowest, positive.min()), max(highest, positive.max())

@@ -133,7 +133,23 @@ VARIABLES: dict[str, _Variable] = {
 FIT_VARIABLES = ("train_loss", "validation_loss", "status", "stop_step", "kept_step")
 """What every result of `lrft.fit` has, beside its students; described in `lrft.fitting.dataset`."""
 
-_COORDINATES = {
+SEQUENCE_VARIABLES: dict[str, tuple[str, ...]] = {
+    "loss": ("replica", "step", "task"),
+    "overlap_u": ("replica", "step", "task"),
+    "forgetting": ("replica", "task"),
+    "transfer": ("replica", "task"),
+    "learned_loss": ("replica", "task"),
+    "learned_overlap_u": ("replica", "task"),
+    "final_loss": ("replica", "task"),
+    "final_overlap_u": ("replica", "task"),
+    "status": ("replica",),
+    "stop_step": ("replica",),
+    "stage": ("step",),
+    "begins": ("task",),
+}
+"""What every result of a sequence has, and its dimensions; described in `lrft.result.sequences`."""
+
+COORDINATES = {
     "step": ("step", "number of updates done; one fresh batch each"),
     "replica": ("replica", "index that addresses the replica's random numbers"),
     "threshold": ("overlap threshold", "level of |overlap_u| whose first hit is in hit_step"),
@@ -275,7 +291,7 @@ def assemble(
         ds[name].attrs = {"long_name": variable.long_name, "definition": variable.definition}
         if name != "status":
             ds[name].attrs["units"] = "1"
-    for name, (long_name, definition) in _COORDINATES.items():
+    for name, (long_name, definition) in COORDINATES.items():
         ds[name].attrs = {"long_name": long_name, "definition": definition}
         if ds[name].dtype.kind != "U":
             ds[name].attrs["units"] = "1"
@@ -318,7 +334,7 @@ def save(ds: xr.Dataset, path: str | os.PathLike[str]) -> None:
     Parameters
     ----------
     ds : xarray.Dataset
-        As `lrft.simulate` or `lrft.fit` returns it.
+        As `lrft.simulate`, `lrft.simulate_sequence` or `lrft.fit` returns it.
     path : path-like
         Usually ending in ``.nc``; its folder must exist.
 
@@ -382,13 +398,9 @@ def _later(name: str) -> bool:
 
 
 def _check_layout(ds: xr.Dataset, where: str) -> None:
-    if ds.attrs.get("kind") == "sequence":
-        raise ValueError(
-            f"{where}: a result of simulate_sequence, which ds.to_netcdf writes and "
-            "xarray.open_dataset reads"
-        )
-    version = ds.attrs.get("schema_version")
-    expected = FIT_VARIABLES if ds.attrs.get("kind") == "fit" else tuple(VARIABLES)
+    kinds: dict[Any, Sequence[str]] = {"fit": FIT_VARIABLES, "sequence": [*SEQUENCE_VARIABLES]}
+    kind, version = ds.attrs.get("kind"), ds.attrs.get("schema_version")
+    expected = tuple(kinds.get(kind, VARIABLES))
     if version == 1:  # had no final values; `held` makes do with the last records
         expected = tuple(name for name in expected if not name.startswith("final_"))
     expected = tuple(name for name in expected if name in ds.variables or not _later(name))
@@ -404,8 +416,7 @@ def _check_layout(ds: xr.Dataset, where: str) -> None:
             f"{provenance.SCHEMA_VERSION} that lrft {provenance.lrft_version()} reads"
         )
 
-    fit = ds.attrs.get("kind") == "fit"
-    for name in (*expected, *(("replica", "step") if fit else _COORDINATES)):
+    for name in (*expected, *(("replica", "step") if kind in kinds else COORDINATES)):
         if name not in ds.variables:
             raise ValueError(f"{where}: not a result of lrft (it lacks {name})")
         wanted, found = _dims(ds, name), ds[name].dims
@@ -419,10 +430,12 @@ def _dims(ds: xr.Dataset, name: str) -> tuple[str, ...]:
     """Dimensions that a variable begins with."""
     if name in ("replica", "step", "threshold", "loss_threshold"):
         return (name,)
-    if name in _COORDINATES:
+    if name in COORDINATES:
         if "task" in ds.dims:
             return ("task",)
         return ("replica",) if "replica" in ds["task_hash"].dims else ()  # paired
+    if ds.attrs.get("kind") == "sequence":
+        return SEQUENCE_VARIABLES[name]
     if ds.attrs.get("kind") == "fit":
         return ("replica", "step") if name.endswith("_loss") else ("replica",)
     return tuple(dim for dim in VARIABLES[name].dims if dim != "task" or "task" in ds.dims)
@@ -432,4 +445,5 @@ def _kinds(name: str) -> str:
     """Kinds of type, as NumPy names them, that a variable may have."""
     if name in ("status", "task_hash", "activation"):
         return "U"
-    return "iu" if name in ("replica", "step", "d", "k") or name.endswith("_step") else "f"
+    counts = ("replica", "step", "d", "k", "stage", "begins")
+    return "iu" if name in counts or name.endswith("_step") else "f"

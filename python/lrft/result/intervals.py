@@ -21,6 +21,7 @@ __all__ = [
     "hitting_steps",
     "interval",
     "mean",
+    "median",
     "median_steps",
     "proportion",
     "quantile_ends",
@@ -265,6 +266,34 @@ def mean(values: ArrayLike) -> Interval:
     error = given.std(ddof=1) / np.sqrt(len(given))
     half = float(stats.t.ppf((1 + LEVEL) / 2, len(given) - 1) * error)
     return Interval(middle, middle - half, middle + half)
+
+
+def median(values: ArrayLike) -> Interval:
+    """Median of independent values with the exact interval of order statistics.
+
+    Parameters
+    ----------
+    values : array_like of shape (n,)
+
+    Returns
+    -------
+    Interval
+        NaN for none; the ends are infinite for fewer than six.
+
+    Examples
+    --------
+    >>> median(range(1, 10)).text(0)
+    '5 [2, 8]'
+    """
+    from scipy import stats
+
+    ordered = np.sort(np.asarray(values, dtype=np.float64).ravel())
+    count = len(ordered)
+    if count == 0:
+        return Interval(np.nan, np.nan, np.nan)
+    at = int(stats.binom.ppf((1 - LEVEL) / 2, count, 0.5))
+    ends = (ordered[at - 1], ordered[count - at]) if at else (-np.inf, np.inf)
+    return Interval(float(np.median(ordered)), float(ends[0]), float(ends[1]))
 
 
 def quantile_ends(values: Floats) -> tuple[Floats, Floats]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from lrft.base import checks
 from lrft.result.endings import counted, one_overlap
 from lrft.result.grid import listed
-from lrft.result.intervals import Interval, hitting_steps, proportion, quantile_steps
+from lrft.result.intervals import Interval, hitting_steps, median, proportion, quantile_steps
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -87,8 +87,10 @@ def points_of(ds: xr.Dataset) -> list[xr.Dataset]:
 def rate_of(one: xr.Dataset) -> float:
     """Rate of û at step 0: given, or chosen for ``lr="auto"``; NaN where the result has none."""
     for name in ("lr", "learning_rate"):  # swept, or of a run
-        if name in one.coords and not one[name].dims and one[name].dtype.kind in "fi":
-            return float(one[name])
+        if name in one.coords and one[name].dtype.kind in "fi":
+            values = np.unique(one[name].values)  # of a sequence one a stage
+            if len(values) == 1:
+                return float(values[0])
     if "learning_rate" in one.variables:  # of each replica of a study with lr = "auto", the words
         return chosen(str(one["learning_rate"].values.flat[0]))[0]
     lr: Any = None
@@ -153,10 +155,11 @@ def summary(ds: xr.Dataset, thresholds: float | Sequence[float] | None = None) -
     Parameters
     ----------
     ds : xarray.Dataset
-        As `lrft.simulate`, `lrft.sweep` or `lrft.fit` returns it.
+        As `lrft.simulate`, `lrft.simulate_sequence`, `lrft.sweep` or `lrft.fit` returns it.
     thresholds : float or sequence of float, optional
         Of |overlap|; by default all that were watched, and those of the loss, whose rows have a
-        ``loss_threshold`` instead. A fit has none: it is one row.
+        ``loss_threshold`` instead. A fit has none: it is one row. Nor has a sequence: it is a
+        row a task.
 
     Returns
     -------
@@ -165,8 +168,10 @@ def summary(ds: xr.Dataset, thresholds: float | Sequence[float] | None = None) -
         ``learning_rate``, ``delta`` (the rate times d), ``replicas`` and how many ``ended``
         (converged or finished); ``threshold``; ``share`` that reached it; ``T10``, ``T50``,
         ``T90``, Kaplan–Meier quantiles of the hitting step, infinite where too few hit; medians
-        of the final values over those that ended. ``_low`` and ``_high`` are the ends of a 95 %
-        interval: Clopper–Pearson for the share, Brookmeyer–Crowley for quantiles.
+        of the final values over those that ended; of a sequence ``forgetting`` and ``transfer``,
+        medians with intervals. ``_low`` and ``_high`` are the ends of a 95 %
+        interval: Clopper–Pearson for the share, Brookmeyer–Crowley for quantiles, order statistics
+        for medians.
 
     Raises
     ------
@@ -186,6 +191,8 @@ def summary(ds: xr.Dataset, thresholds: float | Sequence[float] | None = None) -
 
     if ds.attrs.get("kind") == "fit":
         return pd.DataFrame([_of_fit(ds)])
+    if ds.attrs.get("kind") == "sequence":
+        return pd.DataFrame(_of_tasks(listed(ds)))
     ds = listed(ds)
     parts = points_of(ds)
     losses: list[float] = []
@@ -254,6 +261,30 @@ def _of_fit(ds: xr.Dataset) -> dict[str, Any]:
         paths = ds[name].transpose("replica", "step").values
         last = [row[np.isfinite(row)][-1:] for row in paths]
         found[f"final_{name}"] = _median(np.concatenate(last))
+    return found
+
+
+def _of_tasks(ds: xr.Dataset) -> list[dict[str, Any]]:
+    """Put a sequence, or a study of sequences, into numbers: a row for each task."""
+    tasks = range(ds.sizes["task"])
+    if "point" not in ds.dims:
+        return [_of_task(ds, task, task, ds) for task in tasks]
+    return [
+        {"point": point, "task": task} | _of_task(ds.isel(point=point), task, point, ds)
+        for point in range(ds.sizes["point"])
+        for task in tasks
+    ]
+
+
+def _of_task(one: xr.Dataset, task: int, index: int, ds: xr.Dataset) -> dict[str, Any]:
+    """Say when a task was learned, and what is left of it."""
+    ended = counted(one).values
+    one = one.isel(task=task)
+    found = _about(one, index, ds)
+    for name in ("forgetting", "transfer"):
+        found |= _ends(name, median(one[name].values[ended]))
+    for name in ("learned_loss", "learned_overlap_u", "final_loss", "final_overlap_u"):
+        found[name] = _median(one[name].values[ended])
     return found
 
 

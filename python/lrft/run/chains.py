@@ -58,7 +58,8 @@ class Chains:
     ) -> None:
         self.core = compiled.Run(compiled.RunSpec(**spec))
         self._tasks = tasks  # the core has the bare addresses of their compiled functions
-        self.error: Exception | None = None  #: the last that ended replicas
+        #: The last that ended replicas.
+        self.error: Exception | None = None if after is None else after.error
         self._guards = [guard for task in tasks for guard in task.guards]
         # By job and replica, as the core has them.
         self._failed: set[tuple[int, int]] = set() if after is None else after._failed

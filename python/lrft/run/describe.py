@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -193,6 +193,29 @@ def with_frozen(
         xi=xi,
         W=None if rows is None else data.W.reshape(k, -1) + np.einsum("kn,nd->kd", own, rows),
         u=None if rows is None else np.concatenate([data.u.reshape(data.rank, -1), rows]),
+    )
+
+
+def with_all_frozen(data: compiled.TaskData, frozen: Iterable[Any]) -> compiled.TaskData:
+    """Describe the same teacher beside a base with several adapters that stay, in their order."""
+    for one in frozen:
+        data = with_frozen(data, one.own, one.coordinates, one.rows)
+    return data
+
+
+def with_directions(data: compiled.TaskData, others: Sequence[Task]) -> compiled.TaskData:
+    """Describe the task with the directions of others in its S, where the teacher has nothing.
+
+    There are no overlaps with them; in the ambient space what rows have along them is seen so.
+    """
+    more = sum(one.rank for one in others)
+    c = data.c.reshape(data.k, data.rank)
+    return data.replace(
+        rank=data.rank + more,
+        followed=data.followed or data.rank,
+        a=np.concatenate([data.a.reshape(data.rank, data.s), *(one.a for one in others)]),
+        c=np.concatenate([c, np.zeros((data.k, more))], axis=1),
+        u=np.concatenate([data.u.reshape(data.rank, -1), *(np.atleast_2d(o.u) for o in others)]),
     )
 
 

@@ -1,8 +1,7 @@
-"""A run of a sequence of tasks, stage by stage, each in stretches from record to record."""
+"""A run of a sequence of tasks, stage by stage."""
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Sequence as Several
@@ -14,14 +13,21 @@ from lrft.base import checks, foreign, interrupts
 from lrft.base.progress import Progress, ProgressCallback
 from lrft.base.threads import settle_threads
 from lrft.core.engine import compiled
+from lrft.model import schedule
 from lrft.model.sequence import Sequence
-from lrft.model.task import Task
-from lrft.model.training import Training, training_data
-from lrft.run import arguments, describe, stages
+from lrft.model.training import Training
+from lrft.result import sequences
+from lrft.run import arguments, describe
 from lrft.run import chains as runs
-from lrft.run.sequence_arguments import BETWEEN, check_stage, check_trainings
+from lrft.run.sequence_arguments import (
+    BETWEEN,
+    check_sizes,
+    check_stage,
+    check_trainings,
+    choose_engine,
+)
 from lrft.run.sequence_state import STATE, load_sequence, save_sequence
-from lrft.run.stages import Frozen
+from lrft.run.stages import Frozen, Stage
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -35,13 +41,18 @@ class SequenceSimulation:
 
     Parameters
     ----------
-    sequence, training, between, replicas, seed, threads
+    sequence, training, between, replicas, seed, engine, threads
         As for `simulate_sequence`.
 
     Raises
     ------
     TypeError, ValueError
         As for `simulate_sequence`.
+
+    Notes
+    -----
+    Every stage begins with an optimiser of its own: velocities are zero at its first step, and
+    averages are those of its own steps.
 
     Examples
     --------
@@ -62,65 +73,51 @@ class SequenceSimulation:
         between: str = "continue",
         replicas: int | Several[int] | None = None,
         seed: int = 0,
+        engine: str = "auto",
         threads: int | None = None,
     ) -> None:
         if not isinstance(sequence, Sequence):
             raise TypeError(f"sequence must be a Sequence, got {type(sequence).__name__}")
-        trainings = check_trainings(training, len(sequence))
+        tasks, trainings = sequence.tasks, check_trainings(training, len(sequence))
         between = checks.choice("between", between, BETWEEN)
-        for task, one in zip(sequence.tasks, trainings, strict=True):
-            check_stage(task, one, between, len(sequence))
-        self._begin(
-            tasks=list(sequence.tasks),
-            trainings=trainings,
-            between=between,
-            replicas=arguments.settle_replicas(replicas, 1, False),
-            seed=checks.seed("seed", seed),
-            threads=threads,
-            rates=[
-                arguments.settle_rates([task], one)[0][0]
-                for task, one in zip(sequence.tasks, trainings, strict=True)
-            ],
-        )
-
-    def _begin(
-        self,
-        *,
-        tasks: list[Task],
-        trainings: list[Training],
-        between: str,
-        replicas: list[int],
-        seed: int,
-        threads: int | None,
-        rates: list[Any],
-    ) -> None:
-        self.tasks, self.trainings, self.between = tasks, trainings, between
-        self.replicas, self.seed, self.rates = replicas, seed, rates
+        for task, one in zip(tasks, trainings, strict=True):
+            check_stage(task, one, between)
+        self.sequence, self.trainings, self.between = sequence, trainings, between
+        self.replicas = arguments.settle_replicas(replicas, 1, False)
+        self.seed = checks.seed("seed", seed)
+        self.engine = choose_engine(tasks, trainings, between, engine)
         self.threads = settle_threads(threads)
+        check_sizes(tasks, trainings, between, self.engine, self.threads, len(self.replicas))
+        settled = [
+            arguments.settle_rates([task], one) for task, one in zip(tasks, trainings, strict=True)
+        ]
+        self.rates = [rates[0] for rates, _ in settled]
+        self.rate_notes = [notes[0] for _, notes in settled]
         self.interrupted, self.seconds = False, 0.0
-        #: Stage, and the record of it that is next.
-        self.stage, self.next_record = 0, 0
-        self.frozen: dict[int, list[Frozen]] = {replica: [] for replica in replicas}
-        self.stage_chains = [describe.new_chain(0, replica) for replica in replicas]
-        self._records = [one.record_steps for one in trainings]
-        shape = (len(replicas), sum(map(len, self._records)), len(tasks))
-        self.losses, self.overlaps = np.full(shape, np.nan), np.full(shape, np.nan)
+        #: The stage that is run.
+        self.stage = 0
+        self.frozen: dict[int, list[Frozen]] = {replica: [] for replica in self.replicas}
+        self.stage_chains = [describe.new_chain(0, replica) for replica in self.replicas]
+        self.stop_step = np.zeros(len(self.replicas), dtype=np.int64)
+        self.series = sequences.empty(tasks, trainings, len(self.replicas))
         self._part: runs.Chains | None = None
+        self._after: runs.Chains | None = None  # the one before
+        self._before = 0  # steps of chains of this stage when it was taken up
 
     # ---- running ----------------------------------------------------------------------
 
     def advance(self, seconds: float = runs.SLICE) -> bool:
-        """Work for a while, and come back to be looked at.
+        """Go on with the stage that is run, and with those after it while there is time.
 
         Parameters
         ----------
         seconds : float
-            About how long, at least 0.
+            About how long, at least 0. All replicas end a stage before any begins the next.
 
         Returns
         -------
         bool
-            True when every replica has ended.
+            True when every replica has come to the end of the last stage, or diverged.
 
         Raises
         ------
@@ -141,20 +138,18 @@ class SequenceSimulation:
         end = time.perf_counter() + checks.real("seconds", seconds, minimum=0.0)
         begin = time.perf_counter()
         try:
-            while self.stage < len(self.tasks):
+            while self.stage < len(self.trainings):
                 if not any(map(_alive, self.stage_chains)):
-                    self.stage = len(self.tasks)
+                    self.stage = len(self.trainings)
                     break
-                if self._part is None:
-                    self._part = self._segment()
-                left = max(0.0, end - time.perf_counter())
-                if not self._part.advance(left):
+                part = self._running()
+                if not part.advance(max(0.0, end - time.perf_counter())):
                     return False
                 with interrupts.held_back():
-                    self._arrive(self._part.marked(self._part.core.chains()))
+                    self._turn_over(part.marked(part.core.chains()))
                 if time.perf_counter() >= end:
                     break
-            return self.stage == len(self.tasks)
+            return self.stage == len(self.trainings)
         finally:
             self.seconds += time.perf_counter() - begin
 
@@ -173,6 +168,12 @@ class SequenceSimulation:
         """
         runs.to_the_end(self, progress)
 
+    @property
+    def error(self) -> Exception | None:
+        """What a function of the user has raised last that ended replicas; None if nothing."""
+        last = self._part or self._after
+        return None if last is None else last.error
+
     def progress(self) -> Progress:
         """Return where the run stands.
 
@@ -189,116 +190,106 @@ class SequenceSimulation:
         >>> run.progress().total_steps
         200
         """
-        before = sum(one.steps for one in self.trainings[: self.stage])
-        live = [chain for chain in self.stage_chains if _alive(chain)]
-        over = self.stage == len(self.tasks)
+        total = sum(one.steps for one in self.trainings)
+        live = max(1, sum(map(_alive, self.stage_chains)))
+        done, overlap = sum(one.steps for one in self.trainings[: self.stage]), float("nan")
+        if self._part is not None:
+            done += (self._before + self._part.core.steps_done) // live
+            overlap = self._part.core.progress()[4]
+        over = self.stage == len(self.trainings)
         return Progress(
-            done_steps=before + (0 if over or not live else live[0].step),
-            total_steps=sum(one.steps for one in self.trainings),
+            done_steps=min(done, total),
+            total_steps=total,
             seconds=self.seconds,
-            overlap=float("nan"),
-            running=0 if over else len(live),
-            finished=len(live) if over else 0,
-            diverged=len(self.stage_chains) - len(live),
+            overlap=overlap,
+            running=0 if over else live,
+            finished=sum(map(_alive, self.stage_chains)) if over else 0,
+            diverged=sum(not _alive(chain) for chain in self.stage_chains),
         )
 
-    def _width(self) -> int:
-        """Coordinates of S, with the directions of what is frozen."""
-        s = int(self.tasks[0].R.shape[1])
-        return s + sum(len(one.rows) for one in self._kept())
+    def _stage(self) -> Stage:
+        at = self.stage
+        ambient = self.engine == "ambient"
+        return Stage(self.sequence.tasks, at, self.trainings[at], self.rates[at], ambient)
 
-    def _kept(self) -> list[Frozen]:
-        """Return what is frozen of the replicas that go on, all alike in shape."""
-        live = [chain.replica for chain in self.stage_chains if _alive(chain)]
-        return self.frozen[live[0]] if live else []
-
-    def _segment(self) -> runs.Chains:
-        """Set up the run of the core up to the next record."""
-        task, training = self.tasks[self.stage], self.trainings[self.stage]
-        live = [chain for chain in self.stage_chains if _alive(chain)]
-        live = [chain.replace(task=0, training=0) for chain in live]
-        seed = (self.seed + self.stage * STRIDE) % SEEDS
-        spec = describe.described([task], training.student, False, seed, live)
-        if self._kept():
-            data, chains = [], []
-            for i, chain in enumerate(live):
-                wide = describe.task_data(task, False)
-                for one in self.frozen[chain.replica]:
-                    wide = describe.with_frozen(wide, one.own, one.rows, None)
-                data.append(wide)
-                chains.append(chain.replace(task=i))
-            spec = {"tasks": data, "students": spec["students"] * len(live), "chains": chains}
-        until = int(self._records[self.stage][self.next_record])
-        empty = np.zeros(0)
-        plan = training_data(training, self.rates[self.stage]).replace(
-            steps=until,
-            record=np.array([until], dtype=np.int64),
-            thresholds=empty,
-            loss_thresholds=empty,
-            parameters=[],
-        )
-        return runs.Chains(
-            [task],
-            spec
-            | {
-                "ambient": False,
-                "activation": task.activation.core,
-                "trainings": [plan],
-                "seed": seed,
-                "threads": self.threads,
-                "keep_state": True,
-            },
-        )
-
-    def _arrive(self, chains: list[compiled.Chain]) -> None:
-        """Note what is seen at a record, and aim at the next; at the end of a stage, turn over."""
-        training = self.trainings[self.stage]
-        found = {chain.replica: chain for chain in chains}
-        self.stage_chains = [found.get(chain.replica, chain) for chain in self.stage_chains]
-        at = sum(map(len, self._records[: self.stage])) + self.next_record
-        for i, chain in enumerate(self.stage_chains):
-            if _alive(chain):
-                self._look(i, at, chain)
-        self._part = None
-        self.next_record += 1
-        if self.next_record < len(self._records[self.stage]):
-            self.stage_chains = [_going(chain, chain.step) for chain in self.stage_chains]
-            return
-        new = self.between == "new" and self.stage + 1 < len(self.tasks)
-        width, n = self._width(), training.student.rows(self.tasks[0])
-        for i, chain in enumerate(self.stage_chains):
-            if not new or not _alive(chain):
-                self.stage_chains[i] = _going(chain, 0)
-                continue
-            P, L = chain.rows[: n * width], chain.rows[n * width :]
-            rows = np.concatenate([P.reshape(n, width), L.reshape(n, n)], axis=1)
-            scale = training.student.specification(self.tasks[0], ambient=False).scale
-            self.frozen[chain.replica].append(Frozen(scale * chain.own.reshape(-1, n), rows))
-            self.stage_chains[i] = describe.new_chain(0, chain.replica)
-        self.stage, self.next_record = self.stage + 1, 0
-        if not new and self.stage < len(self.tasks):  # the student is where it was
-            self.losses[:, at + 1], self.overlaps[:, at + 1] = (
-                self.losses[:, at],
-                self.overlaps[:, at],
+    def _running(self) -> runs.Chains:
+        """Return the run of this stage, set up when it is first asked for."""
+        if self._part is None:
+            live = [chain for chain in self.stage_chains if _alive(chain)]
+            self._before = sum(chain.step for chain in live)
+            self._part = self._stage().run(
+                live,
+                self.frozen,
+                seed=(self.seed + self.stage * STRIDE) % SEEDS,
+                threads=self.threads,
+                after=self._after,
             )
-            self.next_record = 1
+        return self._part
 
-    def _look(self, i: int, at: int, chain: compiled.Chain) -> None:
-        training = self.trainings[self.stage]
-        found = stages.network(
-            self.tasks[0],
-            training.student,
-            self.frozen[chain.replica],
-            chain.rows,
-            chain.own,
-            self._width(),
-        )
-        for j, task in enumerate(self.tasks):
-            self.losses[i, at, j] = stages.loss(task, found)
-            if training.student.followed:
-                self.overlaps[i, at, j] = stages.overlap(task, found)
+    def _come_to(self, chains: list[compiled.Chain]) -> tuple[dict[str, Any], Any]:
+        """Return the series and the steps done, with what chains of this stage have come to."""
+        series = {name: values.copy() for name, values in self.series.items()}
+        steps = self.stop_step.copy()
+        if self.stage == len(self.trainings):
+            return series, steps
+        stage, place = self._stage(), {replica: i for i, replica in enumerate(self.replicas)}
+        at = sum(len(one.record_steps) for one in self.trainings[: self.stage])
+        before = sum(one.steps for one in self.trainings[: self.stage])
+        for chain in chains:
+            i = place[chain.replica]
+            steps[i] = before + chain.step
+            # A stage begins where the one before has ended, and that has been seen.
+            first = int(self.stage > 0)
+            if chain.recorded <= first:
+                continue
+            for name, values in stage.seen(chain, self.frozen[chain.replica], first).items():
+                series[name][i, at + first : at + chain.recorded] = values
+        return series, steps
+
+    def _turn_over(self, chains: list[compiled.Chain]) -> None:
+        """Note what was seen in a stage that has ended, and let the next one begin."""
+        self.series, self.stop_step = self._come_to(chains)
+        found, stage = {chain.replica: chain for chain in chains}, self._stage()
+        self.stage_chains = [found.get(chain.replica, chain) for chain in self.stage_chains]
+        self._after, self._part = self._running(), None
+        self.stage += 1
+        if self.stage == len(self.trainings):
+            return
+        for i, chain in enumerate(self.stage_chains):
+            if not _alive(chain):
+                continue
+            if self.between == "new":
+                left = stage.left(chain, self.frozen[chain.replica])
+                self.frozen[chain.replica].append(left)
+                self.stage_chains[i] = describe.new_chain(0, chain.replica)
+            else:
+                self.stage_chains[i] = self._stage().taken_over(chain)
+        at = sum(len(one.record_steps) for one in self.trainings[: self.stage])
+        for values in self.series.values():
+            values[:, at] = values[:, at - 1]
 
     # ---- results --------------------------------------------------------------------------
+
+    def chains(self) -> list[compiled.Chain]:
+        """Return every replica as the core holds it, in the stage that it has come to.
+
+        Returns
+        -------
+        list of Chain
+
+        Examples
+        --------
+        >>> import lrft
+        >>> sequence = lrft.Sequence.sample(d=200, k=4, overlap=0.5)
+        >>> training = lrft.Training(student=lrft.LoRA(rank=1), lr=0.001, steps=100, record=3)
+        >>> run = lrft.SequenceSimulation(sequence, training, replicas=2, threads=1)
+        >>> [chain.status for chain in run.chains()]
+        ['waiting', 'waiting']
+        """
+        if self._part is None:
+            return self.stage_chains
+        found = {chain.replica: chain for chain in self._part.marked(self._part.core.chains())}
+        return [found.get(chain.replica, chain) for chain in self.stage_chains]
 
     def dataset(self) -> xr.Dataset:
         """Return everything recorded so far, labelled, as `simulate_sequence` does.
@@ -308,27 +299,31 @@ class SequenceSimulation:
         xarray.Dataset
             NaN at records not yet reached, and of replicas that diverged.
         """
-        over = self.stage == len(self.tasks)
+        chains = self.chains()
+        series, steps = self._come_to([] if self._part is None else self._part.core.chains())
+        over = self.stage == len(self.trainings)
         status = [
             ("finished" if over else "interrupted") if _alive(chain) else chain.status
-            for chain in self.stage_chains
+            for chain in chains
         ]
-        attrs = {
-            "kind": "sequence",
-            "between": self.between,
-            "seed": self.seed,
-            "tasks": json.dumps([task.content_hash for task in self.tasks]),
-            "training": json.dumps([one.model_dump(mode="json") for one in self.trainings]),
-            "interrupted": int(self.interrupted),
-        }
-        return stages.labelled(
-            self.losses,
-            self.overlaps,
-            status,
-            self.replicas,
-            self._records,
-            [one.steps for one in self.trainings],
-            attrs,
+        last = self._part or self._after
+        return sequences.assemble(
+            self.sequence.tasks,
+            self.trainings,
+            series,
+            status=status,
+            stop_step=steps,
+            replicas=self.replicas,
+            rates=[float(schedule.rates(rate, 0, 1)[0]) for rate in self.rates],
+            attrs={
+                "between": self.between,
+                "seed": self.seed,
+                "engine": self.engine,
+                "threads": self.threads,
+                "interrupted": int(self.interrupted),
+                "learning_rate": "; ".join(dict.fromkeys(self.rate_notes)),
+                **({} if last is None else last.attrs()),
+            },
         )
 
     # ---- files ----------------------------------------------------------------------------
@@ -362,9 +357,8 @@ class SequenceSimulation:
         """
         if self._part is not None:
             self._part.core.save()
-            found = {chain.replica: chain for chain in self._part.core.chains()}
-            self.stage_chains = [found.get(chain.replica, chain) for chain in self.stage_chains]
-        save_sequence({name: getattr(self, name) for name in STATE}, path)
+        state = {name: getattr(self, name) for name in STATE}
+        save_sequence(state | {"stage_chains": self.chains()}, path)
 
     @classmethod
     def resume(
@@ -406,9 +400,7 @@ class SequenceSimulation:
         """
         begun, came = load_sequence(path)
         with foreign.explained(f"cannot resume from {str(path)!r}"):
-            run = cls(
-                Sequence(begun.pop("tasks")), begun.pop("trainings"), threads=threads, **begun
-            )
+            run = cls(begun.pop("sequence"), begun.pop("trainings"), threads=threads, **begun)
         for name, value in came.items():
             setattr(run, name, value)
         return run
@@ -416,13 +408,3 @@ class SequenceSimulation:
 
 def _alive(chain: compiled.Chain) -> bool:
     return chain.status not in ("diverged", "failed")
-
-
-def _going(chain: compiled.Chain, step: int) -> compiled.Chain:
-    """Let one that has come to the end of its segment go on from there."""
-    if not _alive(chain):
-        return chain
-    nothing = {name: np.zeros(0) for name in chain.records}
-    return chain.replace(
-        status="running", step=step, state_step=step, recorded=0, records=nothing, last={}
-    )

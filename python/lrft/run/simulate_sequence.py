@@ -23,14 +23,15 @@ def simulate_sequence(
     between: str = "continue",
     replicas: int | Several[int] | None = None,
     seed: int = 0,
+    engine: str = "auto",
     threads: int | None = None,
     progress: ProgressCallback | bool | None = None,
     on_interrupt: str = "raise",
 ) -> xr.Dataset:
     """Train a student on one task after another, and look at its loss on every task all along.
 
-    Runs in the reduced space, exact in law at a cost free of d. A stage has steps, schedules,
-    records and random numbers of its own.
+    A stage has steps, schedules, records, random numbers and an optimiser of its own: velocities
+    begin at zero, and averages are those of the stage.
 
     Parameters
     ----------
@@ -43,13 +44,18 @@ def simulate_sequence(
         into the base or kept frozen beside the new one is the same network and the same path.
     replicas, seed, threads, progress, on_interrupt
         As for `simulate`.
+    engine : {"auto", "reduced", "ambient"}
+        As for `simulate`: the reduced space where d leaves room for it, at a cost free of d. The
+        ambient one is not for `RankOne`.
 
     Returns
     -------
     xarray.Dataset
-        ``loss`` and ``overlap`` over (replica, step, task), steps counted from the start of the
+        ``loss`` and ``overlap_u`` over (replica, step, task), steps counted from the start of the
         sequence, with the coordinate ``stage``; ``forgetting`` and ``transfer`` over (replica,
-        task), and ``status``.
+        task), ``status`` and ``stop_step``. Where trainings ask for them, ``averaged_loss``,
+        ``training_loss`` and order parameters at every record too, on the task of its stage.
+        `lrft.save`, `lrft.load`, `lrft.summary`, `lrft.plot.curves` and ``lrft rerun`` take it.
 
     Raises
     ------
@@ -69,6 +75,12 @@ def simulate_sequence(
     """
     on_interrupt = interrupts.check(on_interrupt)
     run = SequenceSimulation(
-        sequence, training, between=between, replicas=replicas, seed=seed, threads=threads
+        sequence,
+        training,
+        between=between,
+        replicas=replicas,
+        seed=seed,
+        engine=engine,
+        threads=threads,
     )
     return runs.finished(run, progress, on_interrupt)

@@ -216,17 +216,19 @@ class Simulation:
     # ---- running ----------------------------------------------------------------------
 
     def advance(self, seconds: float = runs.SLICE) -> bool:
-        """Work for a while, and come back to be looked at.
+        """Step replicas of all tasks for a while, and come back to be looked at.
 
         Parameters
         ----------
         seconds : float
-            About how long, at least 0.
+            About how long, at least 0. Every call moves on, and where it stops is no part of any
+            path: with other slices the bits are the same.
 
         Returns
         -------
         bool
-            True when every replica has ended.
+            True when every replica has ended: all steps done, `stop_at` or `stop_loss` met, or
+            diverged.
 
         Raises
         ------
@@ -234,6 +236,14 @@ class Simulation:
             If `seconds` is no such number.
         KeyboardInterrupt
             On Ctrl-C, within half a second; what was done stays and can go on.
+
+        Examples
+        --------
+        >>> import lrft
+        >>> task = lrft.Task.sample(d=100, k=4, seed=0)
+        >>> simulation = lrft.Simulation(task, lrft.Training(lr=0.001, steps=1000), replicas=2)
+        >>> while not simulation.advance(seconds=0.1):
+        ...     pass
         """
         seconds = checks.real("seconds", seconds, minimum=0.0)
         begin = time.perf_counter()

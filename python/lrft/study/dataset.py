@@ -16,12 +16,13 @@ from lrft.base import files, netcdf
 from lrft.model import schedule
 from lrft.model.task import Task
 from lrft.result import numbers, provenance
-from lrft.result.dataset import STATISTICS, VARIABLES
+from lrft.result.dataset import VARIABLES
 from lrft.result.grid import gridded, listed
+from lrft.result.sequences import described, dims_of
 from lrft.study.design import Design, label
 from lrft.study.ledger import Damaged, Ledger
-from lrft.study.points import Point, Unit
-from lrft.study.work import decode, record_shapes
+from lrft.study.points import Point, SequenceUnit, Unit
+from lrft.study.work import decode, of_each_task, record_shapes, record_steps
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,6 +42,7 @@ def assemble(design: Design, points: list[Point], ledger: Ledger) -> xr.Dataset:
     import xarray as xr
 
     keys = {unit.key: unit for point in points for unit in point.units}
+    sequence = isinstance(points[0].units[0], SequenceUnit)
     replicas = [i for unit in points[0].units for i in unit.replicas]
     failures = ledger.failures(keys)
     arrays, notes = _arrays(points, _results(ledger, keys), failures, len(replicas))
@@ -48,26 +50,33 @@ def assemble(design: Design, points: list[Point], ledger: Ledger) -> xr.Dataset:
     training = points[0].training
     data = {}
     for name, values in arrays.items():
+        if sequence:
+            data[name] = (("point", *dims_of(name)), values)
+            continue
         dims = ("point", "replica", *(VARIABLES[name].dims[2:] if name in VARIABLES else ()))
         extra = _EXTRA[values.ndim - len(dims)]
         data[name] = ((*dims, *extra), values)
+    levels: dict[str, NDArray[Any]] = {
+        "threshold": np.array(training.thresholds, dtype=np.float64),
+        "loss_threshold": np.array(training.loss_thresholds, dtype=np.float64),
+    }
+    if sequence:
+        levels = {"task": np.arange(len(points[0].units[0].tasks))}
     ds = xr.Dataset(
         data,
         coords={
             "replica": np.array(replicas, dtype=np.int64),
-            "threshold": np.array(training.thresholds, dtype=np.float64),
-            "loss_threshold": np.array(training.loss_thresholds, dtype=np.float64),
+            **levels,
             **{name: ("point", values) for name, values in _coordinates(design, points).items()},
             **{name: ("point", values) for name, values in _rates(points, notes).items()},
             "failure": ("point", _reasons(points, failures)),
         },
     )
     if "loss" in arrays:
-        ds = ds.assign_coords(step=training.record_steps)
+        ds = ds.assign_coords(step=record_steps(points[0].units[0]))
     for name in map(str, ds.data_vars):
-        if name in VARIABLES:
-            about = VARIABLES[name]
-            ds[name].attrs = {"long_name": about.long_name, "definition": about.definition}
+        long_name, definition = described(name) if sequence else VARIABLES[name][1:]
+        ds[name].attrs = {"long_name": long_name, "definition": definition}
     ds.status.attrs["definition"] += "; failed: see failure; missing: not yet in the ledger"
     ds.attrs = {
         "title": design.title or "Low-rank fine-tuning: a study",
@@ -79,6 +88,7 @@ def assemble(design: Design, points: list[Point], ledger: Ledger) -> xr.Dataset:
         "ledger": str(ledger.path.absolute()),
         "computed_by": json.dumps(ledger.environments(keys), sort_keys=True),
         **({"study": design.source} if design.source is not None else {}),
+        **({"kind": "sequence"} if sequence else {}),
     }
     return gridded(ds)
 
@@ -117,10 +127,15 @@ def _arrays(
     found |= {
         "hit_step": np.full((*shape, levels[0]), -1, dtype=np.int64),
         "loss_hit_step": np.full((*shape, levels[1]), -1, dtype=np.int64),
+    }
+    first = points[0].units[0]
+    if isinstance(first, SequenceUnit):
+        found = {n: np.full((*shape, *one), np.nan) for n, one in of_each_task(first).items()}
+    found |= {
         "stop_step": np.zeros(shape, dtype=np.int64),
         "status": np.full(shape, "missing", dtype=object),
     }
-    steps = points[0].training.record_steps
+    steps = record_steps(first)
     numbers = sum(int(np.prod(size)) for size in extra.values())
     if _same_records(points) and 8 * replicas * len(points) * len(steps) * numbers <= (
         MOST_RECORD_BYTES
@@ -147,12 +162,8 @@ def _arrays(
 
 
 def _fill(found: dict[str, NDArray[Any]], at: tuple[int, slice], result: Mapping[str, Any]) -> None:
-    for name in ("hit_step", "loss_hit_step", "stop_step", "status"):
-        found[name][at] = result[name]
-    for name in filter(result.__contains__, STATISTICS):
-        _put(found[f"final_{name}"][at], result[f"final_{name}"])
-        if name in found:
-            _put(found[name][at], result[name])
+    for name in filter(result.__contains__, found):
+        _put(found[name][at], result[name])
 
 
 def _put(target: NDArray[Any], values: NDArray[Any]) -> None:
@@ -174,9 +185,12 @@ def _largest(points: list[Point]) -> dict[str, tuple[int, ...]]:
 
 
 def _same_records(points: list[Point]) -> bool:
-    plans = {(p.training.record, p.training.steps): p for p in points}
-    first = points[0].training.record_steps
-    return all(np.array_equal(p.training.record_steps, first) for p in plans.values())
+    plans = {
+        tuple((one.record, one.steps) for one in getattr(p.units[0], "trainings", (p.training,))): p
+        for p in points
+    }
+    first = record_steps(points[0].units[0])
+    return all(np.array_equal(record_steps(p.units[0]), first) for p in plans.values())
 
 
 def _coordinates(design: Design, points: list[Point]) -> dict[str, NDArray[Any]]:
@@ -189,7 +203,7 @@ def _coordinates(design: Design, points: list[Point]) -> dict[str, NDArray[Any]]
         "k": np.array([point.task.k for point in points], dtype=np.int64),
         "xi": np.array([point.task.xi for point in points], dtype=np.float64),
         "activation": np.array([str(point.task.activation) for point in points], dtype=str),
-        "steps": np.array([point.training.steps for point in points], dtype=np.int64),
+        "steps": np.array([int(record_steps(p.units[0])[-1]) for p in points], dtype=np.int64),
         "engine": np.array([point.units[0].engine for point in points], dtype=str),
     }
     return own | found
@@ -382,7 +396,9 @@ def load(path: str | os.PathLike[str]) -> xr.Dataset:
         raise ValueError(f"{where}: not the results of a study")
     if version not in (1, SCHEMA_VERSION):
         raise ValueError(f"{where}: layout version {version!r}, expected {SCHEMA_VERSION}")
-    for name in ("status", "stop_step", "hit_step", "loss_hit_step"):
+    sequence = ds.attrs.get("kind") == "sequence"
+    own = ("forgetting", "transfer") if sequence else ("hit_step", "loss_hit_step")
+    for name in ("status", "stop_step", *own):
         if name not in ds.data_vars or ds[name].dims[:2] != ("point", "replica"):
             raise ValueError(f"{where}: not the results of a study (it lacks {name})")
     return gridded(ds)

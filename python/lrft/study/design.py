@@ -2,10 +2,13 @@
 
 A study is a table of tables, from TOML or Python::
 
-    [task]      fixed arguments of `Task.sample`, or ``weights`` (or, in Python, a Task)
+    [task]      fixed arguments of `Task.sample`, or ``weights``, and ``teacher`` for another one
+                (or, in Python, a Task)
+    [sequence]  instead: fixed arguments of `Sequence.sample`, and ``stages``, tables of what the
+                training of each stage has of its own (or, in Python, a Sequence)
     [training]  fixed fields of `Training`     (or a Training, with its student)
     [student]   fixed fields of the student; ``kind`` is rank_one unless given
-    [run]       replicas = 8, seed = 0, engine = "auto"
+    [run]       replicas = 8, seed = 0, engine = "auto"; of a sequence between = "continue"
     [grid]      field = values: every combination
     [list]      field = values: all of one length, taken side by side
     [random]    n, seed, and field = distribution
@@ -30,6 +33,7 @@ from typing import Any
 import numpy as np
 
 from lrft.base import checks, foreign
+from lrft.model.sequence import Sequence
 from lrft.model.students import STUDENTS, StudentModel
 from lrft.model.task import Task
 from lrft.model.training import Training
@@ -37,9 +41,11 @@ from lrft.study.expression import evaluate
 
 __all__ = ["FIXED", "Design", "from_file", "label", "names", "read"]
 
-_TABLES = ("task", "training", "student", "run", "grid", "list", "random", "derived")
+_TABLES = ("task", "sequence", "training", "student", "run", "grid", "list", "random", "derived")
 #: Those whose fields have one value.
-FIXED = _TABLES[:4]
+FIXED = _TABLES[:5]
+#: Of which a study has one: what is learned.
+_LEARNED = ("task", "sequence")
 _RUN = {"replicas": 8, "seed": 0, "engine": "auto"}
 _SPACED = ("range", "linspace", "geomspace")
 _DRAWN = ("uniform", "log_uniform", "choice")
@@ -57,7 +63,8 @@ class Design:
     ----------
     title : str
     fixed : dict
-        ``task``, ``training``, ``student`` and ``run`` as given.
+        ``task``, ``training``, ``student`` and ``run`` as given; ``sequence`` in place of
+        ``task`` where that is what is learned.
     axes : tuple of str
         Fields that the design sets, as ``"task.d"``.
     points : list of dict
@@ -127,18 +134,21 @@ def _design(tables: dict[str, Any]) -> Design:
         raise TypeError(f"title must be text, got {checks.describe(title)}")
     for name, table in tables.items():
         _known(name, _TABLES, "table")
-        objects = {"task": Task, "training": Training, "student": StudentModel}
+        objects = {"task": Task, "sequence": Sequence}
+        objects |= {"training": Training, "student": StudentModel}
         if not isinstance(table, Mapping) and not isinstance(table, objects.get(name, ())):
             raise TypeError(f"{name} must be a table, got {checks.describe(table)}")
-    fixed = {name: tables.get(name, {}) for name in ("task", "training", "student")}
-    fixed["run"] = _RUN | dict(tables.get("run", {}))
+    learned = _learned(tables)
+    fixed = {name: tables.get(name, {}) for name in (learned, "training", "student")}
+    usual = _RUN if learned == "task" else _RUN | {"between": "continue"}
+    fixed["run"] = usual | dict(tables.get("run", {}))
     for name in fixed["run"]:
-        _known(name, tuple(_RUN), "field of [run]")
+        _known(name, tuple(usual), "field of [run]")
 
-    listed = _listed(dict(tables.get("list", {})))
-    drawn = _random(dict(tables.get("random", {})))
-    grid = _fields("grid", tables.get("grid", {}))
-    derived = _fields("derived", tables.get("derived", {}))
+    listed = _listed(dict(tables.get("list", {})), learned)
+    drawn = _random(dict(tables.get("random", {})), learned)
+    grid = _fields("grid", tables.get("grid", {}), learned)
+    derived = _fields("derived", tables.get("derived", {}), learned)
     axes = (*listed[0], *drawn[0], *grid, *derived)
     for name in axes:
         if axes.count(name) > 1:
@@ -160,6 +170,15 @@ def _design(tables: dict[str, Any]) -> Design:
     return Design(title, fixed, axes, points, sizes, _source(title, tables))
 
 
+def _learned(tables: Mapping[str, Any]) -> str:
+    """Name what is learned: a task, or a sequence of them."""
+    designs = [name for table in _TABLES[5:] for name in tables.get(table, {})]
+    sections = {name.partition(".")[0] for name in (*tables, *designs)}
+    if set(_LEARNED) <= sections:
+        raise ValueError("a study is of a task or of a sequence, and this has both")
+    return "sequence" if "sequence" in sections else "task"
+
+
 def _source(title: str, tables: dict[str, Any]) -> str | None:
     try:
         return json.dumps({"title": title, **tables}, allow_nan=False)
@@ -170,37 +189,40 @@ def _source(title: str, tables: dict[str, Any]) -> str | None:
 # ---- fields ---------------------------------------------------------------------------------
 
 
-def names() -> dict[str, tuple[str, ...]]:
-    """Every field that a design can set, by table."""
-    task = tuple(inspect.signature(Task.sample).parameters)
+def names(learned: str = "task") -> dict[str, tuple[str, ...]]:
+    """Every field that a design can set, by table, of a study of a task or of a sequence."""
     student = dict.fromkeys(name for kind in STUDENTS.values() for name in kind.model_fields)
+    own = {
+        "task": (*inspect.signature(Task.sample).parameters, "weights", "teacher"),
+        "sequence": (*inspect.signature(Sequence.sample).parameters, "stages"),
+    }
     return {
-        "task": (*task, "weights"),
+        learned: own[learned],
         "training": tuple(name for name in Training.model_fields if name != "student"),
         "student": tuple(student),
-        "run": ("seed", "engine"),
+        "run": ("seed", "engine", *(("between",) if learned == "sequence" else ())),
     }
 
 
-def _fields(table: str, given: Any) -> dict[str, Any]:
+def _fields(table: str, given: Any, learned: str) -> dict[str, Any]:
     """Give the fields of a table of the design their full names."""
-    return {_full_name(table, name): value for name, value in _flat(given).items()}
+    return {_full_name(table, name, learned): value for name, value in _flat(given).items()}
 
 
 def _flat(given: Mapping[str, Any]) -> dict[str, Any]:
     """Undo the nesting that TOML makes of ``task.d = ...`` without quotes."""
     flat: dict[str, Any] = {}
     for name, value in given.items():
-        if name in ("task", "training", "student", "run") and isinstance(value, Mapping):
+        if name in FIXED and isinstance(value, Mapping):
             flat |= {f"{name}.{key}": one for key, one in value.items()}
         else:
             flat[name] = value
     return flat
 
 
-def _full_name(table: str, name: str) -> str:
-    known = names()
-    if name in ("task", "student"):
+def _full_name(table: str, name: str, learned: str) -> str:
+    known = names(learned)
+    if name in (learned, "student"):
         return name
     section, _, field = name.rpartition(".")
     if section:
@@ -218,12 +240,13 @@ def _full_name(table: str, name: str) -> str:
 
 def label(field: str) -> str:
     """Name of a field in a result: ``task.d`` is ``d``, but ``task.seed`` is ``task_seed``."""
-    if field in ("task", "student"):
+    if field in (*_LEARNED, "student"):
         return field
     if field == "training.loss":
         return "loss_name"  # a result has variables called loss and training_loss
     section, _, name = field.rpartition(".")
-    unique = sum(name in fields for fields in names().values()) == 1
+    known = names("sequence" if section == "sequence" else "task")
+    unique = sum(name in fields for fields in known.values()) == 1
     return name if unique or section == "run" else f"{section}_{name}"
 
 
@@ -249,9 +272,10 @@ def _known(name: str, options: tuple[str, ...], what: str) -> None:
 # ---- values ---------------------------------------------------------------------------------
 
 
-def _listed(table: dict[str, Any]) -> tuple[list[str], list[dict[str, Any]]]:
+def _listed(table: dict[str, Any], learned: str) -> tuple[list[str], list[dict[str, Any]]]:
     columns = {
-        name: _values(f"list.{name}", given) for name, given in _fields("list", table).items()
+        name: _values(f"list.{name}", given)
+        for name, given in _fields("list", table, learned).items()
     }
     lengths = {name: len(values) for name, values in columns.items()}
     if len(set(lengths.values())) > 1:
@@ -263,7 +287,7 @@ def _listed(table: dict[str, Any]) -> tuple[list[str], list[dict[str, Any]]]:
     return list(columns), [dict(zip(columns, row, strict=True)) for row in rows]
 
 
-def _random(table: dict[str, Any]) -> tuple[list[str], list[dict[str, Any]]]:
+def _random(table: dict[str, Any], learned: str) -> tuple[list[str], list[dict[str, Any]]]:
     if not table:
         return [], [{}]
     if "n" not in table:
@@ -271,7 +295,7 @@ def _random(table: dict[str, Any]) -> tuple[list[str], list[dict[str, Any]]]:
     count = checks.integer("random.n", table.pop("n"), 1, MOST_POINTS)
     seed = checks.seed("random.seed", table.pop("seed", 0))
     columns = {}
-    for name, given in _fields("random", table).items():
+    for name, given in _fields("random", table, learned).items():
         # A stream for each field, so that the values of one do not depend on the others, and
         # the first n stay when n grows.
         stream = np.random.default_rng([seed, zlib.crc32(name.encode())])
@@ -375,12 +399,14 @@ def _derive(
 def _namespace(point: dict[str, Any], fixed: dict[str, Any]) -> dict[str, Any]:
     """Collect what an expression can use: the fields set so far, by their short names."""
     found: dict[str, Any] = {}
-    for section in ("run", "student", "training", "task"):
-        table = fixed[section]
+    for section in ("run", "student", "training", *_LEARNED):
+        table = fixed.get(section, {})
         if isinstance(table, Mapping):
             found |= {label(f"{section}.{name}"): value for name, value in table.items()}
         elif isinstance(table, Task):
             found |= {name: getattr(table, name) for name in ("d", "k", "xi", "noise")}
+        elif isinstance(table, Sequence):
+            found |= {name: getattr(table.tasks[0], name) for name in ("d", "k")}
         elif isinstance(table, Training):
             found |= {name: getattr(table, name) for name in ("lr", "steps", "batch")}
     return found | {label(field): value for field, value in point.items()}

@@ -120,7 +120,7 @@ class Ledger(LedgerFile):
         now = provenance.now()
         with self._explained("write"), self._transaction() as db:
             for unit, outcome in done:
-                self._add_task(db, unit)
+                self._add_tasks(db, unit)
                 db.execute(
                     "INSERT INTO environment(text) VALUES (?) ON CONFLICT DO NOTHING",
                     (outcome.environment,),
@@ -141,7 +141,7 @@ class Ledger(LedgerFile):
                 )
                 db.execute("DELETE FROM failure WHERE key = ?", (unit.key,))
             for unit, reason in failed:
-                self._add_task(db, unit)
+                self._add_tasks(db, unit)
                 db.execute(
                     "INSERT OR REPLACE INTO failure SELECT ?1, ?2, ?3, ?4 "
                     "WHERE NOT EXISTS (SELECT 1 FROM unit WHERE key = ?1)",
@@ -163,12 +163,13 @@ class Ledger(LedgerFile):
         with self._explained("write"), self._transaction() as db:
             db.executemany("DELETE FROM unit WHERE key = ?", [(key,) for key in keys])
 
-    def _add_task(self, db: sqlite3.Connection, unit: Unit) -> None:
-        name = unit.task.content_hash
-        if db.execute("SELECT 1 FROM task WHERE hash = ?", (name,)).fetchone() is None:
-            description = json.dumps(provenance.describe_task(unit.task), sort_keys=True)
-            row = (name, description, provenance.store_task(unit.task))
-            db.execute("INSERT INTO task VALUES (?, ?, ?)", row)
+    def _add_tasks(self, db: sqlite3.Connection, unit: Unit) -> None:
+        for task in unit.tasks:
+            name = task.content_hash
+            if db.execute("SELECT 1 FROM task WHERE hash = ?", (name,)).fetchone() is None:
+                description = json.dumps(provenance.describe_task(task), sort_keys=True)
+                row = (name, description, provenance.store_task(task))
+                db.execute("INSERT INTO task VALUES (?, ?, ?)", row)
 
     def merge(self, other: str | PathLike[str]) -> int:
         """Take over what another ledger has and this one lacks.

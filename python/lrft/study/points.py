@@ -9,22 +9,26 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 from lrft.base import checks
 from lrft.core.engine import compiled
 from lrft.model.given import given_weights
 from lrft.model.optimiser import SGD
+from lrft.model.sequence import Sequence
 from lrft.model.students import STUDENTS, StudentModel
 from lrft.model.task import Task
+from lrft.model.teachers import with_teacher
 from lrft.model.training import Training, check_compatible
 from lrft.result import provenance
 from lrft.run import arguments as settle
+from lrft.run.sequence import SequenceSimulation
+from lrft.run.sequence_arguments import own_of_stages
 from lrft.study.design import Design, label
 
-__all__ = ["LANES", "Point", "Unit", "points"]
+__all__ = ["LANES", "Point", "SequenceUnit", "Unit", "points"]
 
 #: Version of what a key covers.
 KEY_VERSION = 1
@@ -54,6 +58,19 @@ class Unit:
     engine: str
     replicas: tuple[int, ...]
 
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        """All that is learned: the task."""
+        return (self.task,)
+
+    @property
+    def own(self) -> dict[str, Any]:
+        """What defines it beside what all units have."""
+        return {
+            "task": self.task.content_hash,
+            "training": self.training.model_dump(mode="json"),
+        }
+
     @cached_property
     def definition(self) -> str:
         """Everything that defines the bits of the result, as canonical JSON."""
@@ -62,11 +79,10 @@ class Unit:
                 "key_version": KEY_VERSION,
                 "code": provenance.code_version(),
                 "instruction_set": compiled.build_info()["isa"],
-                "task": self.task.content_hash,
-                "training": self.training.model_dump(mode="json"),
                 "seed": self.seed,
                 "engine": self.engine,
                 "replicas": list(self.replicas),
+                **self.own,
             },
             sort_keys=True,
             separators=(",", ":"),
@@ -95,6 +111,48 @@ class Unit:
     def steps(self) -> int:
         """Replica-steps at most: all replicas to the last step, each sample of a batch counted."""
         return len(self.replicas) * self.training.steps * self.training.batch
+
+
+@dataclass(frozen=True, eq=False)
+class SequenceUnit(Unit):
+    """Some replicas of a sequence; ``task`` and ``training`` are those of the first stage.
+
+    Attributes
+    ----------
+    sequence : Sequence
+    trainings : tuple of Training
+        One a stage.
+    between : {"continue", "new"}
+    """
+
+    sequence: Sequence
+    trainings: tuple[Training, ...]
+    between: str
+
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        """All that is learned."""
+        return self.sequence.tasks
+
+    @property
+    def own(self) -> dict[str, Any]:
+        """What defines it beside what all units have."""
+        return {
+            "tasks": [task.content_hash for task in self.tasks],
+            "trainings": [one.model_dump(mode="json") for one in self.trainings],
+            "between": self.between,
+        }
+
+    @cached_property
+    def group(self) -> tuple[Any, ...]:
+        """A sequence shares no lanes with another: alike are those that are as fast."""
+        plans = [one.model_dump_json(exclude={"lr", "steps"}) for one in self.trainings]
+        return ("sequence", self.engine, self.task.lane_shape, self.between, *plans)
+
+    @property
+    def steps(self) -> int:
+        """Replica-steps, each sample of a batch counted."""
+        return len(self.replicas) * sum(one.steps * one.batch for one in self.trainings)
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,11 +227,16 @@ def _short(value: Any) -> str:
 def _point(
     fixed: dict[str, Any], values: dict[str, Any], replicas: list[int], made: _Made
 ) -> Point:
-    set_here: dict[str, dict[str, Any]] = {"task": {}, "training": {}, "student": {}, "run": {}}
+    set_here: dict[str, dict[str, Any]] = {name: {} for name in fixed}
     for field, value in values.items():
         section, _, name = field.rpartition(".")
         if section:
             set_here[section][name] = value
+    run = fixed["run"] | set_here["run"]
+    groups = [tuple(replicas[i : i + LANES]) for i in range(0, len(replicas), LANES)]
+    if "sequence" in fixed:
+        found = _sequence_unit(fixed, values, set_here, run, made)
+        return Point(values, tuple(replace(found, replicas=group) for group in groups))
     task = _task(values.get("task", fixed["task"]), set_here["task"], made)
     training = made.training(
         fixed["training"],
@@ -181,12 +244,56 @@ def _point(
         values.get("student", fixed["student"]),
         set_here["student"],
     )
-    run = fixed["run"] | set_here["run"]
     check_compatible(task, training)
     engine = made.engine(task, training, run["engine"], len(replicas))
     seed = checks.seed("run.seed", run["seed"])
-    groups = [tuple(replicas[i : i + LANES]) for i in range(0, len(replicas), LANES)]
     return Point(values, tuple(Unit(task, training, seed, engine, group) for group in groups))
+
+
+def _sequence_unit(
+    fixed: dict[str, Any],
+    values: dict[str, Any],
+    set_here: dict[str, dict[str, Any]],
+    run: dict[str, Any],
+    made: _Made,
+) -> SequenceUnit:
+    """Make and check the sequence of a point; its replicas are still to be set."""
+    base = values.get("sequence", fixed["sequence"])
+    changes = set_here["sequence"]
+    if isinstance(base, Sequence):
+        if set(changes) - {"stages"}:
+            raise ValueError(
+                f"{', '.join(changes)} is set by the Sequence given: set one of the two"
+            )
+        sequence, stages = base, changes.get("stages")
+    else:
+        given = _table("sequence", base) | changes
+        stages = given.pop("stages", None)
+        sequence = made.sequence(given)
+    student = values.get("student", fixed["student"])
+    trainings = tuple(
+        made.training(fixed["training"], set_here["training"] | own, student, set_here["student"])
+        for own in own_of_stages(stages, len(sequence))
+    )
+    # Checks all of it; nothing runs.
+    begun = SequenceSimulation(
+        sequence,
+        trainings,
+        between=run["between"],
+        replicas=1,
+        seed=checks.seed("run.seed", run["seed"]),
+        engine=run["engine"],
+    )
+    return SequenceUnit(
+        sequence.tasks[0],
+        trainings[0],
+        begun.seed,
+        begun.engine,
+        (),
+        sequence,
+        trainings,
+        begun.between,
+    )
 
 
 class _Made:
@@ -194,6 +301,7 @@ class _Made:
 
     def __init__(self) -> None:
         self._tasks: dict[str, Task] = {}
+        self._sequences: dict[str, Sequence] = {}
         self._trainings: dict[str, Training] = {}
         self._engines: dict[tuple[Any, ...], str] = {}
 
@@ -205,6 +313,15 @@ class _Made:
         if name not in self._tasks:
             self._tasks[name] = _make_task(arguments)
         return self._tasks[name]
+
+    def sequence(self, arguments: dict[str, Any]) -> Sequence:
+        try:
+            name = json.dumps(arguments, sort_keys=True)
+        except (TypeError, ValueError):
+            return _call("sequence", Sequence.sample, arguments)
+        if name not in self._sequences:
+            self._sequences[name] = _call("sequence", Sequence.sample, arguments)
+        return self._sequences[name]
 
     def training(self, *parts: Any) -> Training:
         try:
@@ -236,17 +353,25 @@ class _Made:
 
 def _task(base: Any, changes: dict[str, Any], made: _Made) -> Task:
     if isinstance(base, Task):
-        return base.replace(**changes) if changes else base
+        changes = dict(changes)
+        teacher = changes.pop("teacher", None)
+        base = base.replace(**changes) if changes else base
+        return base if teacher is None else with_teacher(base, teacher)
     return made.task(_table("task", base) | changes)
 
 
 def _make_task(arguments: dict[str, Any]) -> Task:
-    if "weights" in arguments:
-        return _call("task", given_weights, arguments)
-    return _call("task", Task.sample, arguments)
+    arguments = dict(arguments)
+    teacher = arguments.pop("teacher", None)
+    make = given_weights if "weights" in arguments else Task.sample
+    base: Task = _call("task", make, arguments)
+    return base if teacher is None else with_teacher(base, teacher)
 
 
-def _call(table: str, make: Callable[..., Task], arguments: dict[str, Any]) -> Task:
+Made = TypeVar("Made")
+
+
+def _call(table: str, make: Callable[..., Made], arguments: dict[str, Any]) -> Made:
     try:
         return make(**arguments)
     except TypeError as error:
@@ -267,7 +392,7 @@ def _training(
             changes = changes | {"student": base.student.replace(**student_changes)}
         return base.replace(**changes) if changes else base
     chosen = _student(student, student_changes)
-    return Training(**_table("training", base), **changes, student=chosen)
+    return Training(**(_table("training", base) | changes), student=chosen)
 
 
 def _student(base: Any, changes: dict[str, Any]) -> Any:

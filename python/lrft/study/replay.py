@@ -15,18 +15,20 @@ from lrft.base import checks, foreign, netcdf
 from lrft.base.threads import settle_threads
 from lrft.core.engine import compiled
 from lrft.fitting.fit import fit
+from lrft.model.sequence import Sequence
 from lrft.model.training import Training
 from lrft.result import dataset as results
 from lrft.result import provenance
 from lrft.result.grid import listed
 from lrft.run import arguments
 from lrft.run.simulate import simulate
+from lrft.run.simulate_sequence import simulate_sequence
 from lrft.study import dataset
 from lrft.study.design import read
 from lrft.study.driver import sweep
 from lrft.study.ledger import Ledger
-from lrft.study.points import Unit, points
-from lrft.study.work import Block, decode, run_block
+from lrft.study.points import SequenceUnit, Unit, points
+from lrft.study.work import Block, decode, record_steps, run_block
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -55,7 +57,8 @@ def rerun(
     Parameters
     ----------
     path : path
-        A result of `lrft.simulate`, `lrft.fit` or a study in NetCDF, or a ledger.
+        A result of `lrft.simulate`, `lrft.simulate_sequence`, `lrft.fit` or a study in NetCDF, or
+        a ledger.
     units : int, optional
         Of a ledger: how many units, evenly spread over it. None: all.
     threads : int, optional
@@ -98,6 +101,8 @@ def rerun(
             again = _study(dataset.load(path), threads)
         elif ds.attrs.get("kind") == "fit":
             again = fit_again(results.load(path), threads=threads)
+        elif ds.attrs.get("kind") == "sequence":
+            again = sequence_again(results.load(path), threads=threads)
         else:
             again = run_again(results.load(path), threads=threads)
     except (TypeError, ValueError) as error:  # of a record: content, not arguments
@@ -220,6 +225,44 @@ def fit_again(ds: xr.Dataset, threads: int | None = None) -> xr.Dataset:
     return again
 
 
+def sequence_again(ds: xr.Dataset, threads: int | None = None) -> xr.Dataset:
+    """Run what a result of `lrft.simulate_sequence` says of itself.
+
+    Parameters
+    ----------
+    ds : xarray.Dataset
+    threads : int, optional
+
+    Returns
+    -------
+    xarray.Dataset
+        From ``configuration``, ``task_arrays`` and the coordinate ``replica`` alone.
+
+    Raises
+    ------
+    ValueError
+        If a task cannot be made again: a custom activation, or arrays too large to be kept.
+
+    Examples
+    --------
+    >>> import lrft
+    >>> from lrft.study.replay import sequence_again
+    >>> sequence = lrft.Sequence.sample(d=200, k=4, overlap=0.5)
+    >>> training = lrft.Training(student=lrft.LoRA(rank=1), lr=0.001, steps=100, record=3)
+    >>> ds = lrft.simulate_sequence(sequence, training, replicas=2)
+    >>> sequence_again(ds).loss.equals(ds.loss)
+    True
+    """
+    with foreign.explained("it cannot be computed again"):
+        about = foreign.from_json(ds.attrs["configuration"])
+        sequence = Sequence([_task(ds, one) for one in about["tasks"]])
+        trainings = [Training.model_validate(one) for one in about["trainings"]]
+        options = {name: about[name] for name in ("between", "seed", "engine")}
+    return simulate_sequence(
+        sequence, trainings, replicas=ds.replica.values.tolist(), threads=threads, **options
+    )
+
+
 def _configuration(ds: xr.Dataset) -> tuple[dict[str, Any], Training]:
     """Read what defines a result; its data must have the steps that it says."""
     about = foreign.from_json(ds.attrs["configuration"])
@@ -245,7 +288,7 @@ def _study(ds: xr.Dataset, threads: int | None) -> xr.Dataset:
         found = points(read(study))
         for name, values in (
             ("task_hash", [point.task.content_hash for point in found]),
-            ("steps", [point.training.steps for point in found]),
+            ("steps", [int(record_steps(point.units[0])[-1]) for point in found]),
         ):
             if listed(ds)[name].values.tolist() != values:
                 raise ValueError(f"its record is of another {name} than its data")
@@ -266,14 +309,7 @@ def _ledger(
                 row = ledger.row(key)
                 about = row.definition
                 _same_set(f"unit {key[:12]}", about["instruction_set"])
-                task = provenance.restore_task(*ledger.task(about["task"]))
-                unit = Unit(
-                    task,
-                    Training.model_validate(about["training"]),
-                    checks.seed("seed", about["seed"]),
-                    checks.choice("engine", about["engine"], ("reduced", "ambient")),
-                    tuple(arguments.check_replicas(about["replicas"])),
-                )
+                unit = _unit(ledger, about)
                 before = decode(row.result, unit)
             code, isa = provenance.code_version(), compiled.build_info()["isa"]
             (outcome,) = run_block(Block((unit,), hands, code, isa))
@@ -281,6 +317,25 @@ def _ledger(
             before.pop("learning_rate")  # text
             differences = tuple(_differences(before, now))
             yield Compared(f"unit {key[:12]}", differences, _notes(row.environment))
+
+
+def _unit(ledger: Ledger, about: Mapping[str, Any]) -> Unit:
+    """Make a unit again from its definition."""
+
+    def task(name: str) -> Task:
+        return provenance.restore_task(*ledger.task(name))
+
+    run = (
+        checks.seed("seed", about["seed"]),
+        checks.choice("engine", about["engine"], ("reduced", "ambient")),
+        tuple(arguments.check_replicas(about["replicas"])),
+    )
+    if "tasks" not in about:
+        return Unit(task(about["task"]), Training.model_validate(about["training"]), *run)
+    sequence = Sequence([task(name) for name in about["tasks"]])
+    trainings = tuple(Training.model_validate(one) for one in about["trainings"])
+    of_all = sequence, trainings, about["between"]
+    return SequenceUnit(sequence.tasks[0], trainings[0], *run, *of_all)
 
 
 def _same_set(what: str, recorded: str) -> None:

@@ -16,10 +16,12 @@ from lrft.core.engine import compiled
 from lrft.model.sizes import Sizes
 from lrft.model.task import Task
 from lrft.result import provenance
-from lrft.result.dataset import recorded
+from lrft.result.dataset import SEQUENCE_VARIABLES, recorded
+from lrft.result.sequences import places, series_shapes
 from lrft.run import arguments, describe
 from lrft.run import chains as runs
-from lrft.study.points import Unit
+from lrft.run.sequence import SequenceSimulation
+from lrft.study.points import SequenceUnit, Unit
 
 __all__ = ["Block", "Outcome", "decode", "record_shapes", "run_block", "speed"]
 
@@ -73,13 +75,12 @@ def run_block(block: Block) -> list[Outcome]:
         )
     begin = time.perf_counter()
     try:
-        chains, notes = _start(block.units, block.threads)
-        results = _results(block.units, chains.finish(), notes)
+        results = _computed(block.units, block.threads)
     finally:
         # Features that can be made again: of all tasks of a study, they would fill the memory.
-        for unit in block.units:
-            if not unit.task.given:
-                unit.task.__dict__.pop("_ambient", None)
+        for task in (task for unit in block.units for task in unit.tasks):
+            if not task.given:
+                task.__dict__.pop("_ambient", None)
     seconds = time.perf_counter() - begin
     shares = np.array([1.0 + float(arrays["stop_step"].sum()) for arrays, _ in results])
     shares *= seconds / shares.sum()
@@ -95,11 +96,49 @@ def speed(unit: Unit, seconds: float) -> float:
 
     Samples of a batch are counted one by one, as in ``Unit.steps``.
     """
-    chains, _ = _start([unit], 1)
-    begin = time.perf_counter()
-    chains.advance(seconds)
+    if isinstance(unit, SequenceUnit):
+        run, begin = _sequence(unit, 1), time.perf_counter()
+        run.advance(seconds)
+        done = run.progress().done_steps * len(unit.replicas)
+    else:
+        chains, _ = _start([unit], 1)
+        begin = time.perf_counter()
+        chains.advance(seconds)
+        done = chains.core.steps_done
     took = time.perf_counter() - begin
-    return max(1.0, float(chains.core.steps_done) * unit.training.batch) / took
+    return max(1.0, float(done) * unit.training.batch) / took
+
+
+def _computed(units: Sequence[Unit], threads: int) -> list[tuple[Arrays, dict[str, Any]]]:
+    """Run units of one group: sequences one after the other, others in the same lanes."""
+    if not isinstance(units[0], SequenceUnit):
+        chains, notes = _start(units, threads)
+        return _results(units, chains.finish(), notes)
+    found = []
+    for unit in units:
+        assert isinstance(unit, SequenceUnit)
+        run = _sequence(unit, threads)
+        while not run.advance() and run.error is None:
+            pass
+        if run.error is not None:
+            raise run.error
+        ds = run.dataset()
+        arrays: Arrays = {name: ds[name].values for name in _empty(unit)}
+        note = str(ds.attrs["learning_rate"])
+        found.append((arrays, {"status": ds.status.values.tolist(), "learning_rate": note}))
+    return found
+
+
+def _sequence(unit: SequenceUnit, threads: int) -> SequenceSimulation:
+    return SequenceSimulation(
+        unit.sequence,
+        unit.trainings,
+        between=unit.between,
+        replicas=unit.replicas,
+        seed=unit.seed,
+        engine=unit.engine,
+        threads=threads,
+    )
 
 
 def _start(units: Sequence[Unit], threads: int) -> tuple[runs.Chains, list[str]]:
@@ -154,14 +193,35 @@ def _results(
 
 def record_shapes(unit: Unit) -> dict[str, tuple[int, ...]]:
     """Shape of each series at one record of one replica."""
+    if isinstance(unit, SequenceUnit):
+        return series_shapes(unit.tasks, unit.trainings)
     found = Sizes.of(unit.task, unit.training).records
     return {name: found.get(name, ()) for name in recorded(unit.training)}
+
+
+def of_each_task(unit: SequenceUnit) -> dict[str, tuple[int, ...]]:
+    """Shape of what is kept of one replica of a sequence beside its records."""
+    own = (name for name, dims in SEQUENCE_VARIABLES.items() if dims == ("replica", "task"))
+    return dict.fromkeys(own, (len(unit.tasks),))
+
+
+def record_steps(unit: Unit) -> NDArray[np.int64]:
+    """List the steps of the records, of a sequence from its start."""
+    if not isinstance(unit, SequenceUnit):
+        return unit.training.record_steps
+    at = places(unit.trainings)
+    return at.step[at.kept]
 
 
 def _empty(unit: Unit) -> Arrays:
     training, n = unit.training, len(unit.replicas)
     records = len(training.record_steps)
     shapes = record_shapes(unit)
+    if isinstance(unit, SequenceUnit):
+        found = {name: np.full((n, *shape), np.nan) for name, shape in of_each_task(unit).items()}
+        records = len(record_steps(unit))
+        series = {name: np.full((n, records, *shape), np.nan) for name, shape in shapes.items()}
+        return found | series | {"stop_step": np.zeros(n, dtype=np.int64)}
     return {
         **{name: np.full((n, records, *shape), np.nan) for name, shape in shapes.items()},
         **{f"final_{name}": np.full((n, *shape), np.nan) for name, shape in shapes.items()},
@@ -178,7 +238,9 @@ def _encode(arrays: Arrays, about: dict[str, Any]) -> bytes:
     from safetensors.numpy import save
 
     text = np.frombuffer(json.dumps(about, sort_keys=True).encode(), dtype=np.uint8)
-    data: bytes = save({**arrays, "about": text})
+    # It writes memory as it lies, whatever the strides.
+    whole = {name: np.ascontiguousarray(values) for name, values in arrays.items()}
+    data: bytes = save({**whole, "about": text})
     return data
 
 
