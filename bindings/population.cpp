@@ -2,6 +2,10 @@
 #include "lrft/population.hpp"
 #include "population/cross.hpp"
 #include "population/link.hpp"
+#include "population/shifted.hpp"
+
+#include <cmath>
+#include <limits>
 
 #include "work.hpp"
 
@@ -49,6 +53,42 @@ void bind_population(py::module_& m) {
       Door(), py::arg("activation"), py::arg("covariance").noconvert(),
       py::arg("derivative") = false,
       "E[sigma(z_i) sigma(z_j)] for all i, j; with sigma' in place of sigma if `derivative`.");
+  m.def(
+      "shifted_moments",
+      [](const ActivationSpec& activation, const Array& means, const Array& covariance) {
+        check_square(covariance);
+        if (means.ndim() != 1 || means.shape(0) != covariance.shape(0))
+          throw py::value_error("means must have one entry a row of covariance");
+        const auto n = static_cast<std::size_t>(covariance.shape(0));
+        const double nan = std::numeric_limits<double>::quiet_NaN();
+        std::vector<double> value(n * n, nan), bound(n * n, nan), one, error;
+        long_call([&] {
+          check(activation);
+          const auto take = [&](std::size_t i, const double* x, const double* e) {
+            for (std::size_t j = 0; j <= i; ++j) {
+              value[i * n + j] = value[j * n + i] = x[j];
+              bound[i * n + j] = bound[j * n + i] = e[j];
+            }
+          };
+          shifted_moments(activation, {0, static_cast<int>(n), true, take}, means.data(),
+                          covariance.data());
+          for (std::size_t i = 0; i < n; ++i) {
+            const double s = std::sqrt(covariance.data()[i * n + i]);
+            const Shifted found = shifted(activation, means.data()[i], s, 1);
+            one.push_back(found.mu[0]);
+            error.push_back(found.error);
+          }
+        });
+        const auto square = [&](const std::vector<double>& x) {
+          return Array({covariance.shape(0), covariance.shape(1)}, x.data());
+        };
+        return py::make_tuple(square(value), square(bound), to_array(one), to_array(error));
+      },
+      Door(), py::arg("activation"), py::arg("means").noconvert(),
+      py::arg("covariance").noconvert(),
+      "E[sigma(means_i + z_i) sigma(means_j + z_j)], bounds on the errors, E[sigma(means_i + "
+      "z_i)], "
+      "and bounds on those; z ~ N(0, covariance).");
   m.def(
       "link_loss",
       [](const ActivationSpec& activation, const TaskData& task, const ActivationSpec& link,

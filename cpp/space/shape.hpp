@@ -101,6 +101,7 @@ struct Statistics {
   std::vector<double> gram;      // (n, n)  A A^T
   std::vector<double> cosines;   // of the rows with u as subspaces, where they are followed
   std::vector<double> inside;    // (n, s)  coordinates in S, where they are recorded and known
+  std::vector<double> along;     // (n, q)  A V^T, where inputs have a law of their own
 };
 
 }  // namespace lrft

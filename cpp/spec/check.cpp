@@ -54,6 +54,12 @@ void check_student(const StudentSpec& student, const TaskData& t, bool ambient, 
   require(t.link == LinkKind::none ||
               !(student.linearized || student.init_rows == InitRows::favourable),
           "linearized and init_rows='favourable' need a perturbed base as the teacher");
+  require(t.directions == 0 || student.init_rows != InitRows::favourable,
+          "init_rows='favourable' needs standard normal inputs");
+  const auto nonzero = [](double x) { return x != 0; };
+  require(!student.linearized || (std::none_of(t.means.begin(), t.means.end(), nonzero) &&
+                                  std::none_of(t.shifts.begin(), t.shifts.end(), nonzero)),
+          "linearized needs inputs without means, and so no biases");
   require(n >= 1, "rows must be at least 1");
   require(!student.facts().single || (n == 1 && t.rank == 1),
           "a student of kind rank_one must have one row, and a teacher of rank 1");
