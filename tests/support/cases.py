@@ -48,6 +48,9 @@ TEACHERS: dict[str, Any] = {
     "relu network": lambda base, **options: lrft.Task.teacher(
         RNG.standard_normal((2, base.d)) / 4, sigma_star="relu", base=base, **options
     ),
+    "biased network": lambda base, **options: lrft.Task.teacher(
+        "sphere", width=2, biases_star=[0.8, -0.5], base=base, seed=6, **options
+    ),
     "single index": lambda base, **options: lrft.Task.single_index(
         "he2", base=base, seed=3, **options
     ),
@@ -256,6 +259,7 @@ def reference_path(
         "linearized": student.linearized,
         "neuron_scale": task.neuron_scale,
         "output_scale": task.output_scale,
+        "biases": task.biases,
         "noise_values": noise,
         "labels": labels,
         "loss": twin_loss(training.loss),
@@ -289,5 +293,7 @@ def reference_path(
         lr=lr,
         lr_lam=None if student.lr_lam is None else rate_function(student.lr_lam),
         train_lam=student.train_lam,
+        biases0=student.start_biases(task) if student.biased(task) else None,
+        train_biases=student.train_biases,
         **common,
     )

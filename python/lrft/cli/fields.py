@@ -47,9 +47,9 @@ _OWN = (
     ("run", "name", "lrft-run", "str", "in a folder, the results are NAME.nc and NAME.png"),
 )
 # Two fields called seed: the one of `simulate` keeps the short flag.
-# Two called rank: LoRA's keeps it.
+# Two called rank: LoRA's keeps it; two called biases: the task's does.
 _FLAGS = {("task", "seed"): "task-seed", ("task", "rank"): "teacher-rank"}
-_FLAGS[("student", "kind")] = "student"
+_FLAGS |= {("student", "kind"): "student", ("student", "biases"): "student-biases"}
 
 
 #: Of what stands beside a flag: at 80 columns there must be room for the words of the help.

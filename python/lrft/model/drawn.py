@@ -35,6 +35,7 @@ class Drawn(TaskBase):
         u: str | ArrayLike = "orthogonal",
         parallel: float | None = None,
         lam: str | float | ArrayLike | None = None,
+        biases: float | ArrayLike | None = None,
         normalization: str = "none",
         neuron_scale: float | None = None,
         output_scale: float = 1.0,
@@ -50,7 +51,7 @@ class Drawn(TaskBase):
             Input dimension and number of neurons.
         xi : float, optional
             Strength ξ; √k by default, the paper's regime.
-        activation, normalization, neuron_scale, output_scale, noise
+        activation, biases, normalization, neuron_scale, output_scale, noise
             As for :class:`Task`.
         features : {"sphere", "orthonormal", "zero"}
             ``"sphere"``: w_i independent and uniform on the unit sphere of R^d (App. B), drawn
@@ -216,7 +217,7 @@ class Drawn(TaskBase):
         seed : int
             Of the uniformly distributed basis Q, used only when W or u is asked for.
         **options
-            activation, normalization, neuron_scale, output_scale and noise.
+            activation, biases, normalization, neuron_scale, output_scale and noise.
 
         Returns
         -------

@@ -69,7 +69,7 @@ def from_parts(kind: type[AnyTask], arrays: dict[str, NDArray[Any]], about: Any)
     common = {name: about[name] for name in named}
     if common["normalization"] == "none":
         common["neuron_scale"] = about["neuron_scale"]
-    common |= {"lam": arrays["lam"], "c": arrays["c"]}
+    common |= {"lam": arrays["lam"], "c": arrays["c"], "biases": arrays.get("biases")}
     if "link" in about:
         common["link"] = links.from_file(about["link"], arrays)
     labels = {name: str(about["labels"][name]) for name in ("features", "c", "u")}

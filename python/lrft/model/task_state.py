@@ -19,7 +19,7 @@ Floats = NDArray[np.float64]
 
 NORMALIZATIONS = ("none", "unit")
 #: What every way to make a task takes by name.
-OPTIONS = ("activation", "normalization", "neuron_scale", "output_scale", "noise")
+OPTIONS = ("activation", "biases", "normalization", "neuron_scale", "output_scale", "noise")
 #: Below this length of Π_W u the perturbation counts as orthogonal to the features.
 ORTHOGONAL_TOLERANCE = 1e-12
 
@@ -37,6 +37,8 @@ class TaskBase:
     c: Floats
     xi: float
     activation: Activation
+    #: b (k,) of the base's neurons, which a teacher that is a perturbed base shares; or None.
+    biases: Floats | None = None
     normalization: str
     neuron_scale: float
     output_scale: float
@@ -69,6 +71,7 @@ class TaskBase:
             "neuron_scale": None,
             "output_scale": 1.0,
             "noise": 0.0,
+            "biases": None,
         }
         arguments |= common
         task._fill(
@@ -132,6 +135,7 @@ class TaskBase:
         given: bool,
         labels: dict[str, str],
         c: object = None,
+        biases: object = None,
         link: Link | None = None,
     ) -> None:
         """Check what all constructors share and set the attributes."""
@@ -146,6 +150,8 @@ class TaskBase:
         lam = checks.array("lam", lam, (k,))
         if not lam.any():
             raise ValueError("lam must have a nonzero entry: the network would be zero")
+        if biases is not None:
+            self.__dict__["biases"] = check_biases("biases", biases, k)
         rank = len(a)
         if link is not None:  # c is of perturbed bases alone
             c, labels = frozen(np.zeros(k if rank == 1 else (k, rank))), labels | {"c": "none"}
@@ -206,7 +212,9 @@ class TaskBase:
     def lane_shape(self) -> tuple[Any, ...]:
         """What tasks have in common that can share lanes."""
         link = () if self.link is None else self.link.shape
-        return (self.R.shape, self.features_rank, self.rank, self.activation.identity, *link)
+        biased = () if self.biases is None else ("biases",)
+        shape = (self.R.shape, self.features_rank, self.rank, self.activation.identity)
+        return (*shape, *biased, *link)
 
     @cached_property
     def _ambient(self) -> tuple[Floats, Floats]:
@@ -260,6 +268,8 @@ class TaskBase:
         """Collect the arrays that define the task: W and u as given, or the coordinates."""
         own = {"W": self.W, "u": self.u} if self.given else {"R": self.R, "a": self.a}
         common = own | {"lam": self.lam, "c": self.c}
+        if self.biases is not None:
+            common["biases"] = self.biases
         return common if self.link is None else common | self.link.arrays()
 
     @cached_property
@@ -309,6 +319,9 @@ class TaskBase:
         parts.append(f"activation='{self.activation}'")
         if self.link is not None:
             parts.append(f"teacher='{self.link}'")
+        if self.biases is not None:
+            alike = (self.biases == self.biases[0]).all()
+            parts.append(f"biases={self.biases[0]:.4g}" if alike else "biases='given'")
         parts += [f"{name}={value!r}" for name, value in self.labels.items()]
         parts.append(f"neuron_scale={self.neuron_scale:.4f}")
         if self.output_scale != 1.0:
@@ -331,13 +344,27 @@ def check_task(task: object) -> None:
         raise TypeError(f"task must be a Task, got {checks.describe(task)}")
 
 
-def check_perturbed(task: TaskBase, what: str) -> None:
-    """Refuse what is no task, and a teacher that is no perturbed base."""
+def check_unbiased(task: TaskBase, what: str) -> None:
+    """Refuse what is no task, and a network with biases."""
     check_task(task)
+    if task.biases is not None or getattr(task.link, "biases", None) is not None:
+        raise ValueError(f"{what} needs networks without biases, got {task!r}")
+
+
+def check_perturbed(task: TaskBase, what: str) -> None:
+    """Refuse what is no task, a teacher that is no perturbed base, and biases."""
+    check_unbiased(task, what)
     if task.link is not None:
         raise ValueError(
             f"{what} needs a teacher that is the base with ξ c uᵀ, got one with {task.link}"
         )
+
+
+def check_biases(name: str, biases: object, count: int) -> Floats:
+    """Return biases (count,); a number is that of every neuron."""
+    if np.isscalar(biases):
+        return frozen(np.full(count, checks.real(name, biases)))
+    return checks.array(name, biases, (count,))
 
 
 def check_c(c: object, k: int) -> tuple[Floats, int]:

@@ -262,6 +262,8 @@ def _restored(description: Mapping[str, Any], stored: str | None) -> Task:
         makers: dict[str, Callable[..., Task]] = {
             "sample": Task.sample,
             "hard_from_scratch": Task.hard_from_scratch,
+            "teacher": Task.teacher,
+            "single_index": Task.single_index,
         }
         task = makers[checks.choice("function", recipe["function"], makers)](**arguments)
     elif stored is not None:

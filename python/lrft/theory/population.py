@@ -21,7 +21,7 @@ from lrft.base import checks
 from lrft.core import callbacks
 from lrft.core.engine import compiled
 from lrft.model import links
-from lrft.model.task_state import check_perturbed, check_task
+from lrft.model.task_state import check_perturbed, check_task, check_unbiased
 from lrft.theory.pairs import pair_expectations
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def population_loss(
     ...     task, c_hat=task.c, m=0.0) > 1
     (0.0, True)
     """
-    check_task(task)
+    check_unbiased(task, "population_loss")
     if task.link is not None:
         return _link_loss(task, task.link, u_hat, c_hat, m, rows, lam)
     gram, weights, _ = _student(task, u_hat, c_hat, m, rows, lam)
