@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from lrft.base import checks, html
 from lrft.model import task_files
 from lrft.model.activation import Activation
+from lrft.model.inputs import Inputs
 from lrft.model.task_state import OPTIONS, check_options
 from lrft.model.taught import Taught
 
@@ -48,6 +49,10 @@ class Task(Taught):
     biases : float or array_like of shape (k,), optional
         b of the neurons, of base and teacher alike; a number is that of every neuron. None by
         default: the networks have none.
+    inputs : Spiked, Mixture or str, optional
+        The law of the inputs inside S, the span of W, u and its own directions; None by default:
+        the standard normal. As text ``"spiked u 2.0"``, ``"mixture beside -1 1"``, which may end
+        in ``weights`` and ``labels`` with a number a component.
     normalization : {"none", "unit"}
         ``"unit"`` sets neuron_scale = 1/√(1+ξ²/k), which makes unit neurons for quantised c,
         u ⟂ W and ‖w_i‖ = 1 (Eq. 11).
@@ -74,6 +79,7 @@ class Task(Taught):
     lam, c : ndarray of shape (k,), and (k,) or (k, r)
     xi, neuron_scale, output_scale, noise : float
     biases : ndarray of shape (k,) or None
+    inputs : Spiked, Mixture or None
     activation : Activation
     normalization : str
     link : object or None
@@ -104,6 +110,7 @@ class Task(Taught):
         xi: float,
         activation: str | Activation = "relu",
         biases: float | ArrayLike | None = None,
+        inputs: Inputs | str | None = None,
         normalization: str = "none",
         neuron_scale: float | None = None,
         output_scale: float = 1.0,
@@ -117,6 +124,7 @@ class Task(Taught):
             xi=xi,
             activation=activation,
             biases=biases,
+            inputs=inputs,
             normalization=normalization,
             neuron_scale=neuron_scale,
             output_scale=output_scale,
@@ -142,8 +150,8 @@ class Task(Taught):
         Parameters
         ----------
         **changes
-            lam, c, xi, activation, biases, normalization, neuron_scale, output_scale, noise; W
-            and u for given weights; d and seed (of the basis) for a task in coordinates.  Under
+            lam, c, xi, activation, biases, inputs, normalization, neuron_scale, output_scale,
+            noise; W and u for given weights; d and seed (of the basis) for a task in coordinates.  Under
             ``normalization="unit"`` the neuron scale follows ξ.
 
         Returns
@@ -184,9 +192,10 @@ class Task(Taught):
         if d < self.R.shape[1]:
             raise ValueError(f"d must be at least {self.R.shape[1]} for this task, got {d}")
         seed = checks.seed("seed", changes.pop("seed", self.embedding_seed))
-        return self._in_coordinates(
-            d, self.R, self.a, self.features_rank, seed, labels, current | changes
-        )
+        # Without what was added for the inputs, which may change.
+        s = self.R.shape[1] - (0 if self.inputs is None else self.inputs.beside)
+        R, a = self.R[:, :s], self.a[:, :s]
+        return self._in_coordinates(d, R, a, self.features_rank, seed, labels, current | changes)
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write the task to a file; loading it is exact.

@@ -13,13 +13,22 @@ from numpy.typing import ArrayLike, NDArray
 from lrft.base import checks
 from lrft.model import sampling
 from lrft.model.activation import Activation
+from lrft.model.inputs import Inputs, Law, parse_inputs
 from lrft.model.links import Link, NetworkLink
 
 Floats = NDArray[np.float64]
 
 NORMALIZATIONS = ("none", "unit")
 #: What every way to make a task takes by name.
-OPTIONS = ("activation", "biases", "normalization", "neuron_scale", "output_scale", "noise")
+OPTIONS = (
+    "activation",
+    "biases",
+    "inputs",
+    "normalization",
+    "neuron_scale",
+    "output_scale",
+    "noise",
+)
 #: Below this length of Π_W u the perturbation counts as orthogonal to the features.
 ORTHOGONAL_TOLERANCE = 1e-12
 
@@ -39,6 +48,8 @@ class TaskBase:
     activation: Activation
     #: b (k,) of the base's neurons, which a teacher that is a perturbed base shares; or None.
     biases: Floats | None = None
+    #: The law of the inputs inside S; None where it is the standard normal.
+    inputs: Inputs | None = None
     normalization: str
     neuron_scale: float
     output_scale: float
@@ -48,6 +59,9 @@ class TaskBase:
     embedding_seed: int
     #: What the teacher makes of the fields of u; None where it is the base with ξ Σ c_j u_jᵀ.
     link: Link | None = None
+    #: Vectors that S has beside given W and u, for the law of the inputs: (n, d), and in S (n, s).
+    _vectors: Floats
+    _vectors_S: Floats
     #: How the parts were made, for the repr: features, c, u.
     labels: dict[str, str]
     #: Function and arguments that draw this very task again; None for given arrays.
@@ -72,8 +86,12 @@ class TaskBase:
             "output_scale": 1.0,
             "noise": 0.0,
             "biases": None,
+            "inputs": None,
         }
         arguments |= common
+        arguments["inputs"] = inputs = parse_inputs(arguments["inputs"])
+        if inputs is not None:
+            R, a = inputs.widened(R, a, d)
         task._fill(
             d=d, R=R, a=a, rho=rho, embedding_seed=seed, given=False, labels=labels, **arguments
         )
@@ -88,6 +106,7 @@ class TaskBase:
         c: ArrayLike | None = None,
         neuron_scale: float | None = None,
         link: Link | None = None,
+        inputs: object = None,
         **others: Any,
     ) -> None:
         rows = checks.array("W", W, ("k", "d"))
@@ -100,11 +119,19 @@ class TaskBase:
         else:
             directions = checks.array("u", u, (d,) if np.ndim(u) == 1 else ("r", d))
         check_nonzero("u", np.atleast_2d(directions), "row")
-        R, a, _, rho = sampling.span_basis(rows, np.atleast_2d(directions))
+        law, spanned = parse_inputs(inputs), np.atleast_2d(directions)
+        r = len(spanned)
+        if law is not None:
+            self.__dict__["_vectors"] = frozen(law.vectors(rows, spanned))
+            spanned = np.concatenate([spanned, self._vectors])
+        R, a, _, rho = sampling.span_basis(rows, spanned)
+        if law is not None:
+            self.__dict__["_vectors_S"] = frozen(a[r:])
         self._fill(
             d=rows.shape[1],
             R=R,
-            a=a,
+            a=a[:r],
+            inputs=law,
             rho=rho,
             lam=lam,
             c=c,
@@ -136,6 +163,7 @@ class TaskBase:
         labels: dict[str, str],
         c: object = None,
         biases: object = None,
+        inputs: Inputs | None = None,
         link: Link | None = None,
     ) -> None:
         """Check what all constructors share and set the attributes."""
@@ -152,6 +180,8 @@ class TaskBase:
             raise ValueError("lam must have a nonzero entry: the network would be zero")
         if biases is not None:
             self.__dict__["biases"] = check_biases("biases", biases, k)
+        if inputs is not None:
+            self.__dict__["inputs"] = inputs
         rank = len(a)
         if link is not None:  # c is of perturbed bases alone
             c, labels = frozen(np.zeros(k if rank == 1 else (k, rank))), labels | {"c": "none"}
@@ -180,6 +210,15 @@ class TaskBase:
             embedding_seed=embedding_seed,
             labels=labels,
         )
+        _ = self.law  # checks its directions
+
+    @cached_property
+    def law(self) -> Law | None:
+        """The law of the inputs inside S, in its coordinates; None: the standard normal."""
+        if self.inputs is None:
+            return None
+        given = self._vectors_S if self.given and len(self._vectors_S) else None
+        return self.inputs.law(self.R, self.a, self.features_rank, given)
 
     def _check_link(self, a: Floats) -> None:
         """Refuse directions that do not fit the link."""
@@ -213,6 +252,7 @@ class TaskBase:
         """What tasks have in common that can share lanes."""
         link = () if self.link is None else self.link.shape
         biased = () if self.biases is None else ("biases",)
+        biased += () if self.inputs is None else self.inputs.shape
         shape = (self.R.shape, self.features_rank, self.rank, self.activation.identity)
         return (*shape, *biased, *link)
 
@@ -234,9 +274,15 @@ class TaskBase:
 
     @property
     def Q(self) -> Floats:
-        """Basis of span(W, u), shape (d, s), made anew each time; W = R Qᵀ and u = a Qᵀ."""
+        """Basis of S, shape (d, s), made anew each time; W = R Qᵀ and u = a Qᵀ.
+
+        S is the span of W, u and the directions of the inputs.
+        """
         if self.given:
-            return sampling.span_basis(self.W, np.atleast_2d(self.u))[2].T
+            spanned = np.atleast_2d(self.u)
+            if self.inputs is not None:
+                spanned = np.concatenate([spanned, self._vectors])
+            return sampling.span_basis(self.W, spanned)[2].T
         return sampling.embedding(self.d, self.R.shape[1], self.embedding_seed).T
 
     @property
@@ -253,7 +299,7 @@ class TaskBase:
 
     def _scalars(self) -> dict[str, Any]:
         """Collect what defines the task beside its arrays, ready for canonical JSON."""
-        return {
+        common = {
             "d": self.d,
             "features_rank": self.features_rank,
             "xi": self.xi,
@@ -262,7 +308,9 @@ class TaskBase:
             "output_scale": self.output_scale,
             "noise": self.noise,
             "embedding": "given" if self.given else self.embedding_seed,
-        } | ({} if self.link is None else {"link": self.link.scalars()})
+        }
+        parts = {"link": self.link, "inputs": self.inputs}
+        return common | {name: part.scalars() for name, part in parts.items() if part is not None}
 
     def _arrays(self) -> dict[str, Floats]:
         """Collect the arrays that define the task: W and u as given, or the coordinates."""
@@ -270,6 +318,8 @@ class TaskBase:
         common = own | {"lam": self.lam, "c": self.c}
         if self.biases is not None:
             common["biases"] = self.biases
+        if self.inputs is not None:
+            common |= self.inputs.arrays()
         return common if self.link is None else common | self.link.arrays()
 
     @cached_property
@@ -322,6 +372,8 @@ class TaskBase:
         if self.biases is not None:
             alike = (self.biases == self.biases[0]).all()
             parts.append(f"biases={self.biases[0]:.4g}" if alike else "biases='given'")
+        if self.inputs is not None:
+            parts.append(f"inputs='{self.inputs}'")
         parts += [f"{name}={value!r}" for name, value in self.labels.items()]
         parts.append(f"neuron_scale={self.neuron_scale:.4f}")
         if self.output_scale != 1.0:
@@ -345,8 +397,10 @@ def check_task(task: object) -> None:
 
 
 def check_unbiased(task: TaskBase, what: str) -> None:
-    """Refuse what is no task, and a network with biases."""
+    """Refuse what is no task, a network with biases, and inputs that are not standard normal."""
     check_task(task)
+    if task.inputs is not None:
+        raise ValueError(f"{what} needs standard normal inputs, got {task.inputs!r}")
     if task.biases is not None or getattr(task.link, "biases", None) is not None:
         raise ValueError(f"{what} needs networks without biases, got {task!r}")
 
@@ -396,6 +450,8 @@ def recipe(function: str, arguments: dict[str, Any]) -> dict[str, Any] | None:
     for name, value in arguments.items():
         if isinstance(value, Activation):
             value = None if value.kind == "custom" else str(value)
+        elif isinstance(value, Inputs):
+            value = str(value) if value.named else None
         elif value is None:
             continue
         elif isinstance(value, np.generic):

@@ -62,8 +62,8 @@ class Taught(Drawn):
         seed : int
             Of what is drawn, and of the basis.
         **options
-            ``noise`` and ``xi``, the strength that `lrft.RankOne` multiplies its ĉ by, √k by
-            default; and without a base what the student's network is: ``k`` neurons, 1 by
+            ``noise``, ``inputs`` as for `lrft.Task`, and ``xi``, the strength that `lrft.RankOne`
+            multiplies its ĉ by, √k by default; and without a base what the student's network is: ``k`` neurons, 1 by
             default, ``lam``, 1/k by default, ``activation``, relu by default, ``biases``, none by
             default, ``neuron_scale`` and ``output_scale``.
 
@@ -283,12 +283,14 @@ def _base(base: object, options: dict[str, Any]) -> tuple[Floats, Floats | None,
     """Coordinates (k, ρ) of the base's W, W itself where it is given, and what else it is."""
     names = ("lam", "activation", "biases", "neuron_scale", "output_scale")
     own = {"k", *names} if base is None else set()
+    of_task = {"noise", "xi", "inputs"}
     for name in options:
-        if name not in own | {"noise", "xi"}:
-            allowed = sorted(own | {"noise", "xi"})
+        if name not in own | of_task:
+            allowed = sorted(own | of_task)
             reason = "of the base, which is given" if name in {"k", *names} else "unknown"
             raise TypeError(f"argument {name!r} is {reason}: expected one of {allowed}")
     common: dict[str, Any] = {"normalization": "none", "noise": options.get("noise", 0.0)}
+    common["inputs"] = options.get("inputs")
     W = None
     if base is None:
         k = checks.integer("k", options.get("k", 1), 1)

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrft.core.engine import compiled
-from lrft.model import schedule
+from lrft.model import sampling, schedule
+from lrft.model.inputs import Law
 from lrft.model.links import NetworkLink
 from lrft.model.students import StudentModel
 from lrft.model.students.starts import given_rows
@@ -62,7 +63,7 @@ def run(
 def task_data(task: Task, ambient: bool) -> compiled.TaskData:
     """Describe a task without its biases; with `ambient`, with its arrays in R^d."""
     k, s = task.R.shape
-    law = getattr(task, "law", None)
+    law = task.law
     return compiled.TaskData(
         d=task.d,
         k=k,
@@ -81,11 +82,11 @@ def task_data(task: Task, ambient: bool) -> compiled.TaskData:
         W=task.W if ambient else None,
         u=np.atleast_2d(task.u) if ambient else None,
         **({} if task.link is None else task.link.core),
-        **({} if law is None else _law_data(law, ambient)),
+        **({} if law is None else _law_data(task, law, ambient)),
     )
 
 
-def _law_data(law: Any, ambient: bool) -> dict[str, Any]:
+def _law_data(task: Task, law: Law, ambient: bool) -> dict[str, Any]:
     """Describe the law of the inputs within S, which is not the standard normal."""
     return {
         "directions": len(law.stretch),
@@ -95,7 +96,7 @@ def _law_data(law: Any, ambient: bool) -> dict[str, Any]:
         "probabilities": law.probabilities,
         "means": law.means,
         "shifts": law.shifts,
-        "V_x": law.V_x if ambient else None,
+        "V_x": sampling.combine(law.V, task.Q.T) if ambient else None,
     }
 
 
