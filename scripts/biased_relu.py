@@ -3,10 +3,10 @@
     python scripts/biased_relu.py            # ten minutes on two cores
     python scripts/biased_relu.py --quick    # a minute, small d
 
-The teacher is he3(<u, x>), of information exponent 3. One neuron on the sphere and 64 free ones, all
-biases 1 and frozen, from scratch, one pass. The rate goes as d^(-3/2), which is the largest that
-theory allows up to logarithms, with the factor that is best at a small d. Times are medians over
-replicas of the first step at which a neuron has an overlap of 1/2 with u.
+The teacher is he3(<u, x>), of information exponent 3. One neuron on the sphere and 64 free ones,
+all biases 1 and frozen, from scratch, one pass. The rate goes as d^(-3/2), which is the largest
+that theory allows up to logarithms, with the factor that is best at a small d. Times are medians
+over replicas of the first step at which a neuron has an overlap of 1/2 with u.
 """
 
 from __future__ import annotations
