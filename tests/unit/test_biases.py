@@ -103,6 +103,7 @@ def test_wrong_biases(make: Any, message: str) -> None:
         (lrft.FullNetwork(5, init="gaussian", lam_init=1.0), "biases='base' needs the width"),
         (lrft.FullNetwork(biases=np.ones(3)), r"biases must have shape \(4,\)"),
         (lrft.FullNetwork(linearized=True), "linearized=True needs networks without biases"),
+        (lrft.RankOne(u_init="favourable"), "a perturbed base without biases"),
         (lrft.LoRA(1, start="gradient"), "start='gradient' needs networks without biases"),
     ],
 )
@@ -110,6 +111,19 @@ def test_students_that_do_not_fit(student: Any, message: str) -> None:
     training = lrft.Training(student=student, lr=0.01, steps=1)
     with pytest.raises(ValueError, match=message):
         lrft.check_compatible(lrft.Task.sample(30, 4, biases=B, activation="erf"), training)
+
+
+@pytest.mark.parametrize("task", [lrft.Task.sample(30, 4, biases=B), lrft.Task.sample(30, 4)])
+def test_theory_that_knows_no_biases_says_so(task: lrft.Task) -> None:
+    student = lrft.FullNetwork(biases=1.0)
+    training = lrft.Training(student=student, lr=0.01, steps=1)
+    for make in (
+        lambda: lrft.check_compatible(task, training.replace(lr="auto")),
+        lambda: lrft.theory.stability_limit(task, student),
+        lambda: lrft.theory.order_parameter_ode(task, training),
+    ):
+        with pytest.raises(ValueError, match="needs networks without biases, got"):
+            make()
 
 
 def test_where_a_full_network_starts() -> None:

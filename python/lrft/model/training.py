@@ -30,7 +30,7 @@ from lrft.model.recording import (
 from lrft.model.sizes import Sizes
 from lrft.model.students import FullNetwork, LoRA, RankOne, Student
 from lrft.model.students.student import OptionalPositive, RateOrAuto
-from lrft.model.task_state import check_perturbed
+from lrft.model.task_state import check_perturbed, check_unbiased
 
 if TYPE_CHECKING:
     from lrft.model.task import Task
@@ -402,6 +402,8 @@ def check_compatible(task: Task, training: Training) -> None:
         )
     if student.linearized:
         check_perturbed(task, "linearized=True")
+        check_unbiased(task, "linearized=True", student)
     if training.lr == "auto":
         check_perturbed(task, "lr='auto'")
+        check_unbiased(task, "lr='auto'", student)
     student.check(task)
