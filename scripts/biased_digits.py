@@ -19,6 +19,7 @@ from train_digits import HIDDEN, SEED, TRAIN
 import lrft
 
 STEPS = 10_000
+SIMULATED = 20_000
 
 
 def trained(train: Pair) -> Any:
@@ -78,7 +79,7 @@ def simulated(base: lrft.Weights) -> tuple[float, float, lrft.Weights]:
         xi=float(np.linalg.norm(base.W)),
         activation=base.activation,
     )
-    training = lrft.Training(student=lrft.LoRA(2), lr=2e-4, steps=20_000, record=2)
+    training = lrft.Training(student=lrft.LoRA(2), lr=2e-4, steps=SIMULATED, record=2)
     run = lrft.Simulation(task, training, replicas=1, seed=SEED, keep_students=True)
     run.run()
     first, last = run.dataset().loss.values[0]

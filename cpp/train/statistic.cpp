@@ -107,6 +107,15 @@ constexpr Statistic table[] = {
     {"averaged_validation_loss",
      [](const Sizes& z) { return z.average ? number_of_data(z) : std::nullopt; },
      [](const Seen& x) { return std::vector{x.averaged_validation_loss}; }},
+    {"biases",
+     [](const Sizes& z) { return where_asked(z, "biases", facts_of(z.kind).network, {z.rows}); },
+     [](const Seen& x) {
+       const std::vector<double> M = coordinates(x.shape, x.task, x.rows);
+       std::vector<double> biases(static_cast<std::size_t>(x.shape.n));
+       for (std::size_t i = 0; i < biases.size(); ++i)
+         biases[i] = x.task.neuron_scale * M[i * static_cast<std::size_t>(x.shape.s)];
+       return biases;
+     }},
 };
 
 }  // namespace

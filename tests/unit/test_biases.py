@@ -11,7 +11,10 @@ import numpy as np
 import pytest
 
 import lrft
+from lrft.cli import config
 from lrft.result import provenance
+from lrft.study.design import read
+from lrft.study.points import points
 
 pytestmark = pytest.mark.any_set
 
@@ -100,6 +103,7 @@ def test_wrong_biases(make: Any, message: str) -> None:
         (lrft.FullNetwork(5, init="gaussian", lam_init=1.0), "biases='base' needs the width"),
         (lrft.FullNetwork(biases=np.ones(3)), r"biases must have shape \(4,\)"),
         (lrft.FullNetwork(linearized=True), "linearized=True needs networks without biases"),
+        (lrft.RankOne(u_init="favourable"), "a perturbed base without biases"),
         (lrft.LoRA(1, start="gradient"), "start='gradient' needs networks without biases"),
     ],
 )
@@ -107,6 +111,19 @@ def test_students_that_do_not_fit(student: Any, message: str) -> None:
     training = lrft.Training(student=student, lr=0.01, steps=1)
     with pytest.raises(ValueError, match=message):
         lrft.check_compatible(lrft.Task.sample(30, 4, biases=B, activation="erf"), training)
+
+
+@pytest.mark.parametrize("task", [lrft.Task.sample(30, 4, biases=B), lrft.Task.sample(30, 4)])
+def test_theory_that_knows_no_biases_says_so(task: lrft.Task) -> None:
+    student = lrft.FullNetwork(biases=1.0)
+    training = lrft.Training(student=student, lr=0.01, steps=1)
+    for make in (
+        lambda: lrft.check_compatible(task, training.replace(lr="auto")),
+        lambda: lrft.theory.stability_limit(task, student),
+        lambda: lrft.theory.order_parameter_ode(task, training),
+    ):
+        with pytest.raises(ValueError, match="needs networks without biases, got"):
+            make()
 
 
 def test_where_a_full_network_starts() -> None:
@@ -143,3 +160,24 @@ def test_weights_with_biases(tmp_path: Path) -> None:
     np.testing.assert_allclose(again.predict(X), tuned.predict(X), atol=1e-12)
     with pytest.raises(ValueError, match=r"b must have shape \(4,\)"):
         lrft.save_weights(tmp_path / "a.npz", WEIGHTS.W, WEIGHTS.lam, b=np.ones(3))
+
+
+def test_the_command_line_and_studies_set_biases(tmp_path: Path) -> None:
+    flags = {"d": "50", "k": "4", "biases": "0.5,-1,0,2", "student": "full"}
+    flags |= {"student_biases": "1.5", "train_biases": "true", "teacher": "he3"}
+    settings = config.resolve(None, flags)
+    (tmp_path / "run.toml").write_text(config.to_toml(settings))
+    for found in (settings, config.resolve(tmp_path / "run.toml", {})):
+        task = config.task(found["task"])
+        np.testing.assert_array_equal(task.biases, B)
+        student = config.training(found, task).student
+        assert (student.biases, student.train_biases) == (1.5, True)
+    network = replace(WEIGHTS, output_bias=0.0)
+    network.save(tmp_path / "base.npz")
+    settings = config.resolve(None, {"weights": str(tmp_path / "base.npz")})
+    np.testing.assert_array_equal(config.task(settings["task"]).biases, B)
+    study = {"task": {"d": 100, "k": 4}, "student": {"kind": "full"}}
+    study |= {"training": {"lr": 0.01, "steps": 10}, "grid": {"task.biases": [0.0, 0.5]}}
+    made = points(read(study | {"run": {"replicas": 2}}))
+    assert [one.task.biases[0] for one in made] == [0.0, 0.5]
+    assert made[0].units[0].key != made[1].units[0].key

@@ -144,8 +144,8 @@ def _loss_thresholds(name: str, value: Any) -> Any:
     return given
 
 
-#: Of a student, what is recorded where asked for; the last three are own parameters.
-PARAMETERS = ("M", "Q", "norms", "c_hat", "B", "lam_hat")
+#: Of a student, what is recorded where asked for; after the first three own parameters, and biases.
+PARAMETERS = ("M", "Q", "norms", "c_hat", "B", "lam_hat", "biases")
 
 
 def _parameters(name: str, value: Any) -> bool | tuple[str, ...]:

@@ -396,13 +396,18 @@ def check_task(task: object) -> None:
         raise TypeError(f"task must be a Task, got {checks.describe(task)}")
 
 
-def check_unbiased(task: TaskBase, what: str) -> None:
-    """Refuse what is no task, a network with biases, and inputs that are not standard normal."""
+def check_unbiased(task: TaskBase, what: str, student: Any = None) -> None:
+    """Refuse what is no task, inputs that are not standard normal, and networks with biases.
+
+    Of base, teacher and student.
+    """
     check_task(task)
     if task.inputs is not None:
         raise ValueError(f"{what} needs standard normal inputs, got {task.inputs!r}")
     if task.biases is not None or getattr(task.link, "biases", None) is not None:
         raise ValueError(f"{what} needs networks without biases, got {task!r}")
+    if student is not None and student.biased(task):
+        raise ValueError(f"{what} needs networks without biases, got {student!r}")
 
 
 def check_perturbed(task: TaskBase, what: str) -> None:

@@ -301,7 +301,8 @@ def _solution(
     noise: bool,
 ) -> OrderParameters:
     """Solve for a training, or for the rank-one student that numbers describe."""
-    check_unbiased(task, "order_parameter_ode")
+    student = training.student if isinstance(training, Training) else None
+    check_unbiased(task, "order_parameter_ode", student)
     samples = checks.integer("samples", samples, 2 * NoiseScale.SCRAMBLINGS)
     if training is None:
         raise TypeError("training must be given: a Training, or c_hat of a rank-one student")

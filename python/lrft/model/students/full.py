@@ -144,6 +144,13 @@ class FullNetwork(StudentModel):
         """Whether it, or the base, has biases."""
         return super().biased(task) or self.train_biases or not isinstance(self.biases, str)
 
+    @property
+    def order_parameters(self) -> tuple[str, ...]:
+        """With biases, where they are trained."""
+        return (
+            (*super().order_parameters, "biases") if self.train_biases else super().order_parameters
+        )
+
     def start_biases(self, task: Task) -> Floats:
         """Return b̂ at the start, zero where there are none."""
         m, b = self.neurons(task), self.biases
