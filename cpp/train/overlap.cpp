@@ -96,13 +96,18 @@ std::vector<double> overlaps_c(const Shape& shape, const TaskData& task, const S
 std::vector<double> coordinates(const Shape& shape, const TaskData& task,
                                 const Statistics& statistics) {
   if (!statistics.inside.empty()) return statistics.inside;
-  const int n = shape.n, k = shape.k, r = shape.rank, s = shape.s;
-  Poll::spend(std::int64_t{k + r} * s * s / lanes);
-  Matrix basis(k + r, s), fields(k + r, n);
-  basis.topRows(k) = Eigen::Map<const Matrix>(task.R.data(), k, s);
-  basis.bottomRows(r) = Eigen::Map<const Matrix>(task.a.data(), r, s);
-  fields.topRows(k) = Eigen::Map<const Matrix>(statistics.features.data(), n, k).transpose();
-  fields.bottomRows(r) = Eigen::Map<const Matrix>(statistics.teacher.data(), n, r).transpose();
+  const int n = shape.n, k = shape.k, r = shape.rank, q = shape.directions, s = shape.s;
+  Poll::spend(std::int64_t{k + r + q} * s * s / lanes);
+  Matrix basis(k + r + q, s), fields(k + r + q, n);
+  const auto put = [&](int first, int count, const std::vector<double>& rows,
+                       const std::vector<double>& products) {
+    basis.middleRows(first, count) = Eigen::Map<const Matrix>(rows.data(), count, s);
+    fields.middleRows(first, count) =
+        Eigen::Map<const Matrix>(products.data(), n, count).transpose();
+  };
+  put(0, k, task.R, statistics.features);
+  put(k, r, task.a, statistics.teacher);
+  if (q > 0) put(k + r, q, task.V, statistics.along);
   const Matrix P = basis.colPivHouseholderQr().solve(fields).transpose();
   return {P.data(), P.data() + P.size()};
 }

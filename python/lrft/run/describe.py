@@ -125,9 +125,8 @@ def described(
             for task, chain in zip(of, chains, strict=True)
         ]
         chains = [chain.replace(task=i) for i, chain in enumerate(chains)]
-    biases = [getattr(task, "biases", None) for task in of]
-    if any(b is not None for b in biases) or any(spec.biases.size for _, spec in starts):
-        starts = [with_constant(*one, b) for one, b in zip(starts, biases, strict=True)]
+    if any(student.biased(task) for task in tasks):
+        starts = [with_constant(*one, task.biases) for one, task in zip(starts, of, strict=True)]
     return {
         "tasks": [one for one, _ in starts],
         "students": [one for _, one in starts],
