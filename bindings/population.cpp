@@ -93,25 +93,36 @@ void bind_population(py::module_& m) {
       "link_loss",
       [](const ActivationSpec& activation, const TaskData& task, const ActivationSpec& link,
          const Array& weights, const Array& covariance, const Array& fields,
-         const Array& directions) {
+         const Array& directions, const Array& means, const Array& field_means, double shift) {
         check_square(covariance);
         check_square(directions);
         if (weights.ndim() != 1 || weights.shape(0) != covariance.shape(0) || fields.ndim() != 2 ||
             fields.shape(0) != covariance.shape(0) || fields.shape(1) != task.rank ||
-            directions.shape(0) != task.rank || task.link == LinkKind::none)
+            directions.shape(0) != task.rank || task.link == LinkKind::none ||
+            (means.size() > 0 &&
+             (means.size() != covariance.shape(0) || field_means.size() != task.rank)))
           throw py::value_error("weights, covariance, fields and directions do not fit the task");
         Moment moment{};
         long_call([&] {
-          moment = link_loss(Population(activation), link_of(task, link), to_vector(weights),
-                             to_vector(covariance), to_vector(fields), to_vector(directions));
+          const Link star = link_of(task, link);
+          const LinkFields t{to_vector(directions), to_vector(field_means)};
+          if (means.size() == 0)
+            moment = link_loss(Population(activation), star, to_vector(weights),
+                               to_vector(covariance), to_vector(fields), t.covariance);
+          else
+            moment =
+                link_loss(Population(activation), star, to_vector(weights), to_vector(covariance),
+                          to_vector(means), to_vector(fields), t, link_moments(star, t), shift);
         });
         return py::make_tuple(moment.value, moment.bound);
       },
       Door(), py::arg("activation"), py::arg("task"), py::arg("link"),
       py::arg("weights").noconvert(), py::arg("covariance").noconvert(),
       py::arg("fields").noconvert(), py::arg("directions").noconvert(),
-      "(value, bound on its error) of E[(sum_j weights_j sigma(z_j) - f*)^2], f* the link of the "
-      "task, whose fields have covariances `fields` (m, r) with z and `directions` (r, r).");
+      py::arg("means").noconvert(), py::arg("field_means").noconvert(), py::arg("shift"),
+      "(value, bound on its error) of E[(sum_j weights_j sigma(means_j + z_j) - f* - shift)^2], f* "
+      "the link of the task, whose fields have means `field_means` (r), and covariances `fields` "
+      "(m, r) with z and `directions` (r, r); without means these are orthonormal.");
   m.def(
       "cross_moments",
       [](const ActivationSpec& f, const ActivationSpec& g, const Array& a, const Array& b,

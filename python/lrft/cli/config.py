@@ -187,7 +187,7 @@ def task(settings: Mapping[str, Any]) -> Task:
 
 def _taught(base: Task, teacher: Any) -> Task:
     """Put another teacher beside a base: a name, or a table of arguments."""
-    common: dict[str, Any] = {"base": base, "noise": base.noise}
+    common: dict[str, Any] = {"base": base, "noise": base.noise, "inputs": base.inputs}
     if isinstance(teacher, str):
         return lrft.Task.single_index(teacher, **common)
     if not isinstance(teacher, dict):

@@ -205,8 +205,10 @@ def moments(
     covariance: Floats,
     fields: Floats,
     directions: Floats,
+    means: tuple[Floats, Floats] | None = None,
+    shift: float = 0.0,
 ) -> tuple[float, float]:
-    """Exact E[(Σ_j w_j σ(z_j) − f*)²] and a bound on its error.
+    """Exact E[(Σ_j w_j σ(z_j) − f* − shift)²] and a bound on its error.
 
     Parameters
     ----------
@@ -217,7 +219,13 @@ def moments(
         w, and the covariance of z.
     fields, directions : ndarray, shapes (m, r) and (r, r)
         Covariances of z with the teacher's fields, and of these.
+    means : pair of ndarray of shape (m,) and (r,), optional
+        Of z and of the teacher's fields, to which a link's biases are added. None: all zero, and
+        directions of a multi-index link are orthonormal.
+    shift : float
+        Only with means.
     """
+    of_z, of_fields = (np.zeros(0), np.zeros(0)) if means is None else means
     r = fields.shape[1]
     task = compiled.TaskData(
         d=r, k=1, neurons=1, s=r, features_rank=0, rank=r, R=np.zeros((1, r)), a=np.eye(r),
@@ -232,5 +240,8 @@ def moments(
         np.ascontiguousarray(covariance),
         np.ascontiguousarray(fields),
         np.ascontiguousarray(directions),
+        np.ascontiguousarray(of_z),
+        np.ascontiguousarray(of_fields),
+        shift,
     )
     return float(value), float(bound)

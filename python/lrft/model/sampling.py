@@ -152,9 +152,7 @@ def orthonormal_beside(rows: Floats, count: int) -> Floats:
     d = rows.shape[1]
     _, _, basis, rank = span_basis(rows, np.ones((1, d)))
     if d < rank + count:
-        raise ValueError(
-            f"{count} directions beside {rank} need d >= {rank + count}, got d = {d}"
-        )
+        raise ValueError(f"{count} directions beside {rank} need d >= {rank + count}, got d = {d}")
     # Steps that no basis has.
     drawn = np.stack([_normals(0, "embedding", 2**31 + j, d) for j in range(count)])
     return orthonormal_rows(np.concatenate([basis[:rank], drawn]))[rank:]

@@ -151,8 +151,8 @@ class Task(Taught):
         ----------
         **changes
             lam, c, xi, activation, biases, inputs, normalization, neuron_scale, output_scale,
-            noise; W and u for given weights; d and seed (of the basis) for a task in coordinates.  Under
-            ``normalization="unit"`` the neuron scale follows ξ.
+            noise; W and u for given weights; d and seed (of the basis) for a task in coordinates.
+            Under ``normalization="unit"`` the neuron scale follows ξ.
 
         Returns
         -------

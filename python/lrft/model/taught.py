@@ -63,9 +63,9 @@ class Taught(Drawn):
             Of what is drawn, and of the basis.
         **options
             ``noise``, ``inputs`` as for `lrft.Task`, and ``xi``, the strength that `lrft.RankOne`
-            multiplies its ĉ by, √k by default; and without a base what the student's network is: ``k`` neurons, 1 by
-            default, ``lam``, 1/k by default, ``activation``, relu by default, ``biases``, none by
-            default, ``neuron_scale`` and ``output_scale``.
+            multiplies its ĉ by, √k by default; and without a base what the student's network is:
+            ``k`` neurons, 1 by default, ``lam``, 1/k by default, ``activation``, relu by default,
+            ``biases``, none by default, ``neuron_scale`` and ``output_scale``.
 
         Returns
         -------

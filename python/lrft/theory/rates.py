@@ -162,7 +162,7 @@ def far_above(task: Task, student: Any, lr: float, *, batch: int = 1) -> str | N
     >>> far_above(task, lrft.RankOne(), 1e-5) is None
     True
     """
-    if task.link is not None or student.biased(task):
+    if task.link is not None or task.inputs is not None or student.biased(task):
         return None
     try:
         with np.errstate(all="ignore"):
