@@ -191,7 +191,14 @@ class Spiked(Inputs):
 
     def arrays(self) -> dict[str, Floats]:
         """Arrays that define it."""
-        return super().arrays() | {"inputs_strengths": np.asarray(self.strengths)}
+        if isinstance(self.strengths, float):
+            return super().arrays()
+        return super().arrays() | {"inputs_strengths": self.strengths}
+
+    def scalars(self) -> dict[str, Any]:
+        """Collect what defines it beside its arrays, ready for canonical JSON."""
+        own = {"strength": self.strengths} if isinstance(self.strengths, float) else {}
+        return super().scalars() | own
 
     def __str__(self) -> str:
         numbers = np.atleast_1d(np.asarray(self.strengths))
@@ -352,8 +359,9 @@ def from_file(about: Any, arrays: Mapping[str, NDArray[Any]]) -> Inputs:
     if directions == "given":
         directions = arrays["inputs_directions"]
     if kind == "Spiked":
-        strengths = arrays["inputs_strengths"]
-        return Spiked(directions, float(strengths) if strengths.ndim == 0 else strengths)
+        if "strength" in about:
+            return Spiked(directions, about["strength"])
+        return Spiked(directions, arrays["inputs_strengths"])
     return Mixture(
         arrays["inputs_means"], arrays["inputs_weights"], arrays.get("inputs_labels"), directions
     )
