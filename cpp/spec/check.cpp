@@ -56,10 +56,6 @@ void check_student(const StudentSpec& student, const TaskData& t, bool ambient, 
           "linearized and init_rows='favourable' need a perturbed base as the teacher");
   require(t.directions == 0 || student.init_rows != InitRows::favourable,
           "init_rows='favourable' needs standard normal inputs");
-  const auto nonzero = [](double x) { return x != 0; };
-  require(!student.linearized || (std::none_of(t.means.begin(), t.means.end(), nonzero) &&
-                                  std::none_of(t.shifts.begin(), t.shifts.end(), nonzero)),
-          "linearized needs inputs without means, and so no biases");
   require(n >= 1, "rows must be at least 1");
   require(!student.facts().single || (n == 1 && t.rank == 1),
           "a student of kind rank_one must have one row, and a teacher of rank 1");
@@ -147,6 +143,13 @@ void check_data(const DataSet& data, const TaskData& task) {
     require(samples->y == nullptr ||
                 samples->columns == static_cast<Size>(task.d) - (task.constant ? 1 : 0),
             "data: X must have d columns, the constant apart");
+}
+
+// Is there a component with means, or one that changes the labels?
+bool has_means(const TaskData& t) {
+  const auto nonzero = [](double x) { return x != 0; };
+  return std::any_of(t.means.begin(), t.means.end(), nonzero) ||
+         std::any_of(t.shifts.begin(), t.shifts.end(), nonzero);
 }
 
 // The law of the inputs within S.
@@ -282,6 +285,8 @@ void check(const RunSpec& run) {
               "batch where a batch is used more than once");
     }
     check_student(run.students[i], task, run.ambient, size.own);
+    require(run.data.given() || !run.students[i].linearized || !has_means(task),
+            "linearized needs inputs without means, and so no biases");
     require(shape(task) == shape(first), "tasks of a run must be of one shape");
     require(task.link == first.link && task.powers == first.powers,
             "tasks of a run must have one kind of link");

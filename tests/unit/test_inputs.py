@@ -53,7 +53,8 @@ def test_a_task_has_inputs(kind, law, tmp_path):
     task = TASKS[kind](law)
     Q, V = task.Q, task.law.V
     assert np.allclose(Q.T @ Q, np.eye(Q.shape[1]))
-    assert np.allclose(task.R @ Q.T, task.W) and np.allclose(task.a @ Q.T, np.atleast_2d(task.u))
+    assert np.allclose(task.R @ Q.T, task.W)
+    assert np.allclose(task.a @ Q.T, np.atleast_2d(task.u))
     assert np.allclose(V @ V.T, np.eye(len(V)))
     if law.named == "u":
         assert np.allclose(V @ Q.T, np.atleast_2d(task.u))
@@ -67,12 +68,16 @@ def test_a_task_has_inputs(kind, law, tmp_path):
     for suffix in ("npz", "safetensors"):
         task.save(tmp_path / f"task.{suffix}")
         again = lrft.Task.load(tmp_path / f"task.{suffix}")
-        assert again == task and again.inputs == law
+        assert again == task
+        assert again.inputs == law
         np.testing.assert_array_equal(again.law.V, V)
     plain = task.replace(inputs=None)
-    assert plain != task and plain.inputs is None and plain.law is None
+    assert plain != task
+    assert plain.inputs is None
+    assert plain.law is None
     assert plain.replace(inputs=law) == task
-    assert "inputs" in repr(task) and type(law).__name__ in law._repr_html_()
+    assert "inputs" in repr(task)
+    assert type(law).__name__ in law._repr_html_()
 
 
 @pytest.mark.parametrize("law", NAMED, ids=str)
