@@ -381,13 +381,8 @@ def check_task(task: object) -> None:
 
 
 def check_unbiased(task: TaskBase, what: str, student: Any = None) -> None:
-    """Refuse what is no task, inputs that are not standard normal, and networks with biases.
-
-    Of base, teacher and student.
-    """
+    """Refuse what is no task, and a network with biases: base, teacher or student."""
     check_task(task)
-    if task.inputs is not None:
-        raise ValueError(f"{what} needs standard normal inputs, got {task.inputs!r}")
     if task.biases is not None or getattr(task.link, "biases", None) is not None:
         raise ValueError(f"{what} needs networks without biases, got {task!r}")
     if student is not None and student.biased(task):
@@ -395,8 +390,10 @@ def check_unbiased(task: TaskBase, what: str, student: Any = None) -> None:
 
 
 def check_perturbed(task: TaskBase, what: str) -> None:
-    """Refuse what is no task, a teacher that is no perturbed base, and biases."""
+    """Refuse what is no task, a teacher that is no perturbed base, biases, and a law of inputs."""
     check_unbiased(task, what)
+    if task.inputs is not None:
+        raise ValueError(f"{what} needs standard normal inputs, got {task.inputs!r}")
     if task.link is not None:
         raise ValueError(
             f"{what} needs a teacher that is the base with ξ c uᵀ, got one with {task.link}"
