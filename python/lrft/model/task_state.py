@@ -242,8 +242,9 @@ class TaskBase:
     def lane_shape(self) -> tuple[Any, ...]:
         """What tasks have in common that can share lanes."""
         link = () if self.link is None else self.link.shape
-        biased = () if self.biases is None else ("biases",)
-        biased += () if self.inputs is None else self.inputs.shape
+        biased: tuple[Any, ...] = () if self.biases is None else ("biases",)
+        if (law := self.law) is not None:
+            biased += (len(law.stretch), len(law.probabilities))
         shape = (self.R.shape, self.features_rank, self.rank, self.activation.identity)
         return (*shape, *biased, *link)
 
