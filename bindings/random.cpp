@@ -20,6 +20,7 @@ void bind_random(py::module_& m) {
   add("shuffle", Purpose::shuffle);
   add("flips", Purpose::flips);
   add("fresh", Purpose::fresh);
+  add("component", Purpose::component);
   add("features", Purpose::features);
   add("features_chi", Purpose::features_chi);
   add("c", Purpose::c);

@@ -10,6 +10,7 @@
 #include "math/closed_form.hpp"
 #include "population/quadrature.hpp"
 #include "population/routes.hpp"
+#include "population/shifted.hpp"
 
 namespace lrft {
 namespace {
@@ -142,6 +143,54 @@ CrossMoments cross_moments(const Population& f, const Population& g, const std::
           const double bound = plane.error + 32.0 * epsilon * size;
           if (bound < found.bound) found = {plane.value, bound, 0};
         }
+      }
+      out.value[j * n + i] = found.value;
+      out.bound[j * n + i] = found.bound;
+    }
+  return out;
+}
+
+CrossMoments cross_moments(const Population& f, const Population& g, const std::vector<double>& a,
+                           const std::vector<double>& b, const std::vector<double>& c,
+                           const std::vector<double>& a_means, const std::vector<double>& b_means) {
+  constexpr int counts[] = {128, 512};
+  constexpr double enough = 2e-14;
+  const auto all = [](const Population& h, const std::vector<double>& means,
+                      const std::vector<double>& variances, int count) {
+    std::vector<Shifted> out;
+    for (std::size_t i = 0; i < means.size(); ++i)
+      out.push_back(shifted(h.activation(), means[i], std::sqrt(variances[i]), count));
+    return out;
+  };
+  const std::size_t m = a.size(), n = b.size();
+  std::vector<Shifted> left[2], right[2];
+  CrossMoments out{std::vector<double>(m * n), std::vector<double>(m * n)};
+  for (std::size_t j = 0; j < m; ++j)
+    for (std::size_t i = 0; i < n; ++i) {
+      const double covariance = c[j * n + i], scale = std::sqrt(a[j] * b[i]);
+      const double rho = scale > 0 ? std::clamp(covariance / scale, -1.0, 1.0) : 0.0;
+      Moment found{};
+      bool settled = false;
+      for (int level = 0; level < 2 && !settled; ++level) {
+        if (left[level].empty()) {
+          left[level] = all(f, a_means, a, counts[level]);
+          right[level] = all(g, b_means, b, counts[level]);
+        }
+        Poll::spend(counts[level] / 8);
+        const Shifted &x = left[level][j], &y = right[level][i];
+        double value = 0;
+        for (std::size_t p = x.mu.size(); p-- > 0;) value = value * rho + x.mu[p] * y.mu[p];
+        const double remainder =
+            std::pow(std::abs(rho), counts[level]) * std::sqrt(x.beyond * y.beyond);
+        settled = remainder <= enough * x.root * y.root;
+        found = {value, remainder + x.error * y.root + y.error * x.root +
+                            32.0 * epsilon * x.root * y.root};
+      }
+      if (!settled) {
+        const double sine = std::sqrt(closed_form::determinant(a[j], b[i], covariance));
+        const Moment plane =
+            shifted_pair(f.activation(), g.activation(), left[0][j], right[0][i], covariance, sine);
+        if (plane.bound < found.bound) found = plane;
       }
       out.value[j * n + i] = found.value;
       out.bound[j * n + i] = found.bound;

@@ -25,4 +25,9 @@ struct CrossMoments {
 CrossMoments cross_moments(const Population& f, const Population& g, const std::vector<double>& a,
                            const std::vector<double>& b, const std::vector<double>& c);
 
+// The same of fields with means (population/shifted.hpp): 128 terms, 512, then one by one.
+CrossMoments cross_moments(const Population& f, const Population& g, const std::vector<double>& a,
+                           const std::vector<double>& b, const std::vector<double>& c,
+                           const std::vector<double>& a_means, const std::vector<double>& b_means);
+
 }  // namespace lrft

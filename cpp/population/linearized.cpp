@@ -8,6 +8,7 @@
 #include <stdexcept>
 
 #include "activation/list.hpp"
+#include "population/law.hpp"
 #include "population/routes.hpp"
 
 #include "lrft/poll.hpp"
@@ -177,9 +178,13 @@ double expected_square_with_tangents(const Population& population, const std::ve
 }
 
 double linearized_loss(const Population& population, const Shape& shape, const TaskData& task,
-                       const TaskGram& fixed, const StudentSpec& student,
-                       const Statistics& statistics, const std::vector<double>& own,
+                       const TaskGram& gram_of_task, const StudentSpec& student,
+                       const Statistics& rows, const std::vector<double>& own,
                        const std::vector<double>& start, double s) {
+  // A law of the inputs without means changes covariances alone; others are refused.
+  const TaskLaw* law = gram_of_task.law.get();
+  const TaskProducts& fixed = law == nullptr ? gram_of_task : law->products;
+  const Statistics statistics = law == nullptr ? rows : weighed(shape, task, law->along, rows);
   const int k = shape.k, r = shape.rank, n = shape.n, fields = k + r + n;
   const int teachers = shape.neurons, m = student.facts().network ? n : teachers,
             all = teachers + 2 * m;

@@ -24,10 +24,11 @@ double expected_square_with_tangents(const Population& population, const std::ve
                                      const std::vector<double>& v, const std::vector<int>& at,
                                      const std::vector<double>& C);
 
-// E (s f - f*)^2 of a linearised student; start: its own parameters at step 0.
+// E (s f - f*)^2 of a linearised student; start: its own parameters at step 0.  Inputs have no
+// means (lrft/check.hpp).
 double linearized_loss(const Population& population, const Shape& shape, const TaskData& task,
-                       const TaskGram& fixed, const StudentSpec& student,
-                       const Statistics& statistics, const std::vector<double>& own,
-                       const std::vector<double>& start, double s = 1);
+                       const TaskGram& gram, const StudentSpec& student, const Statistics& rows,
+                       const std::vector<double>& own, const std::vector<double>& start,
+                       double s = 1);
 
 }  // namespace lrft

@@ -7,6 +7,8 @@
 #include <stdexcept>
 
 #include "population/cross.hpp"
+#include "population/multi_index.hpp"
+#include "population/shifted.hpp"
 
 namespace lrft {
 namespace {
@@ -31,7 +33,7 @@ Moment square(const Population& population, const std::vector<double>& w,
 // All neurons of one activation.
 Moment one_network(const Population& population, const Link& link, const std::vector<double>& w,
                    const std::vector<double>& C, const std::vector<double>& T,
-                   const std::vector<double>& H) {
+                   const std::vector<double>& H, const std::vector<double>& means) {
   const std::size_t m = w.size(), r = link.weights.size(), all = r + m;
   std::vector<double> weights = link.weights, joint(all * all);
   for (const double x : w) weights.push_back(-x);
@@ -40,7 +42,9 @@ Moment one_network(const Population& population, const Link& link, const std::ve
     std::copy_n(&T[j * r], r, &joint[(r + j) * all]);
     std::copy_n(&C[j * m], m, &joint[(r + j) * all + r]);
   }
-  return square(population, weights, joint);
+  if (means.empty()) return square(population, weights, joint);
+  return population.expected_square(static_cast<int>(all), weights.data(), joint.data(),
+                                    means.data());
 }
 
 // E f f* for a network with an activation of its own.
@@ -99,10 +103,97 @@ Moment with_polynomial(const Population& population, const Link& link, const std
   return sum;
 }
 
+// ---- with means ------------------------------------------------------------------------------
+
+std::vector<double> biased(const Link& link, const LinkFields& fields) {
+  std::vector<double> means = fields.means;
+  for (std::size_t i = 0; i < link.biases.size(); ++i) means[i] += link.biases[i];
+  return means;
+}
+
+// E f f* for a multi-index polynomial.
+Moment with_polynomial(const Population& population, const MultiIndex& star,
+                       const std::vector<double>& w, const std::vector<double>& C,
+                       const std::vector<double>& means, const std::vector<double>& T,
+                       std::size_t r) {
+  const std::size_t m = w.size();
+  Moment sum{0, 0};
+  std::vector<double> tau(r);
+  for (std::size_t i = 0; i < m; ++i) {
+    const double s = std::sqrt(C[i * m + i]);
+    for (std::size_t j = 0; j < r; ++j) tau[j] = s > 0 ? T[i * r + j] / s : 0;
+    const std::vector<double> b = star.along(tau.data());
+    const Shifted one = shifted(population.activation(), means[i], s, static_cast<int>(b.size()));
+    for (std::size_t q = 0; q < b.size(); ++q) {
+      sum.value += w[i] * b[q] * one.mu[q];
+      sum.bound += std::abs(w[i] * b[q]) *
+                   (one.error + 16.0 * static_cast<double>(b.size()) * epsilon * one.root);
+    }
+  }
+  return sum;
+}
+
 }  // namespace
 
+LinkMoments link_moments(const Link& link, const LinkFields& fields) {
+  if (link.kind == LinkKind::multi_index) {
+    const MultiIndex star(link.powers, link.weights, fields.means, fields.covariance);
+    return {{star.mean(), 0}, {star.square(), 0}};
+  }
+  const Population star(link.activation);
+  const std::vector<double> means = biased(link, fields);
+  const int r = static_cast<int>(link.weights.size());
+  const double *w = link.weights.data(), *H = fields.covariance.data();
+  return {star.expected_sum(r, w, H, means.data()), star.expected_square(r, w, H, means.data())};
+}
+
+Moment link_loss(const Population& population, const Link& link, const std::vector<double>& w,
+                 const std::vector<double>& C, const std::vector<double>& means,
+                 const std::vector<double>& T, const LinkFields& fields, const LinkMoments& star,
+                 double shift) {
+  const std::size_t m = w.size(), r = fields.means.size();
+  const auto& [first, second] = star;
+  const Moment own =
+      population.expected_square(static_cast<int>(m), w.data(), C.data(), means.data());
+  if (!std::isfinite(own.value) ||
+      !std::all_of(T.begin(), T.end(), [](double x) { return std::isfinite(x); }))
+    return {std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity()};
+  const Moment f = population.expected_sum(static_cast<int>(m), w.data(), C.data(), means.data());
+  const double beside = shift * (shift + 2 * (first.value - f.value));
+  const double beside_size =
+      std::abs(shift) * (std::abs(shift) + 2 * (std::abs(first.value) + std::abs(f.value)));
+  const double beside_bound = 2 * std::abs(shift) * (first.bound + f.bound);
+  if (link.kind == LinkKind::network && same(population.activation(), link.activation)) {
+    std::vector<double> joint = biased(link, fields);
+    joint.insert(joint.end(), means.begin(), means.end());
+    const Moment one = one_network(population, link, w, C, T, fields.covariance, joint);
+    const double value = one.value + beside;
+    return {value < 0 ? 0 : value,
+            one.bound + beside_bound + 4 * epsilon * (one.value + beside_size)};
+  }
+  Moment both{0, 0};
+  if (link.kind == LinkKind::multi_index) {
+    const MultiIndex polynomial(link.powers, link.weights, fields.means, fields.covariance);
+    both = with_polynomial(population, polynomial, w, C, means, T, r);
+  } else {
+    const CrossMoments K =
+        cross_moments(population, Population(link.activation), diagonal(C, m),
+                      diagonal(fields.covariance, r), T, means, biased(link, fields));
+    for (std::size_t j = 0; j < m; ++j)
+      for (std::size_t i = 0; i < r; ++i) {
+        const double weight = w[j] * link.weights[i];
+        both.value += weight * K.value[j * r + i];
+        both.bound += std::abs(weight) * K.bound[j * r + i];
+      }
+  }
+  const double value = own.value + second.value - 2 * both.value + beside;
+  const double size = own.value + second.value + 2 * std::abs(both.value) + beside_size;
+  const double bound = own.bound + second.bound + 2 * both.bound + beside_bound;
+  return {value < 0 ? 0 : value, bound + 4 * epsilon * size};
+}
+
 Link link_of(const TaskData& task, const ActivationSpec& activation) {
-  return {task.link, activation, task.weights, task.powers};
+  return {task.link, activation, task.weights, task.powers, task.biases};
 }
 
 Moment link_loss(const Population& population, const Link& link, const std::vector<double>& w,
@@ -110,7 +201,7 @@ Moment link_loss(const Population& population, const Link& link, const std::vect
                  const std::vector<double>& H) {
   const bool network = link.kind == LinkKind::network;
   if (network && same(population.activation(), link.activation))
-    return one_network(population, link, w, C, T, H);
+    return one_network(population, link, w, C, T, H, {});
   constexpr double infinity = std::numeric_limits<double>::infinity();
   const Moment own = square(population, w, C);
   if (!std::isfinite(own.value) ||

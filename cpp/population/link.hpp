@@ -11,6 +11,7 @@
 // of the squares of the coefficients.
 #pragma once
 
+#include <utility>
 #include <vector>
 
 #include "lrft/population.hpp"
@@ -23,6 +24,7 @@ struct Link {
   ActivationSpec activation;    // sigma*, of a network
   std::vector<double> weights;  // (r), or (terms)
   std::vector<int> powers;      // (terms, r)
+  std::vector<double> biases;   // (r) of a network, or none
 };
 Link link_of(const TaskData& task, const ActivationSpec& activation);
 
@@ -31,5 +33,18 @@ Link link_of(const TaskData& task, const ActivationSpec& activation);
 Moment link_loss(const Population& population, const Link& link, const std::vector<double>& w,
                  const std::vector<double>& C, const std::vector<double>& T,
                  const std::vector<double>& H);
+
+// The same where fields have means, those of z (m), and the label is f* + shift.  A multi-index
+// polynomial is finite algebra (population/multi_index.hpp); a network as above, with means.
+struct LinkFields {
+  std::vector<double> covariance, means;  // (r, r), (r)
+};
+// E f* and E f*^2.
+using LinkMoments = std::pair<Moment, Moment>;
+LinkMoments link_moments(const Link& link, const LinkFields& fields);
+Moment link_loss(const Population& population, const Link& link, const std::vector<double>& w,
+                 const std::vector<double>& C, const std::vector<double>& means,
+                 const std::vector<double>& T, const LinkFields& fields, const LinkMoments& star,
+                 double shift);
 
 }  // namespace lrft

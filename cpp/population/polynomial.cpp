@@ -36,14 +36,40 @@ void rescaled_series(const std::vector<double>& a, double v, double* alpha, doub
   }
 }
 
-void polynomial_moments(const std::vector<double>& a, const MomentRows& wanted, const double* C) {
+void shifted_series(const std::vector<double>& a, double mean, double v, double* alpha,
+                    double* size) {
+  const std::size_t n = a.size();
+  std::vector<double> e(n + 1, 1.0), bound(n + 1, 1.0);
+  for (std::size_t p = 0; p < n; ++p) {
+    const double q = static_cast<double>(p), up = 1 / std::sqrt(q + 1), back = std::sqrt(q);
+    e[p + 1] = (mean * e[p] + (p > 0 ? (v - 1) * back * e[p - 1] : 0)) * up;
+    bound[p + 1] =
+        (std::fabs(mean) * bound[p] + (p > 0 ? std::fabs(v - 1) * back * bound[p - 1] : 0)) * up;
+  }
+  for (std::size_t q = 0; q < n; ++q) {
+    alpha[q] = size[q] = 0;
+    double binomial = 1;  // p over q
+    for (std::size_t p = q; p < n; ++p) {
+      const double term = a[p] * std::sqrt(binomial);
+      alpha[q] += term * e[p - q];
+      size[q] += std::fabs(term) * bound[p - q];
+      binomial *= static_cast<double>(p + 1) / static_cast<double>(p + 1 - q);
+    }
+  }
+}
+
+void polynomial_moments(const std::vector<double>& a, const MomentRows& wanted, const double* C,
+                        const double* means) {
   const std::size_t n = a.size();
   const std::size_t rows = static_cast<std::size_t>(wanted.count);
   std::vector<double> alpha(n * rows), own(n), size(n), root(rows), value(rows), bound(rows);
   const double relative = static_cast<double>(8 + 2 * n) * std::numeric_limits<double>::epsilon();
   for (std::size_t i = 0; i < rows; ++i) {
     const double v = C[i * rows + i];
-    if (i == 0 || v != C[(i - 1) * rows + i - 1]) {
+    if (means != nullptr) {
+      Poll::spend(static_cast<std::int64_t>(n * n));
+      shifted_series(a, means[i], v, own.data(), size.data());
+    } else if (i == 0 || v != C[(i - 1) * rows + i - 1]) {
       Poll::spend(static_cast<std::int64_t>(n * n));
       rescaled_series(a, v, own.data(), size.data());
     }

@@ -7,6 +7,7 @@
 
 #include "activation/list.hpp"
 #include "population/routes.hpp"
+#include "population/shifted.hpp"
 #include "simd/pack.hpp"
 
 namespace lrft {
@@ -51,8 +52,17 @@ constexpr double nan = std::numeric_limits<double>::quiet_NaN();
 
 Population::Population(const ActivationSpec& spec) : spec_(spec) { check(spec_); }
 
-bool Population::rows(const MomentRows& wanted, const double* C, bool derivative) const {
+bool Population::rows(const MomentRows& wanted, const double* C, bool derivative,
+                      const double* means) const {
   if (!valid(wanted, C)) return false;
+  if (means != nullptr) {
+    if (!std::all_of(means, means + wanted.count, [](double x) { return std::isfinite(x); }))
+      return false;
+    if (std::any_of(means, means + wanted.count, [](double x) { return x != 0; })) {
+      shifted_moments(spec_, wanted, means, C);
+      return true;
+    }
+  }
   with_record(spec_.kind,
               [&](auto record) { decltype(record)::Exact::moments(spec_, wanted, C, derivative); });
   return true;
@@ -67,16 +77,47 @@ void Population::moments(int m, const double* C, bool derivative, double* K) con
 }
 
 double Population::expected_square_from(int first, int m, const double* w, const double* C) const {
+  return expected_square_from(first, m, w, C, nullptr);
+}
+
+double Population::expected_square_from(int first, int m, const double* w, const double* C,
+                                        const double* means) const {
   Sum total;
   const auto add = [&](std::size_t i, const double* value, const double*) {
     total.add(2.0 * w[i] * weighed(w, value, i));
     total.add(w[i] * w[i] * value[i]);
   };
-  if (!rows({first, m, false, add}, C, false)) return nan;
+  if (!rows({first, m, false, add}, C, false, means)) return nan;
   return total.value + total.lost;
 }
 
 Moment Population::expected_square(int m, const double* w, const double* C, bool derivative) const {
+  return square(m, w, C, derivative, nullptr);
+}
+
+Moment Population::expected_square(int m, const double* w, const double* C,
+                                   const double* means) const {
+  return square(m, w, C, false, means);
+}
+
+Moment Population::expected_sum(int m, const double* w, const double* C,
+                                const double* means) const {
+  const auto n = static_cast<std::size_t>(m);
+  Sum total;
+  double bound = 0.0;
+  for (std::size_t j = 0; j < n; ++j) {
+    const double variance = C[j * n + j];
+    if (!(variance >= 0.0 && std::isfinite(variance) && std::isfinite(means[j])))
+      return {nan, std::numeric_limits<double>::infinity()};
+    const Shifted one = shifted(spec_, means[j], std::sqrt(variance), 1);
+    total.add(w[j] * one.mu[0]);
+    bound += std::fabs(w[j]) * one.error;
+  }
+  return {total.value + total.lost, bound};
+}
+
+Moment Population::square(int m, const double* w, const double* C, bool derivative,
+                          const double* means) const {
   Sum total;
   double bound = 0.0;
   std::vector<double> size(static_cast<std::size_t>(m));
@@ -86,7 +127,7 @@ Moment Population::expected_square(int m, const double* w, const double* C, bool
     total.add(w[i] * w[i] * value[i]);
     bound += size[i] * (2.0 * weighed(size.data(), error, i) + size[i] * error[i]);
   };
-  const bool found = rows({0, m, true, add}, C, derivative);
+  const bool found = rows({0, m, true, add}, C, derivative, means);
   const double value = total.value + total.lost;
   if (!found || !std::isfinite(value)) return {nan, std::numeric_limits<double>::infinity()};
   return {value < 0.0 ? 0.0 : value, bound};

@@ -9,15 +9,10 @@
 namespace lrft {
 
 namespace {
-
 constexpr double pi = 3.14159265358979323846;
-constexpr double reach = 13.0;  // exp(-x^2/4) is below 1e-18 there
+}
 
-struct Rule {
-  std::vector<double> x, w;
-};
-
-// Gauss-Legendre on [-1, 1], by Newton's method on P_n.
+// By Newton's method on P_n.
 Rule gauss_legendre(int n) {
   Rule r;
   for (int i = 0; i < n; ++i) {
@@ -38,6 +33,10 @@ Rule gauss_legendre(int n) {
   return r;
 }
 
+namespace {
+
+constexpr double reach = 13.0;  // exp(-x^2/4) is below 1e-18 there
+
 const Rule& rule(int n) {
   static const Rule fine = gauss_legendre(16), coarse = gauss_legendre(10);
   return n == 16 ? fine : coarse;
@@ -51,13 +50,13 @@ void add_panel(const Rule& g, double from, double to, Rule& out) {
   }
 }
 
-// [0, reach]: panels of `width`, the first halved `halvings` times towards 0.
-Rule half_line(const Rule& g, double width, int halvings) {
+// [0, far]: panels of `width`, the first halved `halvings` times towards 0.
+Rule half_line(const Rule& g, double width, int halvings, double far = reach) {
   Rule r;
   double edge = std::ldexp(width, -halvings);
   add_panel(g, 0.0, edge, r);
   for (; edge < 0.75 * width; edge *= 2.0) add_panel(g, edge, 2.0 * edge, r);
-  for (; edge < reach; edge += width) add_panel(g, edge, edge + width, r);
+  for (; edge < far; edge += width) add_panel(g, edge, edge + width, r);
   return r;
 }
 
@@ -75,16 +74,18 @@ Rule arc(const Rule& g, double from, double to, int halvings) {
   return r;
 }
 
-Projection project_at(Function f, double s, int count, double width) {
-  const Rule half = half_line(rule(16), width, 12);
+Projection project_at(Function f, double mean, double s, int count, double width) {
+  // Both ways from the kink.
+  const double kink = mean == 0 ? 0 : s > 0 ? std::clamp(-mean / s, -reach, reach) : reach;
+  const Rule half = half_line(rule(16), width, 12, reach + std::fabs(kink));
   const std::size_t nodes = 2 * half.x.size();  // a multiple of 8
   std::vector<double> x(nodes), weighted(nodes), before(nodes), now(nodes);
   Projection r;
   r.moment = r.error = 0.0;
   for (std::size_t k = 0; k < nodes; ++k) {
-    x[k] = k % 2 == 0 ? half.x[k / 2] : -half.x[k / 2];
+    x[k] = kink + (k % 2 == 0 ? half.x[k / 2] : -half.x[k / 2]);
     const double density = std::exp(-0.5 * x[k] * x[k]) / std::sqrt(2.0 * pi);
-    const double value = f(s * x[k]);
+    const double value = f(mean + s * x[k]);
     weighted[k] = half.w[k / 2] * density * value;
     r.moment += weighted[k] * value;
     before[k] = 0.0;
@@ -103,6 +104,45 @@ Projection project_at(Function f, double s, int count, double width) {
     r.mu.push_back(sum(total));
   }
   return r;
+}
+
+// [-reach, reach]: panels of `width`, and panels that halve towards each break.
+Rule line(const Rule& g, const std::vector<double>& breaks, double width, int halvings) {
+  std::vector<double> edges{reach};
+  for (double edge = -reach; edge < reach; edge += width) edges.push_back(edge);
+  for (const double at : breaks) {
+    if (!(std::fabs(at) < reach)) continue;
+    edges.push_back(at);
+    for (int i = 0; i < halvings; ++i)
+      for (const double side : {-1.0, 1.0})
+        edges.push_back(std::clamp(at + side * std::ldexp(width, -i), -reach, reach));
+  }
+  std::sort(edges.begin(), edges.end());
+  Rule r;
+  for (std::size_t i = 1; i < edges.size(); ++i)
+    if (edges[i] > edges[i - 1]) add_panel(g, edges[i - 1], edges[i], r);
+  for (std::size_t i = 0; i < r.x.size(); ++i)
+    r.w[i] *= std::exp(-0.5 * r.x[i] * r.x[i]) / std::sqrt(2.0 * pi);
+  return r;
+}
+
+double nested_at(Function f, Function g, double a, double s, double b, double along, double across,
+                 const Rule& rule, double width) {
+  // Averaged over y the second kink is smooth, on a scale of across / along.
+  const Rule outer = line(rule, {-a / s, -b / along}, width, 24);
+  double total = 0.0;
+  for (std::size_t i = 0; i < outer.x.size(); ++i) {
+    const double middle = b + along * outer.x[i];
+    double inner = 0.0;
+    if (across == 0.0) {
+      inner = g(middle);
+    } else {
+      const Rule y = line(rule, {-middle / across}, width, 3);
+      for (std::size_t k = 0; k < y.x.size(); ++k) inner += y.w[k] * g(middle + across * y.x[k]);
+    }
+    total += outer.w[i] * f(a + s * outer.x[i]) * inner;
+  }
+  return total;
 }
 
 double plane_at(Function f, Function g, double s, double t, double angle, const Rule& rule,
@@ -132,9 +172,9 @@ double plane_at(Function f, Function g, double s, double t, double angle, const 
 
 }  // namespace
 
-Projection project(Function f, double s, int count) {
-  const Projection coarse = project_at(f, s, count, 0.5);
-  Projection fine = project_at(f, s, count, 0.25);
+Projection project(Function f, double mean, double s, int count) {
+  const Projection coarse = project_at(f, mean, s, count, 0.5);
+  Projection fine = project_at(f, mean, s, count, 0.25);
   double square = 0.0;
   for (std::size_t p = 0; p < fine.mu.size(); ++p) {
     const double gap = fine.mu[p] - coarse.mu[p];
@@ -148,6 +188,16 @@ Estimate plane_moment(Function f, Function g, double s, double t, double cosine,
   const double angle = std::atan2(sine, cosine);
   const double coarse = plane_at(f, g, s, t, angle, rule(10), 5);
   const double fine = plane_at(f, g, s, t, angle, rule(16), 6);
+  return {fine, std::fabs(fine - coarse)};
+}
+
+Estimate nested_moment(Function f, Function g, double a, double s, double b, double t,
+                       double cosine, double sine) {
+  const double size = std::hypot(cosine, sine);
+  const double along = size > 0.0 ? t * (cosine / size) : 0.0;
+  const double across = size > 0.0 ? t * (sine / size) : t;
+  const double coarse = nested_at(f, g, a, s, b, along, across, rule(10), 1.0);
+  const double fine = nested_at(f, g, a, s, b, along, across, rule(16), 1.0);
   return {fine, std::fabs(fine - coarse)};
 }
 

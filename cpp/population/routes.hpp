@@ -8,6 +8,7 @@
 //   coefficients(spec, s, mu) -> a bound on the error of each
 //                mu_p(s) into mu, which starts as zeros
 //   tangents(spec), if the loss of linearised students is known
+//   profile(spec), by which expectations with means go (population/shifted.hpp)
 #pragma once
 
 #include <algorithm>
@@ -34,6 +35,15 @@ struct Tangents {
   double (*curvatures)(double rho);  // null: from the coefficients
 };
 inline constexpr int smooth_terms = 2048;
+
+// What expectations with means need to know.
+struct Profile {
+  enum class Kind { series, ramp, smooth, values };
+  Kind kind = Kind::smooth;
+  std::vector<double> series{};  // on normalised Hermite polynomials
+  double factor = 0;             // of a ramp: factor max(0, z)
+  Function function = nullptr;   // where only values are known
+};
 
 // What rounding leaves of coefficients that are products and sums of one sign.
 inline double rounding(const std::vector<double>& mu) {
@@ -98,6 +108,20 @@ struct ClosedForm {
     else
       return {smooth_terms, nullptr};
   }
+  static Profile profile(const ActivationSpec&) {
+    using Kind = Profile::Kind;
+    if constexpr (requires { A::curvatures(0.0); }) {
+      double one[lanes];
+      store(one, A::at({}, broadcast(1.0)).value);
+      return {Kind::ramp, {}, one[0], nullptr};
+    } else if constexpr (requires { A::degree; }) {
+      std::vector<double> series(A::degree + 1);
+      A::coefficients(1.0, series);
+      return {Kind::series, series, 0, nullptr};
+    } else {
+      return {};
+    }
+  }
 };
 
 template <class A>
@@ -115,6 +139,9 @@ struct FiniteSeries {
   static Tangents tangents(const ActivationSpec& spec) {
     return {static_cast<int>(spec.coefficients.size()) + 1, nullptr};
   }
+  static Profile profile(const ActivationSpec& spec) {
+    return {Profile::Kind::series, spec.coefficients, 0, nullptr};
+  }
 };
 
 template <class A>
@@ -130,6 +157,7 @@ struct ScaleMixture {
     return rounding(mu);
   }
   static Tangents tangents(const ActivationSpec&) { return {smooth_terms, nullptr}; }
+  static Profile profile(const ActivationSpec&) { return {}; }
 };
 
 template <class A>
@@ -144,6 +172,9 @@ struct Quadrature {
     Projection p = project(function(spec, false), s, static_cast<int>(mu.size()));
     mu = p.mu;
     return p.error + rounding(mu);
+  }
+  static Profile profile(const ActivationSpec& spec) {
+    return {Profile::Kind::values, {}, 0, function(spec, false)};
   }
 
  private:

@@ -1,8 +1,10 @@
 #include "population/statistics.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "lrft/poll.hpp"
+#include "population/law.hpp"
 #include "population/link.hpp"
 #include "space/product.hpp"
 
@@ -51,12 +53,37 @@ Numbers times(double factor, Numbers a) {
   return a;
 }
 
-}  // namespace
-
-TaskGram::TaskGram(const Population& population, const Shape& shape, const TaskData& task) {
-  const int k = shape.k, neurons = shape.neurons, r = shape.rank, s = shape.s, all = k + r;
+// Rows of W and of u in S.
+Numbers basis_of(const TaskData& task) {
   Numbers basis = task.R;
   basis.insert(basis.end(), task.a.begin(), task.a.end());
+  return basis;
+}
+
+Numbers teachers_covariance(const Shape& shape, const TaskData& task,
+                            const TaskProducts& products) {
+  const int k = shape.k, neurons = shape.neurons;
+  const double scale = task.neuron_scale * task.neuron_scale;
+  Numbers C = zeros(neurons, neurons);
+  for (int i = 0; i < neurons; ++i)
+    for (int j = 0; j <= i; ++j) C[index(i, j, neurons)] = scale * products.teacher[index(i, j, k)];
+  return C;
+}
+
+// Covariance and means of the fields of a link, in a component of the law.
+LinkFields link_fields(const Shape& shape, const TaskLaw& law, int component) {
+  const int k = shape.k, r = shape.rank, all = k + r;
+  LinkFields t{zeros(r, r), Numbers(&law.fields[index(component, 0, r)],
+                                    &law.fields[index(component, 0, r)] + r)};
+  for (int i = 0; i < r; ++i)
+    std::copy_n(&law.products.fixed[index(k + i, k, all)], r, &t.covariance[index(i, 0, r)]);
+  return t;
+}
+
+}  // namespace
+
+TaskProducts::TaskProducts(const Shape& shape, const TaskData& task, const Numbers& basis) {
+  const int k = shape.k, r = shape.rank, s = shape.s, all = k + r;
   const Numbers turned = transposed(basis.data(), all, s);
   fixed = zeros(all, all);
   add_product({basis.data(), s}, all, {turned.data(), all}, s, all, fixed.data(), all, Part::lower);
@@ -66,24 +93,52 @@ TaskGram::TaskGram(const Population& population, const Shape& shape, const TaskD
   across = zeros(all, k);
   for (int i = 0; i < all; ++i) std::copy_n(&fixed[index(i, 0, all)], k, &across[index(i, 0, k)]);
   add_product({fixed.data() + k, all}, all, {ct.data(), k}, r, k, across.data(), k);
-  Numbers teacher(across.begin(), across.begin() + k * k);
+  teacher.assign(across.begin(), across.begin() + k * k);
   add_product({c.data(), r}, k, {across.data() + index(k, 0, k), k}, r, k, teacher.data(), k);
   for (int i = 0; i < k; ++i) sizes.push_back(teacher[index(i, i, k)]);
-  const double scale = task.neuron_scale * task.neuron_scale;
-  Numbers C = zeros(neurons, neurons);
-  for (int i = 0; i < neurons; ++i)
-    for (int j = 0; j <= i; ++j) C[index(i, j, neurons)] = scale * teacher[index(i, j, k)];
-  second_moment = 0;
-  if (task.link != LinkKind::none) return;
+}
+
+TaskLaw::TaskLaw(const Population& population, const ActivationSpec& link, const Shape& shape,
+                 const TaskData& task, const Numbers& basis)
+    : products(shape, task, stretched(task, basis)), along(along_law(task, basis)) {
+  const int k = shape.k, r = shape.rank, q = task.directions, m = task.components;
+  // The teacher's neurons, and the fields of u.
+  Numbers of_neurons(along.begin(), along.begin() + k * q);
+  const Numbers directions(along.begin() + k * q, along.end()), c = times(task.xi, task.c);
+  add_product({c.data(), r}, k, {directions.data(), q}, r, q, of_neurons.data(), q);
+  neurons = times(task.neuron_scale, means_of(task, of_neurons));
+  fields = means_of(task, directions);
+  const Numbers C = teachers_covariance(shape, task, products);
   const Numbers weights = times(task.output_scale, task.lam);
-  second_moment = population.expected_square_from(0, neurons, weights.data(), C.data());
+  for (int i = 0; i < m; ++i) {
+    if (task.link != LinkKind::none) {
+      star.push_back(link_moments(link_of(task, link), link_fields(shape, *this, i)));
+      continue;
+    }
+    const double* means = &neurons[index(i, 0, k)];
+    star.push_back({population.expected_sum(shape.neurons, weights.data(), C.data(), means),
+                    population.expected_square(shape.neurons, weights.data(), C.data(), means)});
+  }
+}
+
+TaskGram::TaskGram(const Population& population, const ActivationSpec& link, const Shape& shape,
+                   const TaskData& task)
+    : TaskProducts(shape, task, basis_of(task)), second_moment(0) {
+  if (task.directions > 0) {
+    law = std::make_shared<TaskLaw>(population, link, shape, task, basis_of(task));
+    return;
+  }
+  if (task.link != LinkKind::none) return;
+  const Numbers C = teachers_covariance(shape, task, *this);
+  const Numbers weights = times(task.output_scale, task.lam);
+  second_moment = population.expected_square_from(0, shape.neurons, weights.data(), C.data());
 }
 
 const TaskGram& TaskGrams::of(const TaskData& task) {
   auto found = std::find_if(known_.begin(), known_.end(),
                             [&](const auto& one) { return one.first == &task; });
   if (found == known_.end()) {
-    known_.emplace_front(&task, TaskGram(population_, shape_, task));
+    known_.emplace_front(&task, TaskGram(population_, link_, shape_, task));
     if (known_.size() > most_) known_.pop_back();
   } else {
     known_.splice(known_.begin(), known_, found);
@@ -112,7 +167,7 @@ Statistics reduced_statistics(const Shape& shape, const TaskData& task,
   return out;
 }
 
-std::vector<double> covariance(const Shape& shape, const TaskData& task, const TaskGram& gram,
+std::vector<double> covariance(const Shape& shape, const TaskData& task, const TaskProducts& gram,
                                const StudentSpec& student, const Statistics& statistics,
                                const std::vector<double>& own) {
   const int k = shape.k, n = shape.n, r = shape.rank, all = k + r;
@@ -151,7 +206,7 @@ std::vector<double> covariance(const Shape& shape, const TaskData& task, const T
   return C;
 }
 
-std::vector<double> neurons_with_directions(const Shape& shape, const TaskGram& gram,
+std::vector<double> neurons_with_directions(const Shape& shape, const TaskProducts& gram,
                                             const StudentSpec& student,
                                             const Statistics& statistics,
                                             const std::vector<double>& own) {
@@ -164,9 +219,78 @@ std::vector<double> neurons_with_directions(const Shape& shape, const TaskGram& 
   return T;
 }
 
+namespace {
+
+// Means of the student's neurons (m, neurons), by component.
+Numbers student_means(const Shape& shape, const TaskData& task, const TaskLaw& law,
+                      const StudentSpec& student, const Statistics& statistics,
+                      const Numbers& own) {
+  const int k = shape.k, n = shape.n, q = task.directions;
+  Numbers along = statistics.along;
+  if (!student.facts().network) {
+    along.assign(law.along.begin(), law.along.begin() + k * q);
+    const Numbers B = times(student.scale, own);
+    add_product({B.data(), n}, k, {statistics.along.data(), q}, n, q, along.data(), q);
+  }
+  return times(task.neuron_scale, means_of(task, along));
+}
+
+// The loss given a component of the law, whose label is f* + shift.
+double component_loss(const Population& population, const ActivationSpec& link, const Shape& shape,
+                      const TaskData& task, const TaskLaw& law, const Numbers& C, const Numbers& T,
+                      const Numbers& own_means, const Numbers& of_student, int component) {
+  const int k = shape.k, m = static_cast<int>(of_student.size());
+  const auto at = static_cast<std::size_t>(component);
+  const double shift = task.shifts[at];
+  if (task.link != LinkKind::none) {
+    Numbers Z = zeros(m, m);
+    for (int j = 0; j < m; ++j) std::copy_n(&C[index(k + j, k, k + m)], m, &Z[index(j, 0, m)]);
+    return link_loss(population, link_of(task, link), of_student, Z, own_means, T,
+                     link_fields(shape, law, component), law.star[at], shift)
+        .value;
+  }
+  Numbers means(&law.neurons[index(component, 0, k)], &law.neurons[index(component, 0, k)] + k);
+  means.insert(means.end(), own_means.begin(), own_means.end());
+  Numbers weights;
+  for (double x : task.lam) weights.push_back(task.output_scale * x);
+  for (double x : of_student) weights.push_back(-x);
+  const int all = k + m;
+  double loss = law.star[at].second.value +
+                population.expected_square_from(k, all, weights.data(), C.data(), means.data());
+  if (shift != 0) {
+    const double gap = population.expected_sum(all, weights.data(), C.data(), means.data()).value;
+    loss += shift * (2 * gap + shift);
+  }
+  return loss;
+}
+
+double loss_under_law(const Population& population, const ActivationSpec& link, const Shape& shape,
+                      const TaskData& task, const TaskLaw& law, const StudentSpec& student,
+                      const Statistics& statistics, const Numbers& own, const Numbers& of_student) {
+  const Statistics rows = weighed(shape, task, law.along, statistics);
+  const Numbers C = covariance(shape, task, law.products, student, rows, own);
+  const Numbers T =
+      times(task.neuron_scale, neurons_with_directions(shape, law.products, student, rows, own));
+  const Numbers means = student_means(shape, task, law, student, statistics, own);
+  const std::size_t m = of_student.size();
+  double loss = 0;
+  for (int c = 0; c < task.components; ++c) {
+    const auto from = means.begin() + static_cast<std::ptrdiff_t>(static_cast<std::size_t>(c) * m);
+    loss += task.probabilities[static_cast<std::size_t>(c)] *
+            component_loss(population, link, shape, task, law, C, T,
+                           Numbers(from, from + static_cast<std::ptrdiff_t>(m)), of_student, c);
+  }
+  return loss < 0 ? 0 : loss;
+}
+
+}  // namespace
+
 double population_loss(const Population& population, const ActivationSpec& link, const Shape& shape,
                        const TaskData& task, const TaskGram& gram, const StudentSpec& student,
                        const Statistics& statistics, const std::vector<double>& own, double s) {
+  if (gram.law != nullptr)
+    return loss_under_law(population, link, shape, task, *gram.law, student, statistics, own,
+                          times(s * task.output_scale, student.facts().network ? own : task.lam));
   const std::vector<double> C = covariance(shape, task, gram, student, statistics, own);
   const Numbers of_student = times(s, student.facts().network ? own : task.lam);
   if (task.link != LinkKind::none) {
@@ -178,6 +302,13 @@ double population_loss(const Population& population, const ActivationSpec& link,
       std::copy_n(&gram.fixed[index(k + i, k, all)], r, &H[index(i, 0, r)]);
     const Numbers T =
         times(task.neuron_scale, neurons_with_directions(shape, gram, student, statistics, own));
+    if (!task.biases.empty()) {
+      const Link star = link_of(task, link);
+      const LinkFields t{H, zeros(r, 1)};
+      return link_loss(population, star, times(task.output_scale, of_student), Z, zeros(m, 1), T, t,
+                       link_moments(star, t), 0)
+          .value;
+    }
     return link_loss(population, link_of(task, link), times(task.output_scale, of_student), Z, T, H)
         .value;
   }

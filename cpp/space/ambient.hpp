@@ -1,5 +1,12 @@
 // The ambient space: inputs drawn in R^d, as the paper writes them.
+//
+// Where they have a law of their own within S (space/law.hpp) they are drawn once more, where a
+// block begins, for what they are along its directions.
+// Cost an input: its normals; with a law, those again and 4 q d operations.
 #pragma once
+
+#include <algorithm>
+#include <vector>
 
 #include "space/blocks_memory.hpp"
 #include "space/noise.hpp"
@@ -13,42 +20,104 @@ class GaussianInputs {
   GaussianInputs(const Shape& shape, const RunSpec& spec, int used, int N)
       : random_(spec.seed),
         noise_(shape.batch, spec.seed),
+        law_(shape, spec.seed),
+        q_(shape.directions),
+        constant_(shape.constant),
+        // Rows that do not move along it keep their part of it apart.
+        one_(shape.still ? 0 : 1),
         batch_(shape.batch),
         used_(used),
-        N_(N) {}
+        N_(N),
+        added_(q_ * N / lanes),
+        shifts_(static_cast<std::size_t>(law_.there() ? N : 0)) {}
 
   void set_task(const TaskData& task, std::uint32_t replica) {
     noise_.set_task(0, task, replica);
+    if (law_.there()) law_.set_task(0, task, replica);
+    task_ = &task;
+    d_ = static_cast<Index>(task.d);
     replica_ = replica;
-    pairs_ = (static_cast<std::uint64_t>(task.d) + 1) / 2;
+    pairs_ = (static_cast<std::uint64_t>(task.d) + (constant_ ? 0 : 1)) / 2;  // none for that
   }
-  void begin(std::int64_t step) { first_step_ = static_cast<std::uint64_t>(step); }
-  void draw(std::int64_t step, int) {
-    noise_.draw(broadcast_bits(static_cast<std::uint64_t>(step)));
+  void begin(std::int64_t step) {
+    first_step_ = static_cast<std::uint64_t>(step);
+    if (law_.there()) find_law();
+  }
+  void draw(std::int64_t step, int at) {
+    noise_.draw(broadcast_bits(static_cast<std::uint64_t>(step)),
+                law_.shifts() ? shifts_.data() + at * batch_ : nullptr);
   }
   int count() const { return batch_; }
   double label(int b) const { return noise_[b]; }
   void tile(Index begin, Index depth, double* X) const {
-    for (int column = 0; column < N_; column += lanes) {
-      Poll::spend(2 * depth * lanes);
-      std::uint64_t step[lanes], offset[lanes];
-      for (int q = 0; q < lanes; ++q) {
-        const auto input = static_cast<std::uint64_t>(std::min(column + q, used_ - 1));
-        const auto batch = static_cast<std::uint64_t>(batch_);
-        step[q] = first_step_ + input / batch;
-        offset[q] = input % batch * pairs_;
-      }
-      const Bits slot = load_bits(offset) + broadcast_bits(static_cast<std::uint64_t>(begin) / 2);
-      Address(random_, load_bits(step), broadcast_bits(replica_))
-          .normals(Purpose::inputs, slot, depth, X + column, N_);
-    }
+    normals(begin, depth, X);
+    // Row 0 of V_x is the constant's.
+    if (const int first = constant_ ? 1 : 0; first < q_)
+      product({task_->V_x + first * d_ + begin, 1, d_}, static_cast<int>(depth),
+              {added_.doubles() + first * N_, N_}, q_ - first, N_, X, N_);
+    if (constant_ && begin + depth == d_) std::fill_n(X + (depth - 1) * N_, N_, one_);
   }
 
  private:
+  // Eight inputs from `column` on.
+  struct Place {
+    Bits step, slot;  // of the first of their numbers
+    Bits input;       // within their batch
+  };
+  Place place(int column) const {
+    std::uint64_t step[lanes], input[lanes], slot[lanes];
+    for (int q = 0; q < lanes; ++q) {
+      const auto i = static_cast<std::uint64_t>(std::min(column + q, used_ - 1));
+      const auto batch = static_cast<std::uint64_t>(batch_);
+      step[q] = first_step_ + i / batch;
+      input[q] = i % batch;
+      slot[q] = input[q] * pairs_;
+    }
+    return {load_bits(step), load_bits(slot), load_bits(input)};
+  }
+  void normals(Index begin, Index depth, double* X) const {
+    for (int column = 0; column < N_; column += lanes) {
+      Poll::spend(2 * depth * lanes);
+      const Place at = place(column);
+      Address(random_, at.step, broadcast_bits(replica_))
+          .normals(Purpose::inputs, at.slot + broadcast_bits(static_cast<std::uint64_t>(begin) / 2),
+                   depth, X + column, N_);
+    }
+  }
+  // What the law adds to the inputs of the block along its directions, and to their labels.
+  void find_law() {
+    const int first = constant_ ? 1 : 0;
+    std::fill_n(added_.doubles(), q_ * N_, 0.0);
+    std::vector<double> X(static_cast<std::size_t>(first < q_ ? tile_depth * N_ : 0));
+    for (Index begin = 0; begin < d_ && first < q_; begin += tile_depth) {
+      const Index depth = std::min(tile_depth, d_ - begin);
+      normals(begin, depth, X.data());
+      product({task_->V_x + first * d_ + begin, d_, 1}, q_ - first, {X.data(), N_}, depth, N_,
+              added_.doubles() + first * N_, N_);
+    }
+    for (int column = 0; column < N_; column += lanes) {
+      const Place at = place(column);
+      law_.draw(at.step, at.input);
+      for (int j = first; j < q_; ++j) {
+        double* added = added_.doubles() + j * N_ + column;
+        store(added, law_.added(j, load(added)));
+      }
+      store(shifts_.data() + column, law_.shift());
+    }
+  }
+
   Philox random_;
   LabelNoise<NeuronLanes> noise_;
+  LawAlong<NeuronLanes> law_;
+  int q_;
+  bool constant_;
+  double one_;
   int batch_;
-  int used_, N_;  // inputs of a block; the same, rounded up to packs
+  int used_, N_;                // inputs of a block; the same, rounded up to packs
+  AlignedPacks added_;          // (q, N)
+  std::vector<double> shifts_;  // (N)
+  const TaskData* task_ = nullptr;
+  Index d_ = 0;
   std::uint32_t replica_ = 0;
   std::uint64_t pairs_ = 0;  // counters an input
   std::uint64_t first_step_ = 0;

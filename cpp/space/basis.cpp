@@ -100,10 +100,10 @@ Leading leading(const double* G, int k, int m, int r) {
   return {rows_of(left), rows_of(sizes), rows_of(right)};
 }
 
-std::vector<double> pseudo_inverse(const std::vector<double>& R, int k, int s, int rho) {
-  if (rho == 0) return {};
+std::vector<double> pseudo_inverse(const std::vector<double>& R, int k, int s, int begin, int end) {
+  if (begin == end) return {};
   fix_cache_sizes();
-  const Columns left = Eigen::Map<const Matrix>(R.data(), k, s).leftCols(rho);
+  const Columns left = Eigen::Map<const Matrix>(R.data(), k, s).middleCols(begin, end - begin);
   const Eigen::ColPivHouseholderQR<Columns> qr(left);
   return rows_of(qr.solve(Columns::Identity(k, k)));
 }

@@ -40,8 +40,8 @@ struct Leading {
 };
 Leading leading(const double* G, int k, int m, int r);
 
-// The pseudo-inverse (rho, k), row-major, of the first rho columns of R (k, s), which
+// The pseudo-inverse (end - begin, k), row-major, of columns [begin, end) of R (k, s), which
 // must be independent.
-std::vector<double> pseudo_inverse(const std::vector<double>& R, int k, int s, int rho);
+std::vector<double> pseudo_inverse(const std::vector<double>& R, int k, int s, int begin, int end);
 
 }  // namespace lrft

@@ -30,7 +30,8 @@
 #include "random/fill.hpp"
 #include "simd/aligned.hpp"
 #include "simd/layout.hpp"
-#include "space/basis.hpp"
+#include "space/block_projection.hpp"
+#include "space/law.hpp"
 #include "space/product.hpp"
 #include "space/rows.hpp"
 #include "space/space.hpp"
@@ -55,12 +56,11 @@ class Blocks {
         N_((used_ + lanes - 1) / lanes * lanes),
         inputs_(shape, spec, used_, N_),
         packs_(NeuronLanes::packs(shape.k)),
-        A_(shape.rank, shape.rows),
+        projection_(shape, N_),
+        A_(shape.rank, shape.rows, shape.still),
         next_(A_),
         Y_(packs_ * lanes + shape.rank + shape.n, N_),
-        F_(shape.features_rank, N_),
         gram_(grams() ? N_ : 0, grams() ? N_ : 0),
-        within_(gram_.rows(), gram_.cols()),
         gamma_(shape.n, N_),
         turned_(N_, tile_depth),
         sums_(shape.rows, shape.rank + shape.rows),
@@ -78,11 +78,7 @@ class Blocks {
   // ---- one replica in and out ----------------------------------------------------
   void set_task(int, const TaskData& task, std::uint32_t replica) {
     task_ = &task;
-    if (shape_.project) {
-      const int rho = shape_.features_rank;
-      pinv_ = Eigen::Map<const Matrix>(pseudo_inverse(task.R, shape_.k, shape_.s, rho).data(), rho,
-                                       shape_.k);
-    }
+    projection_.set_task(task);
     d_ = static_cast<Index>(task.d);
     inputs_.set_task(task, replica);
     keep_ =
@@ -113,11 +109,14 @@ class Blocks {
     return rows.get();
   }
   static std::vector<double> with_memory(std::vector<double> rows) { return rows; }
+  std::size_t bias_at(std::size_t j) const { return (j + 1) * static_cast<std::size_t>(d_) - 1; }
   std::vector<double> draw_rows(const TaskData& task, std::uint32_t replica, bool unit) const {
-    Matrix A(shape_.n, static_cast<Index>(task.d));
+    const auto drawn = static_cast<Index>(task.d) - (shape_.constant ? 1 : 0);
+    Matrix A(shape_.n, drawn);
     fill_normals(seed_, replica, Purpose::init_rows, 0, static_cast<std::size_t>(A.size()),
                  A.data());
-    if (shape_.project && shape_.features_rank > 0) project_out(task.W, pinv_, A);
+    A.conservativeResizeLike(Matrix::Zero(shape_.n, static_cast<Index>(task.d)));
+    projection_.project(A);
     if (unit)
       for (Index j = 0; j < A.rows(); ++j) A.row(j) /= A.row(j).norm();
     return {A.data(), A.data() + A.size()};
@@ -152,6 +151,11 @@ class Blocks {
         }
         out.gram[static_cast<std::size_t>(j * n + i)] = alpha_[j] * alpha_[i] * sum;
       }
+    }
+    if (shape_.directions > 0) {
+      const std::vector<double> rows = rows_now(0);
+      out.along =
+          along_directions(task, Eigen::Map<const Matrix>(rows.data(), n, d_), task.V_x, d_);
     }
     if (shape_.follow) {
       const int f = shape_.followed;
@@ -224,7 +228,8 @@ class Blocks {
   void fields() {
     for (int b = 0; b < count_; ++b)
       for (int j = 0; j < shape_.n; ++j)
-        rows_[static_cast<std::size_t>(b * shape_.n + j)] = alpha_[j] * rows_now_(j, current_ + b);
+        rows_[static_cast<std::size_t>(b * shape_.n + j)] =
+            alpha_[j] * rows_now_(j, current_ + b) + A_.still(shape_.first_row + j);
   }
 
   void move_rows(const Move<Scalar>& move) {
@@ -266,11 +271,11 @@ class Blocks {
   // <A_i, A_j> after the rows have become M A - G^T X.
   void move_product(int i, int j, const Scalar* G, const Scalar* M) {
     const int n = shape_.n, batch = count_;
+    const double *x = rows_.data(), still_i = A_.still(i), still_j = A_.still(j);
     double sum = gram_now_(j, i) * M[j] * M[i];
-    for (int b = 0; b < batch; ++b) {
+    for (int b = 0; b < batch; ++b, x += n) {
       const double gi = G[b * n + i], gj = G[b * n + j];
-      sum -= M[j] * gi * rows_[static_cast<std::size_t>(b * n + j)] +
-             M[i] * gj * rows_[static_cast<std::size_t>(b * n + i)];
+      sum -= M[j] * gi * (x[j] - still_j) + M[i] * gj * (x[i] - still_i);
       if (steps_ > 1)
         for (int l = 0; l < batch; ++l)
           sum += gj * G[l * n + i] * gram_(current_ + b, current_ + l);
@@ -279,7 +284,7 @@ class Blocks {
   }
 
   void draw_block() {
-    const int k = shape_.k, r = shape_.rank, padded = packs_ * lanes;
+    const int r = shape_.rank, padded = packs_ * lanes;
     Y_.setZero();
     gram_.setZero();
     if (waiting_) prepare();
@@ -297,20 +302,13 @@ class Blocks {
     }
     if (waiting_) settled();
     teacher_moved_ = Y_.middleRows(padded, r);
-    if (shape_.project && shape_.features_rank > 0) {
-      const int rho = shape_.features_rank;
-      F_.setZero();
-      product({pinv_.data(), k, 1}, rho, {Y_.data(), N_}, k, N_, F_.data(), N_);
-      const Eigen::Map<const Matrix> a(task_->a.data(), r, shape_.s);
-      teacher_moved_.noalias() -= a.leftCols(rho) * F_;
-      if (grams()) {
-        within_.setZero();
-        gram({F_.data(), N_}, rho, N_, within_.data());
-        gram_ -= within_;
-      }
-    }
+    projection_.outside(Y_.data(), teacher_moved_, grams() ? &gram_ : nullptr);
     gram_.triangularView<Eigen::StrictlyUpper>() = gram_.transpose();
     transpose({Y_.data(), N_}, padded, N_, features_.doubles(), padded);
+    if (shape_.still)  // which inputs have as 0 here
+      for (int i = 0; i < N_ * shape_.k; ++i)
+        features_.doubles()[i / shape_.k * padded + i % shape_.k] +=
+            task_->W[(i % shape_.k + 1) * d_ - 1];
     for (int q = 0; q < N_; ++q)
       for (int i = 0; i < r; ++i) teacher_[static_cast<std::size_t>(q * r + i)] = Y_(padded + i, q);
     rows_start_ = Y_.bottomRows(shape_.n);
@@ -337,24 +335,21 @@ class Blocks {
   void prepare() {
     back_ = -gamma_;
     back_.rightCols(N_ - position_).setZero();
-    if (shape_.project) {
-      const Matrix in_features = -back_ * F_.transpose();
-      along_.noalias() = in_features * pinv_;
-    }
+    projection_.prepare(back_);
     sums_.setZero();
   }
   // A tile of the rows <- alpha (rows - Gamma X~^T).
   void form(Rows& rows, Index begin) {
-    const int n = shape_.n, k = shape_.k;
+    const int n = shape_.n;
     const Index depth = std::min(tile_depth, d_ - begin);
-    if (slow_) Poll::spend(depth * n * (N_ + k) / 8);
+    if (slow_) Poll::spend(depth * n * (N_ + shape_.k) / 8);
     double* x = X_.data() + (keep_ ? begin * N_ : 0);
     if (!keep_) inputs_.tile(begin, depth, x);
     double* A = rows.at(shape_.rank, begin);
     product_transposed(back_.data(), n, {x, N_}, whole_packs(depth), N_, A, rows.stride(),
                        turned_.data());
-    if (shape_.project)
-      product({along_.data(), k, 1}, n, {task_->W + begin, d_}, k, depth, A, rows.stride());
+    projection_.take_back(begin, depth, A, rows.stride());
+    rows.clear_still(begin);
     for (int j = 0; j < n; ++j) rows.scale(j, alpha_[j], begin);
   }
   // Forming rows polls, as drawing again does: at once, in a copy, or not at all.
@@ -419,21 +414,19 @@ class Blocks {
   bool waiting_ = false;  // the block is used up, its rows are not formed yet
   bool slow_ = false;     // to form rows takes long, and polls
   bool start_known_ = false;
-  int count_ = 0;         // inputs of the current step
-  int current_ = 0;       // the first of them
-  int position_ = 0;      // inputs of this block already used
+  int count_ = 0;     // inputs of the current step
+  int current_ = 0;   // the first of them
+  int position_ = 0;  // inputs of this block already used
+  BlockProjection projection_;
   Rows A_;                // at the block's start, or where `waiting_` at the one before
   Rows next_;             // the same to come, where forming them can be left
   Matrix X_;              // (d or tile, N)
   Matrix Y_;              // (k in packs + r + n, N)
-  Matrix pinv_;           // (features_rank, k)  coordinates in span(W) are pinv W x
-  Matrix F_;              // (features_rank, N)
   Matrix gram_;           // (N, N)  of x~
   Matrix teacher_moved_;  // (r, N)  <u, x~>
-  Matrix within_;         // (N, N)  F^T F
   Matrix gamma_;          // (n, N)
   Matrix turned_;         // (N, tile)  X^T
-  Matrix back_, along_;   // (n, N) -Gamma, (n, k) what Pi takes back: Gamma F^T pinv
+  Matrix back_;           // (n, N)  -Gamma
   Matrix sums_;           // (n, r + n)  A u^T, A A^T, being added up
   Matrix rows_start_;     // (n, N)  A x
   Matrix rows_now_;       // (n, N)  A x - Gamma (X^T x), without alpha

@@ -27,6 +27,9 @@ class BlocksMemory : public Blocks<Inputs> {
     Matrix all = Matrix::Zero(shape_.rows, d_);
     all.middleRows(shape_.first_row, shape_.n) =
         Eigen::Map<const Matrix>(rows.data(), shape_.n, d_);
+    if (shape_.still)  // where no move would bring the averages
+      for (int j = shape_.first_row + shape_.n; j < shape_.rows; ++j)
+        all(j, d_ - 1) = all(j - shape_.n, d_ - 1);
     return {all.data(), all.data() + all.size()};
   }
   std::vector<double> rows_now(int, double share = 1) const {
@@ -40,7 +43,7 @@ class BlocksMemory : public Blocks<Inputs> {
   Statistics statistics(int lane, const TaskData& task, double share = 1) const {
     const int n = shape_.n, r = shape_.rank;
     const std::vector<double> A = rows_now(lane, share);
-    Rows rows(r, n);
+    Rows rows(r, n, false);
     rows.set_u(task.u, d_);
     rows.set(A);
     Matrix features, gram;
@@ -50,7 +53,8 @@ class BlocksMemory : public Blocks<Inputs> {
     const auto numbers = [](const Matrix& m) {
       return std::vector<double>(m.data(), m.data() + m.size());
     };
-    Statistics out{numbers(features), numbers(teacher), numbers(gram), {}, {}};
+    Statistics out{numbers(features), numbers(teacher), numbers(gram), {}, {}, {}};
+    out.along = along_directions(task, own, task.V_x, d_);
     if (shape_.follow) {
       const int f = shape_.followed;
       const Eigen::Map<const Matrix> a(task.a.data(), f, shape_.s);
@@ -81,8 +85,7 @@ class BlocksMemory : public Blocks<Inputs> {
     for (int i = 0; i < shape_.rows; ++i)
       for (int b = 0; b < this->count_; ++b)
         back_(i, b) = -move.gamma[i] * G_[b * shape_.n + i % shape_.n];
-    if (shape_.project)
-      this->along_.noalias() = Matrix(-back_ * this->F_.transpose()) * this->pinv_;
+    this->projection_.prepare(back_);
     if (!this->can_be_left()) return form(move, A_);
     this->next_ = A_;
     form(move, this->next_);
@@ -93,11 +96,11 @@ class BlocksMemory : public Blocks<Inputs> {
   // The square of the gradient's length, a tile of coordinates at a time.
   void measure() {
     const int n = shape_.n, k = shape_.k;
-    Matrix along, g(n, tile_depth);
+    Matrix g(n, tile_depth);
     back_.setZero(n, N_);
     for (int j = 0; j < n; ++j)
       for (int b = 0; b < this->count_; ++b) back_(j, b) = G_[b * n + j];
-    if (shape_.project) along = Matrix(-back_ * this->F_.transpose()) * this->pinv_;
+    this->projection_.prepare(back_);
     square_ = 0;
     for (Index begin = 0; begin < d_; begin += tile_depth) {
       const Index depth = std::min(tile_depth, d_ - begin);
@@ -107,9 +110,8 @@ class BlocksMemory : public Blocks<Inputs> {
       g.setZero();
       product_transposed(back_.data(), n, {x, N_}, whole_packs(depth), N_, g.data(), tile_depth,
                          this->turned_.data());
-      if (shape_.project)
-        product({along.data(), k, 1}, n, {this->task_->W + begin, d_}, k, depth, g.data(),
-                tile_depth);
+      this->projection_.take_back(begin, depth, g.data(), tile_depth);
+      if (shape_.still && begin + depth == d_) g.col(depth - 1).setZero();
       square_ += g.leftCols(depth).squaredNorm();
     }
   }
@@ -125,9 +127,8 @@ class BlocksMemory : public Blocks<Inputs> {
       double* to = rows.at(shape_.rank, begin);
       product_transposed(back_.data(), N, {x, N_}, whole_packs(depth), N_, to, rows.stride(),
                          this->turned_.data());
-      if (shape_.project)
-        product({this->along_.data(), k, 1}, N, {this->task_->W + begin, d_}, k, depth, to,
-                rows.stride());
+      this->projection_.take_back(begin, depth, to, rows.stride());
+      rows.clear_still(begin);
       this->sum(rows, begin);
     }
     this->health_ = sums_.rightCols(N).trace();

@@ -12,9 +12,13 @@
 namespace lrft {
 
 // X (depth, width), row-major = coordinates [begin, begin + depth) of the samples `which`
-// (width); zero where that is negative.
+// (width); zero where that is negative.  Coordinates after those of a sample are `constant`.
 inline void gather(const Samples& from, const std::int64_t* which, int width, Index begin,
-                   Index depth, double* X) {
+                   Index depth, double* X, double constant = 1) {
+  const Index given = std::min<Index>(depth, from.columns - begin);
+  for (Index j = given; j < depth; ++j)
+    for (int q = 0; q < width; ++q) X[j * width + q] = which[q] < 0 ? 0 : constant;
+  depth = given;
   const auto copy = [&](auto number) {
     for (int q = 0; q < width; ++q) {
       if (which[q] < 0) {
@@ -43,6 +47,8 @@ class GivenInputs {
       : seed_(spec.seed),
         data_(&spec.data),
         end_(spec.trainings.front().steps),
+        // Rows that do not move along the constant keep their part of it apart.
+        one_(shape.still ? 0 : 1),
         batch_(shape.batch),
         used_(used),
         N_(N),
@@ -75,7 +81,7 @@ class GivenInputs {
   }
   double label(int b) const { return labels_[static_cast<std::size_t>(current_ + b)]; }
   void tile(Index begin, Index depth, double* X) const {
-    gather(data_->train, which_.data(), N_, begin, depth, X);
+    gather(data_->train, which_.data(), N_, begin, depth, X, one_);
   }
 
  private:
@@ -93,6 +99,7 @@ class GivenInputs {
   std::uint64_t seed_;
   const DataSet* data_;
   std::int64_t end_;
+  double one_;
   int batch_;
   int used_, N_;     // inputs of a block; the same, rounded up to packs
   int current_ = 0;  // the first input of the step

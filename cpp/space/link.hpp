@@ -27,6 +27,10 @@ class LinkOutput {
     if (!there()) return;
     const auto count = static_cast<int>(task.weights.size());
     put_columns<Layout>(weights_, lane, task.weights, count, 1);
+    biased_ = biased_ || !task.biases.empty();
+    const std::vector<double> none(static_cast<std::size_t>(biased_ ? r_ : 0), 0.0);
+    if (biased_)
+      put_columns<Layout>(biases_, lane, task.biases.empty() ? none : task.biases, r_, 1);
   }
   // f*(x) from the fields (r).
   Scalar operator()(const Scalar* fields) {
@@ -43,6 +47,7 @@ class LinkOutput {
         activation_(make_activation(activation)),
         weights_(Layout::packs(kind_ == LinkKind::network ? r_ : std::max(terms_, 1))),
         neurons_(kind_ == LinkKind::network ? Layout::packs(r_) : 0),
+        biases_(neurons_),
         hermite_(static_cast<std::size_t>(r_ * (degree_ + 1)), Layout::constant(1)) {
     for (int p = 0; p <= degree_; ++p) {
       rise_.push_back(1 / std::sqrt(p + 1.0));
@@ -54,6 +59,7 @@ class LinkOutput {
     const int packs = neurons_.size();
     neurons_[packs - 1] = broadcast(0.0);  // what only fills up stays finite
     for (int i = 0; i < r_; ++i) Layout::set_entry(neurons_.data(), i, fields[i]);
+    for (int i = 0; biased_ && i < packs; ++i) neurons_[i] = neurons_[i] + biases_[i];
     activation_.value(activation_.data, neurons_.doubles(), neurons_.doubles(), packs);
     Pack sum = broadcast(0.0);
     for (int i = 0; i < packs; ++i) sum = fma(weights_[i], neurons_[i], sum);
@@ -87,8 +93,10 @@ class LinkOutput {
   int degree_;
   Activation activation_;
   AlignedPacks weights_, neurons_;   // (r), or (terms) and nothing
+  AlignedPacks biases_;              // (r), or nothing
   std::vector<Scalar> hermite_;      // (r, degree + 1)
   std::vector<double> rise_, fall_;  // (degree + 1)  of the recursion of he_p
+  bool biased_ = false;
 };
 
 }  // namespace lrft

@@ -26,7 +26,7 @@ class MixedRows {
       : n_(shape.n),
         N_(shape.rows),
         s_(shape.s),
-        first_(shape.first()),
+        first_(shape.moving),
         width_(s_ + N_ + rest),
         g_(shape.plain ? 0 : n_ * width_),
         G_(shape.plain ? 0 : shape.batch * N_) {}

@@ -1,4 +1,5 @@
-// Label noise: a normal number a sample, of the standard deviation that the task says.
+// Label noise: a normal number a sample, of the standard deviation that the task says, and what
+// the law of the inputs adds to labels.
 #pragma once
 
 #include <vector>
@@ -25,15 +26,16 @@ class LabelNoise {
     }
     noisy_ = noisy_ || task.noise > 0;
   }
-  // Of the steps `t`, one a lane.
-  void draw(const Bits& t) {
-    if (!noisy_) return;
+  // Of the steps `t`, one a lane; `shifts` (b) are added, if there are any.
+  void draw(const Bits& t, const Scalar* shifts = nullptr) {
+    if (!noisy_ && shifts == nullptr) return;
     const Address at(random_, t, load_bits(replica_));
     std::uint64_t slot = 0;
     for (Scalar& noise : noise_) {
       alignas(64) double z[lanes];
       store(z, load(scale_) * at.normals(Purpose::noise, broadcast_bits(slot++)).first);
       noise = Layout::load(z);
+      if (shifts != nullptr) noise = noise + *shifts++;
     }
   }
   const Scalar& operator[](int b) const { return noise_[static_cast<std::size_t>(b)]; }

@@ -29,6 +29,7 @@
 #include "simd/layout.hpp"
 #include "space/dots.hpp"
 #include "space/given_fields.hpp"
+#include "space/law.hpp"
 #include "space/noise.hpp"
 #include "space/reduced_rows.hpp"
 #include "space/rotations.hpp"
@@ -58,6 +59,7 @@ class ReducedSpace {
         pairs_((shape.s + shape.rows + 1) / 2),
         at_(ahead() - 1),
         given_(shape.k, shape.rank, shape.s),
+        law_(shape, spec.seed, ahead() * shape.batch),
         X_(ahead() * shape.batch * 2 * pairs_),
         T_(ahead() * m() * m()),
         P_(shape.rows * shape.s),
@@ -74,6 +76,7 @@ class ReducedSpace {
   void set_task(int lane, const TaskData& task, std::uint32_t replica) {
     given_.set(lane, task.R, task.a);
     noise_.set_task(lane, task, replica);
+    law_.set_task(lane, task, replica);
     replica_[lane] = replica;
     put(dof_, lane, task.d - shape_.s - N());
     chi_ = ChiSampler(dof_);
@@ -96,6 +99,7 @@ class ReducedSpace {
   }
   std::vector<double> rows_now(int lane) const { return rows_of(lane); }
   static std::vector<double> with_memory(std::vector<double> rows) { return rows; }
+  std::size_t bias_at(std::size_t j) const { return j * static_cast<std::size_t>(shape_.s); }
   static std::int64_t steps_back(std::int64_t) { return 0; }
   std::vector<double> draw_rows(const TaskData& task, std::uint32_t replica, bool unit) const {
     return draw_reduced_rows(shape_, seed_, task.d, replica, unit);
@@ -109,13 +113,16 @@ class ReducedSpace {
 
   LRFT_INLINE void draw(const std::uint64_t* steps) {
     const Bits t = load_bits(steps);
-    noise_.draw(t);
     if (++at_ == ahead()) {
       given_.look();
       draw_block(t);
+      if (law_.there())
+        law_.apply(t, ahead(), batch(), X_.data(), 2 * pairs_,
+                   [this](auto units) { spend(units); });
       find_given(ahead() * batch());
       at_ = 0;
     }
+    noise_.draw(t, law_.shifts(at_ * batch()));
     fields();
   }
   // After a step that was left: its numbers are drawn again.
@@ -267,7 +274,7 @@ class ReducedSpace {
   // Returns the sum of the squares of P, while its rows are near.
   template <bool Polls>
   Pack move_seen(const Scalar* G, const Scalar* scale) {
-    const int n = this->n(), first = shape_.first(), count = shape_.s - first;
+    const int n = this->n(), first = shape_.moving, count = shape_.s - first;
     Pack sum = broadcast(0.0);
     for (int j = 0; j < n; ++j) {
       Pack *P = &P_[j * shape_.s + first], *L = &L_[j * width()];
@@ -301,25 +308,6 @@ class ReducedSpace {
     for (; q + 4 <= count; q += 4) some(std::integral_constant<int, 4>{}, q);
     for (; q < count; ++q) some(std::integral_constant<int, 1>{}, q);
   }
-  // work_ = the lower Cholesky factor of G^T G (n x n); a pivot that rounding
-  // leaves at or below zero belongs to a dependent column, whose factor is zero.
-  template <bool Polls>
-  void factor_of_gram(const Scalar* G) {
-    const int n = this->n();
-    for (int j = 0; j < n; ++j)
-      for (int i = 0; i <= j; ++i) {
-        spend_in<Polls>(batch());
-        Pack g = broadcast(0.0);
-        for (int b = 0; b < batch(); ++b) g = fma(G[b * n + j], G[b * n + i], g);
-        for (int l = 0; l < i; ++l) g = g - work_[j * n + l] * work_[i * n + l];
-        if (i == j) {
-          work_[j * n + j] = sqrt(select(g < 0.0, broadcast(0.0), g));
-        } else {
-          const Pack pivot = work_[i * n + i];
-          work_[j * n + i] = select(pivot > 0.0, g / pivot, broadcast(0.0));
-        }
-      }
-  }
   template <bool Polls>
   void move_rows(const Scalar* G, const Scalar* scale, bool unit) {
     health_ = move_seen<Polls>(G, scale);
@@ -343,7 +331,7 @@ class ReducedSpace {
       for (int j = 0; j < n; ++j) move_rest<Polls>(G, T(), m(), j, to + j * stride);
       return;
     }
-    factor_of_gram<Polls>(G);
+    factor_of_gram(G, batch(), n, work_.data(), [](std::int64_t units) { spend_in<Polls>(units); });
     for (int j = 0; j < n; ++j)
       for (int i = 0; i < n; ++i) {
         Pack g = broadcast(0.0);
@@ -427,6 +415,7 @@ class ReducedSpace {
   int pairs_;  // counters an input
   int at_;     // the current one among the steps drawn together
   GivenFields given_;
+  ReducedLaw law_;
   AlignedPacks X_;  // (ahead, b, s + n, rounded up to even): X_S then Z
   AlignedPacks T_;  // (ahead, m, m) lower triangular
   AlignedPacks P_;  // (n, s)

@@ -70,7 +70,7 @@ class ReducedAgain : public ReducedSpace<> {
   Pack* L(int j) { return &L_[j * width()]; }
   template <bool Polls>
   void move_in_frame(const Move<Scalar>& move) {
-    const int n = shape_.n, first = shape_.first(), count = shape_.s - first;
+    const int n = shape_.n, first = shape_.moving, count = shape_.s - first;
     health_ = broadcast(0.0);
     for (int j = 0; j < n; ++j) {
       Pack *P = &P_[j * shape_.s + first], *row = L(j);

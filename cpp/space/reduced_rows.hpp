@@ -9,6 +9,7 @@
 #include "random/fill.hpp"
 #include "simd/aligned.hpp"
 #include "simd/layout.hpp"
+#include "space/law.hpp"
 #include "space/matrix.hpp"
 #include "space/shape.hpp"
 #include "space/subspace.hpp"
@@ -17,10 +18,11 @@
 namespace lrft {
 
 // P (n, s) then L (n, n), lower triangular, in d dimensions: rows uniform on the unit sphere of the
-// space they may move in (n = 1), or standard normal; drawn from streams of the replica's own.
+// space they may move in (n = 1), or standard normal; drawn from streams of the replica's own, with
+// no part along a constant.
 inline std::vector<double> draw_reduced_rows(const Shape& shape, std::uint64_t seed, double d,
                                              std::uint32_t replica, bool unit) {
-  const int n = shape.n, s = shape.s, first = shape.first();
+  const int n = shape.n, s = shape.s, first = std::max(shape.first(), shape.constant ? 1 : 0);
   std::vector<double> z(static_cast<std::size_t>(n * (s + n))), nu(static_cast<std::size_t>(n)),
       chi(nu);
   fill_normals(seed, replica, Purpose::init_rows, 0, z.size(), z.data());
@@ -61,6 +63,9 @@ inline std::vector<double> with_memory(const Shape& shape, const std::vector<dou
       Eigen::Map<const Matrix>(rows.data(), n, s);
   Eigen::Map<Matrix>(all.data() + N * s, N, N).block(from, from, n, n) =
       Eigen::Map<const Matrix>(rows.data() + n * s, n, n);
+  if (shape.still)  // where no move would bring the averages
+    for (int j = from + n; j < N; ++j)
+      all[static_cast<std::size_t>(j * s)] = rows[static_cast<std::size_t>((j - from - n) * s)];
   return all;
 }
 // The way back: a share of the student's rows, the rest of it their averages; L (n, n) again lower
@@ -110,6 +115,8 @@ inline Statistics reduced_view(const Shape& shape, const TaskData& task,
                                const std::vector<double>& rows) {
   Statistics out = reduced_statistics(shape, task, rows);
   if (shape.follow) out.cosines = reduced_cosines(shape, task, rows, out);
+  const Eigen::Map<const Matrix> P(rows.data(), shape.n, shape.s);
+  out.along = along_directions(task, P, task.V.data(), shape.s);
   return out;
 }
 

@@ -23,11 +23,13 @@ inline Columns columns(const double* rows, int count, Index begin, Index depth, 
 }
 
 // A <- A Pi for W (k, d) with the pseudo-inverse (rho, k), twice for orthogonality to rounding.
-inline void project_out(const double* W, const Matrix& pinv, Matrix& A) {
+// `constant`: the last coordinate, where A is 0 and stays 0.
+inline void project_out(const double* W, const Matrix& pinv, bool constant, Matrix& A) {
   const auto all = columns(W, static_cast<int>(pinv.cols()), 0, A.cols(), A.cols());
   for (int pass = 0; pass < 2; ++pass) {
     const Matrix along = A * all.transpose() * pinv.transpose() * pinv;
     A.noalias() -= along * all;
+    if (constant) A.rightCols(1).setZero();
   }
 }
 
@@ -38,9 +40,11 @@ inline bool asked_for(const Shape& shape, int j, int i) {
   return i < first ? shape.unit && i == j - first : shape.follow;
 }
 
+// `still`: rows do not move along the constant, the last coordinate.  Theirs is kept beside them,
+// and they have 0 there, as inputs do.
 class Rows {
  public:
-  Rows(int rank, int n) : r_(rank), n_(n) {}
+  Rows(int rank, int n, bool still) : r_(rank), n_(n), still_(still ? n : 0, 1) {}
 
   void set_u(const double* u, Index d) {
     d_ = d;
@@ -49,16 +53,27 @@ class Rows {
   }
   void set(const std::vector<double>& A) {
     all_.bottomLeftCorner(n_, d_) = Eigen::Map<const Matrix>(A.data(), n_, d_);
+    if (still_.size() == 0) return;
+    still_ = all_.block(r_, d_ - 1, n_, 1);
+    clear_still(d_ - 1);
   }
   // A (n, d).
   std::vector<double> get() const { return get(0, n_); }
   // `count` rows of it from `first` on.
   std::vector<double> get(int first, int count) const {
     std::vector<double> A(static_cast<std::size_t>(count * d_));
-    Eigen::Map<Matrix>(A.data(), count, d_) = all_.block(r_ + first, 0, count, d_);
+    Eigen::Map<Matrix> to(A.data(), count, d_);
+    to = all_.block(r_ + first, 0, count, d_);
+    if (still_.size() > 0) to.rightCols(1) = still_.middleRows(first, count);
     return A;
   }
-  void swap(Rows& other) { all_.swap(other.all_); }
+  // What row j has along the constant, beside what is here.
+  double still(int j) const { return still_.size() > 0 ? still_(j, 0) : 0; }
+  // What moves of a tile left along the constant.
+  void clear_still(Index begin) {
+    if (still_.size() > 0 && begin + tile_depth >= d_) all_.block(r_, d_ - 1, n_, 1).setZero();
+  }
+  void swap(Rows& other) { all_.swap(other.all_), still_.swap(other.still_); }
 
   // Row i of u and A together from coordinate `begin` on; rows are `stride` apart, with zeros
   // after coordinate d up to whole packs.
@@ -107,6 +122,9 @@ class Rows {
       gram.noalias() += tile * tile.transpose();
       features.noalias() += tile * columns(W, k, begin, depth(begin), d_).transpose();
     }
+    if (still_.size() == 0) return;
+    gram.noalias() += still_ * still_.transpose();
+    features.noalias() += still_ * columns(W, k, d_ - 1, 1, d_).transpose();
   }
 
  private:
@@ -114,7 +132,8 @@ class Rows {
 
   int r_, n_;
   Index d_ = 0;
-  Matrix all_;  // (r + n, d in packs)
+  Matrix all_;    // (r + n, d in packs)
+  Matrix still_;  // (n, 1), or nothing
 };
 
 }  // namespace lrft

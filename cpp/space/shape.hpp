@@ -14,6 +14,9 @@ struct Shape {
   int neurons;         // of the teacher, the first features
   int s;               // dimension of S = span(rows of W, rows of u)
   int features_rank;   // dimension of span(rows of W): the first coordinates of S
+  int directions;      // of S along which inputs are not standard normal, the constant's first
+  int components;      // of their law
+  bool constant;       // the first coordinate of S, the last of R^d, is 1
   int rank;            // rank r of the teacher
   int followed;        // of its directions, the first, overlaps are with
   int n;               // rows of the student,
@@ -24,13 +27,15 @@ struct Shape {
   bool ahead;          // all but the last of them are trials
   bool unit;           // the student's rows stay on spheres
   bool project;        // rows move orthogonally to span(W)
+  bool still;          // rows do not move along the constant
+  int within;          // the first coordinate of S that the student's rows can have,
+  int moving;          // and of those along which they move
   bool follow;         // the rows' Gram matrix is asked for at every step
   bool plain;          // the optimiser is descent alone
   bool sized;          // it asks for the length of the gradient
   std::int64_t units;  // of work in a step, about (lrft/poll.hpp)
   Sizes sizes;
-  // The first coordinate of S that the student's rows can have.
-  int first() const { return project ? features_rank : 0; }
+  int first() const { return within; }
   // A step that polls inside, and then keeps what it takes to be undone.  Others would lose
   // speed to it, and end soon enough.
   bool slow() const { return units > 5'000'000; }
@@ -45,11 +50,18 @@ inline Shape shape_of(const RunSpec& spec) {
   const StudentSpec& student = spec.student;
   const StudentFacts facts = student.facts();
   const Sizes sizes = sizes_of(spec);
+  const bool still = t.constant && !student.train_biases;
+  // Only neurons have a part along the constant.
+  const int beside = still && !facts.network ? 1 : 0;
+  const int within = student.project ? std::max(t.features_rank, beside) : beside;
   return {t.d,
           t.k,
           t.neurons,
           t.s,
           t.features_rank,
+          t.directions,
+          t.components,
+          t.constant,
           t.rank,
           t.followed > 0 ? t.followed : t.rank,
           student.rows,
@@ -60,6 +72,9 @@ inline Shape shape_of(const RunSpec& spec) {
           spec.trainings.front().lookahead != 0,
           facts.unit_rows,
           student.project,
+          still,
+          within,
+          std::max(within, still ? 1 : 0),
           !facts.single && !facts.network && sizes.watch == WatchKind::overlaps,
           std::all_of(spec.trainings.begin(), spec.trainings.end(),
                       [](const TrainingData& plan) { return plan.optimiser.plain(); }),
@@ -101,6 +116,7 @@ struct Statistics {
   std::vector<double> gram;      // (n, n)  A A^T
   std::vector<double> cosines;   // of the rows with u as subspaces, where they are followed
   std::vector<double> inside;    // (n, s)  coordinates in S, where they are recorded and known
+  std::vector<double> along;     // (n, q)  A V^T, where inputs have a law of their own
 };
 
 }  // namespace lrft

@@ -116,6 +116,8 @@ concept Space =
       { S::labelled } -> std::convertible_to<bool>;  // labels are given: there is no teacher
       { seen.draw_rows(task, replica, bool()) } -> std::same_as<std::vector<double>>;
       { seen.given_rows(student) } -> std::same_as<std::vector<double>>;
+      // Where among them the part of row j along the constant is.
+      { seen.bias_at(lane) } -> std::convertible_to<std::size_t>;
       // The inputs of step `steps[lane]` of each lane; taken back if their step is left.
       space.draw(steps);
       space.undo_draw();

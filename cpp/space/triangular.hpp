@@ -127,4 +127,23 @@ LRFT_INLINE PairFactor factor_of_pair(const Pack* M, int wide) {
   return found;
 }
 
+// The lower Cholesky factor (n, n) of G^T G, G (rows, n); a pivot that rounding leaves at or below
+// zero belongs to a dependent column, whose factor is zero.  Cost: n^2 rows / 2.
+template <class Spend>
+void factor_of_gram(const Pack* G, int rows, int n, Pack* factor, const Spend& spend) {
+  for (int j = 0; j < n; ++j)
+    for (int i = 0; i <= j; ++i) {
+      spend(rows);
+      Pack g = broadcast(0.0);
+      for (int b = 0; b < rows; ++b) g = fma(G[b * n + j], G[b * n + i], g);
+      for (int l = 0; l < i; ++l) g = g - factor[j * n + l] * factor[i * n + l];
+      if (i == j) {
+        factor[j * n + j] = sqrt(select(g < 0.0, broadcast(0.0), g));
+      } else {
+        const Pack pivot = factor[i * n + i];
+        factor[j * n + i] = select(pivot > 0.0, g / pivot, broadcast(0.0));
+      }
+    }
+}
+
 }  // namespace lrft

@@ -54,6 +54,8 @@ void check_student(const StudentSpec& student, const TaskData& t, bool ambient, 
   require(t.link == LinkKind::none ||
               !(student.linearized || student.init_rows == InitRows::favourable),
           "linearized and init_rows='favourable' need a perturbed base as the teacher");
+  require(t.directions == 0 || student.init_rows != InitRows::favourable,
+          "init_rows='favourable' needs standard normal inputs");
   require(n >= 1, "rows must be at least 1");
   require(!student.facts().single || (n == 1 && t.rank == 1),
           "a student of kind rank_one must have one row, and a teacher of rank 1");
@@ -64,6 +66,13 @@ void check_student(const StudentSpec& student, const TaskData& t, bool ambient, 
     require(student.start + n <= t.k, "start: the rows of the start must be features");
   require(student.facts().network || t.neurons == t.k || student.linearized,
           "neurons must be k but for a linearised student");
+  require(t.constant || !(student.train_biases || !student.biases.empty()),
+          "train_biases, biases: the task has no constant");
+  require(student.facts().network || !(student.train_biases || !student.biases.empty()),
+          "train_biases, biases are of a full network");
+  require(!(student.project && student.facts().network && t.constant),
+          "project must be false of a full network with biases");
+  if (!student.biases.empty()) sized(student.biases.size(), n, "biases");
   if (student.init_own == InitOwn::given) sized(student.own.size(), static_cast<Size>(own), "own");
   if (student.init_rows != InitRows::given) return;
   if (ambient) {
@@ -129,9 +138,48 @@ void check_data(const DataSet& data, const TaskData& task) {
   require(inside && !(data.shuffle && (data.first > 0 || data.pass > data.train.rows ||
                                        data.pass > Size{0xFFFFFFFF})),
           "data: pass and first do not fit the samples");
+  require(task.directions == (task.constant ? 1 : 0), "data: inputs have no law but their own");
   for (const Samples* samples : {&data.train, &data.held_out})
-    require(samples->y == nullptr || samples->columns == static_cast<Size>(task.d),
-            "data: X must have d columns");
+    require(samples->y == nullptr ||
+                samples->columns == static_cast<Size>(task.d) - (task.constant ? 1 : 0),
+            "data: X must have d columns, the constant apart");
+}
+
+// Is there a component with means, or one that changes the labels?
+bool has_means(const TaskData& t) {
+  const auto nonzero = [](double x) { return x != 0; };
+  return std::any_of(t.means.begin(), t.means.end(), nonzero) ||
+         std::any_of(t.shifts.begin(), t.shifts.end(), nonzero);
+}
+
+// The law of the inputs within S.
+void check_law(const TaskData& t) {
+  const auto q = static_cast<std::size_t>(t.directions), s = static_cast<std::size_t>(t.s),
+             m = static_cast<std::size_t>(t.components);
+  double total = 0;
+  for (const double p : t.probabilities) {
+    require(p >= 0, "probabilities must not be negative");
+    total += p;
+  }
+  require(m == 0 || std::abs(total - 1) <= 1e-9, "probabilities must have the sum 1");
+  const auto finite = [](const std::vector<double>& x) {
+    return std::all_of(x.begin(), x.end(), [](double number) { return std::isfinite(number); });
+  };
+  require(finite(t.stretch) && finite(t.means) && finite(t.shifts),
+          "stretch, means, shifts must be finite");
+  for (std::size_t i = 0; i < q; ++i)
+    for (std::size_t j = 0; j <= i; ++j) {
+      double product = i == j ? -1 : 0;
+      for (std::size_t l = 0; l < s; ++l) product += t.V[i * s + l] * t.V[j * s + l];
+      require(std::abs(product) <= 1e-9, "V must have orthonormal rows");
+    }
+  if (!t.constant) return;
+  require(q >= 1 && t.V[0] == 1 && t.stretch[0] == -1,
+          "constant: the first of the directions must be the first coordinate, stretched by -1");
+  for (std::size_t c = 0; c < m; ++c)
+    require(t.means[c * q] == 1, "constant: all components must have the mean 1 along it");
+  for (int i = 0; i < t.rank; ++i)
+    require(t.a[static_cast<std::size_t>(i) * s] == 0, "constant: a must have no part along it");
 }
 
 }  // namespace
@@ -140,16 +188,22 @@ void check(const TaskData& t) {
   require(t.k >= 1 && t.s >= 1 && t.rank >= 1, "k, s, rank must be at least 1");
   require(t.neurons >= 1 && t.neurons <= t.k, "neurons must be in [1, k]");
   require(t.followed >= 0 && t.followed <= t.rank, "followed must be in [0, rank]");
-  require(t.features_rank >= 0 && t.features_rank <= std::min(t.k, t.s),
-          "features_rank must be in [0, min(k, s)]");
+  require(t.features_rank >= 0 && t.features_rank <= std::min(t.k + (t.constant ? 1 : 0), t.s),
+          "features_rank must be in [0, min(k, s)], k counting the constant");
   require(std::isfinite(t.d) && t.d >= 1 && t.d == std::floor(t.d),
           "d must be a whole number, at least 1");
+  require(t.directions >= 0 && t.directions <= t.s, "directions must be in [0, s]");
+  require(t.directions > 0 ? t.components >= 1 : t.components == 0,
+          "components must be at least 1 where there are directions, and else 0");
   check_shapes(t);
+  check_law(t);
   const bool polynomial = t.link == LinkKind::multi_index;
   require(polynomial ? t.terms >= 1 : t.terms == 0,
           "terms must be at least 1 of a multi-index link, and 0 of others");
   if (t.link != LinkKind::none) sized(t.weights.size(), polynomial ? t.terms : t.rank, "weights");
   sized(t.powers.size(), polynomial ? Size{t.terms} * t.rank : 0, "powers");
+  require(t.biases.empty() || t.link == LinkKind::network, "biases are of a network link");
+  if (!t.biases.empty()) sized(t.biases.size(), t.rank, "biases");
   require(std::all_of(t.powers.begin(), t.powers.end(), [](int p) { return p >= 0 && p <= 64; }),
           "powers must be in [0, 64]");
 }
@@ -205,11 +259,12 @@ void check(const RunSpec& run) {
   const TaskData& first = run.tasks.front();
   const StudentSpec& student = run.students.front();
   const auto shape = [&](const TaskData& t) {
-    return std::make_tuple(t.k, t.neurons, t.s, t.features_rank, t.rank, t.followed,
-                           run.ambient ? t.d : 0.0);
+    return std::make_tuple(t.k, t.neurons, t.s, t.features_rank, t.rank, t.followed, t.directions,
+                           t.components, t.constant, run.ambient ? t.d : 0.0);
   };
   const auto kind = [](const StudentSpec& s) {
-    return std::make_tuple(s.kind, s.rows, s.linearized, s.start, s.train_own, s.project);
+    return std::make_tuple(s.kind, s.rows, s.linearized, s.start, s.train_own, s.project,
+                           s.train_biases);
   };
   const auto remembered = [](const TrainingData& plan) {
     const OptimiserSpec& o = plan.optimiser;
@@ -222,6 +277,8 @@ void check(const RunSpec& run) {
     check(task);
     if (run.ambient) {
       require(task.W != nullptr && task.u != nullptr, "W and u must be given in the ambient space");
+      require(task.directions == 0 || task.V_x != nullptr,
+              "V_x must be given in the ambient space");
       require(task.d < std::numeric_limits<int>::max(),
               "d must be below 2^31 in the ambient space");
     } else {
@@ -230,6 +287,8 @@ void check(const RunSpec& run) {
               "batch where a batch is used more than once");
     }
     check_student(run.students[i], task, run.ambient, size.own);
+    require(run.data.given() || !run.students[i].linearized || !has_means(task),
+            "linearized needs inputs without means, and so no biases");
     require(shape(task) == shape(first), "tasks of a run must be of one shape");
     require(task.link == first.link && task.powers == first.powers,
             "tasks of a run must have one kind of link");

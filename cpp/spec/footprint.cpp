@@ -15,12 +15,13 @@ constexpr int tile = 128;  // coordinates of an input that the ambient space hol
 double units_of(const Sizes& z) {
   const auto n = static_cast<double>(z.rows * z.copies()), b = static_cast<double>(z.batch),
              k = static_cast<double>(z.k), s = static_cast<double>(z.s),
-             r = static_cast<double>(z.rank);
+             r = static_cast<double>(z.rank), q = static_cast<double>(z.directions);
   const double forward = k * (4 * r + 20) + 6 * n * (facts_of(z.kind).network ? 4 : k);
   const auto uses = static_cast<double>(z.uses);
-  if (z.ambient) return uses * b * (z.d * (k + r + 2 * n + 20) + forward) / 8;
+  const double law = z.ambient ? (q > 0 ? z.d * (2 * q + 20) : 0) : 2 * q * s;
+  if (z.ambient) return uses * b * (z.d * (k + r + 2 * n + 20) + law + forward) / 8;
   const double nonzero = z.nonzero < 0 ? k * s : static_cast<double>(z.nonzero);
-  const double fields = nonzero + (r + 2 * n) * s + 4 * (s + n) + n * n;
+  const double fields = nonzero + (r + 2 * n) * s + 4 * (s + n) + n * n + law;
   if (z.uses > 1) return uses * b * (fields + forward + n * b) + n * n * (n + b);
   const double triangle =
       by_rotations(z.rows * z.copies(), z.batch) && !(facts_of(z.kind).unit_rows && z.velocity)
@@ -45,8 +46,9 @@ double record_numbers(const Sizes& sizes) {
 Footprint footprint(const Sizes& z) {
   const auto n = static_cast<double>(z.rows), b = static_cast<double>(z.batch),
              k = static_cast<double>(z.k), s = static_cast<double>(z.s),
-             r = static_cast<double>(z.rank), neurons = static_cast<double>(z.neurons),
-             copies = static_cast<double>(z.copies()), all = copies * n;
+             r = static_cast<double>(z.rank), q = static_cast<double>(z.directions),
+             neurons = static_cast<double>(z.neurons), copies = static_cast<double>(z.copies()),
+             all = copies * n;
   // Neurons and slopes whose covariance the exact loss needs.
   const double side = z.linearized
                           ? neurons + 2 * (facts_of(z.kind).network ? n : neurons)
@@ -61,12 +63,12 @@ Footprint footprint(const Sizes& z) {
       std::max({side * side, side * (k + n + r), (2 * k + n) * (2 * k + n), k * s, 2 * all * all,
                 all * (s + all), n * 2 * k, b * (z.ambient ? input + tile : 8 * input)});
   out.counters = b * ((z.ambient ? z.d : input) + 1) / 2;
-  out.task_bytes = bytes * (k * s + (z.ambient ? (k + r) * z.d : 0));
+  out.task_bytes = bytes * ((k + q) * s + (z.ambient ? (k + r + q) * z.d : 0));
   out.state_bytes = bytes * (all * (z.ambient ? z.d : s + all) + copies * out.own);
   out.record_bytes = bytes * record_numbers(z);
   out.thread_bytes =
       bytes * (3 * side * side + (z.ambient ? 4 * all * all + 3 * all * z.d
-                                            : 8 * (4 * all * all + 2 * all * s + k * s)));
+                                            : 8 * (4 * all * all + 2 * all * s + (k + q) * s)));
   out.batch_bytes = bytes * b * (z.ambient ? input + tile : 8 * input);
   out.units = static_cast<std::int64_t>(std::min(units_of(z), 9e18));
   return out;
@@ -85,6 +87,7 @@ Sizes sizes_of(const RunSpec& spec) {
   z.rank = t.rank;
   z.link = t.link;
   z.followed = t.followed;
+  z.directions = t.directions;
   z.rows = student.rows;
   const OptimiserSpec& optimiser = spec.trainings.front().optimiser;
   z.velocity = optimiser.momentum > 0;

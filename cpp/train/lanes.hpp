@@ -28,7 +28,7 @@ class Lanes {
       : spec_(spec),
         shape_(shape),
         population_(population),
-        grams_(population, shape, width),
+        grams_(population, spec.link_activation, shape, width),
         next_(std::move(next)),
         space_(shape, spec),
         student_(shape, spec.student, make_activation(spec.activation)),

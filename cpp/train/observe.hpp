@@ -75,10 +75,14 @@ void initialise(S& space, int lane, const Shape& shape, const RunSpec& spec,
                 const StudentSpec& student, const TaskData& task, const Population& population,
                 TaskGrams& grams, Chain& chain) {
   chain.own = initial_own(shape, student, spec.seed, chain.replica);
-  chain.rows =
-      space.with_memory(student.init_rows == InitRows::given
-                            ? space.given_rows(student)
-                            : space.draw_rows(task, chain.replica, student.facts().unit_rows));
+  chain.rows = student.init_rows == InitRows::given
+                   ? space.given_rows(student)
+                   : space.draw_rows(task, chain.replica, student.facts().unit_rows);
+  if (student.init_rows == InitRows::uniform && !student.facts().unit_rows)
+    for (double& x : chain.rows) x *= student.rows_std;
+  for (std::size_t j = 0; j < student.biases.size(); ++j)
+    chain.rows[space.bias_at(j)] = student.biases[j];
+  chain.rows = space.with_memory(chain.rows);
   if (student.init_rows == InitRows::favourable) {
     space.set_rows(lane, chain.rows);
     const Statistics start = space.statistics(lane, task);
@@ -87,8 +91,6 @@ void initialise(S& space, int lane, const Shape& shape, const RunSpec& spec,
           0))
       for (double& x : chain.rows) x = -x;
   }
-  if (student.init_rows == InitRows::uniform && !student.facts().unit_rows)
-    for (double& x : chain.rows) x *= student.rows_std;
 }
 
 }  // namespace lrft

@@ -15,7 +15,8 @@ std::vector<double> overlaps_c(const Shape& shape, const TaskData& task, const S
                                const std::vector<double>& own);
 
 // Coordinates (n, s) of the rows in S.  Where the space does not know them (R^d), the solution of
-// A W^T = P R^T, A u^T = P a^T: one factorisation, (k + r) s^2 multiplications.
+// A W^T = P R^T, A u^T = P a^T, and the same of the directions of a law: one factorisation,
+// (k + r + q) s^2 multiplications.
 std::vector<double> coordinates(const Shape& shape, const TaskData& task,
                                 const Statistics& statistics);
 

@@ -95,6 +95,15 @@ constexpr Statistic table[] = {
      [](const Seen& x) { return std::vector{loss_of(x, x.averaged, x.averaged_own)}; }},
     {"averaged_validation_loss", errors, always, averaged,
      [](const Seen& x) { return std::vector{x.averaged_validation_loss}; }},
+    {"biases", overlaps, asked,
+     [](const Sizes& z) { return only_if(facts_of(z.kind).network, {z.rows}); },
+     [](const Seen& x) {
+       const std::vector<double> M = coordinates(x.shape, x.task, x.rows);
+       std::vector<double> biases(static_cast<std::size_t>(x.shape.n));
+       for (std::size_t i = 0; i < biases.size(); ++i)
+         biases[i] = x.task.neuron_scale * M[i * static_cast<std::size_t>(x.shape.s)];
+       return biases;
+     }},
 };
 
 // None where it is not recorded.

@@ -2,15 +2,17 @@
 //
 // Of fresh samples the student and its teacher see fields that are jointly Gaussian, (W x, u x, A
 // x) with the inner products of the rows as their covariance: so a sample costs no vector in R^d,
-// and the estimate is the same function of the state in every space.
+// and the estimate is the same function of the state in every space.  Where inputs have a law of
+// their own, V x is drawn with them, and what the law adds is along these (space/law.hpp).
 //
-// Cost a record: `fresh_samples` times (k + r + n)^2 / 2 multiplications and k + n values of the
-// activation beside the teacher's.
+// Cost a record: `fresh_samples` times (k + r + n + q)^2 / 2 multiplications and k + n values of
+// the activation beside the teacher's.
 #include <cmath>
 #include <limits>
 
 #include "population/linearized.hpp"
 #include "random/address.hpp"
+#include "space/law.hpp"
 #include "space/product.hpp"
 #include "space/teacher.hpp"
 #include "student/list.hpp"
@@ -22,11 +24,27 @@ namespace {
 
 std::size_t index(int i, int j, int width) { return static_cast<std::size_t>(i * width + j); }
 
-// A lower-triangular factor of the covariance of the fields (k + r + n); what depends on those
-// before it up to rounding has a column of zeros.
-std::vector<double> factor_of_fields(const Seen& x) {
-  const int k = x.shape.k, given = k + x.shape.rank, n = x.shape.n, m = given + n;
+// The inner products (k + r + n, q) of features, directions and rows with those of the law.
+std::vector<double> along_law(const Seen& x) {
+  const int k = x.shape.k, given = k + x.shape.rank, q = x.shape.directions, s = x.shape.s;
+  std::vector<double> along(index(given, 0, q), 0.0);
+  for (int i = 0; i < given; ++i)
+    for (int j = 0; j < q; ++j)
+      for (int l = 0; l < s; ++l)
+        along[index(i, j, q)] += (i < k ? x.task.R[index(i, l, s)] : x.task.a[index(i - k, l, s)]) *
+                                 x.task.V[index(j, l, s)];
+  along.insert(along.end(), x.rows.along.begin(), x.rows.along.end());
+  return along;
+}
+
+// A lower-triangular factor of the covariance of the fields (k + r + n) and what is along the law's
+// directions (q), of normal inputs; what depends on those before it up to rounding has a column of
+// zeros.
+std::vector<double> factor_of_fields(const Seen& x, const std::vector<double>& along) {
+  const int k = x.shape.k, given = k + x.shape.rank, n = x.shape.n, q = x.shape.directions,
+            fields = given + n, m = fields + q;
   const auto covariance = [&](int i, int j) {
+    if (i >= fields) return j < fields ? along[index(j, i - fields, q)] : i == j ? 1.0 : 0.0;
     if (i < given) return x.gram->fixed[index(i, j, given)];
     if (j < k) return x.rows.features[index(i - given, j, k)];
     if (j < given) return x.rows.teacher[index(i - given, j - k, given - k)];
@@ -37,7 +55,7 @@ std::vector<double> factor_of_fields(const Seen& x) {
     Poll::spend(std::int64_t{i} * i / 2);
     for (int j = 0; j <= i; ++j) {
       double sum = covariance(i, j);
-      for (int q = 0; q < j; ++q) sum -= L[index(i, q, m)] * L[index(j, q, m)];
+      for (int l = 0; l < j; ++l) sum -= L[index(i, l, m)] * L[index(j, l, m)];
       if (i == j)
         L[index(i, i, m)] = sum > 1e-13 * covariance(i, i) ? std::sqrt(sum) : 0;
       else
@@ -64,13 +82,17 @@ Estimate of_samples(const Seen& x, const RunSpec& run, const TrainingData& plan,
   loss.set(0, plan);
   const bool signs = plan.loss.kind == LossData::Kind::logistic;
 
-  const int k = x.shape.k, r = x.shape.rank, n = x.shape.n, m = k + r + n;
-  const std::vector<double> L = factor_of_fields(x);
+  const int k = x.shape.k, r = x.shape.rank, n = x.shape.n, directions_of_law = x.shape.directions,
+            fields = k + r + n, m = fields + directions_of_law;
+  const std::vector<double> along = along_law(x), L = factor_of_fields(x, along);
+  LawAlong<NeuronLanes> law(x.shape, run.seed);
+  if (law.there()) law.set_task(0, x.task, chain.replica);
   const Philox random(run.seed);
   const Address at(random, broadcast_bits(static_cast<std::uint64_t>(chain.step)),
                    broadcast_bits(chain.replica));
   std::vector<double> Z(index(m + 1, 0, width)), Y(index(m, 0, width)),
-      directions(static_cast<std::size_t>(r)), rows(static_cast<std::size_t>(n));
+      directions(static_cast<std::size_t>(r)), rows(static_cast<std::size_t>(n)),
+      shifts(static_cast<std::size_t>(width), 0.0);
   AlignedPacks features(NeuronLanes::packs(k));
   double sum = 0, squares = 0;
   for (int first = 0; first < fresh_samples; first += width) {
@@ -85,6 +107,23 @@ Estimate of_samples(const Seen& x, const RunSpec& run, const TrainingData& plan,
     }
     Y.assign(Y.size(), 0.0);
     product({L.data(), m, 1}, m, {Z.data(), width}, m, width, Y.data(), width);
+    if (law.there()) {
+      double* added = Y.data() + index(fields, 0, width);
+      for (int column = 0; column < width; column += lanes) {
+        // Slots that no input of a batch has.
+        std::uint64_t slot[lanes];
+        for (int q = 0; q < lanes; ++q)
+          slot[q] = (std::uint64_t{1} << 31) + static_cast<std::uint64_t>(first + column + q);
+        law.draw(broadcast_bits(static_cast<std::uint64_t>(chain.step)), load_bits(slot));
+        for (int j = 0; j < directions_of_law; ++j) {
+          double* y = added + index(j, column, width);
+          store(y, law.added(j, load(y)));
+        }
+        store(shifts.data() + column, law.shift());
+      }
+      product({along.data(), directions_of_law, 1}, fields, {added, width}, directions_of_law,
+              width, Y.data(), width);
+    }
     for (int q = 0; q < width; ++q) {
       for (int i = 0; i < k; ++i) features.doubles()[i] = Y[index(i, q, width)];
       for (int i = 0; i < r; ++i)
@@ -92,8 +131,8 @@ Estimate of_samples(const Seen& x, const RunSpec& run, const TrainingData& plan,
       for (int j = 0; j < n; ++j) rows[static_cast<std::size_t>(j)] = Y[index(k + r + j, q, width)];
       const Input<double> input{features.data(), rows.data()};
       const double f = student.forward(input);
-      const double y =
-          teacher.output({input, directions.data()}) + x.task.noise * Z[index(m, q, width)];
+      const double y = teacher.output({input, directions.data()}) +
+                       x.task.noise * Z[index(m, q, width)] + shifts[static_cast<std::size_t>(q)];
       double value = loss.value(f, y);
       if (signs) {
         const double sign = y < 0 ? -1 : 1;

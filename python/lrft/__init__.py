@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from lrft.fitting.fit import fit
     from lrft.fitting.fitting import Fitting
     from lrft.model.activation import Activation
+    from lrft.model.inputs import Mixture, Spiked
     from lrft.model.loss import Huber, Logistic
     from lrft.model.recording import Geometric, geometric
     from lrft.model.sequence import Sequence
@@ -61,12 +62,14 @@ _HOME = {
     "Job": "run.jobs",
     "LoRA": "model.students",
     "Logistic": "model.loss",
+    "Mixture": "model.inputs",
     "Progress": "base.progress",
     "RankOne": "model.students",
     "RateWarning": "base.caller",
     "Sequence": "model.sequence",
     "SequenceSimulation": "run.sequence",
     "SGD": "model.optimiser",
+    "Spiked": "model.inputs",
     "Simulation": "run.simulation",
     "Stage": "algorithm.tuning",
     "StudyProgress": "study.watch",
@@ -111,12 +114,14 @@ __all__ = [
     "Job",
     "LoRA",
     "Logistic",
+    "Mixture",
     "Progress",
     "RankOne",
     "RateWarning",
     "Sequence",
     "SequenceSimulation",
     "Simulation",
+    "Spiked",
     "Stage",
     "StudyProgress",
     "Task",

@@ -124,3 +124,24 @@ def test_fine_tuning_to_another_question(monkeypatch: pytest.MonkeyPatch) -> Non
     for error in found.values():
         assert error < 0.5 * before
         assert error < 0.9 * controls
+
+
+def test_biases_of_scikit_learn_go_there_and_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A network that scikit-learn trained, fitted and simulated, as scikit-learn evaluates it."""
+    monkeypatch.syspath_prepend(str(SCRIPT.parent))
+    module = script("biased_digits")
+    monkeypatch.setattr(module, "STEPS", 2_000)
+    monkeypatch.setattr(module, "SIMULATED", 5_000)
+    found = module.compared()
+    base, *students = found["networks"].values()
+    assert abs(base.b).max() > 0.05
+    assert abs(base.output_bias) > 0.05
+    assert found["gap"] < 1e-6
+    assert found["before"][1] > 0.95
+    first, last = found["losses"]
+    assert last < 0.8 * first
+    lora, full = students
+    assert (lora.b == base.b).all()
+    assert abs(full.b - base.b).max() > 1e-3
+    for error, _ in list(found["after"].values())[1:]:
+        assert error < 0.7 * found["after"]["the base"][0]

@@ -22,6 +22,9 @@ CASES = [
     "linear, rank one, u inside",
     "linear, LoRA, both factors",
     "linear, full, scratch",
+    "biased, LoRA",
+    "biased, full",
+    "biased, full, trained",
 ]
 
 
@@ -44,8 +47,16 @@ def test_they_are_those_of_the_path_in_r_d(name: str) -> None:
         outside = np.atleast_2d(path[0][0]) @ (np.eye(task.d) - Q @ Q.T)
         factor, triangle = np.linalg.qr(outside.T)
         Q = np.concatenate([Q, factor * np.sign(np.diag(triangle))], axis=1)
+    constant = training.student.biased(task)  # first in S, last in R^d
+    if constant:
+        Q = np.pad(Q, ((0, 1), (1, 0)))
+        Q[-1, 0] = 1.0
     for i, t in enumerate(ds.step.values):
         rows, own = np.atleast_2d(path[t][0]), path[t][1]
+        rows = np.pad(rows, ((0, 0), (0, len(Q) - rows.shape[1])))
+        if "biases" in ds:
+            biases = task.neuron_scale * rows[:, -1]
+            np.testing.assert_allclose(ds.biases.isel(replica=0, step=i), biases, atol=1e-10)
         one = ds.isel(replica=0, step=i)
         for values, expected in (
             (one.M, rows @ Q),

@@ -26,6 +26,7 @@ KINDS: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
     "stopping": ({"d": 30}, {"train_c": True}, {"stop_at": 0.5}),
     "reused, batch 2": ({}, {"train_c": True}, {"reuse": 2, "batch": 2}),
     "lookahead": ({"activation": "tanh"}, {"train_c": True}, {"lookahead": 1.0}),
+    "biases": ({"biases": 0.7, "activation": "tanh"}, {"train_c": True}, {}),
     "single index": ({"teacher": "he2"}, {"train_c": True, "orthogonal": False}, {}),
     "logistic, batch 3": (
         {"noise": 0.4},

@@ -46,7 +46,10 @@ def check_path(task: lrft.Task, training: lrft.Training) -> None:
     assert moved(path, student)
     [chain] = final(spec([task], training, [REPLICA], seed=SEED, ambient=True))
     assert chain.status == "finished"
-    for name, expected in zip(("rows", "own"), path[-1], strict=True):
+    rows, own = path[-1]
+    if student.biased(task) and rows.shape[-1] == task.d:  # along the constant it never moves
+        rows = np.concatenate([rows, np.zeros((*rows.shape[:-1], 1))], axis=-1)
+    for name, expected in (("rows", rows), ("own", own)):
         size = np.abs(expected).max()
         assert (
             np.abs(getattr(chain, name).reshape(expected.shape) - expected).max() < TOLERANCE * size
@@ -70,6 +73,13 @@ def check_path(task: lrft.Task, training: lrft.Training) -> None:
         assert abs(chain.records["loss"][i] - expected_loss) < 1e-9 * max(1.0, expected_loss)
 
 
+def with_constant(path: Any, d: int) -> Any:
+    """Rows with a coordinate along the constant, zero where they have none."""
+    for rows, own in path:
+        rows = np.atleast_2d(rows)
+        yield np.pad(rows, ((0, 0), (0, d + 1 - rows.shape[1]))), own
+
+
 def check_coupling(task: lrft.Task, training: lrft.Training) -> None:
     inputs = np.random.default_rng(17).standard_normal((STEPS, training.batch, task.d))
     start = initial_student(task, training.student, SEED, REPLICA)
@@ -84,6 +94,11 @@ def check_coupling(task: lrft.Task, training: lrft.Training) -> None:
         given = training.student.replace(**dict(zip(names, start, strict=True)))
         training = training.replace(student=given)
         Q = np.concatenate([Q, lower_factor(start[0] - start[0] @ Q @ Q.T)[1].T], axis=1)
+    if training.student.biased(task):  # the constant: first in S, last in R^d
+        Q = np.pad(Q, ((0, 1), (1, 0)))
+        Q[-1, 0] = 1.0
+        inputs = np.concatenate([inputs, np.ones((*inputs.shape[:2], 1))], axis=2)
+        path = with_constant(path, task.d)
     described = spec([task], training)
     rates = [getattr(described.trainings[0], name).rate for name in ("lr", "lr_own")]
     follow(

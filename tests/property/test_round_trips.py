@@ -39,7 +39,7 @@ def assert_equal_tasks(a: lrft.Task, b: lrft.Task) -> None:
         np.testing.assert_array_equal(getattr(a, name), getattr(b, name), err_msg=name)
 
 
-@examples(25, 66, task=tasks(), suffix=SUFFIXES)
+@examples(25, 66, task=tasks(biased=True), suffix=SUFFIXES)
 def test_tasks(task, suffix):
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"task{suffix}"
@@ -62,7 +62,7 @@ def test_weights(data, suffix, activation, scale):
     assert (found.activation, found.neuron_scale) == (lrft.Activation.parse(activation), scale)
 
 
-@examples(40, 133, run=runs())
+@examples(40, 133, run=runs(biased=True))
 def test_trainings(run):
     _, training, _ = run
     text = training.model_dump_json()
@@ -76,7 +76,7 @@ def test_trainings(run):
     assert training.replace() == training
 
 
-@examples(6, 13, run=runs(), several=st.booleans())
+@examples(6, 13, run=runs(biased=True), several=st.booleans())
 def test_results(run, several):
     task, training, options = run
     given = [task, task.replace(xi=2 * task.xi)] if several else task
@@ -93,7 +93,7 @@ def test_results(run, several):
         assert lrft.load(path).identical(ds)
 
 
-@examples(20, 40, run=runs(), seed=SEEDS, moments=st.integers(1, 3))
+@examples(20, 40, run=runs(biased=True), seed=SEEDS, moments=st.integers(1, 3))
 def test_states(run, seed, moments):
     """Saved at moments nobody chose, and gone on with: the run that never stopped."""
     task, training, options = run

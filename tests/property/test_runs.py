@@ -28,7 +28,7 @@ def same(a, b, *, names=SERIES) -> None:
         np.testing.assert_array_equal(a[name].values, b[name].values, err_msg=name)
 
 
-@examples(80, 166, run=runs(), replicas=st.integers(1, 3))
+@examples(80, 166, run=runs(biased=True), replicas=st.integers(1, 3))
 def test_every_run_ends_and_says_how(run, replicas):
     task, training, options = run
     ds = lrft.simulate(task, training, replicas=replicas, threads=1, **options)
@@ -80,7 +80,7 @@ def test_every_run_ends_and_says_how(run, replicas):
                 assert np.abs(end_u).min() >= training.stop_at
 
 
-@examples(25, 50, run=runs(), more=st.integers(1, 40), record=st.integers(2, 9))
+@examples(25, 50, run=runs(biased=True), more=st.integers(1, 40), record=st.integers(2, 9))
 def test_steps_and_record_never_change_a_prefix(run, more, record):
     task, training, options = run
     rates = [training.lr, *(getattr(training.student, n, None) for n in ("lr_c", "lr_b", "lr_lam"))]
@@ -100,7 +100,7 @@ def test_steps_and_record_never_change_a_prefix(run, more, record):
     np.testing.assert_array_equal(a.hit_step.values, np.where(hits > short.steps, -1, hits))
 
 
-@examples(20, 50, run=runs(), company=st.integers(1, 11), threads=st.integers(1, 3))
+@examples(20, 50, run=runs(biased=True), company=st.integers(1, 11), threads=st.integers(1, 3))
 def test_a_replica_alone_is_the_replica_in_company(run, company, threads):
     task, training, options = run
     indices = [7, *range(8, 8 + company)]
@@ -126,7 +126,7 @@ def test_a_task_alone_is_the_task_in_a_list(data, seed):
         np.testing.assert_array_equal(a, b, err_msg=name)
 
 
-@examples(10, 33, run=runs())
+@examples(10, 33, run=runs(biased=True))
 def test_no_run_warns(run):
     task, training, options = run
     with warnings.catch_warnings():

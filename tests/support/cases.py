@@ -48,6 +48,9 @@ TEACHERS: dict[str, Any] = {
     "relu network": lambda base, **options: lrft.Task.teacher(
         RNG.standard_normal((2, base.d)) / 4, sigma_star="relu", base=base, **options
     ),
+    "biased network": lambda base, **options: lrft.Task.teacher(
+        "sphere", width=2, biases_star=[0.8, -0.5], base=base, seed=6, **options
+    ),
     "single index": lambda base, **options: lrft.Task.single_index(
         "he2", base=base, seed=3, **options
     ),
@@ -143,16 +146,17 @@ def initial_student(
         size = int(np.prod(shape))
         return compiled.normals(seed, replica, compiled.purposes[purpose], 0, size).reshape(shape)
 
+    width = task.d + student.biased(task)
     if isinstance(student, lrft.LoRA):
         rows, std, own = student.a_init, student.a_std, student.b_init
-        shape, own_shape = (student.rank, task.d), (task.k, student.rank)
+        shape, own_shape = (student.rank, width), (task.k, student.rank)
         named = {
             "zero": np.zeros(own_shape),
             "gaussian": normals("init_c", *own_shape) / task.k**0.5,
         }
     else:
         rows, std, own = student.init, student.std, student.lam_init
-        shape = (student.neurons(task), task.d)
+        shape = (student.neurons(task), width)
         named = {"base": task.lam, "ones": np.ones(shape[0])}
         named["gaussian"] = normals("init_c", shape[0])
         named["signs"] = np.where(named["gaussian"] < 0, -1.0, 1.0)
@@ -161,7 +165,7 @@ def initial_student(
         "zero": np.zeros(shape),
         "base": task.W,
     }
-    rows = starts[rows] if isinstance(rows, str) else rows
+    rows = starts[rows][:, : task.d] if isinstance(rows, str) else rows
     if getattr(student, "sphere", False):
         rows = rows / np.linalg.norm(rows, axis=1, keepdims=True)
     if isinstance(own, str):
@@ -174,7 +178,8 @@ def initial_rank_one(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return u_hat (d,) and c_hat (k,) at step 0."""
     if isinstance(student.u_init, str):
-        u0 = compiled.normals(seed, replica, compiled.purposes["init_u"], 0, task.d)
+        width = task.d + student.biased(task)
+        u0 = compiled.normals(seed, replica, compiled.purposes["init_u"], 0, width)[: task.d]
         if student.orthogonal:
             u0 = reference_module.project_out(task.W)(u0)
     else:
@@ -230,7 +235,9 @@ def twin(
         noise = (
             task.noise * compiled.normals(seed, replica, purpose, t, 2 * b)[::2] for t in steps
         )
-    inputs = (lrft.normals(seed, replica, t, (b, task.d)) for t in steps)
+    # One more is drawn where the engine's inputs have a constant, their last coordinate.
+    width = task.d + student.biased(task)
+    inputs = (lrft.normals(seed, replica, t, (b, width))[:, : task.d] for t in steps)
     turned = flips(training, seed=seed, replica=replica)
     return reference_path(task, training, (u0, c0), inputs, noise, flips=turned)
 
@@ -256,6 +263,7 @@ def reference_path(
         "linearized": student.linearized,
         "neuron_scale": task.neuron_scale,
         "output_scale": task.output_scale,
+        "biases": task.biases,
         "noise_values": noise,
         "labels": labels,
         "loss": twin_loss(training.loss),
@@ -289,5 +297,7 @@ def reference_path(
         lr=lr,
         lr_lam=None if student.lr_lam is None else rate_function(student.lr_lam),
         train_lam=student.train_lam,
+        biases0=student.start_biases(task) if student.biased(task) else None,
+        train_biases=student.train_biases,
         **common,
     )

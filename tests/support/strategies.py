@@ -47,8 +47,10 @@ def unit(values: np.ndarray) -> np.ndarray:
 
 
 @st.composite
-def tasks(draw: Any, rank: int | None = None, given: bool | None = None) -> lrft.Task:
-    """A task of up to 5 neurons and rank up to 3, in at most 24 dimensions."""
+def tasks(
+    draw: Any, rank: int | None = None, given: bool | None = None, biased: bool = False
+) -> lrft.Task:
+    """A task of up to 5 neurons and rank up to 3, in at most 24 dimensions; perhaps with biases."""
     common: dict[str, Any] = {
         "activation": draw(ACTIVATIONS),
         "output_scale": draw(SCALES),
@@ -60,6 +62,8 @@ def tasks(draw: Any, rank: int | None = None, given: bool | None = None) -> lrft
     elif draw(st.booleans()):
         common["neuron_scale"] = draw(SCALES)
     k = draw(st.integers(1, 5))
+    if biased and draw(st.booleans()):
+        common["biases"] = draw(st.sampled_from([0.0, 0.7, numbers(draw, k)]))
     rank = draw(st.sampled_from([1, 1, 2, 3])) if rank is None else rank
     c = unit(numbers(draw, k)) if rank == 1 else numbers(draw, k, rank)
     lam = draw(st.sampled_from(["ones", "signs", "gaussian", "given"]))
@@ -106,7 +110,8 @@ def schedules(steps: int) -> Any:
 def students(draw: Any, task: lrft.Task, rates: Any, named: bool) -> Any:
     """A student that fits the task; without `named`, none whose start a neuron's place decides."""
     own = st.none() | rates
-    linearized = draw(st.sampled_from([False, False, task.activation.facts.linearized]))
+    able = task.activation.facts.linearized and task.biases is None
+    linearized = draw(st.sampled_from([False, False, able]))
     kinds = ["lora", "full"] + ["rank one"] * 2 * (task.rank == 1)
     kind = draw(st.sampled_from(kinds))
     if kind == "rank one":
@@ -161,6 +166,11 @@ def students(draw: Any, task: lrft.Task, rates: Any, named: bool) -> Any:
     gaussian, base = draw(st.booleans()), width == task.k
     inits = ["gaussian"] if gaussian else [numbers(draw, width, task.d)] + ["base"] * base
     lam_inits = ["ones", "signs", "gaussian", 0.5, numbers(draw, width)] + ["base"] * base
+    own_biases: dict[str, Any] = {}
+    if task.biases is not None:
+        inits_of_b = [0.5, numbers(draw, width)] + ["base"] * base
+        own_biases["biases"] = draw(st.sampled_from(inits_of_b))
+        own_biases["train_biases"] = draw(st.booleans())
     return lrft.FullNetwork(
         width=width,
         init=draw(st.sampled_from(inits)),
@@ -169,6 +179,7 @@ def students(draw: Any, task: lrft.Task, rates: Any, named: bool) -> Any:
         linearized=linearized,
         std=draw(st.none() | st.floats(0.01, 1.0)) if gaussian else None,
         lr_lam=draw(own) if train_lam else None,
+        **own_biases,
     )
 
 

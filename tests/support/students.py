@@ -257,6 +257,64 @@ TAUGHT: dict[str, tuple[Any, dict[str, Any], dict[str, Any], dict[str, Any]]] = 
         {},
     ),
 }
+# Networks with biases.
+B4 = np.array([0.6, -0.8, 0.0, 1.1])
+BIASED: dict[str, tuple[Any, dict[str, Any], dict[str, Any], dict[str, Any]]] = {
+    "rank one": (lrft.RankOne, {}, {"train_c": True}, {}),
+    "rank one, free, batch 3": (
+        lrft.RankOne,
+        {"noise": 0.3, "normalization": "unit"},
+        {"train_c": True, "orthogonal": False},
+        {"batch": 3},
+    ),
+    "LoRA": (lrft.LoRA, {"parallel": 0.6}, {"rank": 3, "b_init": "gaussian"}, {"batch": 2}),
+    "LoRA, sphere": (lrft.LoRA, {}, {"rank": 2, "sphere": True}, {}),
+    "LoRA, momentum": (
+        lrft.LoRA,
+        {},
+        {"rank": 2},
+        {"optimiser": lrft.SGD(momentum=0.8, weight_decay=0.05, clip=0.5), "lr": SLOW},
+    ),
+    "LoRA, network with biases": (
+        lrft.LoRA,
+        {"teacher": "biased network"},
+        {"rank": 2, "b_init": "gaussian"},
+        {"loss": lrft.Huber(0.3)},
+    ),
+    "teacher alone": (
+        lrft.FullNetwork,
+        {"teacher": "biased network", "biases": None},
+        {},
+        {"batch": 2},
+    ),
+    "full": (lrft.FullNetwork, {}, {}, {}),
+    "full, trained": (
+        lrft.FullNetwork,
+        {"neuron_scale": 0.7},
+        {"train_lam": True, "train_biases": True},
+        {"batch": 3},
+    ),
+    "full, scratch": (
+        lrft.FullNetwork,
+        {"biases": None},
+        {"width": 6, "init": "gaussian", "lam_init": "signs", "biases": 0.5, "train_biases": True},
+        {},
+    ),
+    "full, frozen, decay": (
+        lrft.FullNetwork,
+        {},
+        {"init": V5, "lam_init": 0.4, "biases": -0.7},
+        {"optimiser": lrft.SGD(weight_decay=0.05, normalise=True), "lr": SLOW, "batch": 2},
+    ),
+    "full, momentum": (
+        lrft.FullNetwork,
+        {},
+        {"train_biases": True},
+        {"optimiser": lrft.SGD(momentum=0.8, weight_decay=0.02), "lr": SLOW},
+    ),
+    "full, reused": (lrft.FullNetwork, {}, {"train_biases": True}, {"reuse": 2, "batch": 2}),
+    "full, wide batch": (lrft.FullNetwork, {}, {"train_biases": True}, {"batch": 40}),
+}
 CASES = {f"LoRA, {name}": (lrft.LoRA, *rest) for name, rest in LORA.items()}
 CASES |= {f"full, {name}": (lrft.FullNetwork, *rest) for name, rest in FULL.items()}
 CASES |= {
@@ -265,6 +323,10 @@ CASES |= {
 }
 CASES |= LOSSES
 CASES |= {f"taught, {name}": case for name, case in TAUGHT.items()}
+CASES |= {
+    f"biased, {name}": (kind, {"biases": B4} | changes, options, more)
+    for name, (kind, changes, options, more) in BIASED.items()
+}
 
 
 def case(name: str, activation: str = "tanh") -> tuple[lrft.Task, lrft.Training]:
@@ -291,6 +353,7 @@ def teacher(task: lrft.Task) -> np.ndarray:
 
 
 def overlaps(task: lrft.Task, student: Any, rows: np.ndarray, own: np.ndarray) -> list[np.ndarray]:
+    rows = rows[..., : task.d]  # without biases
     u, c = np.atleast_2d(task.u), task.c.reshape(task.k, -1)
     if task.link is not None:  # beside directions alone
         if isinstance(student, lrft.FullNetwork):
@@ -341,7 +404,44 @@ def difference_loss(task: lrft.Task, student: Any, start: Any, now: Any, step: f
     return compiled.expected_square(task.activation.core, weights, both @ both.T)[0]
 
 
+def shifted_loss(task: lrft.Task, student: Any, rows: np.ndarray, own: np.ndarray) -> float:
+    """The loss where there are biases, pair by pair, by the product rule of Gauss and Hermite.
+
+    Of activations without kinks: the error is that of rounding.
+    """
+    V, lam = neurons(task, student, rows, own)
+    b = task.biases if V.shape[1] == task.d else task.neuron_scale * V[:, -1]
+    parts = [(V[:, : task.d], b, lam, task)]
+    if task.link is None:
+        parts.append((teacher(task), task.biases, -task.lam, task))
+    else:
+        star = task.link
+        parts.append((np.atleast_2d(task.u), star.biases, -star.weights, star))
+    signals, shifts, weights, functions = [], [], [], []
+    for part, biases, by, of in parts:
+        own_scales = of is task
+        signals.append((task.neuron_scale if own_scales else 1.0) * part)
+        shifts.append(np.zeros(len(part)) if biases is None else biases)
+        weights.append((task.output_scale if own_scales else 1.0) * by)
+        functions += [twin.resolve_activation(of.activation)[0]] * len(part)
+    z, a, w = (np.concatenate(each) for each in (signals, shifts, weights))
+    nodes, by_node = np.polynomial.hermite_e.hermegauss(150)
+    by_node = by_node / by_node.sum()
+    C = z @ z.T
+    total = 0.0
+    for i, first in enumerate(functions):
+        there = by_node * first(np.sqrt(C[i, i]) * nodes + a[i])
+        for j, second in enumerate(functions):
+            along = C[i, j] / np.sqrt(C[i, i])
+            beside = np.sqrt(max(C[j, j] - along**2, 0.0))
+            values = second(along * nodes[:, None] + beside * nodes + a[j])
+            total += w[i] * w[j] * (there @ values @ by_node)
+    return total
+
+
 def loss(task: lrft.Task, student: Any, rows: np.ndarray, own: np.ndarray) -> float:
+    if student.biased(task) or getattr(task.link, "biases", None) is not None:
+        return shifted_loss(task, student, rows, own)
     V, lam = neurons(task, student, rows, own)
     if task.link is not None:
         return lrft.theory.population_loss(task, rows=V, lam=lam)

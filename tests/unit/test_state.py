@@ -80,11 +80,17 @@ STUDENTS = {
     "full network": lrft.FullNetwork(train_lam=True),
     "full network from scratch": lrft.FullNetwork(width=7, init="gaussian", lam_init="ones"),
     "full network, linearised": lrft.FullNetwork(linearized=True),
+    "full network with biases": lrft.FullNetwork(biases=0.3, train_biases=True),
 }
 
 
 #: The others run in the long suite.
-QUICK = ("rank one, joint", "lora, linearised", "full network from scratch")
+QUICK = (
+    "rank one, joint",
+    "lora, linearised",
+    "full network from scratch",
+    "full network with biases",
+)
 
 
 @pytest.mark.parametrize("engine", ["reduced", "ambient"])

@@ -25,9 +25,10 @@ struct Sizes {
   std::int64_t rank = 1;      // of the teacher
   std::int64_t followed = 0;  // of its directions overlaps are with; 0: all
   LinkKind link = LinkKind::none;
-  std::int64_t rows = 1;  // of the student
-  bool velocity = false;  // an optimiser remembers as many rows more,
-  bool average = false;   // and as many again
+  std::int64_t directions = 0;  // along which inputs are not standard normal, the constant's too
+  std::int64_t rows = 1;        // of the student
+  bool velocity = false;        // an optimiser remembers as many rows more,
+  bool average = false;         // and as many again
   StudentKind kind = StudentKind::rank_one;
   bool linearized = false;  // in its neurons or parameters
   std::int64_t batch = 1;
@@ -49,7 +50,7 @@ struct Fields<Sizes> {
       field("average", &T::average), field("kind", &T::kind), field("linearized", &T::linearized),
       field("batch", &T::batch), field("uses", &T::uses), field("loss", &T::loss),
       field("nonzero", &T::nonzero), field("followed", &T::followed),
-      field("parameters", &T::parameters));
+      field("parameters", &T::parameters), field("directions", &T::directions));
 };
 
 // Bytes are of what grows with the sizes, about; counts are exact.

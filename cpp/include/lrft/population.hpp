@@ -12,6 +12,7 @@
 //                       any norm.
 //   quadrature          Mehler's series from quadrature, 512 terms; pairs it cannot settle
 //                       are integrated in the plane; the bound is estimated.
+// With means there are four ways for all of them (population/shifted.hpp).
 //
 // Cost of expected_square, milliseconds, for m = 100 (k = 50) on one core of a 2.6 GHz AVX-512
 // machine (AVX2 about 1.5 to 2.5 times, the baseline 2 to 4 times as much); it grows as m^2:
@@ -64,6 +65,14 @@ class Population {
   // diagonal of C is read.  NaN where that would be.
   double expected_square_from(int first, int m, const double* w, const double* C) const;
 
+  // The same of sigma(means_j + z_j), as inputs of a mixture or biases give them
+  // (population/shifted.hpp); means that all vanish are none.
+  Moment expected_square(int m, const double* w, const double* C, const double* means) const;
+  double expected_square_from(int first, int m, const double* w, const double* C,
+                              const double* means) const;
+  // E sum_j w_j sigma(means_j + z_j); the diagonal of C is read.
+  Moment expected_sum(int m, const double* w, const double* C, const double* means) const;
+
   // All K_ij = E[sigma(z_i) sigma(z_j)], m x m row-major.
   void moments(int m, const double* C, bool derivative, double* K) const;
 
@@ -71,7 +80,10 @@ class Population {
 
  private:
   // False, and nothing done, where C is not a covariance.
-  bool rows(const MomentRows& wanted, const double* C, bool derivative) const;
+  bool rows(const MomentRows& wanted, const double* C, bool derivative,
+            const double* means = nullptr) const;
+  Moment square(int m, const double* w, const double* C, bool derivative,
+                const double* means) const;
   ActivationSpec spec_;
 };
 

@@ -17,6 +17,7 @@ enum class Purpose : std::uint16_t {
   shuffle,        // the order of a pass over given samples
   flips,          // which labels of +-1 are turned over
   fresh,          // the samples of which the training loss is recorded
+  component,      // of a mixture that an input is from
   features = 16,  // the parts of a sampled task
   features_chi,
   c,

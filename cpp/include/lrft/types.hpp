@@ -14,7 +14,7 @@ namespace lrft {
 
 // What a teacher that is no perturbed base makes of the fields t = u x of its directions.
 //   none         the teacher is the base with xi c u^T, whose neurons see W x as well
-//   network      sum_i weights_i sigma*(t_i), sigma* the run's `link_activation`
+//   network      sum_i weights_i sigma*(t_i + biases_i), sigma* the run's `link_activation`
 //   multi_index  sum_m weights_m prod_j he_p(t_j), p = powers_mj, normalised Hermite polynomials;
 //                the directions are orthonormal
 enum class LinkKind { none, network, multi_index };
@@ -41,9 +41,22 @@ struct TaskData {
   int terms = 0;                // of a multi-index link
   std::vector<double> weights;  // (r) of a network, (terms) of a multi-index link
   std::vector<int> powers;      // (terms, r)
+  std::vector<double> biases;   // (r) of a network, or none
+  // The law of x within S, that of its complement being standard normal (space/law.hpp):
+  //   x <- x + V^T (stretch (V x) + mean_c),   component c drawn with these probabilities,
+  // and shift_c is added to the label.
+  int directions = 0;                 // q, along which x is not standard normal
+  int components = 0;                 // m, at least 1 where there are directions
+  bool constant = false;              // the first coordinate of S, the last of R^d, is 1: biases
+  std::vector<double> V;              // (q, s)  orthonormal rows; the first is the constant's
+  std::vector<double> stretch;        // (q)
+  std::vector<double> probabilities;  // (m)
+  std::vector<double> means;          // (m, q)
+  std::vector<double> shifts;         // (m)
   // Ambient space only.
-  Given<double> W;  // (k, d)
-  Given<double> u;  // (r, d)
+  Given<double> W;    // (k, d)
+  Given<double> u;    // (r, d)
+  Given<double> V_x;  // (q, d)
 };
 template <>
 struct Fields<TaskData> {
@@ -62,7 +75,15 @@ struct Fields<TaskData> {
       field("noise", &T::noise), field("link", &T::link), field("terms", &T::terms),
       field("weights", &T::weights), field("powers", &T::powers),
       field("W", &T::W, [](const T& t) { return in_space(t.k, t.d); }),
-      field("u", &T::u, [](const T& t) { return in_space(t.rank, t.d); }));
+      field("u", &T::u, [](const T& t) { return in_space(t.rank, t.d); }),
+      field("biases", &T::biases), field("directions", &T::directions),
+      field("components", &T::components), field("constant", &T::constant),
+      field("V", &T::V, [](const T& t) { return Dims{t.directions, t.s}; }),
+      field("stretch", &T::stretch, [](const T& t) { return Dims{t.directions}; }),
+      field("probabilities", &T::probabilities, [](const T& t) { return Dims{t.components}; }),
+      field("means", &T::means, [](const T& t) { return Dims{t.components, t.directions}; }),
+      field("shifts", &T::shifts, [](const T& t) { return Dims{t.components}; }),
+      field("V_x", &T::V_x, [](const T& t) { return in_space(t.directions, t.d); }));
 };
 
 // Of what is trained.
@@ -120,6 +141,8 @@ struct StudentSpec {
   int start = 0;
   bool train_own = false;  // move B or the output weights as well
   bool project = false;    // Pi: rows move orthogonally to span(W)
+  // Rows of a full network move along the constant; those of others have no part of it.
+  bool train_biases = false;
   InitOwn init_own = InitOwn::given;
   InitRows init_rows = InitRows::given;
   double scale = 1;               // of the perturbation
@@ -129,6 +152,7 @@ struct StudentSpec {
   std::vector<double> rows_S;     // (n, s) when given: coordinates in S ...
   std::vector<double> rows_rest;  // (n, n) ... and lower-triangular rest; reduced space
   Given<double> rows_x;           // (n, d) when given; ambient space
+  std::vector<double> biases;     // (n), or none: the rows' start along the constant
 
   StudentFacts facts() const { return facts_of(kind); }
   // Numbers that are own parameters, beside a teacher of so many neurons.
@@ -144,7 +168,8 @@ struct Fields<StudentSpec> {
       field("start", &T::start), field("train_own", &T::train_own), field("project", &T::project),
       field("init_own", &T::init_own), field("init_rows", &T::init_rows), field("scale", &T::scale),
       field("rows_std", &T::rows_std), field("own_std", &T::own_std), field("own", &T::own),
-      field("rows_S", &T::rows_S), field("rows_rest", &T::rows_rest), field("rows_x", &T::rows_x));
+      field("rows_S", &T::rows_S), field("rows_rest", &T::rows_rest), field("rows_x", &T::rows_x),
+      field("train_biases", &T::train_biases), field("biases", &T::biases));
 };
 
 struct Schedule {
@@ -338,7 +363,7 @@ struct RunSpec {
   bool ambient = false;
   ActivationSpec activation;
   ActivationSpec link_activation;       // of teachers that are networks of their own
-  std::vector<TaskData> tasks;          // equal k, s, rank, features_rank, link, powers
+  std::vector<TaskData> tasks;          // equal k, s, rank, features_rank, link, powers, q
   StudentSpec student;                  // the first: what all have in common is its
   std::vector<StudentSpec> students;    // one a task: initial values may differ
   std::vector<TrainingData> trainings;  // equal batch, used in one way

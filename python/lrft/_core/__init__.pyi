@@ -643,6 +643,7 @@ purposes: dict = {
     "shuffle": 7,
     "flips": 8,
     "fresh": 9,
+    "component": 10,
     "features": 16,
     "features_chi": 17,
     "c": 18,

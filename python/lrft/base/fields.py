@@ -138,7 +138,7 @@ class Model(BaseModel, metaclass=_Listed):
         """Leave out what is `LATER` and has its default, or hashes from before would be others."""
         said: dict[str, Any] = handler(self)
         for name, info in type(self).model_fields.items():
-            if LATER in info.metadata and getattr(self, name) == info.default:
+            if LATER in info.metadata and _json(getattr(self, name)) == _json(info.default):
                 said.pop(name, None)
         return said
 

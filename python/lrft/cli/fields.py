@@ -55,9 +55,10 @@ _STAGES = (
     "[{}, {lr = 0.001}]",
 )
 # Two fields called seed: the one of `simulate` keeps the short flag.
-# Two called rank: LoRA's keeps it.
+# Two called rank: LoRA's keeps it; two called biases: the task's does.
 _FLAGS = {("task", "seed"): "task-seed", ("task", "rank"): "teacher-rank"}
 _FLAGS |= {("student", "kind"): "student", ("sequence", "seed"): "task-seed"}
+_FLAGS |= {("student", "biases"): "student-biases"}
 
 
 #: Of what stands beside a flag: at 80 columns there must be room for the words of the help.

@@ -10,7 +10,7 @@ from lrft.base import checks
 from lrft.core.engine import compiled
 from lrft.fitting.samples import WINDOW
 from lrft.model import schedule
-from lrft.model.loss import Logistic, Loss
+from lrft.model.loss import Logistic, Loss, name_of
 from lrft.model.sizes import Sizes
 from lrft.model.students import StudentModel
 from lrft.model.task import Task
@@ -90,14 +90,25 @@ def base_task(base: Any, xi: float | None) -> Task:
         u=np.eye(1, W.shape[1])[0],
         xi=xi,
         activation=base.activation,
+        biases=base.b,
         neuron_scale=base.neuron_scale,
         output_scale=base.output_scale,
     )
 
 
 def without_teacher(task: compiled.TaskData) -> compiled.TaskData:
-    """Describe a task whose teacher is nothing."""
+    """Describe a task whose teacher is nothing, and whose inputs have no law but their own."""
+    constant = int(task.constant)
     return task.replace(
+        directions=constant,
+        components=constant,
+        V=task.V[:constant],
+        V_x=task.V_x[:constant] if constant else None,
+        stretch=task.stretch[:constant],
+        probabilities=np.ones(constant),
+        means=np.ones((constant, constant)),
+        shifts=np.zeros(constant),
+        biases=np.zeros(0),
         rank=1,
         xi=0.0,
         noise=0.0,
@@ -111,13 +122,23 @@ def without_teacher(task: compiled.TaskData) -> compiled.TaskData:
     )
 
 
-def check_loss(loss: Loss) -> bool:
-    """Refuse a loss that would change labels; return whether it asks for labels of ±1."""
+def check_loss(loss: Loss, base: Any) -> tuple[bool, float]:
+    """Refuse a loss that would change labels, or one of more than f − y beside an output bias.
+
+    Return whether it asks for labels of ±1, and what labels are reckoned from.
+    """
+    bias = base.output_bias if isinstance(base, Weights) else 0.0
+    bias = checks.real("base.output_bias", bias)
+    if bias != 0.0 and name_of(loss) in ("correlation", "logistic"):
+        raise ValueError(
+            f"base has an output bias, {bias:g}, for which loss must be 'squared' or a Huber, "
+            f"got {loss!r}"
+        )
     if not isinstance(loss, Logistic):
-        return False
+        return False, bias
     if loss.flip > 0:
         raise ValueError(f"loss: labels that are given are not turned over, got {loss!r}")
-    return True
+    return True, 0.0
 
 
 def check_student_of(base: Any, task: Task, student: StudentModel) -> None:

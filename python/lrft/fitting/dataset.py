@@ -55,6 +55,7 @@ _TEXT = {
     "B": ("B", "columns of the perturbation scale · B A"),
     "W": ("W", "neurons of the student"),
     "lam": ("λ", "output weights of the student"),
+    "b": ("b", "biases of the student"),
     "X": ("inputs", "samples that the student was fitted to, as they were given"),
     "y": ("labels", "of the samples"),
     "validation_X": ("validation inputs", "held-out samples, as they were given"),
@@ -100,9 +101,9 @@ def assemble(
         for name, values in errors.items():
             values[i, at] = chain.records[name]
         if chain.kept_step >= 0:
-            kept = chain.kept_rows, chain.kept_own
-            for (name, (_, shape)), values in zip(parameters.items(), kept, strict=True):
-                students[name][i] = values.reshape(shape)
+            kept = training.student.arrays(task, chain.kept_rows, chain.kept_own)
+            for name, values in kept.items():
+                students[name][i] = values
     open_ended = ("waiting", "running")
     status = ["interrupted" if c.status in open_ended else c.status for c in chains]
     data: dict[str, Any] = {
@@ -165,8 +166,8 @@ def merge_weights(base: Task | Weights, ds: xr.Dataset, replica: int = 0) -> Wei
     Returns
     -------
     Weights
-        W + ξ ĉ ûᵀ, W + scale · B A, or the student's own W and λ, with activation and scales of
-        the base.
+        W + ξ ĉ ûᵀ, W + scale · B A, or the student's own W, λ and b, with activation, scales and
+        output bias of the base.
 
     Raises
     ------
@@ -196,6 +197,8 @@ def merge_weights(base: Task | Weights, ds: xr.Dataset, replica: int = 0) -> Wei
     one = ds.sel(replica=replica)
     if one.kept_step < 0:
         raise ValueError(f"replica {replica} has not begun: it has no student")
-    rows, own = (one[name].values for name in student.parameters(task))
-    network = Weights(task.W, task.lam, task.activation, task.neuron_scale, task.output_scale)
-    return merged(network, student, rows, own, xi=task.xi)
+    parts = (one[name].values for name in student.parameters(task))
+    scales = task.neuron_scale, task.output_scale
+    bias = base.output_bias if isinstance(base, Weights) else 0.0
+    network = Weights(task.W, task.lam, task.activation, *scales, b=task.biases, output_bias=bias)
+    return merged(network, student, *parts, xi=task.xi)

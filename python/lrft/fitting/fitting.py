@@ -138,7 +138,8 @@ class Fitting:
                 record = min(epochs + 1, MOST_RECORDS) if epochs > 1 else 21
             self.training = Training(steps=steps, record=record, thresholds=(), **common)
         check_student_of(base, self.task, student)
-        signs = check_loss(self.training.loss)
+        signs, offset = check_loss(self.training.loss, base)
+        reckoned: dict[str, Any] = {"signs": signs, "offset": offset}
         self.indices = arguments.check_replicas(replicas, 1)
         self.seed = checks.seed("seed", seed)
         self.threads = settle_threads(threads)
@@ -151,19 +152,19 @@ class Fitting:
                     f"validation must be a pair (X, y), got {checks.describe(validation)}"
                 )
             names = "validation[0]", "validation[1]"
-            self.validation = Samples(names, *validation, self.task.d, signs=signs)
+            self.validation = Samples(names, *validation, self.task.d, **reckoned)
         self.shuffle, self.epochs = shuffle, epochs
         self.seconds, self.interrupted, self._done_before = 0.0, False, 0
         chains = [describe.new_chain(0, replica) for replica in self.indices]
         if y is None:
             rows = batch * window_steps(self.task.d, batch)
-            self._stream: Stream | None = Stream(X, self.task.d, rows, signs=signs)
+            self._stream: Stream | None = Stream(X, self.task.d, rows, **reckoned)
             self._first = 0
             self._pending: tuple[Any, Any, bool] | None = None  # taken, but not yet run
             self._next_run(chains)
         else:
             self._stream = None
-            self.samples = Samples(("X", "y"), X, y, self.task.d, signs=signs)
+            self.samples = Samples(("X", "y"), X, y, self.task.d, **reckoned)
             self._last = True
             data = {"train": self.samples.core(), "pass_": len(self.samples)}
             self._chains = self._start(chains, data, self._plan())

@@ -23,14 +23,23 @@ class Samples:
     """Inputs X (rows, d), as they lie in memory, and labels y (rows,).
 
     X is looked at once, block by block, for numbers that are not finite and for its digest; it
-    is not copied, so a memory map stays on disk.  `signs`: labels must be +1 and -1.
+    is not copied, so a memory map stays on disk.  `signs`: labels must be +1 and -1.  `offset`:
+    what the output is ahead of the student's, and labels are reckoned from.
     """
 
     def __init__(
-        self, name: tuple[str, str], X: Any, y: Any, d: int, *, signs: bool = False
+        self,
+        name: tuple[str, str],
+        X: Any,
+        y: Any,
+        d: int,
+        *,
+        signs: bool = False,
+        offset: float = 0.0,
     ) -> None:
         self.X = inputs(name[0], X, d)
         self.y = labels(name[1], y, len(self.X), signs)
+        self._reckoned = self.y - offset
         digest = hashlib.sha256(f"{self.X.shape} {self.X.dtype}\n".encode())
         rows = max(1, SCAN // (d * self.X.itemsize))
         for first in range(0, len(self.X), rows):
@@ -45,7 +54,7 @@ class Samples:
 
     def core(self) -> compiled.Samples:
         """Describe them to the core."""
-        return compiled.Samples(self.X, self.y)
+        return compiled.Samples(self.X, self._reckoned)
 
 
 def inputs(name: str, X: Any, d: int) -> NDArray[Any]:
@@ -92,16 +101,18 @@ class Stream:
     """Batches of an iterator, in windows of `rows` samples; the last window may be shorter.
 
     Batches may have any sizes. One window is read ahead, so that the last is known as such.
-    `signs`: labels must be +1 and -1.
+    `signs`: labels must be +1 and -1.  `offset` as of `Samples`: windows come without it.
     """
 
-    def __init__(self, batches: Any, d: int, rows: int, *, signs: bool = False) -> None:
+    def __init__(
+        self, batches: Any, d: int, rows: int, *, signs: bool = False, offset: float = 0.0
+    ) -> None:
         if isinstance(batches, str | bytes | dict) or not isinstance(batches, Iterable):
             raise TypeError(
                 f"X without y must be an iterable of (X, y) batches, got {checks.describe(batches)}"
             )
         checks.memory(f"two windows of {rows} samples", 32 * rows * d, "use a smaller batch")
-        self._d, self._rows, self._signs = d, rows, signs
+        self._d, self._rows, self._signs, self._offset = d, rows, signs, offset
         self._left: tuple[Floats, Floats] | None = None
         self._batches: Iterator[Any] = iter(batches)
         self._count = 0
@@ -126,7 +137,8 @@ class Stream:
         ahead = self._read() if len(window[1]) == self._rows else _none(self._d)
         is_last = not ahead[1].size
         self._ahead, self._digest = ahead, digest  # together: Ctrl-C loses no window
-        return *window, is_last
+        X, y = window
+        return X, y - self._offset, is_last
 
     def _read(self) -> tuple[Floats, Floats]:
         X, y = np.empty((self._rows, self._d)), np.empty(self._rows)

@@ -10,7 +10,9 @@ from numpy.typing import ArrayLike
 from lrft.base import checks, interrupts
 from lrft.model import sampling
 from lrft.model.activation import Activation
-from lrft.model.task_state import OPTIONS, TaskBase, check_c, check_nonzero, check_options, recipe
+from lrft.model.inputs import Inputs
+from lrft.model.task_arguments import OPTIONS, check_c, check_nonzero, check_options, recipe
+from lrft.model.task_state import TaskBase
 
 FEATURES = ("sphere", "orthonormal", "zero")
 
@@ -35,6 +37,8 @@ class Drawn(TaskBase):
         u: str | ArrayLike = "orthogonal",
         parallel: float | None = None,
         lam: str | float | ArrayLike | None = None,
+        biases: float | ArrayLike | None = None,
+        inputs: Inputs | str | None = None,
         normalization: str = "none",
         neuron_scale: float | None = None,
         output_scale: float = 1.0,
@@ -50,7 +54,7 @@ class Drawn(TaskBase):
             Input dimension and number of neurons.
         xi : float, optional
             Strength ξ; √k by default, the paper's regime.
-        activation, normalization, neuron_scale, output_scale, noise
+        activation, biases, inputs, normalization, neuron_scale, output_scale, noise
             As for :class:`Task`.
         features : {"sphere", "orthonormal", "zero"}
             ``"sphere"``: w_i independent and uniform on the unit sphere of R^d (App. B), drawn
@@ -216,7 +220,7 @@ class Drawn(TaskBase):
         seed : int
             Of the uniformly distributed basis Q, used only when W or u is asked for.
         **options
-            activation, normalization, neuron_scale, output_scale and noise.
+            activation, biases, inputs, normalization, neuron_scale, output_scale and noise.
 
         Returns
         -------

@@ -32,6 +32,8 @@ def save_weights(
     output_scale: float = 1.0,
     factors: Mapping[str, ArrayLike] | None = None,
     strength: float | None = None,
+    b: ArrayLike | None = None,
+    output_bias: float = 0.0,
 ) -> None:
     """Write a base network that :func:`lrft.load_weights` reads.
 
@@ -46,6 +48,9 @@ def save_weights(
         Of a trained network: those of `Weights`.
     strength : float, optional
         ξ or α/r, that of the factors.
+    b : array_like of shape (k,), optional
+        Biases of the neurons.
+    output_bias : float
 
     Raises
     ------
@@ -65,10 +70,14 @@ def save_weights(
     W = checks.array("W", W, ("k", "d"))
     arrays = {"W": W, "lam": checks.array("lam", lam, (len(W),))}
     arrays |= {name: checks.array(name, value) for name, value in (factors or {}).items()}
+    if b is not None:
+        arrays["b"] = checks.array("b", b, (len(W),))
     text = {
         "neuron_scale": repr(checks.real("neuron_scale", neuron_scale, above=0.0)),
         "output_scale": repr(checks.real("output_scale", output_scale, above=0.0)),
     }
+    if output_bias != 0.0:
+        text["output_bias"] = repr(checks.real("output_bias", output_bias))
     if strength is not None:
         text["strength"] = repr(checks.real("strength", strength, above=0.0))
     if activation is not None:
@@ -84,7 +93,7 @@ def parts(path: str | PathLike[str]) -> dict[str, Any]:
         raise ValueError(f"path={path!r}: neither a file nor one of {', '.join(_SHIPPED)}")
     arrays, text = read(path)
     with foreign.explained(f"cannot read weights from {str(path)!r}"):
-        names = set(arrays) - {"W", "lam"}
+        names = set(arrays) - {"W", "lam", "b"}
         if names and names not in ({"u_hat", "c_hat"}, {"A", "B"}):
             hint = ""
             if any(name.endswith(".weight") for name in names):
@@ -104,6 +113,7 @@ def parts(path: str | PathLike[str]) -> dict[str, Any]:
             "A": (r, W.shape[1]),
             "B": (len(W), r),
         }
+        b = checks.array("b", arrays["b"], (len(W),)) if "b" in arrays else None
         factors = {name: checks.array(name, arrays[name], shapes[name]) for name in sorted(names)}
         activation = Activation.parse(text["activation"]) if "activation" in text else None
         scales = {}
@@ -111,4 +121,5 @@ def parts(path: str | PathLike[str]) -> dict[str, Any]:
             scales[name] = checks.real(name, float(text.get(name, "1")), above=0.0)
         if "strength" in text:
             scales["strength"] = checks.real("strength", float(text["strength"]), above=0.0)
-    return {"W": W, "lam": lam, "activation": activation, "factors": factors} | scales
+        scales["output_bias"] = checks.real("output_bias", float(text.get("output_bias", "0")))
+    return {"W": W, "lam": lam, "b": b, "activation": activation, "factors": factors} | scales

@@ -41,7 +41,7 @@ def given_weights(
     activation : str, optional
         That of the file by default, relu where the file does not say.
     **options
-        normalization, neuron_scale, output_scale, noise, as for `Task`.
+        biases, normalization, neuron_scale, output_scale, noise, as for `Task`.
 
     Returns
     -------
@@ -71,6 +71,8 @@ def given_weights(
     if options.get("neuron_scale") is None and options.get("normalization", "none") == "none":
         options["neuron_scale"] = base.neuron_scale
     options.setdefault("output_scale", base.output_scale)
+    if options.get("biases") is None:
+        options["biases"] = base.b
     return Task(
         W=base.W,
         lam=base.lam,

@@ -25,7 +25,7 @@ MOST_DEGREE = 64
 
 @dataclass(frozen=True, eq=False)
 class NetworkLink:
-    """A two-layer network on the fields: f*(x) = Σ_i λ*_i σ*(⟨v_i, x⟩), v_i the directions.
+    """A two-layer network on the fields: f*(x) = Σ_i λ*_i σ*(⟨v_i, x⟩ + b*_i), v_i the directions.
 
     Attributes
     ----------
@@ -33,20 +33,26 @@ class NetworkLink:
         Output weights λ*.
     activation : Activation
         σ*.
+    biases : ndarray of shape (r,) or None
+        b*.
     """
 
     kind: ClassVar[str] = "network"
 
     weights: Floats
     activation: Activation
+    biases: Floats | None = None
 
     def __call__(self, fields: ArrayLike) -> Floats:
         """Evaluate it on fields (n, r) of the directions."""
-        return np.asarray(self.activation(np.asarray(fields, dtype=np.float64)) @ self.weights)
+        z = np.asarray(fields, dtype=np.float64)
+        z = z if self.biases is None else z + self.biases
+        return np.asarray(self.activation(z) @ self.weights)
 
     def __str__(self) -> str:
         count = len(self.weights)
-        return f"{count} neuron{'s' if count > 1 else ''} {self.activation}"
+        biased = "" if self.biases is None else " with biases"
+        return f"{count} neuron{'s' if count > 1 else ''} {self.activation}{biased}"
 
     def scalars(self) -> dict[str, Any]:
         """Collect what defines it beside its arrays, ready for canonical JSON."""
@@ -54,7 +60,9 @@ class NetworkLink:
 
     def arrays(self) -> dict[str, Floats]:
         """Arrays that define it."""
-        return {"link_weights": self.weights}
+        return {"link_weights": self.weights} | (
+            {} if self.biases is None else {"link_biases": self.biases}
+        )
 
     def about(self) -> dict[str, Any]:
         """Collect what a file says of it beside its arrays."""
@@ -63,12 +71,14 @@ class NetworkLink:
     @property
     def shape(self) -> tuple[Any, ...]:
         """What those that share lanes have in common."""
-        return (self.kind, self.activation.identity)
+        return (self.kind, self.activation.identity, self.biases is not None)
 
     @property
     def core(self) -> dict[str, Any]:
         """Fields of a ``TaskData``."""
-        return {"link": self.kind, "weights": self.weights}
+        return {"link": self.kind, "weights": self.weights} | (
+            {} if self.biases is None else {"biases": self.biases}
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,7 +189,10 @@ def from_file(about: Any, arrays: Mapping[str, NDArray[Any]]) -> Link:
     kind = checks.choice("link", about["kind"], ("network", "multi_index"))
     weights = checks.array("link_weights", arrays["link_weights"], ("terms",))
     if kind == "network":
-        return NetworkLink(weights, Activation.parse(about["activation"]))
+        biases = arrays.get("link_biases")
+        if biases is not None:
+            biases = checks.array("link_biases", biases, weights.shape)
+        return NetworkLink(weights, Activation.parse(about["activation"]), biases)
     powers = checks.array("link_powers", arrays["link_powers"], (len(weights), "r"))
     terms = {tuple(int(p) for p in row): w for row, w in zip(powers, weights, strict=True)}
     return MultiIndexLink.parse(terms)
@@ -192,8 +205,10 @@ def moments(
     covariance: Floats,
     fields: Floats,
     directions: Floats,
+    means: tuple[Floats, Floats] | None = None,
+    shift: float = 0.0,
 ) -> tuple[float, float]:
-    """Exact E[(Σ_j w_j σ(z_j) − f*)²] and a bound on its error.
+    """Exact E[(Σ_j w_j σ(z_j) − f* − shift)²] and a bound on its error.
 
     Parameters
     ----------
@@ -204,7 +219,13 @@ def moments(
         w, and the covariance of z.
     fields, directions : ndarray, shapes (m, r) and (r, r)
         Covariances of z with the teacher's fields, and of these.
+    means : pair of ndarray of shape (m,) and (r,), optional
+        Of z and of the teacher's fields, to which a link's biases are added. None: all zero, and
+        directions of a multi-index link are orthonormal.
+    shift : float
+        Only with means.
     """
+    of_z, of_fields = (np.zeros(0), np.zeros(0)) if means is None else means
     r = fields.shape[1]
     task = compiled.TaskData(
         d=r,
@@ -228,5 +249,8 @@ def moments(
         np.ascontiguousarray(covariance),
         np.ascontiguousarray(fields),
         np.ascontiguousarray(directions),
+        np.ascontiguousarray(of_z),
+        np.ascontiguousarray(of_fields),
+        shift,
     )
     return float(value), float(bound)

@@ -147,6 +147,17 @@ def rows_beside(kind: str, W: Floats, count: int, seed: int) -> Floats:
     return orthonormal_rows(np.concatenate([basis[:rho], rows]))[rho:]
 
 
+def orthonormal_beside(rows: Floats, count: int) -> Floats:
+    """Draw orthonormal directions (count, d) orthogonal to given rows (n, d)."""
+    d = rows.shape[1]
+    _, _, basis, rank = span_basis(rows, np.ones((1, d)))
+    if d < rank + count:
+        raise ValueError(f"{count} directions beside {rank} need d >= {rank + count}, got d = {d}")
+    # Steps that no basis has.
+    drawn = np.stack([_normals(0, "embedding", 2**31 + j, d) for j in range(count)])
+    return orthonormal_rows(np.concatenate([basis[:rank], drawn]))[rank:]
+
+
 def embedding(d: int, size: int, seed: int) -> Floats:
     """Draw the basis Q of S as orthonormal rows (size, d), uniformly distributed."""
     checks.memory(

@@ -60,6 +60,8 @@ class Sizes:
     Parameters
     ----------
     core : compiled.Sizes
+    constant : bool
+        Whether d and s count a coordinate that is 1, for biases.
 
     Attributes
     ----------
@@ -76,8 +78,8 @@ class Sizes:
     (7, {'overlap_u': (), 'overlap_c': (), 'loss': ()})
     """
 
-    def __init__(self, core: compiled.Sizes) -> None:
-        self.core = core
+    def __init__(self, core: compiled.Sizes, *, constant: bool = False) -> None:
+        self.core, self.constant = core, constant
         self.footprint = compiled.footprint(core)
 
     @classmethod
@@ -89,14 +91,17 @@ class Sizes:
         rows, (k, s) = student.rows(task), task.R.shape
         start = rows if student.start_of_its_own else 0
         frozen = rows if student.takes_start_off else 0
+        constant = student.biased(task)
+        law = getattr(task, "law", None)
         return cls(
             compiled.Sizes(
                 ambient=ambient,
                 watch=watch,
-                d=task.d,
+                d=task.d + constant,
                 k=k + start,
                 neurons=k,
-                s=s + start + frozen,
+                s=s + start + frozen + constant,
+                directions=(0 if law is None else len(law.stretch)) + constant,
                 rank=task.rank + frozen,
                 followed=task.rank,
                 link="none" if task.link is None else task.link.kind,
@@ -109,13 +114,14 @@ class Sizes:
                 parameters=list(training.recorded_parameters),
                 uses=training.uses,
                 loss=name_of(training.loss),
-            )
+            ),
+            constant=constant,
         )
 
     @property
     def least_d(self) -> int:
         """The least d at which the reduced space is exact."""
-        return int(self.footprint.least_d)
+        return int(self.footprint.least_d) - self.constant
 
     @property
     def record_numbers(self) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,13 +26,23 @@ LAYERS = ("0", "2")
 _TORCH_SUFFIXES = (".pt", ".pth")
 
 
-def state_dict(
-    first: Floats, second: Floats, dtype: str = "float64", framework: str = "numpy"
-) -> dict[str, Any]:
-    """Make a state dict of weights (k, d) and (k,); see `lrft.Weights.state_dict`."""
+class Layers(NamedTuple):
+    """Both layers as they are there."""
+
+    first: Floats  #: (k, d)
+    second: Floats  #: (k,)
+    b: Floats | None = None  #: (k,) of the first; None: neither has a bias
+    output_bias: float = 0.0
+
+
+def state_dict(layers: Layers, dtype: str = "float64", framework: str = "numpy") -> dict[str, Any]:
+    """Make a state dict; see `lrft.Weights.state_dict`."""
     kind = checks.choice("dtype", dtype, ("float64", "float32"))
     framework = checks.choice("framework", framework, ("numpy", "torch"))
-    exact = {f"{LAYERS[0]}.weight": first, f"{LAYERS[1]}.weight": second[None, :]}
+    exact = {f"{LAYERS[0]}.weight": layers.first, f"{LAYERS[1]}.weight": layers.second[None, :]}
+    if layers.b is not None:
+        exact[f"{LAYERS[0]}.bias"] = layers.b
+        exact[f"{LAYERS[1]}.bias"] = np.array([layers.output_bias])
     arrays = {}
     for name, value in exact.items():
         with np.errstate(over="ignore"):
@@ -45,9 +55,7 @@ def state_dict(
     return {name: torch.from_numpy(value) for name, value in arrays.items()}
 
 
-def to_torch(
-    first: Floats, second: Floats, activation: Activation | None, dtype: str = "float64"
-) -> Any:
+def to_torch(layers: Layers, activation: Activation | None, dtype: str = "float64") -> Any:
     """Make a module; see `lrft.Weights.to_torch`."""
     checks.choice("dtype", dtype, ("float64", "float32"))
     if activation is None or not activation.facts.torch:
@@ -56,23 +64,19 @@ def to_torch(
             "take state_dict() and your own"
         )
     torch = _torch("a module")
-    k, d = first.shape
-    options = {"bias": False, "dtype": getattr(torch, dtype)}
+    k, d = layers.first.shape
+    options = {"bias": layers.b is not None, "dtype": getattr(torch, dtype)}
     module = torch.nn.Sequential(
         torch.nn.Linear(d, k, **options),
         getattr(torch.nn, activation.facts.torch)(),
         torch.nn.Linear(k, 1, **options),
     )
-    module.load_state_dict(state_dict(first, second, dtype, "torch"))
+    module.load_state_dict(state_dict(layers, dtype, "torch"))
     return module
 
 
 def save(
-    path: str | PathLike[str],
-    first: Floats,
-    second: Floats,
-    activation: Activation | None,
-    dtype: str,
+    path: str | PathLike[str], layers: Layers, activation: Activation | None, dtype: str
 ) -> None:
     """Write a state dict; see `lrft.Weights.save`."""
     suffix = Path(path).suffix
@@ -80,16 +84,17 @@ def save(
         raise ValueError(f"path must end in .safetensors, .pt or .pth, got {str(path)!r}")
     if suffix == ".safetensors":
         text = {} if activation is None else {"activation": savable(activation)}
-        array_files.write(path, state_dict(first, second, dtype), text)
+        array_files.write(path, state_dict(layers, dtype), text)
     else:
-        _save_torch(Path(path), state_dict(first, second, dtype, "torch"))
+        _save_torch(Path(path), state_dict(layers, dtype, "torch"))
 
 
 def parts(
     state: Mapping[str, Any] | str | PathLike[str] | Any, layers: Sequence[str]
-) -> tuple[Floats, Floats, dict[str, str]]:
-    """Read a state dict: both weights, of shape (k, d) and (k,), and the texts of its file."""
+) -> tuple[Layers, dict[str, str]]:
+    """Read a state dict, and the texts of its file."""
     first, second = _layer_names(layers)
+    biases = {"hidden": f"{layers[0]}.bias", "output": f"{layers[1]}.bias"}
     text: dict[str, str] = {}
     where = "state"
     if isinstance(state, (str, PathLike)):
@@ -99,10 +104,15 @@ def parts(
         state = state.state_dict()
     if not isinstance(state, Mapping):
         raise TypeError(f"state must be a state dict, a module or a path, got {type(state)}")
-    _check_entries(where, state, first, second)
+    _check_entries(where, state, first, second, set(biases.values()))
     W = _array(first, state[first], ("k", "d"))
     head = _array(second, state[second], (1, len(W)))
-    return W, head[0], text
+    b, bias = None, 0.0
+    if (name := biases["hidden"]) in state:
+        b = _array(name, state[name], (len(W),))
+    if (name := biases["output"]) in state:
+        bias = float(_array(name, state[name], (1,))[0])
+    return Layers(W, head[0], b, bias), text
 
 
 def _layer_names(layers: Sequence[str]) -> tuple[str, str]:
@@ -111,20 +121,16 @@ def _layer_names(layers: Sequence[str]) -> tuple[str, str]:
     return f"{layers[0]}.weight", f"{layers[1]}.weight"
 
 
-def _check_entries(where: str, state: Mapping[str, Any], first: str, second: str) -> None:
-    for name in state:
-        if str(name).endswith(".bias"):
-            raise ValueError(
-                f"{where} has a bias, {name!r}: the model has none. Make the layers with "
-                "bias=False, or drop the entry if it is zero"
-            )
+def _check_entries(
+    where: str, state: Mapping[str, Any], first: str, second: str, biases: set[str]
+) -> None:
     for name in (first, second):
         if name not in state:
             raise ValueError(
                 f"{where} has no entry {name!r}, only {sorted(map(str, state))}: expected the "
                 "state dict of Sequential(Linear, activation, Linear), or other names in layers"
             )
-    if extra := sorted(map(str, set(state) - {first, second})):
+    if extra := sorted(map(str, set(state) - {first, second} - biases)):
         raise ValueError(f"{where} has unexpected entries {extra}: expected two layers only")
     shape = tuple(state[second].shape)
     if len(shape) != 2 or shape[0] != 1:

@@ -16,7 +16,8 @@ from numpy.typing import ArrayLike, NDArray
 from lrft.base import checks, html
 from lrft.model import task_files
 from lrft.model.activation import Activation
-from lrft.model.task_state import OPTIONS, check_options
+from lrft.model.inputs import Inputs
+from lrft.model.task_arguments import OPTIONS, check_options
 from lrft.model.taught import Taught
 
 Floats = NDArray[np.float64]
@@ -25,11 +26,12 @@ Floats = NDArray[np.float64]
 class Task(Taught):
     r"""A teacher network, a base with a low-rank perturbation, on Gaussian inputs.
 
-    f*(x) = output_scale · Σ_i λ_i σ(neuron_scale · ⟨w_i + ξ c_i u, x⟩), x ~ N(0, I_d).
-    The base network f has the same λ, σ and W without the perturbation ξcuᵀ (Eqs. 1–3 of the
-    paper).  The constructor takes given weights; see :meth:`sample`, :meth:`from_coordinates`
-    and :meth:`hard_from_scratch` for the others, and :meth:`teacher`, :meth:`single_index` and
-    :meth:`multi_index` for other teachers.  Tasks are immutable; arguments are copied.
+    f*(x) = output_scale · Σ_i λ_i σ(neuron_scale · ⟨w_i + ξ c_i u, x⟩ + b_i), x ~ N(0, I_d).
+    The base network f has the same λ, σ, b and W without the perturbation ξcuᵀ (Eqs. 1–3 of the
+    paper, where b = 0).  The constructor takes given weights; see :meth:`sample`,
+    :meth:`from_coordinates` and :meth:`hard_from_scratch` for the others, and :meth:`teacher`,
+    :meth:`single_index` and :meth:`multi_index` for other teachers.  Tasks are immutable; arguments
+    are copied.
 
     Parameters
     ----------
@@ -44,6 +46,13 @@ class Task(Taught):
         Strength ξ > 0.
     activation : str or Activation
         σ; see :meth:`lrft.Activation.parse`.
+    biases : float or array_like of shape (k,), optional
+        b of the neurons, of base and teacher alike; a number is that of every neuron. None by
+        default: the networks have none.
+    inputs : Spiked, Mixture or str, optional
+        The law of the inputs inside S, the span of W, u and its own directions; None by default:
+        the standard normal. As text ``"spiked u 2.0"``, ``"mixture beside -1 1"``, which may end
+        in ``weights`` and ``labels`` with a number a component.
     normalization : {"none", "unit"}
         ``"unit"`` sets neuron_scale = 1/√(1+ξ²/k), which makes unit neurons for quantised c,
         u ⟂ W and ‖w_i‖ = 1 (Eq. 11).
@@ -69,6 +78,8 @@ class Task(Taught):
         u outside span(W) shorter than 1e-12 likewise.
     lam, c : ndarray of shape (k,), and (k,) or (k, r)
     xi, neuron_scale, output_scale, noise : float
+    biases : ndarray of shape (k,) or None
+    inputs : Spiked, Mixture or None
     activation : Activation
     normalization : str
     link : object or None
@@ -98,6 +109,8 @@ class Task(Taught):
         u: ArrayLike,
         xi: float,
         activation: str | Activation = "relu",
+        biases: float | ArrayLike | None = None,
+        inputs: Inputs | str | None = None,
         normalization: str = "none",
         neuron_scale: float | None = None,
         output_scale: float = 1.0,
@@ -110,6 +123,8 @@ class Task(Taught):
             u=u,
             xi=xi,
             activation=activation,
+            biases=biases,
+            inputs=inputs,
             normalization=normalization,
             neuron_scale=neuron_scale,
             output_scale=output_scale,
@@ -125,7 +140,7 @@ class Task(Taught):
         values = {name: getattr(self, name) for name in ("d", "k", "xi", *OPTIONS, "rank")}
         values |= {"activation": str(self.activation)} | self.labels
         always = ("d", "k", "xi")
-        rows = {n: v for n, v in values.items() if n in always or v != usual.get(n, v)}
+        rows = {n: v for n, v in values.items() if n in always or not _same(v, usual.get(n, v))}
         rest = {name: value for name, value in values.items() if name not in rows}
         return html.table("Task", rows | {"hash": self.content_hash[:8]}, rest)
 
@@ -135,9 +150,9 @@ class Task(Taught):
         Parameters
         ----------
         **changes
-            lam, c, xi, activation, normalization, neuron_scale, output_scale, noise; W and u
-            for given weights; d and seed (of the basis) for a task in coordinates.  Under
-            ``normalization="unit"`` the neuron scale follows ξ.
+            lam, c, xi, activation, biases, inputs, normalization, neuron_scale, output_scale,
+            noise; W and u for given weights; d and seed (of the basis) for a task in coordinates.
+            Under ``normalization="unit"`` the neuron scale follows ξ.
 
         Returns
         -------
@@ -177,9 +192,10 @@ class Task(Taught):
         if d < self.R.shape[1]:
             raise ValueError(f"d must be at least {self.R.shape[1]} for this task, got {d}")
         seed = checks.seed("seed", changes.pop("seed", self.embedding_seed))
-        return self._in_coordinates(
-            d, self.R, self.a, self.features_rank, seed, labels, current | changes
-        )
+        # Without what was added for the inputs, which may change.
+        s = self.R.shape[1] - (0 if self.inputs is None else self.inputs.beside)
+        R, a = self.R[:, :s], self.a[:, :s]
+        return self._in_coordinates(d, R, a, self.features_rank, seed, labels, current | changes)
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write the task to a file; loading it is exact.
@@ -236,3 +252,7 @@ class Task(Taught):
         True
         """
         return task_files.load(cls, path)
+
+
+def _same(value: object, usual: object) -> bool:
+    return value is usual or (not isinstance(value, np.ndarray) and value == usual)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from lrft.base import checks, foreign
 from lrft.base.arrays import read, write
-from lrft.model import links
+from lrft.model import inputs, links
 from lrft.model.activation import savable
 from lrft.model.task_state import Floats, TaskBase
 
@@ -45,6 +45,8 @@ def parts(task: TaskBase) -> tuple[dict[str, Floats], dict[str, Any]]:
         "content_hash": task.content_hash,
         "recipe": task.recipe,
     }
+    if task.inputs is not None:
+        about["inputs"] = task.inputs.scalars()
     if task.link is not None:
         about["link"] = task.link.about()
     return task._arrays(), about
@@ -69,7 +71,9 @@ def from_parts(kind: type[AnyTask], arrays: dict[str, NDArray[Any]], about: Any)
     common = {name: about[name] for name in named}
     if common["normalization"] == "none":
         common["neuron_scale"] = about["neuron_scale"]
-    common |= {"lam": arrays["lam"], "c": arrays["c"]}
+    common |= {"lam": arrays["lam"], "c": arrays["c"], "biases": arrays.get("biases")}
+    if "inputs" in about:
+        common["inputs"] = inputs.from_file(about["inputs"], arrays)
     if "link" in about:
         common["link"] = links.from_file(about["link"], arrays)
     labels = {name: str(about["labels"][name]) for name in ("features", "c", "u")}

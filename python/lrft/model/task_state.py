@@ -13,13 +13,13 @@ from numpy.typing import ArrayLike, NDArray
 from lrft.base import checks
 from lrft.model import sampling
 from lrft.model.activation import Activation
+from lrft.model.inputs import Inputs, Law, parse_inputs
 from lrft.model.links import Link, NetworkLink
+from lrft.model.task_arguments import check_biases, check_c, check_nonzero, frozen
 
 Floats = NDArray[np.float64]
 
 NORMALIZATIONS = ("none", "unit")
-#: What every way to make a task takes by name.
-OPTIONS = ("activation", "normalization", "neuron_scale", "output_scale", "noise")
 #: Below this length of Π_W u the perturbation counts as orthogonal to the features.
 ORTHOGONAL_TOLERANCE = 1e-12
 
@@ -37,6 +37,10 @@ class TaskBase:
     c: Floats
     xi: float
     activation: Activation
+    #: b (k,) of the base's neurons, which a teacher that is a perturbed base shares; or None.
+    biases: Floats | None = None
+    #: The law of the inputs inside S; None where it is the standard normal.
+    inputs: Inputs | None = None
     normalization: str
     neuron_scale: float
     output_scale: float
@@ -46,6 +50,9 @@ class TaskBase:
     embedding_seed: int
     #: What the teacher makes of the fields of u; None where it is the base with ξ Σ c_j u_jᵀ.
     link: Link | None = None
+    #: Vectors that S has beside given W and u, for the law of the inputs: (n, d), and in S (n, s).
+    _vectors: Floats
+    _vectors_S: Floats
     #: How the parts were made, for the repr: features, c, u.
     labels: dict[str, str]
     #: Directions (q, d) that S holds beside W, where they are more than this task's own.
@@ -71,8 +78,13 @@ class TaskBase:
             "neuron_scale": None,
             "output_scale": 1.0,
             "noise": 0.0,
+            "biases": None,
+            "inputs": None,
         }
         arguments |= common
+        arguments["inputs"] = inputs = parse_inputs(arguments["inputs"])
+        if inputs is not None:
+            R, a = inputs.widened(R, a, d)
         task._fill(
             d=d, R=R, a=a, rho=rho, embedding_seed=seed, given=False, labels=labels, **arguments
         )
@@ -87,6 +99,7 @@ class TaskBase:
         c: ArrayLike | None = None,
         neuron_scale: float | None = None,
         link: Link | None = None,
+        inputs: object = None,
         **others: Any,
     ) -> None:
         rows = checks.array("W", W, ("k", "d"))
@@ -99,11 +112,19 @@ class TaskBase:
         else:
             directions = checks.array("u", u, (d,) if np.ndim(u) == 1 else ("r", d))
         check_nonzero("u", np.atleast_2d(directions), "row")
-        R, a, _, rho = sampling.span_basis(rows, np.atleast_2d(directions))
+        law, spanned = parse_inputs(inputs), np.atleast_2d(directions)
+        r = len(spanned)
+        if law is not None:
+            self.__dict__["_vectors"] = frozen(law.vectors(rows, spanned))
+            spanned = np.concatenate([spanned, self._vectors])
+        R, a, _, rho = sampling.span_basis(rows, spanned)
+        if law is not None:
+            self.__dict__["_vectors_S"] = frozen(a[r:])
         self._fill(
             d=rows.shape[1],
             R=R,
-            a=a,
+            a=a[:r],
+            inputs=law,
             rho=rho,
             lam=lam,
             c=c,
@@ -142,6 +163,8 @@ class TaskBase:
         given: bool,
         labels: dict[str, str],
         c: object = None,
+        biases: object = None,
+        inputs: Inputs | None = None,
         link: Link | None = None,
     ) -> None:
         """Check what all constructors share and set the attributes."""
@@ -156,6 +179,10 @@ class TaskBase:
         lam = checks.array("lam", lam, (k,))
         if not lam.any():
             raise ValueError("lam must have a nonzero entry: the network would be zero")
+        if biases is not None:
+            self.__dict__["biases"] = check_biases("biases", biases, k)
+        if inputs is not None:
+            self.__dict__["inputs"] = inputs
         rank = len(a)
         if link is not None:  # c is of perturbed bases alone
             c, labels = frozen(np.zeros(k if rank == 1 else (k, rank))), labels | {"c": "none"}
@@ -184,6 +211,15 @@ class TaskBase:
             embedding_seed=embedding_seed,
             labels=labels,
         )
+        _ = self.law  # checks its directions
+
+    @cached_property
+    def law(self) -> Law | None:
+        """The law of the inputs inside S, in its coordinates; None: the standard normal."""
+        if self.inputs is None:
+            return None
+        given = self._vectors_S if self.given and len(self._vectors_S) else None
+        return self.inputs.law(self.R, self.a, self.features_rank, given)
 
     def _check_link(self, a: Floats) -> None:
         """Refuse directions that do not fit the link."""
@@ -216,7 +252,11 @@ class TaskBase:
     def lane_shape(self) -> tuple[Any, ...]:
         """What tasks have in common that can share lanes."""
         link = () if self.link is None else self.link.shape
-        return (self.R.shape, self.features_rank, self.rank, self.activation.identity, *link)
+        biased: tuple[Any, ...] = () if self.biases is None else ("biases",)
+        if (law := self.law) is not None:
+            biased += (len(law.stretch), len(law.probabilities))
+        shape = (self.R.shape, self.features_rank, self.rank, self.activation.identity)
+        return (*shape, *biased, *link)
 
     @cached_property
     def _ambient(self) -> tuple[Floats, Floats]:
@@ -236,10 +276,15 @@ class TaskBase:
 
     @property
     def Q(self) -> Floats:
-        """Basis of span(W, u), shape (d, s), made anew each time; W = R Qᵀ and u = a Qᵀ."""
+        """Basis of S, shape (d, s), made anew each time; W = R Qᵀ and u = a Qᵀ.
+
+        S is the span of W, u and the directions of the inputs.
+        """
         if self.given:
-            span = np.atleast_2d(self.u) if self.span is None else self.span
-            return sampling.span_basis(self.W, span)[2].T
+            spanned = np.atleast_2d(self.u) if self.span is None else self.span
+            if self.inputs is not None:
+                spanned = np.concatenate([spanned, self._vectors])
+            return sampling.span_basis(self.W, spanned)[2].T
         return sampling.embedding(self.d, self.R.shape[1], self.embedding_seed).T
 
     @property
@@ -256,7 +301,7 @@ class TaskBase:
 
     def _scalars(self) -> dict[str, Any]:
         """Collect what defines the task beside its arrays, ready for canonical JSON."""
-        return {
+        common = {
             "d": self.d,
             "features_rank": self.features_rank,
             "xi": self.xi,
@@ -265,12 +310,18 @@ class TaskBase:
             "output_scale": self.output_scale,
             "noise": self.noise,
             "embedding": "given" if self.given else self.embedding_seed,
-        } | ({} if self.link is None else {"link": self.link.scalars()})
+        }
+        parts = {"link": self.link, "inputs": self.inputs}
+        return common | {name: part.scalars() for name, part in parts.items() if part is not None}
 
     def _arrays(self) -> dict[str, Floats]:
         """Collect the arrays that define the task: W and u as given, or the coordinates."""
         own = {"W": self.W, "u": self.u} if self.given else {"R": self.R, "a": self.a}
         common = own | {"lam": self.lam, "c": self.c}
+        if self.biases is not None:
+            common["biases"] = self.biases
+        if self.inputs is not None:
+            common |= self.inputs.arrays()
         return common if self.link is None else common | self.link.arrays()
 
     @cached_property
@@ -320,6 +371,11 @@ class TaskBase:
         parts.append(f"activation='{self.activation}'")
         if self.link is not None:
             parts.append(f"teacher='{self.link}'")
+        if self.biases is not None:
+            alike = (self.biases == self.biases[0]).all()
+            parts.append(f"biases={self.biases[0]:.4g}" if alike else "biases='given'")
+        if self.inputs is not None:
+            parts.append(f"inputs='{self.inputs}'")
         parts += [f"{name}={value!r}" for name, value in self.labels.items()]
         parts.append(f"neuron_scale={self.neuron_scale:.4f}")
         if self.output_scale != 1.0:
@@ -329,70 +385,27 @@ class TaskBase:
         return f"Task({', '.join(parts)}, hash={self.content_hash[:8]})"
 
 
-def frozen(values: Floats) -> Floats:
-    """Return the values in C order, not to be written to."""
-    values = np.ascontiguousarray(values)
-    values.flags.writeable = False
-    return values
-
-
 def check_task(task: object) -> None:
     """Refuse what is no task."""
     if not isinstance(task, TaskBase):
         raise TypeError(f"task must be a Task, got {checks.describe(task)}")
 
 
-def check_perturbed(task: TaskBase, what: str) -> None:
-    """Refuse what is no task, and a teacher that is no perturbed base."""
+def check_unbiased(task: TaskBase, what: str, student: Any = None) -> None:
+    """Refuse what is no task, and a network with biases: base, teacher or student."""
     check_task(task)
+    if task.biases is not None or getattr(task.link, "biases", None) is not None:
+        raise ValueError(f"{what} needs networks without biases, got {task!r}")
+    if student is not None and student.biased(task):
+        raise ValueError(f"{what} needs networks without biases, got {student!r}")
+
+
+def check_perturbed(task: TaskBase, what: str) -> None:
+    """Refuse what is no task, a teacher that is no perturbed base, biases, and a law of inputs."""
+    check_unbiased(task, what)
+    if task.inputs is not None:
+        raise ValueError(f"{what} needs standard normal inputs, got {task.inputs!r}")
     if task.link is not None:
         raise ValueError(
             f"{what} needs a teacher that is the base with ξ c uᵀ, got one with {task.link}"
         )
-
-
-def check_c(c: object, k: int) -> tuple[Floats, int]:
-    """Return c as (k,) of norm 1, or (k, r) with r ≥ 2 nonzero columns; and its rank."""
-    values = checks.array("c", c)
-    if values.ndim == 1:
-        values = checks.array("c", c, (k,))
-        checks.unit("c", values)
-        return values, 1
-    if values.ndim != 2 or len(values) != k or values.shape[1] < 2:
-        raise ValueError(
-            f"c must have shape ({k},), or ({k}, r) for a perturbation of rank r >= 2, "
-            f"got {values.shape}"
-        )
-    check_nonzero("c", values.T, "column")
-    return values, values.shape[1]
-
-
-def check_nonzero(name: str, rows: Floats, what: str) -> None:
-    """Refuse a row, or whatever `what` calls it, of zeros."""
-    for j, row in enumerate(rows):
-        if not row.any():
-            raise ValueError(f"{name} must not be zero, but {what} {j} is")
-
-
-def recipe(function: str, arguments: dict[str, Any]) -> dict[str, Any] | None:
-    """Arguments as JSON has them; None where one is an array or compiled code."""
-    found: dict[str, Any] = {}
-    for name, value in arguments.items():
-        if isinstance(value, Activation):
-            value = None if value.kind == "custom" else str(value)
-        elif value is None:
-            continue
-        elif isinstance(value, np.generic):
-            value = value.item()
-        if not isinstance(value, bool | int | float | str):
-            return None
-        found[name] = value
-    return {"function": function, **found}
-
-
-def check_options(options: dict[str, Any], more: set[str] | None = None) -> None:
-    """Refuse names that no task takes; `more` are those beside `OPTIONS`."""
-    allowed = set(OPTIONS) | (more or set())
-    for name in options:
-        if name not in allowed:
-            raise TypeError(f"unknown argument {name!r}: expected one of {sorted(allowed)}")

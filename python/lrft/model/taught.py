@@ -13,8 +13,10 @@ from lrft.base.signatures import takes_also
 from lrft.model import sampling
 from lrft.model.activation import Activation
 from lrft.model.drawn import Drawn
+from lrft.model.inputs import Inputs
 from lrft.model.links import Link, MultiIndexLink, NetworkLink
-from lrft.model.task_state import TaskBase, check_nonzero, recipe
+from lrft.model.task_arguments import check_biases, check_nonzero, recipe
+from lrft.model.task_state import TaskBase
 from lrft.model.weights import Weights
 
 Floats = NDArray[np.float64]
@@ -25,10 +27,12 @@ DIRECTIONS = ("orthonormal", "sphere")
 def _options(
     *,
     noise: float = 0.0,
+    inputs: Inputs | str | None = None,
     xi: float | None = None,
     k: int = 1,
     lam: float | ArrayLike | None = None,
     activation: str | Activation = "relu",
+    biases: float | ArrayLike | None = None,
     neuron_scale: float | None = None,
     output_scale: float = 1.0,
 ) -> None:
@@ -47,12 +51,13 @@ class Taught(Drawn):
         width: int | None = None,
         lam_star: str | float | ArrayLike = "ones",
         sigma_star: str | Activation = "erf",
+        biases_star: float | ArrayLike | None = None,
         d: int | None = None,
         base: TaskBase | Weights | None = None,
         seed: int = 0,
         **options: Any,
     ) -> Self:
-        r"""Make a task whose teacher is any two-layer network, f*(x) = Σ_i λ*_i σ*(⟨v_i, x⟩).
+        r"""Make a task whose teacher is any two-layer network, f* = Σ_i λ*_i σ*(⟨v_i, x⟩ + b*_i).
 
         Parameters
         ----------
@@ -65,6 +70,8 @@ class Taught(Drawn):
             λ*.
         sigma_star : str or Activation
             σ*, which may differ from that of the student.
+        biases_star : float or array_like of shape (r,), optional
+            b*; none by default.
         d : int, optional
             Input dimension, where neither `rows` nor `base` is given; any, since nothing of size
             d is made.
@@ -73,11 +80,11 @@ class Taught(Drawn):
             below, for learning from scratch.
         seed : int
             Of what is drawn, and of the basis.
-        noise, xi, k, lam, activation, neuron_scale, output_scale
-            ``noise`` and ``xi``, the strength that `lrft.RankOne` multiplies its ĉ by, √k by
-            default; and without a base what the student's network is: ``k`` neurons, 1 by
-            default, ``lam``, 1/k by default, ``activation``, relu by default, ``neuron_scale`` and
-            ``output_scale``.
+        noise, inputs, xi, k, lam, activation, biases, neuron_scale, output_scale
+            ``noise``, ``inputs`` as for `lrft.Task`, and ``xi``, the strength that `lrft.RankOne`
+            multiplies its ĉ by, √k by default; and without a base what the student's network is:
+            ``k`` neurons, 1 by default, ``lam``, 1/k by default, ``activation``, relu by default,
+            ``biases``, none by default, ``neuron_scale`` and ``output_scale``.
 
         Returns
         -------
@@ -97,7 +104,8 @@ class Taught(Drawn):
         (2, (1, 2), '2 neurons erf')
         """
         given: dict[str, Any] = {"rows": rows, "width": width, "lam_star": lam_star}
-        given |= {"sigma_star": sigma_star, "d": d, "base": base, "seed": seed, **options}
+        given |= {"sigma_star": sigma_star, "biases_star": biases_star, "d": d, "base": base}
+        given |= {"seed": seed, **options}
         star = Activation.parse(sigma_star)
         if isinstance(rows, str):
             checks.choice("rows", rows, DIRECTIONS)
@@ -111,7 +119,9 @@ class Taught(Drawn):
             count = len(rows)
             check_nonzero("rows", rows, "row")
         weights = _output_weights(lam_star, count, checks.seed("seed", seed))
-        link = NetworkLink(weights, star)
+        if biases_star is not None:
+            biases_star = check_biases("biases_star", biases_star, count)
+        link = NetworkLink(weights, star, biases_star)
         return cls._taught(link, rows, count, d, base, seed, options, ("teacher", given))
 
     @classmethod
@@ -121,12 +131,13 @@ class Taught(Drawn):
         sigma_star: str | Activation,
         u: str | ArrayLike = "orthogonal",
         *,
+        biases_star: float | ArrayLike | None = None,
         d: int | None = None,
         base: TaskBase | Weights | None = None,
         seed: int = 0,
         **options: Any,
     ) -> Self:
-        r"""Make a task whose teacher is σ*(⟨u, x⟩), one neuron in a direction of norm 1.
+        r"""Make a task whose teacher is σ*(⟨u, x⟩ + b*), one neuron in a direction of norm 1.
 
         Parameters
         ----------
@@ -134,7 +145,9 @@ class Taught(Drawn):
             The link function σ*.
         u : "orthogonal" or array_like of shape (d,)
             Drawn, orthogonal to the base's W, or given with norm 1 ± 1e-9.
-        d, base, seed, noise, xi, k, lam, activation, neuron_scale, output_scale
+        biases_star : float, optional
+            b*; none by default.
+        d, base, seed, noise, inputs, xi, k, lam, activation, biases, neuron_scale, output_scale
             As for `teacher`.
 
         Returns
@@ -155,14 +168,23 @@ class Taught(Drawn):
         >>> round(lrft.theory.population_loss(task, c_hat=[1.0], m=0.0), 3)
         1.5
         """
-        given = {"sigma_star": sigma_star, "u": u, "d": d, "base": base, "seed": seed, **options}
+        given: dict[str, Any] = {
+            "sigma_star": sigma_star,
+            "u": u,
+            "biases_star": biases_star,
+            "d": d,
+        }
+        given |= {"base": base, "seed": seed, **options}
         rows: str | Floats = "orthonormal"
         if isinstance(u, str):
             checks.choice("u", u, ("orthogonal",))
         else:
             rows = checks.array("u", u, ("d",))[None, :]
             checks.unit("u", rows[0])
-        link = NetworkLink(np.ones(1), Activation.parse(sigma_star))
+        star = Activation.parse(sigma_star)
+        if biases_star is not None:
+            biases_star = check_biases("biases_star", biases_star, 1)
+        link = NetworkLink(np.ones(1), star, biases_star)
         return cls._taught(link, rows, 1, d, base, seed, options, ("single_index", given))
 
     @classmethod
@@ -189,7 +211,7 @@ class Taught(Drawn):
             (1, 1, 1): 1.0}`` is the staircase x₁ + x₁x₂ + x₁x₂x₃. Total degrees up to 64.
         directions : "orthonormal" or array_like of shape (r, d)
             Drawn, orthogonal to the base's W, or given, orthonormal within 1e-9.
-        d, base, seed, noise, xi, k, lam, activation, neuron_scale, output_scale
+        d, base, seed, noise, inputs, xi, k, lam, activation, biases, neuron_scale, output_scale
             As for `teacher`.
 
         Returns
@@ -280,20 +302,23 @@ def _output_weights(value: object, count: int, seed: int) -> Floats:
 
 def _base(base: object, options: dict[str, Any]) -> tuple[Floats, Floats | None, dict[str, Any]]:
     """Coordinates (k, ρ) of the base's W, W itself where it is given, and what else it is."""
-    names = ("lam", "activation", "neuron_scale", "output_scale")
+    names = ("lam", "activation", "biases", "neuron_scale", "output_scale")
     own = {"k", *names} if base is None else set()
+    of_task = {"noise", "xi", "inputs"}
     for name in options:
-        if name not in own | {"noise", "xi"}:
-            allowed = sorted(own | {"noise", "xi"})
+        if name not in own | of_task:
+            allowed = sorted(own | of_task)
             reason = "of the base, which is given" if name in {"k", *names} else "unknown"
             raise TypeError(f"argument {name!r} is {reason}: expected one of {allowed}")
     common: dict[str, Any] = {"normalization": "none", "noise": options.get("noise", 0.0)}
+    common["inputs"] = options.get("inputs")
     W = None
     if base is None:
         k = checks.integer("k", options.get("k", 1), 1)
         lam = options.get("lam", 1.0 / k)
         common["lam"] = np.full(k, checks.real("lam", lam)) if np.isscalar(lam) else lam
         common |= {"activation": "relu", "neuron_scale": None, "output_scale": 1.0}
+        common["biases"] = None
         common |= {name: options[name] for name in names[1:] if name in options}
         R = np.zeros((k, 0))
     elif isinstance(base, TaskBase):
@@ -303,7 +328,13 @@ def _base(base: object, options: dict[str, Any]) -> tuple[Floats, Floats | None,
     elif isinstance(base, Weights):
         if base.activation is None:
             raise ValueError("base must have an activation: these weights were made without one")
-        common |= {name: getattr(base, name) for name in names}
+        if base.output_bias != 0.0:
+            raise ValueError(
+                f"base must have no output bias beside a teacher of its own, got "
+                f"{base.output_bias:g}: dataclasses.replace(base, output_bias=0.0)"
+            )
+        common |= {name: getattr(base, name) for name in names if name != "biases"}
+        common["biases"] = base.b
         W = checks.array("base.W", base.W, ("k", "d"))
         R = np.zeros((len(W), 0))
     else:

@@ -15,7 +15,7 @@ def with_teacher(base: Task, teacher: Any) -> Task:
     Parameters
     ----------
     base : Task
-        Its noise is kept.
+        Its noise and its inputs are kept.
     teacher : str or mapping
         The name of an activation, for `Task.single_index`; or arguments of `Task.multi_index`,
         where they have ``terms``, with keys like ``"1,0,2"``, of `Task.single_index`, where they
@@ -40,7 +40,7 @@ def with_teacher(base: Task, teacher: Any) -> Task:
     >>> str(with_teacher(base, {"terms": {"1": 1.0, "1,1": 0.5}}).link)
     '2 terms in 2 directions'
     """
-    common: dict[str, Any] = {"base": base, "noise": base.noise}
+    common: dict[str, Any] = {"base": base, "noise": base.noise, "inputs": base.inputs}
     if isinstance(teacher, str):
         return Task.single_index(teacher, **common)
     if not isinstance(teacher, Mapping):

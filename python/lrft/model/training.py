@@ -30,7 +30,7 @@ from lrft.model.recording import (
 from lrft.model.sizes import Sizes
 from lrft.model.students import FullNetwork, LoRA, RankOne, Student
 from lrft.model.students.student import OptionalPositive, RateOrAuto
-from lrft.model.task_state import check_perturbed
+from lrft.model.task_state import check_perturbed, check_unbiased
 
 if TYPE_CHECKING:
     from lrft.model.task import Task
@@ -95,7 +95,8 @@ class Training(Model):
     record_parameters : bool or sequence of str
         Record the order parameters too, all or those named: ``"M"``, the rows in an orthonormal
         basis of span(W, u), ``"Q"``, their inner products, ``"norms"``, their lengths, and the own
-        parameters, ``"c_hat"``, ``"B"`` or ``"lam_hat"``. Their sizes do not grow with d.
+        parameters, ``"c_hat"``, ``"B"`` or ``"lam_hat"``, and trained ``"biases"``. Their sizes do
+        not grow with d.
     loss : {"squared", "correlation", "huber", "logistic"}, Huber or Logistic
         The loss of a sample that a step lowers, of the student's output f and the label y:
         (f - y)² without ½; -2 f y, what is left of that without f²; `Huber`; or `Logistic`, on
@@ -401,6 +402,8 @@ def check_compatible(task: Task, training: Training) -> None:
         )
     if student.linearized:
         check_perturbed(task, "linearized=True")
+        check_unbiased(task, "linearized=True", student)
     if training.lr == "auto":
         check_perturbed(task, "lr='auto'")
+        check_unbiased(task, "lr='auto'", student)
     student.check(task)

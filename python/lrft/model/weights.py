@@ -6,7 +6,7 @@ One class for both, so that what a run hands back can be the base of the next.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from os import PathLike
 from typing import Any
 
@@ -26,7 +26,7 @@ __all__ = ["Weights", "from_state_dict", "load_adapter", "load_weights", "save_w
 
 @dataclass(frozen=True, eq=False)
 class Weights:
-    """A network f(x) = output_scale · Σ_i λ_i σ(neuron_scale ⟨w_i, x⟩), a base or a trained one.
+    """A network output_scale · Σ_i λ_i σ(neuron_scale ⟨w_i, x⟩ + b_i), a base or a trained one.
 
     Attributes
     ----------
@@ -43,6 +43,11 @@ class Weights:
         W = W_base + scale B A. Empty otherwise.
     strength : float or None
         ξ or that scale; None without factors, or where a file of before 0.2 does not say.
+    b : ndarray of shape (k,) or None
+        Biases of the neurons; None: there are none.
+    output_bias : float
+        Added to the output. It stays as it is in a fit. A task has none: base and teacher would
+        share it, and what is learned would be the same.
 
     See Also
     --------
@@ -62,12 +67,17 @@ class Weights:
     output_scale: float = 1.0
     factors: Mapping[str, Floats] = field(default_factory=dict)
     strength: float | None = None
+    b: Floats | None = None
+    output_bias: float = 0.0
 
     def _repr_html_(self) -> str:
         k, d = np.shape(self.W)
         rows = {"k": k, "d": d, "activation": self.activation}
-        scales = {"neuron_scale": self.neuron_scale, "output_scale": self.output_scale}
-        rows |= {name: value for name, value in scales.items() if value != 1.0}
+        usual = {"neuron_scale": 1.0, "output_scale": 1.0, "output_bias": 0.0}
+        scales = {name: getattr(self, name) for name in usual}
+        rows |= {name: value for name, value in scales.items() if value != usual[name]}
+        if self.b is not None:
+            rows["b"] = np.asarray(self.b)
         rows |= {name: np.asarray(value) for name, value in self.factors.items()}
         return html.table("Weights", rows, {n: v for n, v in scales.items() if n not in rows})
 
@@ -96,8 +106,9 @@ class Weights:
         if self.activation is None:
             raise ValueError("activation is not known: these weights were made without one")
         X = checks.array("X", X, ("n", np.shape(self.W)[1]))
-        hidden = Activation.parse(self.activation)(self.neuron_scale * (X @ np.transpose(self.W)))
-        return np.asarray(self.output_scale * (hidden @ self.lam))
+        z = self.neuron_scale * (X @ np.transpose(self.W))
+        hidden = Activation.parse(self.activation)(z if self.b is None else z + self.b)
+        return np.asarray(self.output_scale * (hidden @ self.lam) + self.output_bias)
 
     def base(self) -> Weights:
         """Take what was trained out again: the network that `factors` were added to.
@@ -123,7 +134,7 @@ class Weights:
         """
         A, B, strength = self._adapter()
         W = self.W - strength * (B @ A)
-        return Weights(W, self.lam, self.activation, self.neuron_scale, self.output_scale)
+        return replace(self, W=W, factors={}, strength=None)
 
     def _adapter(self) -> tuple[Floats, Floats, float]:
         """Return A (r, d), B (k, r) and what B A is multiplied by; of rank one û and ξ ĉ."""
@@ -139,7 +150,8 @@ class Weights:
     def state_dict(self, dtype: str = "float64", framework: str = "numpy") -> dict[str, Any]:
         """Return the state dict of PyTorch's ``Sequential(Linear, activation, Linear)``.
 
-        Both scales are multiplied into the weights. Neither layer has a bias.
+        Both scales are multiplied into the weights. The layers have biases where `b` is given, or
+        an output bias.
 
         Parameters
         ----------
@@ -150,7 +162,8 @@ class Weights:
         Returns
         -------
         dict
-            ``"0.weight"`` of shape (k, d) and ``"2.weight"`` of shape (1, k).
+            ``"0.weight"`` of shape (k, d) and ``"2.weight"`` of shape (1, k); with biases
+            ``"0.bias"`` (k,) and ``"2.bias"`` (1,) too.
 
         Raises
         ------
@@ -171,7 +184,7 @@ class Weights:
         >>> state["0.weight"].tolist(), state["2.weight"].shape
         ([[0.5, 0.0], [0.0, 0.5]], (1, 2))
         """
-        return torch_dict.state_dict(*self._layers(), dtype, framework)
+        return torch_dict.state_dict(self._layers(), dtype, framework)
 
     def to_torch(self, dtype: str = "float64") -> Any:
         """Make the PyTorch module ``Sequential(Linear, activation, Linear)``.
@@ -184,7 +197,8 @@ class Weights:
         Returns
         -------
         torch.nn.Sequential
-            Without biases, both scales multiplied into the weights; maps (n, d) to (n, 1).
+            Both scales multiplied into the weights, biases in both layers or in none; maps (n, d)
+            to (n, 1).
 
         Raises
         ------
@@ -206,7 +220,7 @@ class Weights:
         ...
         ValueError: PyTorch has no module for the activation erf: take state_dict() and your own
         """
-        return torch_dict.to_torch(*self._layers(), self._sigma(), dtype)
+        return torch_dict.to_torch(self._layers(), self._sigma(), dtype)
 
     def save(self, path: str | PathLike[str], layout: str = "lrft", dtype: str = "float64") -> None:
         """Write the network to a file.
@@ -217,7 +231,7 @@ class Weights:
             Ends in ``.npz`` or ``.safetensors``, or for ``layout="torch"`` in
             ``.safetensors``, ``.pt`` or ``.pth``; for ``layout="peft"`` a folder, made if missing.
         layout : {"lrft", "torch", "peft"}
-            Arrays W, lam, the factors and both scales, for `lrft.load_weights`; or a state dict
+            Arrays W, lam, b, the factors and all scales, for `lrft.load_weights`; or a state dict
             for PyTorch, which `lrft.from_state_dict` reads too; or the factors alone, as an adapter
             that ``peft.PeftModel.from_pretrained(network.base().to_torch(), folder)`` puts onto the
             base, of rank one with A = û and B = ξ ĉ. `lrft.load_adapter` reads it too.
@@ -244,18 +258,20 @@ class Weights:
         'tanh'
         """
         if checks.choice("layout", layout, ("lrft", "torch", "peft")) == "torch":
-            torch_dict.save(path, *self._layers(), self._sigma(), dtype)
+            torch_dict.save(path, self._layers(), self._sigma(), dtype)
             return
         if layout == "peft":
             A, B, strength = self._adapter()
             adapter.save(path, A, B, self.neuron_scale * strength, dtype)
             return
-        scales = self.neuron_scale, self.output_scale
-        save_weights(path, self.W, self.lam, self.activation, *scales, self.factors, self.strength)
+        save_weights(path, **{one.name: getattr(self, one.name) for one in fields(self)})
 
-    def _layers(self) -> tuple[Floats, Floats]:
-        """Both layers with their scales multiplied in, shapes (k, d) and (k,)."""
-        return self.neuron_scale * self.W, self.output_scale * self.lam
+    def _layers(self) -> torch_dict.Layers:
+        """Both layers with their scales multiplied in; biases in both or in none."""
+        biased = self.b is not None or self.output_bias != 0.0
+        b = np.zeros(len(self.W)) if biased and self.b is None else self.b
+        first, second = self.neuron_scale * self.W, self.output_scale * self.lam
+        return torch_dict.Layers(first, second, b, self.output_bias)
 
     def _sigma(self) -> Activation | None:
         return None if self.activation is None else Activation.parse(self.activation)
@@ -269,8 +285,9 @@ def load_weights(path: str | PathLike[str]) -> Weights:
     path : path, or "digits"
         The base network that ships with lrft, trained on handwritten digits; or a file,
         ``.npz`` or ``.safetensors``, bfloat16 too, with the arrays W (k, d) and lam (k,), and
-        optionally activation, neuron_scale and output_scale: metadata of a safetensors file, 0-d
-        arrays of an npz file; and the factors u_hat (d,), c_hat (k,) or A (r, d), B (k, r).
+        optionally b (k,); activation, neuron_scale, output_scale and output_bias: metadata of a
+        safetensors file, 0-d arrays of an npz file; and the factors u_hat (d,), c_hat (k,) or
+        A (r, d), B (k, r).
         Other names are refused: `lrft.from_state_dict` reads those of PyTorch.
 
     Returns
@@ -332,9 +349,8 @@ def load_adapter(base: Weights, folder: str | PathLike[str]) -> Weights:
     k, d = np.shape(base.W)
     A, B, scale = adapter.load(folder, k, d)
     strength = scale / base.neuron_scale
-    scales = base.neuron_scale, base.output_scale
     W = base.W + strength * (B @ A)
-    return Weights(W, base.lam, base.activation, *scales, {"A": A, "B": B}, strength)
+    return replace(base, W=W, factors={"A": A, "B": B}, strength=strength)
 
 
 def from_state_dict(
@@ -352,8 +368,8 @@ def from_state_dict(
     state : mapping, module or path
         A state dict, of tensors or arrays; a module, for its ``state_dict()``; or a file: ``.pt``
         or ``.pth`` (needs PyTorch) or ``.safetensors`` holding one. It must have
-        ``"0.weight"`` of shape (k, d) and ``"2.weight"`` of shape (1, k), and nothing else:
-        a bias is refused, since the model has none.
+        ``"0.weight"`` of shape (k, d) and ``"2.weight"`` of shape (1, k); it may have
+        ``"0.bias"`` (k,) and ``"2.bias"`` (1,), and nothing else.
     activation : str or Activation, optional
         σ, which a state dict does not hold: a name, or what `Activation.parse` takes. A
         safetensors file may carry it in its metadata.
@@ -366,13 +382,14 @@ def from_state_dict(
     Returns
     -------
     Weights
-        W = first weight / neuron_scale, λ = second weight / output_scale, in float64. With both
-        scales 1 the numbers are those of the tensors, exactly.
+        W = first weight / neuron_scale, λ = second weight / output_scale, in float64, and the
+        biases as they are: ``b`` and ``output_bias``. With both scales 1 the numbers are those of
+        the tensors, exactly.
 
     Raises
     ------
     TypeError, ValueError
-        For a bias, a missing or unexpected entry, a wrong shape, an output width other than 1, an
+        For a missing or unexpected entry, a wrong shape, an output width other than 1, an
         entry that is not real and finite, or a file that cannot be read.
     ImportError
         If the file is ``.pt`` or ``.pth`` and PyTorch is missing.
@@ -389,15 +406,17 @@ def from_state_dict(
     >>> base.W.shape, base.lam.tolist()
     ((2, 3), [1.0, -1.0])
     """
-    W, head, text = torch_dict.parts(state, layers)
+    found, text = torch_dict.parts(state, layers)
     if activation is None:
         activation = text.get("activation")
     s = checks.real("neuron_scale", neuron_scale, above=0.0)
     o = checks.real("output_scale", output_scale, above=0.0)
     return Weights(
-        checks.array("W", W / s),
-        checks.array("lam", head / o),
+        checks.array("W", found.first / s),
+        checks.array("lam", found.second / o),
         None if activation is None else Activation.parse(activation),
         s,
         o,
+        b=None if found.b is None else checks.array("b", found.b),
+        output_bias=found.output_bias,
     )

@@ -20,8 +20,9 @@ def network(
     *,
     neuron_scale: float = 1.0,
     output_scale: float = 1.0,
+    biases: ArrayLike | None = None,
 ) -> Array:
-    """Evaluate ``f(x) = output_scale * sum_j lam_j sigma(neuron_scale * <V_j, x>)``.
+    """Evaluate ``f(x) = output_scale * sum_j lam_j sigma(neuron_scale * <V_j, x> + biases_j)``.
 
     Parameters
     ----------
@@ -35,6 +36,8 @@ def network(
         Anything that `resolve_activation` takes.
     neuron_scale, output_scale : float
         The two scales of the model.
+    biases : array_like, shape (m,), optional
+        Of the neurons.
 
     Returns
     -------
@@ -46,8 +49,12 @@ def network(
     array([21.])
     """
     sigma, _ = resolve_activation(activation)
-    z = neuron_scale * (np.asarray(X) @ np.asarray(V).T)
+    z = neuron_scale * (np.asarray(X) @ np.asarray(V).T) + _or_zero(biases)
     return np.asarray(output_scale * (sigma(z) @ np.asarray(lam)))
+
+
+def _or_zero(biases: ArrayLike | None) -> Array:
+    return np.asarray(0.0 if biases is None else biases, dtype=float)
 
 
 def row_gradient(
@@ -61,6 +68,7 @@ def row_gradient(
     output_scale: float = 1.0,
     base: tuple[Array, Array] | None = None,
     loss: Any = "squared",
+    biases: ArrayLike | None = None,
 ) -> tuple[Array, Array]:
     """Compute the gradient that all students share, of ``L = mean_b (f(x_b) - y_b)^2`` (no 1/2).
 
@@ -83,6 +91,8 @@ def row_gradient(
         point.
     loss
         Anything that `resolve_loss` takes.
+    biases : array_like, shape (m,), optional
+        Of the neurons.
 
     Returns
     -------
@@ -103,7 +113,7 @@ def row_gradient(
     sigma, dsigma = resolve_activation(activation)
     s = neuron_scale
     V0, lam0 = (V, lam) if base is None else base
-    z = s * (X @ V0.T)  # (batch, m)
+    z = s * (X @ V0.T) + _or_zero(biases)  # (batch, m)
     hidden, slope = sigma(z), dsigma(z)
     if base is None:
         f = output_scale * (hidden @ lam)

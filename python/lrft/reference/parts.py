@@ -315,13 +315,13 @@ def neuron_cosines(V: ArrayLike, T: ArrayLike) -> Array:
 def link_output(link: Any, fields: ArrayLike) -> Array:
     """Evaluate a teacher that is a function of its fields ``t_j = <u_j, x>`` alone.
 
-    ``sum_i weights_i sigma*(t_i)``, or ``sum_m weights_m prod_j he_{powers_mj}(t_j)``.
+    ``sum_i weights_i sigma*(t_i + biases_i)``, or ``sum_m weights_m prod_j he_{powers_mj}(t_j)``.
 
     Parameters
     ----------
     link : object
-        With ``weights`` (r,) and ``activation``; or with ``weights`` (terms,) and ``powers``
-        (terms, r).  The ``link`` of a task is one.
+        With ``weights`` (r,), ``activation`` and perhaps ``biases`` (r,); or with ``weights``
+        (terms,) and ``powers`` (terms, r).  The ``link`` of a task is one.
     fields : array_like, shape (batch, r)
 
     Returns
@@ -337,6 +337,8 @@ def link_output(link: Any, fields: ArrayLike) -> Array:
     """
     t, weights = np.asarray(fields, dtype=float), np.asarray(link.weights, dtype=float)
     if not hasattr(link, "powers"):
+        biases = getattr(link, "biases", None)
+        t = t if biases is None else t + np.asarray(biases)
         return np.asarray(resolve_activation(link.activation)[0](t) @ weights)
     powers = np.asarray(link.powers)
     he = [hermite(np.eye(p + 1)[-1])[0] for p in range(powers.max() + 1)]

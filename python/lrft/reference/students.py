@@ -3,9 +3,9 @@
 Nothing here is fast and nothing here depends on the compiled core. It is what the compiled
 engines are compared with, sample by sample, on the same inputs.
 
-All students are networks ``f(x) = output_scale * sum_j lam_j sigma(neuron_scale * <V_j, x>)`` with
-rows ``V`` that depend on their parameters, so there is a single gradient, `row_gradient`, and each
-student is the chain rule through its own ``V``:
+All students are networks ``f(x) = output_scale * sum_j lam_j sigma(neuron_scale * <V_j, x> + b_j)``
+with rows ``V`` that depend on their parameters, so there is a single gradient, `row_gradient`, and
+each student is the chain rule through its own ``V``:
 
 =============  ================================  ==========================================
 student        rows                              how it moves
@@ -136,6 +136,7 @@ def rank_one_path(
     linearized: bool = False,
     neuron_scale: float = 1.0,
     output_scale: float = 1.0,
+    biases: ArrayLike | None = None,
     noise_values: Iterable[ArrayLike] | None = None,
     labels: Iterable[ArrayLike] | None = None,
     loss: Any = "squared",
@@ -176,6 +177,8 @@ def rank_one_path(
         Train ``sum_i lam_i [sigma(<w_i, x>) + sigma'(<w_i, x>) xi c_i <u, x>]`` instead.
     neuron_scale, output_scale : float
         The two scales of the model.
+    biases : array_like, shape (k,), optional
+        Of the neurons of base and teacher, which the student shares.
     noise_values : iterable of array_like, shape (batch,), optional
         Added to the labels, as they are, one batch a step.
     labels : iterable of array_like, shape (batch,), optional
@@ -221,7 +224,7 @@ def rank_one_path(
             raise ValueError(f"{name} must have norm 1, got {np.linalg.norm(start)}")
     lr_c = lr if lr_c is None else lr_c
     mover = Mover() if mover is None else mover
-    scales: Any = {"neuron_scale": neuron_scale, "output_scale": output_scale}
+    scales: Any = {"neuron_scale": neuron_scale, "output_scale": output_scale, "biases": biases}
     base = (W, lam) if linearized else None
     P = project_out(W) if orthogonal else lambda v: v
     teacher = _perturbed(W, xi, c, u)
@@ -262,6 +265,7 @@ def lora_path(
     linearized: bool = False,
     neuron_scale: float = 1.0,
     output_scale: float = 1.0,
+    biases: ArrayLike | None = None,
     noise_values: Iterable[ArrayLike] | None = None,
     labels: Iterable[ArrayLike] | None = None,
     loss: Any = "squared",
@@ -274,8 +278,8 @@ def lora_path(
 
     Parameters
     ----------
-    W, lam, c, u, xi, activation, inputs, neuron_scale, output_scale, noise_values, labels, \
-        loss, flips, reuse, lookahead, mover
+    W, lam, c, u, xi, activation, inputs, neuron_scale, output_scale, biases, noise_values, \
+        labels, loss, flips, reuse, lookahead, mover
         As for `rank_one_path`.
     A0, B0 : array_like, shapes (r, d) and (k, r)
         Initial factors, of any rank r.
@@ -310,7 +314,7 @@ def lora_path(
     A0, B0 = np.array(A0, dtype=float), np.array(B0, dtype=float)
     lr_b = lr if lr_b is None else lr_b
     mover = Mover() if mover is None else mover
-    scales: Any = {"neuron_scale": neuron_scale, "output_scale": output_scale}
+    scales: Any = {"neuron_scale": neuron_scale, "output_scale": output_scale, "biases": biases}
     teacher = _perturbed(W, xi, c, u)
     V0 = W + scale * (B0 @ A0)
 
@@ -352,9 +356,12 @@ def full_network_path(
     lr: Rate,
     lr_lam: Rate | None = None,
     train_lam: bool = False,
+    biases0: ArrayLike | None = None,
+    train_biases: bool = False,
     linearized: bool = False,
     neuron_scale: float = 1.0,
     output_scale: float = 1.0,
+    biases: ArrayLike | None = None,
     noise_values: Iterable[ArrayLike] | None = None,
     labels: Iterable[ArrayLike] | None = None,
     loss: Any = "squared",
@@ -367,21 +374,26 @@ def full_network_path(
 
     Parameters
     ----------
-    W, lam, c, u, xi, activation, inputs, neuron_scale, output_scale, noise_values, labels, \
-        loss, flips, reuse, lookahead, mover
-        As for `rank_one_path`; ``W`` and ``lam`` belong to the teacher.
+    W, lam, c, u, xi, activation, inputs, neuron_scale, output_scale, biases, noise_values, \
+        labels, loss, flips, reuse, lookahead, mover
+        As for `rank_one_path`; ``W``, ``lam`` and ``biases`` belong to the teacher.
     V0, lam0 : array_like, shapes (m, d) and (m,)
         Initial student: ``W, lam`` for full fine-tuning, anything for learning from scratch.
     lr, lr_lam : float or callable
         Rates of the rows and of the output weights. ``lr_lam=None`` means ``lr``.
     train_lam : bool
         Whether the output weights move.
+    biases0 : array_like, shape (m,), optional
+        Initial biases of the student. ``biases0 / neuron_scale`` is then a last column of V, for an
+        input that is always 1.
+    train_biases : bool
+        Whether that column moves.
     linearized : bool
         Train the Taylor expansion to first order in the trained parameters around the start.
 
     Yields
     ------
-    V, lam_hat : ndarray, shapes (m, d) and (m,)
+    V, lam_hat : ndarray, shapes (m, d), or (m, d + 1) with biases, and (m,)
         The state after 0, 1, ... steps.
 
     Examples
@@ -397,18 +409,27 @@ def full_network_path(
     lr_lam = lr if lr_lam is None else lr_lam
     mover = Mover() if mover is None else mover
     scales: Any = {"neuron_scale": neuron_scale, "output_scale": output_scale}
+    if biases0 is not None:
+        V0 = np.column_stack([V0, np.asarray(biases0, dtype=float) / neuron_scale])
     base = (V0, lam0) if linearized else None
     teacher = _perturbed(np.asarray(W, dtype=float), xi, c, u)
 
     def label(X: Array) -> Array:
-        return network(X, teacher, lam, activation, **scales)
+        return network(X, teacher, lam, activation, biases=biases, **scales)
 
     def move(sample: Sample, state: State, at: State, factor: float) -> State:
         step, X, y = sample
+        if biases0 is not None:
+            X = np.column_stack([X, np.ones(len(X))])
         D, grad_lam = row_gradient(X, y, *at, activation, base=base, loss=loss, **scales)
+        grad_V = D.T @ X
+        if biases0 is not None and not train_biases:
+            grad_V[:, -1] = 0.0
         rates = [factor * _rate(lr, step), factor * _rate(lr_lam, step)]
         still = [False, not train_lam]
-        V, lam_hat = mover.move(state, [D.T @ X, grad_lam], rates, still=still)
+        V, lam_hat = mover.move(state, [grad_V, grad_lam], rates, still=still)
+        if biases0 is not None and not train_biases:
+            V[:, -1] = V0[:, -1]  # no decay either
         return V, lam_hat
 
     samples = _samples(inputs, noise_values, label, labels, flips, loss)

@@ -84,6 +84,7 @@ _STATUS = (
 
 _BASIS = (
     "an orthonormal basis of S = span(W, u), the columns of Task.Q: W = Task.R Qᵀ, u = Task.a Qᵀ; "
+    "of networks with biases before them the constant input, along which a row has b/neuron_scale; "
     "of a linearised student with a start of its own then that of its starting rows outside, "
     "by Gram and Schmidt in their order"
 )
@@ -104,6 +105,7 @@ STATISTICS: dict[str, _Statistic] = {
     "c_hat": _Statistic("ĉ", "own parameters of a rank-one student", True, True, ("neuron",)),
     "B": _Statistic("B", "own parameters of LoRA", True, True, ("neuron", "row")),
     "lam_hat": _order_parameter("λ̂", "output weights of a full network"),
+    "biases": _order_parameter("b̂", "trained biases of a full network"),
     "training_loss": _Statistic("training loss", _TRAINING_LOSS, later=True),
     "training_loss_error": _Statistic("error of the training loss", _ERROR, later=True),
     "averaged_loss": _Statistic("population loss of the average", _AVERAGED, later=True),

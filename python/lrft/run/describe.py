@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrft.core.engine import compiled
-from lrft.model import schedule
+from lrft.model import sampling, schedule
+from lrft.model.inputs import Law
 from lrft.model.links import NetworkLink
 from lrft.model.students import StudentModel
 from lrft.model.students.starts import given_rows
@@ -60,8 +61,9 @@ def run(
 
 
 def task_data(task: Task, ambient: bool) -> compiled.TaskData:
-    """Describe a task; with `ambient`, with its arrays in R^d."""
+    """Describe a task without its biases; with `ambient`, with its arrays in R^d."""
     k, s = task.R.shape
+    law = task.law
     return compiled.TaskData(
         d=task.d,
         k=k,
@@ -80,7 +82,22 @@ def task_data(task: Task, ambient: bool) -> compiled.TaskData:
         W=task.W if ambient else None,
         u=np.atleast_2d(task.u) if ambient else None,
         **({} if task.link is None else task.link.core),
+        **({} if law is None else _law_data(task, law, ambient)),
     )
+
+
+def _law_data(task: Task, law: Law, ambient: bool) -> dict[str, Any]:
+    """Describe the law of the inputs within S, which is not the standard normal."""
+    return {
+        "directions": len(law.stretch),
+        "components": len(law.probabilities),
+        "V": law.V,
+        "stretch": law.stretch,
+        "probabilities": law.probabilities,
+        "means": law.means,
+        "shifts": law.shifts,
+        "V_x": sampling.combine(law.V, task.Q.T) if ambient else None,
+    }
 
 
 def described(
@@ -93,23 +110,26 @@ def described(
     """
     star = tasks[0].link
     own = {"link_activation": star.activation.core} if isinstance(star, NetworkLink) else {}
-    if student.start_of_its_own or student.worked_out_start:
-        if student.start_is_of_the_task:
-            starts = [_with_start(task, student, ambient, seed, 0) for task in tasks]
-        else:
-            starts = [
-                _with_start(tasks[chain.task], student, ambient, seed, chain.replica)
-                for chain in chains
-            ]
-            chains = [chain.replace(task=i) for i, chain in enumerate(chains)]
-        return {
-            "tasks": [one for one, _ in starts],
-            "students": [one for _, one in starts],
-            "chains": chains,
-        } | own
+    of = tasks  # whose they are
+    if not (student.start_of_its_own or student.worked_out_start):
+        starts = [
+            (task_data(task, ambient), student.specification(task, ambient=ambient))
+            for task in tasks
+        ]
+    elif student.start_is_of_the_task:
+        starts = [_with_start(task, student, ambient, seed, 0) for task in tasks]
+    else:
+        of = [tasks[chain.task] for chain in chains]
+        starts = [
+            _with_start(task, student, ambient, seed, chain.replica)
+            for task, chain in zip(of, chains, strict=True)
+        ]
+        chains = [chain.replace(task=i) for i, chain in enumerate(chains)]
+    if any(student.biased(task) for task in tasks):
+        starts = [with_constant(*one, task.biases) for one, task in zip(starts, of, strict=True)]
     return {
-        "tasks": [task_data(task, ambient) for task in tasks],
-        "students": [student.specification(task, ambient=ambient) for task in tasks],
+        "tasks": [one for one, _ in starts],
+        "students": [one for _, one in starts],
         "chains": chains,
     } | own
 
@@ -163,6 +183,7 @@ def with_features(
         features_rank=0,
         R=np.concatenate([_wide(data.R, s, n), coordinates]),
         a=_wide(data.a, s, n),
+        V=_wide(data.V, s, n),
         c=np.concatenate([c, np.zeros((n, data.rank))]),
         lam=np.concatenate([data.lam, np.zeros(n)]),
         W=None if rows is None else np.concatenate([data.W.reshape(k, -1), rows]),
@@ -189,6 +210,7 @@ def with_frozen(
         followed=data.followed or data.rank,
         R=_wide(data.R, s, n) + np.einsum("kn,ns->ks", own, coordinates),
         a=np.concatenate([_wide(data.a, s, n), coordinates]),
+        V=_wide(data.V, s, n),
         c=np.concatenate([c, -own / xi], axis=1),
         xi=xi,
         W=None if rows is None else data.W.reshape(k, -1) + np.einsum("kn,nd->kd", own, rows),
@@ -216,6 +238,68 @@ def with_directions(data: compiled.TaskData, others: Sequence[Task]) -> compiled
         a=np.concatenate([data.a.reshape(data.rank, data.s), *(one.a for one in others)]),
         c=np.concatenate([c, np.zeros((data.k, more))], axis=1),
         u=np.concatenate([data.u.reshape(data.rank, -1), *(np.atleast_2d(o.u) for o in others)]),
+    )
+
+
+def with_constant(
+    data: compiled.TaskData, student: compiled.StudentSpec, biases: Floats | None
+) -> tuple[compiled.TaskData, compiled.StudentSpec]:
+    """Give inputs a coordinate that is 1, along which rows have their biases.
+
+    It is the first of S and the last of R^d.  biases: those of the base, added to neuron_scale
+    <w, x>; features after the base's are rows that the student starts with.
+    """
+    k, s = data.k, data.s
+    of_features = np.zeros(k)
+    if biases is not None:
+        of_features[: len(biases)] = biases / data.neuron_scale
+    if student.biases.size and data.k > data.neurons:
+        of_features[data.neurons :] = student.biases
+    q, m = data.directions + 1, max(data.components, 1)
+    V = np.zeros((q, s + 1))
+    V[0, 0], V[1:, 1:] = 1.0, data.V.reshape(-1, s)
+    means = np.ones((m, q))
+    means[:, 1:] = data.means.reshape(m, q - 1)
+
+    def first(column: Any, array: Floats) -> Floats:
+        rows = array.reshape(-1, s)
+        return np.column_stack([np.broadcast_to(column, len(rows)), rows])
+
+    def last(column: Any, array: Floats | None) -> Floats | None:
+        if array is None:
+            return None
+        rows = array.reshape(-1, int(data.d))
+        return np.column_stack([rows, np.broadcast_to(column, len(rows))])
+
+    V_x = None
+    if data.W is not None:
+        V_x = np.zeros((q, int(data.d) + 1))
+        V_x[0, -1] = 1.0
+        if q > 1:
+            V_x[1:, :-1] = data.V_x.reshape(q - 1, -1)
+    described = data.replace(
+        d=data.d + 1,
+        s=s + 1,
+        features_rank=data.features_rank + 1,
+        R=first(of_features, data.R),
+        a=first(0.0, data.a),
+        W=last(of_features, data.W),
+        u=last(0.0, data.u),
+        constant=True,
+        directions=q,
+        components=m,
+        V=V,
+        V_x=V_x,
+        stretch=np.concatenate([[-1.0], data.stretch]),
+        probabilities=data.probabilities if data.components else np.ones(1),
+        means=means,
+        shifts=data.shifts if data.components else np.zeros(1),
+    )
+    if student.init_rows != "given":
+        return described, student
+    inside = student.rows_S.reshape(-1, s)
+    return described, student.replace(
+        rows_S=np.column_stack([np.zeros(len(inside)), inside]), rows_x=last(0.0, student.rows_x)
     )
 
 

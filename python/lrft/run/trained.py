@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,7 +24,13 @@ _OUTSIDE = 2**20
 
 
 def merged(
-    base: Weights, student: StudentModel, rows: Floats, own: Floats, *, xi: float | None = None
+    base: Weights,
+    student: StudentModel,
+    rows: Floats,
+    own: Floats,
+    b: Floats | None = None,
+    *,
+    xi: float | None = None,
 ) -> Weights:
     """Merge what a student has learned into the weights of its base.
 
@@ -36,6 +43,8 @@ def merged(
         û, A, or all rows of a full network.
     own : ndarray
         ĉ (k,), B (k, r), or the output weights (m,).
+    b : ndarray of shape (m,), optional
+        Biases of a full network; of others those of the base stay.
     xi : float, optional
         ξ, for a rank-one student.
 
@@ -62,8 +71,8 @@ def merged(
             "there are no merged weights"
         )
     W, lam, factors, strength = student.merged(base.W, base.lam, rows, own, xi)
-    scales = base.neuron_scale, base.output_scale
-    return Weights(W, lam, base.activation, *scales, factors, strength)
+    b = b if student.network else base.b
+    return replace(base, W=W, lam=lam, factors=factors, strength=strength, b=b)
 
 
 def ended(chains: list[compiled.Chain], task: int, replica: int) -> compiled.Chain:
@@ -90,12 +99,12 @@ def from_chain(
     orthogonal to S. E is drawn from the replica's own address, so the weights have exactly the law
     of those in R^d and are the same whenever they are asked for.
     """
-    n, W = student.rows(task), task.W
+    n, W, constant = student.rows(task), task.W, student.biased(task)
     basis, beside = None, 0
     if not ambient:
         beside = n if student.takes_start_off else 0
         basis = _basis(task, beside + n, seed, chain.replica)
-    rows = _rows(chain.rows, n, basis)
+    rows = _rows(chain.rows, n, basis, constant)
     if student.takes_start_off:
         start = started(task, student, ambient=ambient, seed=seed, replica=chain.replica)
         A = start.rows
@@ -103,8 +112,9 @@ def from_chain(
             inside, rest = coordinates(A, task.R.shape[1])
             A = sampling.combine(np.concatenate([inside, rest], axis=1), basis[:-n])
         W = W - student.specification(task, ambient=ambient).scale * (start.own @ A)
-    base = Weights(W, task.lam, task.activation, task.neuron_scale, task.output_scale)
-    return merged(base, student, rows, chain.own, xi=task.xi)
+    scales = task.neuron_scale, task.output_scale
+    base = Weights(W, task.lam, task.activation, *scales, b=task.biases)
+    return merged(base, student, *student.arrays(task, rows, chain.own).values(), xi=task.xi)
 
 
 def _basis(task: Task, outside: int, seed: int, replica: int) -> Floats:
@@ -116,10 +126,15 @@ def _basis(task: Task, outside: int, seed: int, replica: int) -> Floats:
     return np.concatenate([task.Q.T, drawn])
 
 
-def _rows(state: Floats, n: int, basis: Floats | None) -> Floats:
-    """Rows (n, d) from P (n, s) and L (n, n), stored one after the other, or as they are."""
+def _rows(state: Floats, n: int, basis: Floats | None, constant: bool) -> Floats:
+    """Rows (n, d) from P (n, s) and L (n, n), stored one after the other, or as they are.
+
+    A constant is the first coordinate of S, which the basis does not have, and the last in R^d.
+    """
     if basis is None:
         return state.reshape(n, -1)
-    s = len(basis) - n
-    P, L = state[: n * s].reshape(n, s), state[n * s :].reshape(n, n)
-    return sampling.combine(P, basis[:s]) + sampling.combine(L, basis[s:])
+    s, first = len(basis) - n, int(constant)
+    P, L = np.split(state, [n * (s + first)])
+    P, L = P.reshape(n, -1), L.reshape(n, n)
+    rows = sampling.combine(P[:, first:], basis[:s]) + sampling.combine(L, basis[s:])
+    return np.concatenate([rows, P[:, :first]], axis=1)

@@ -334,7 +334,7 @@ class _Made:
 
     def engine(self, task: Task, training: Training, wanted: Any, replicas: int) -> str:
         kind = "none" if task.link is None else task.link.kind
-        sizes = task.d, *task.R.shape, task.rank, kind
+        sizes = task.d, *task.R.shape, task.rank, kind, task.biases is None
         key = (*sizes, training.model_dump_json(exclude={"lr"}), repr(wanted))
         if key not in self._engines:
             training.check_memory([task], replicas)

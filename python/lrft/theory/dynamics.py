@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lrft.base import checks
-from lrft.model.task_state import check_task
+from lrft.model.task_state import check_unbiased
 from lrft.model.training import Training
 from lrft.theory.cases import of_numbers, of_training, require_rank_one
 from lrft.theory.equations import Equations
@@ -301,7 +301,8 @@ def _solution(
     noise: bool,
 ) -> OrderParameters:
     """Solve for a training, or for the rank-one student that numbers describe."""
-    check_task(task)
+    student = training.student if isinstance(training, Training) else None
+    check_unbiased(task, "order_parameter_ode", student)
     samples = checks.integer("samples", samples, 2 * NoiseScale.SCRAMBLINGS)
     if training is None:
         raise TypeError("training must be given: a Training, or c_hat of a rank-one student")

@@ -23,6 +23,7 @@ from lrft.core.engine import compiled
 from lrft.model import links
 from lrft.model.task_state import check_perturbed, check_task
 from lrft.theory.pairs import pair_expectations
+from lrft.theory.under_law import directions_in_space, loss_under_law
 
 if TYPE_CHECKING:
     from lrft.model.task import Task
@@ -35,6 +36,7 @@ class RankOneOverlaps(NamedTuple):
 
     w: Floats  #: (k,)  W u_hat
     u: Floats  #: (r,)  the teacher's directions times u_hat
+    along: Floats | None = None  #: (q,)  those of the inputs' law times u_hat
 
 
 def population_loss(
@@ -45,6 +47,7 @@ def population_loss(
     m: ArrayLike | None = None,
     rows: ArrayLike | None = None,
     lam: ArrayLike | None = None,
+    biases: ArrayLike | None = None,
 ) -> float:
     """Compute the population loss ``E[(f_hat - f*)^2]``, without label noise.
 
@@ -57,11 +60,13 @@ def population_loss(
     u_hat, c_hat : array_like, shapes (d,) and (k,)
         A rank-one student, both of norm 1 within 1e-9.
     m : float, or array_like of shape (r,) for a teacher of rank r
-        Instead of u_hat, where it is orthogonal to span(W): its products with u. Needs no
-        array of size d.
+        Instead of u_hat, where it is orthogonal to span(W), and to the directions of the inputs
+        beside u: its products with u. Needs no array of size d.
     rows, lam : array_like, shapes (n, d) and (n,)
         Any network: rows and output weights (the task's by default). A LoRA student has rows
         ``W + scale B A``.
+    biases : array_like of shape (n,), optional
+        Of these neurons; the task's by default, where there are as many rows as in the base.
 
     Returns
     -------
@@ -84,6 +89,11 @@ def population_loss(
     (0.0, True)
     """
     check_task(task)
+    if biases is not None and rows is None:
+        raise ValueError("biases go with rows: other students have those of the task")
+    link_biases = getattr(task.link, "biases", None)
+    if any(x is not None for x in (task.law, task.biases, biases, link_biases)):
+        return _loss_with_means(task, u_hat, c_hat, m, rows, lam, biases)
     if task.link is not None:
         return _link_loss(task, task.link, u_hat, c_hat, m, rows, lam)
     gram, weights, _ = _student(task, u_hat, c_hat, m, rows, lam)
@@ -212,7 +222,8 @@ def _student(
     c_hat = unit_vector("c_hat", c_hat, task.k)
     if u_hat is not None:
         u_hat = unit_vector("u_hat", u_hat, task.d)
-        overlaps = RankOneOverlaps(task.W @ u_hat, np.atleast_2d(task.u) @ u_hat)
+        along = None if task.law is None else directions_in_space(task) @ u_hat
+        overlaps = RankOneOverlaps(task.W @ u_hat, np.atleast_2d(task.u) @ u_hat, along)
     else:
         overlaps = orthogonal_overlaps(task, m)
     gram = rank_one_gram(task, overlaps, c_hat)
@@ -229,7 +240,8 @@ def orthogonal_overlaps(task: Task, m: ArrayLike | None) -> RankOneOverlaps:
         length = np.linalg.norm(shortest)
     if np.abs(outside @ shortest - products).max() > 1e-9 or length > 1 + 1e-9:
         raise ValueError(f"m = {products} is out of reach of a unit u_hat orthogonal to span(W)")
-    return RankOneOverlaps(np.zeros(task.k), products)
+    along = None if task.law is None else task.law.V[:, task.features_rank :] @ shortest
+    return RankOneOverlaps(np.zeros(task.k), products, along)
 
 
 def _link_loss(
@@ -245,10 +257,7 @@ def _link_loss(
     gram, weights, student = _student(task, u_hat, c_hat, m, rows, lam)
     # The first k rows are those of W: c is zero.
     k, scale = task.k, task.neuron_scale
-    if isinstance(student, RankOneOverlaps):
-        fields = task.R @ task.a.T + task.xi * np.outer(np.asarray(c_hat, dtype=float), student.u)
-    else:
-        fields = student @ np.atleast_2d(task.u).T
+    fields = _fields(task, student, c_hat)
     with callbacks.raising(task.guards):
         value, _ = links.moments(
             link,
@@ -259,6 +268,51 @@ def _link_loss(
             task.a @ task.a.T,
         )
     return value
+
+
+def _fields(task: Task, student: RankOneOverlaps | Floats, c_hat: ArrayLike | None) -> Floats:
+    """Inner products (n, r) of the student's rows with the teacher's directions."""
+    if isinstance(student, RankOneOverlaps):
+        return task.R @ task.a.T + task.xi * np.outer(np.asarray(c_hat, dtype=float), student.u)
+    return np.asarray(student @ np.atleast_2d(task.u).T)
+
+
+def _loss_with_means(
+    task: Task,
+    u_hat: ArrayLike | None,
+    c_hat: ArrayLike | None,
+    m: ArrayLike | None,
+    rows: ArrayLike | None,
+    lam: ArrayLike | None,
+    biases: ArrayLike | None,
+) -> float:
+    """Compute the loss where fields may have means: inputs with a law of their own, biases."""
+    gram, weights, student = _student(task, u_hat, c_hat, m, rows, lam)
+    n = len(weights) - task.k
+    V = np.zeros((0, task.R.shape[1])) if task.law is None else task.law.V
+    teacher = (task.R + perturbation(task)) @ V.T
+    if not isinstance(student, RankOneOverlaps):
+        along = student @ directions_in_space(task).T
+    else:
+        products = np.zeros(0) if student.along is None else student.along
+        along = task.R @ V.T + task.xi * np.outer(np.asarray(c_hat, dtype=float), products)
+    base = np.zeros(task.k) if task.biases is None else task.biases
+    if biases is not None:
+        own = checks.array("biases", biases, (n,))
+    elif n == task.k:
+        own = base
+    elif task.biases is None:
+        own = np.zeros(n)
+    else:
+        raise ValueError(f"biases must be given: rows has {n} rows, the task {task.k}")
+    return loss_under_law(
+        task,
+        gram,
+        _fields(task, student, c_hat),
+        weights,
+        np.concatenate([teacher, along]),
+        np.concatenate([base, own]),
+    )
 
 
 def unit_vector(name: str, value: ArrayLike, size: int) -> Floats:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pydantic import model_validator
 
 from lrft.base import checks
-from lrft.base.fields import AS_JSON, Flag, named_or_array, optional
+from lrft.base.fields import AS_JSON, LATER, Flag, named_or_array, optional
 from lrft.model.students.starts import given_rows, normal_rows, rows_in_span
 from lrft.model.students.student import (
     Composition,
@@ -28,7 +28,7 @@ Floats = NDArray[np.float64]
 
 
 class FullNetwork(StudentModel):
-    r"""A network Σ_j λ̂_j σ(neuron_scale ⟨ŵ_j, x⟩) with all rows trained.
+    r"""A network Σ_j λ̂_j σ(neuron_scale ⟨ŵ_j, x⟩ + b̂_j) with all rows trained.
 
     Parameters
     ----------
@@ -45,6 +45,11 @@ class FullNetwork(StudentModel):
         Train λ̂ too.
     lr_lam : float or schedule, optional
         Rate of λ̂; that of the rows by default.
+    biases : {"base"}, float or array_like of shape (m,)
+        b̂ at the start: those of the base, if it has any; a number is that of every neuron.
+    train_biases : bool
+        Train b̂ too, at the rate of the rows and as they are in a network with the neuron scale s
+        in its weights: b̂/s is one more coordinate of ŵ, along an input that is 1. Else they stay.
     linearized : bool
         First-order expansion in the parameters at their initial values.
 
@@ -80,6 +85,10 @@ class FullNetwork(StudentModel):
     ] = "base"
     train_lam: Flag = False
     lr_lam: OptionalRate = None
+    biases: Annotated[
+        str | float | Floats, named_or_array("base", ndim=1, numbers=True), AS_JSON, LATER
+    ] = "base"
+    train_biases: Annotated[Flag, LATER] = False
     linearized: Flag = False
 
     @model_validator(mode="after")
@@ -90,7 +99,7 @@ class FullNetwork(StudentModel):
             )
         if self.std is not None and not is_named(self.init, "gaussian"):
             raise ValueError("std is for init='gaussian' only")
-        for name in ("init", "lam_init"):
+        for name in ("init", "lam_init", "biases"):
             value = getattr(self, name)
             if isinstance(value, np.ndarray) and self.width not in (None, len(value)):
                 raise ValueError(
@@ -132,11 +141,33 @@ class FullNetwork(StudentModel):
     def parameters(self, task: Task) -> Parameters:
         """Ŵ (m, d) and λ̂ (m,)."""
         m = self.neurons(task)
-        return {"W": (("neuron", "input"), (m, task.d)), "lam": (("neuron",), (m,))}
+        found: Parameters = {"W": (("neuron", "input"), (m, task.d)), "lam": (("neuron",), (m,))}
+        return found | ({"b": (("neuron",), (m,))} if self.biased(task) else {})
+
+    def biased(self, task: Task) -> bool:
+        """Whether it, or the base, has biases."""
+        return super().biased(task) or self.train_biases or not isinstance(self.biases, str)
+
+    @property
+    def order_parameters(self) -> tuple[str, ...]:
+        """With biases, where they are trained."""
+        return (
+            (*super().order_parameters, "biases") if self.train_biases else super().order_parameters
+        )
+
+    def start_biases(self, task: Task) -> Floats:
+        """Return b̂ at the start, zero where there are none."""
+        m, b = self.neurons(task), self.biases
+        if isinstance(b, str):
+            b = 0.0 if task.biases is None else task.biases
+        return np.array(np.broadcast_to(b, m), dtype=np.float64)
 
     def describe(self, task: Task, *, ambient: bool) -> dict[str, Any]:
         """Describe the student on this task to the core."""
         spec: dict[str, Any] = {"train_own": self.train_lam}
+        if self.biased(task):
+            spec["biases"] = self.start_biases(task) / task.neuron_scale
+            spec["train_biases"] = self.train_biases
         lam = self.lam_init
         if isinstance(lam, str) and lam in ("signs", "gaussian"):
             spec["init_own"] = lam
@@ -155,7 +186,9 @@ class FullNetwork(StudentModel):
         width = self.neurons(task)
         expect("init", self.init, (width, task.d))
         expect("lam_init", self.lam_init, (width,))
-        for name in ("init", "lam_init"):
+        expect("biases", self.biases, (width,))
+        names = ("init", "lam_init") if task.biases is None else ("init", "lam_init", "biases")
+        for name in names:
             if is_named(getattr(self, name), "base") and width != task.k:
                 raise ValueError(
                     f"{name}='base' needs the width of the base, {task.k}, got width {width}"

@@ -167,10 +167,12 @@ class RankOne(StudentModel):
                         "u_init must be orthogonal to span(W) for orthogonal=True (tolerance "
                         f"{ORTHOGONAL_TOLERANCE:g}), got a part of length {inside:.3g} in it"
                     )
-        if is_named(self.u_init, "favourable") and (task.link is not None or not task.u_orthogonal):
+        plain = task.biases is None and task.inputs is None
+        known = task.link is None and plain and task.u_orthogonal
+        if is_named(self.u_init, "favourable") and not known:
             raise ValueError(
-                "u_init='favourable' needs a perturbed base with u orthogonal to span(W): "
-                "the drift h(m) is undefined for this task"
+                "u_init='favourable' needs a perturbed base without biases, standard normal "
+                "inputs, and u orthogonal to span(W): the drift h(m) is undefined for this task"
             )
 
     @classmethod

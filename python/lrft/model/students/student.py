@@ -109,7 +109,7 @@ class StudentModel(Model):
 
     @abstractmethod
     def parameters(self, task: Task) -> Parameters:
-        """Return dimensions and shapes of what is trained, the rows first."""
+        """Return dimensions and shapes of what is trained: rows, own parameters, biases."""
 
     @abstractmethod
     def describe(self, task: Task, *, ambient: bool) -> dict[str, Any]:
@@ -142,6 +142,21 @@ class StudentModel(Model):
     @abstractmethod
     def in_words(cls, fields: dict[str, Any]) -> str:
         """Name a student of these fields, as a picture does."""
+
+    def biased(self, task: Task) -> bool:
+        """Whether its rows have a coordinate along the constant, the last in R^d."""
+        return task.biases is not None
+
+    def arrays(self, task: Task, rows: Floats, own: Floats) -> dict[str, Floats]:
+        """Split rows in R^d, with a coordinate along the constant if they have one, by name."""
+        parts, named = [rows, own], self.parameters(task)
+        if self.biased(task):
+            rows = rows.reshape(-1, task.d + 1)
+            parts = [rows[:, :-1], own, task.neuron_scale * rows[:, -1]]
+        return {
+            name: part.reshape(shape)
+            for part, (name, (_, shape)) in zip(parts, named.items(), strict=False)
+        }
 
     @property
     def start_of_its_own(self) -> bool:

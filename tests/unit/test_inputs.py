@@ -1,0 +1,157 @@
+"""Spiked and Mixture: what they say, their directions in S, files, and what they refuse."""
+
+from __future__ import annotations
+
+import pickle
+from typing import Any
+
+import numpy as np
+import pytest
+
+import lrft
+from lrft import theory
+from lrft.model.inputs import parse_inputs
+
+RNG = np.random.default_rng(0)
+GIVEN: dict[str, Any] = {
+    "W": RNG.standard_normal((3, 10)),
+    "lam": np.ones(3),
+    "c": np.ones(3) / 3**0.5,
+    "u": np.eye(10)[4],
+    "xi": 1.0,
+}
+V = np.eye(10)[[7, 2]]
+NAMED = [
+    lrft.Spiked("u", 2.0),
+    lrft.Spiked("features", -0.5),
+    lrft.Spiked("beside", [1.0, 2.0]),
+    lrft.Mixture([1.0, -1.0]),
+    lrft.Mixture([[1.0, 2.0], [0.0, -1.0]], [0.3, 0.7], [0.0, 1.0]),
+    lrft.Mixture([-1.0, 2.0], directions="u"),
+]
+IN_SPACE = [
+    lrft.Spiked(V, [1.0, 0.5]),
+    lrft.Spiked(GIVEN["W"][:1] / np.linalg.norm(GIVEN["W"][0]), 3.0),
+    lrft.Mixture([[1.0, 2.0], [0.0, -1.0]], labels=[1.0, 2.0], directions=V),
+]
+TASKS = {
+    "given": lambda law: lrft.Task(**GIVEN, inputs=law),
+    "sampled": lambda law: lrft.Task.sample(d=40, k=4, inputs=law),
+    "beside a base": lambda law: lrft.Task.single_index(
+        "he3", base=lrft.Task.sample(d=40, k=4), inputs=law
+    ),
+}
+
+
+def cases() -> list[Any]:
+    pairs = [(kind, law) for kind in TASKS for law in NAMED]
+    return pairs + [("given", law) for law in IN_SPACE]
+
+
+@pytest.mark.parametrize(("kind", "law"), cases(), ids=str)
+def test_a_task_has_inputs(kind, law, tmp_path):
+    task = TASKS[kind](law)
+    Q, V = task.Q, task.law.V
+    assert np.allclose(Q.T @ Q, np.eye(Q.shape[1]))
+    assert np.allclose(task.R @ Q.T, task.W)
+    assert np.allclose(task.a @ Q.T, np.atleast_2d(task.u))
+    assert np.allclose(V @ V.T, np.eye(len(V)))
+    if law.named == "u":
+        assert np.allclose(V @ Q.T, np.atleast_2d(task.u))
+    elif law.named == "features":
+        assert np.allclose((V.T @ V) @ task.R.T, task.R.T)
+    elif law.named == "beside":
+        assert np.abs(V @ np.concatenate([task.R, task.a]).T).max() < 1e-12
+    else:
+        assert np.allclose(V @ Q.T, law.directions)
+    assert pickle.loads(pickle.dumps(task)) == task
+    for suffix in ("npz", "safetensors"):
+        task.save(tmp_path / f"task.{suffix}")
+        again = lrft.Task.load(tmp_path / f"task.{suffix}")
+        assert again == task
+        assert again.inputs == law
+        np.testing.assert_array_equal(again.law.V, V)
+    plain = task.replace(inputs=None)
+    assert plain != task
+    assert plain.inputs is None
+    assert plain.law is None
+    assert plain.replace(inputs=law) == task
+    assert "inputs" in repr(task)
+    assert type(law).__name__ in law._repr_html_()
+
+
+@pytest.mark.parametrize("law", NAMED, ids=str)
+def test_text(law):
+    assert parse_inputs(str(law)) == law
+    assert eval(repr(law), {"Spiked": lrft.Spiked, "Mixture": lrft.Mixture}) == law
+    task = lrft.Task.sample(d=40, k=4, inputs=law)
+    assert task == lrft.Task.sample(d=40, k=4, inputs=str(law))
+    assert task.recipe["inputs"] == str(law)
+    assert task != lrft.Task.sample(d=40, k=4)
+
+
+def test_hashes_of_before():
+    """Tasks without a law are what they were."""
+    assert lrft.Task.sample(d=40, k=4).replace(inputs=None) == lrft.Task.sample(d=40, k=4)
+    assert "inputs" not in lrft.Task.sample(d=40, k=4).recipe
+
+
+def test_directions_beside_do_not_depend_on_the_order():
+    """Beside given weights they are drawn, and drawn again alike."""
+    one, two = (lrft.Task(**GIVEN, inputs=lrft.Spiked("beside", 1.0)) for _ in range(2))
+    np.testing.assert_array_equal(one.law.V @ one.Q.T, two.law.V @ two.Q.T)
+
+
+TASK = lrft.Task.sample(d=50, k=4, inputs=lrft.Mixture([-1.0, 1.0]))
+WRONG = {
+    "directions must be one of": lambda: lrft.Spiked("v", 1.0),
+    "strengths must be greater than -1": lambda: lrft.Spiked("u", -1.0),
+    "strengths must be above -1": lambda: lrft.Spiked("u", [0.0, -2.0]),
+    "orthonormal rows": lambda: lrft.Spiked(2 * V, 1.0),
+    "sum 1, got": lambda: lrft.Mixture([1.0, 2.0], [0.5, 0.6]),
+    "labels must have shape": lambda: lrft.Mixture([1.0, 2.0], labels=[1.0]),
+    "means must have shape": lambda: lrft.Mixture([]),
+    "means must be finite": lambda: lrft.Mixture([[np.nan]]),
+    "must be names where": lambda: TASK.replace(inputs=lrft.Spiked(V, 1.0)),
+    "need d >= 6": lambda: lrft.Task.sample(d=5, k=4, inputs=lrft.Spiked("beside", 1.0)),
+    "a Spiked or a Mixture": lambda: TASK.replace(inputs=3),
+    "as 'spiked u 2.0'": lambda: TASK.replace(inputs="spiked u"),
+    "got 'spiked u x'": lambda: TASK.replace(inputs="spiked u x"),
+    "means of one size": lambda: TASK.replace(inputs="mixture u 1 1,2"),
+    r"for 1 direction \(u\)": lambda: TASK.replace(inputs=lrft.Spiked("u", [1.0, 2.0])),
+    "W of rank 1": lambda: lrft.Task.single_index("he3", d=9, inputs="spiked features 1"),
+    "inputs.directions must have shape": lambda: lrft.Task(
+        **GIVEN, inputs=lrft.Spiked(np.eye(9)[:1], 1.0)
+    ),
+    "drift": lambda: theory.drift(TASK, TASK.c, 0.0),
+    "gradient_noise": lambda: theory.gradient_noise(TASK, TASK.c, 0.1),
+    "linearized_loss": lambda: theory.linearized_loss(TASK, TASK.c, 0.1),
+    "order_parameter_ode": lambda: theory.order_parameter_ode(TASK, TASK.c),
+    "population_gradient": lambda: theory.population_gradient(TASK, TASK.u, TASK.c),
+    "lr='auto'": lambda: theory.stability_limit(TASK, lrft.RankOne()),
+    "the algorithm": lambda: lrft.fine_tune(TASK),
+    "u_init='favourable'": lambda: simulate(student=lrft.RankOne(u_init="favourable")),
+    "linearized=True": lambda: simulate(student=lrft.RankOne(linearized=True)),
+    "start='lora_ga'": lambda: simulate(student=lrft.LoRA(rank=1, start="lora_ga")),
+}
+
+
+def simulate(**training: Any) -> Any:
+    return lrft.simulate(TASK, lrft.Training(lr=0.001, steps=1, **training), replicas=1)
+
+
+@pytest.mark.parametrize("message", WRONG)
+def test_wrong(message):
+    """Named, and where the theory is of standard normal inputs, refused."""
+    with pytest.raises((TypeError, ValueError), match=message):
+        WRONG[message]()
+
+
+def test_a_run_with_a_law(tmp_path):
+    """Saved with its task, stopped and resumed, by the command line's text too."""
+    training = lrft.Training(student=lrft.LoRA(rank=1), lr=0.001, steps=50, record_parameters=True)
+    ds = lrft.simulate(TASK, training, replicas=3, seed=1)
+    lrft.save(ds, tmp_path / "run.nc")
+    again = lrft.load(tmp_path / "run.nc")
+    np.testing.assert_array_equal(again.loss.values, ds.loss.values)
+    assert ds.M.sizes["basis"] if "basis" in ds.M.sizes else ds.M.shape[-1] == TASK.R.shape[1]
