@@ -71,7 +71,7 @@ def check_stage(task: Task, training: Training, between: str) -> None:
     if student.linearized or student.takes_start_off:
         raise ValueError("a sequence needs a student that is not linearised, around its own base")
     if between == "new":
-        if student.kind != "lora":
+        if student.network or student.single:
             raise ValueError(f"between='new' needs a LoRA student, got {type(student).__name__}")
         if student.worked_out_start or isinstance(getattr(student, "a_init", ""), np.ndarray):
             raise ValueError("between='new' needs a student with a drawn A: no start and no a_init")
