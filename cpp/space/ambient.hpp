@@ -1,34 +1,35 @@
 // The ambient space: inputs drawn in R^d, as the paper writes them.
 #pragma once
 
-#include "space/blocks_memory.hpp"
+#include "random/address.hpp"
+#include "space/blocks.hpp"
 #include "space/noise.hpp"
 
 namespace lrft {
 
-class GaussianInputs {
+class GaussianInputs final : public Inputs {
  public:
-  using Input = TaughtInput<double>;
+  static constexpr bool labelled = false;
 
-  GaussianInputs(const Shape& shape, const RunSpec& spec, int used, int N)
+  GaussianInputs(const Shape& shape, const RunSpec& spec)
       : random_(spec.seed),
         noise_(shape.batch, spec.seed),
         batch_(shape.batch),
-        used_(used),
-        N_(N) {}
+        used_(BlockSize(shape).used),
+        N_(BlockSize(shape).N) {}
 
-  void set_task(const TaskData& task, std::uint32_t replica) {
+  void set_task(const TaskData& task, std::uint32_t replica) override {
     noise_.set_task(0, task, replica);
     replica_ = replica;
     pairs_ = (static_cast<std::uint64_t>(task.d) + 1) / 2;
   }
-  void begin(std::int64_t step) { first_step_ = static_cast<std::uint64_t>(step); }
-  void draw(std::int64_t step, int) {
+  void begin(std::int64_t step) override { first_step_ = static_cast<std::uint64_t>(step); }
+  void draw(std::int64_t step, int) override {
     noise_.draw(broadcast_bits(static_cast<std::uint64_t>(step)));
   }
-  int count() const { return batch_; }
-  double label(int b) const { return noise_[b]; }
-  void tile(Index begin, Index depth, double* X) const {
+  int count() const override { return batch_; }
+  double label(int b) const override { return noise_[b]; }
+  void tile(Index begin, Index depth, double* X) const override {
     for (int column = 0; column < N_; column += lanes) {
       Poll::spend(2 * depth * lanes);
       std::uint64_t step[lanes], offset[lanes];
@@ -54,6 +55,6 @@ class GaussianInputs {
   std::uint64_t first_step_ = 0;
 };
 
-using AmbientSpace = Blocks<GaussianInputs>;
+using AmbientSpace = BlocksOf<Blocks, GaussianInputs>;
 
 }  // namespace lrft
