@@ -1,19 +1,13 @@
 // The activation that a spec asks for, ready for the fused step.
 #pragma once
 
-#include "activation/list.hpp"
+#include "activation/pieces.hpp"
+#include "lrft/activation.hpp"
 
 namespace lrft {
 
-inline Activation make_activation(const ActivationSpec& spec) {
-  check(spec);
-  return with_record(spec.kind, [&](auto record) -> Activation {
-    using A = decltype(record);
-    if constexpr (requires { A::make(spec); })
-      return A::make(spec);
-    else
-      return activation_of<A>();
-  });
-}
+// Throws std::invalid_argument as `check` does.  Out of line, since the functions of every
+// activation are most of what a file compiles that has them.
+Activation make_activation(const ActivationSpec& spec);
 
 }  // namespace lrft

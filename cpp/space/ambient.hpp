@@ -8,16 +8,18 @@
 #include <algorithm>
 #include <vector>
 
-#include "space/blocks_memory.hpp"
+#include "random/address.hpp"
+#include "space/blocks.hpp"
+#include "space/law.hpp"
 #include "space/noise.hpp"
 
 namespace lrft {
 
-class GaussianInputs {
+class GaussianInputs final : public Inputs {
  public:
-  using Input = TaughtInput<double>;
+  static constexpr bool labelled = false;
 
-  GaussianInputs(const Shape& shape, const RunSpec& spec, int used, int N)
+  GaussianInputs(const Shape& shape, const RunSpec& spec)
       : random_(spec.seed),
         noise_(shape.batch, spec.seed),
         law_(shape, spec.seed),
@@ -26,12 +28,12 @@ class GaussianInputs {
         // Rows that do not move along it keep their part of it apart.
         one_(shape.still ? 0 : 1),
         batch_(shape.batch),
-        used_(used),
-        N_(N),
-        added_(q_ * N / lanes),
-        shifts_(static_cast<std::size_t>(law_.there() ? N : 0)) {}
+        used_(BlockSize(shape).used),
+        N_(BlockSize(shape).N),
+        added_(q_ * N_ / lanes),
+        shifts_(static_cast<std::size_t>(law_.there() ? N_ : 0)) {}
 
-  void set_task(const TaskData& task, std::uint32_t replica) {
+  void set_task(const TaskData& task, std::uint32_t replica) override {
     noise_.set_task(0, task, replica);
     if (law_.there()) law_.set_task(0, task, replica);
     task_ = &task;
@@ -39,17 +41,17 @@ class GaussianInputs {
     replica_ = replica;
     pairs_ = (static_cast<std::uint64_t>(task.d) + (constant_ ? 0 : 1)) / 2;  // none for that
   }
-  void begin(std::int64_t step) {
+  void begin(std::int64_t step) override {
     first_step_ = static_cast<std::uint64_t>(step);
     if (law_.there()) find_law();
   }
-  void draw(std::int64_t step, int at) {
+  void draw(std::int64_t step, int at) override {
     noise_.draw(broadcast_bits(static_cast<std::uint64_t>(step)),
                 law_.shifts() ? shifts_.data() + at * batch_ : nullptr);
   }
-  int count() const { return batch_; }
-  double label(int b) const { return noise_[b]; }
-  void tile(Index begin, Index depth, double* X) const {
+  int count() const override { return batch_; }
+  double label(int b) const override { return noise_[b]; }
+  void tile(Index begin, Index depth, double* X) const override {
     normals(begin, depth, X);
     // Row 0 of V_x is the constant's.
     if (const int first = constant_ ? 1 : 0; first < q_)
@@ -123,6 +125,6 @@ class GaussianInputs {
   std::uint64_t first_step_ = 0;
 };
 
-using AmbientSpace = Blocks<GaussianInputs>;
+using AmbientSpace = BlocksOf<Blocks, GaussianInputs>;
 
 }  // namespace lrft

@@ -14,399 +14,125 @@
 // a block is one of its own and needs no G.  Inputs are kept for the update where they fit in
 // `kept_inputs` bytes and else asked for again: memory is that of W plus a few MiB.
 //
-// Inputs has the type `Input` of what a student sees, `set_task`, `begin(first step of a block)`,
-// `draw(step, position in the block)`, after which there are `count()` inputs with `label(b)`, and
-// `tile(begin, depth, X)`: X (depth, N) = coordinates [begin, begin + depth) of the block's inputs,
-// begin even, zero where a step has fewer than its batch.
 // Cost an input: the input, 2 (k + r + n) d flops + N d flops; A is touched once a block.
 #pragma once
 
 #include <algorithm>
+#include <memory>
+#include <utility>
 #include <vector>
 
 #include "lrft/poll.hpp"
 #include "population/statistics.hpp"
-#include "random/address.hpp"
-#include "random/fill.hpp"
 #include "simd/aligned.hpp"
 #include "simd/layout.hpp"
 #include "space/block_projection.hpp"
-#include "space/law.hpp"
-#include "space/product.hpp"
 #include "space/rows.hpp"
 #include "space/space.hpp"
-#include "space/subspace.hpp"
 
 namespace lrft {
 
-template <class Inputs>
+// The block that a step is in.
+struct BlockSize {
+  explicit BlockSize(const Shape& shape)
+      : steps(shape.plain ? block_steps(shape.d, shape.batch) : 1),
+        used(steps * shape.batch),
+        N((used + lanes - 1) / lanes * lanes) {}
+  int steps, used, N;  // its inputs; the same, rounded up to packs
+};
+
+// Where the inputs of blocks come from, and their labels.
+class Inputs {
+ public:
+  virtual ~Inputs() = default;
+  virtual void set_task(const TaskData& task, std::uint32_t replica) = 0;
+  // The first step of a block.
+  virtual void begin(std::int64_t step) = 0;
+  // A step, and its position in the block; after that there are `count` inputs with labels.
+  virtual void draw(std::int64_t step, int at) = 0;
+  virtual int count() const = 0;
+  virtual double label(int b) const = 0;
+  // X (depth, N) = coordinates [begin, begin + depth) of the block's inputs, begin even; zero where
+  // a step has fewer than its batch.
+  virtual void tile(Index begin, Index depth, double* X) const = 0;
+};
+
 class Blocks {
  public:
   using Layout = NeuronLanes;
   using Scalar = double;
-  using Input = typename Inputs::Input;
   static constexpr bool replays = true;
-  static constexpr bool labelled = !Taught<Input>;
 
-  Blocks(const Shape& shape, const RunSpec& spec)
-      : shape_(shape),
-        seed_(spec.seed),
-        steps_(shape.plain ? block_steps(shape.d, shape.batch) : 1),
-        used_(steps_ * shape.batch),
-        N_((used_ + lanes - 1) / lanes * lanes),
-        inputs_(shape, spec, used_, N_),
-        packs_(NeuronLanes::packs(shape.k)),
-        projection_(shape, N_),
-        A_(shape.rank, shape.rows, shape.still),
-        next_(A_),
-        Y_(packs_ * lanes + shape.rank + shape.n, N_),
-        gram_(grams() ? N_ : 0, grams() ? N_ : 0),
-        gamma_(shape.n, N_),
-        turned_(N_, tile_depth),
-        sums_(shape.rows, shape.rank + shape.rows),
-        rows_now_(shape.n, N_),
-        gram_now_(shape.n, shape.n),
-        teacher_now_(shape.n, shape.rank),
-        features_(N_ * packs_),
-        teacher_(static_cast<std::size_t>(N_ * shape.rank)),
-        rows_(static_cast<std::size_t>(shape.batch * shape.n)),
-        alpha_(Eigen::VectorXd::Ones(shape.n)) {}
+  Blocks(const Shape& shape, const RunSpec& spec, std::unique_ptr<Inputs> inputs);
 
   // Steps since the last state from which the path can be replayed.
   std::int64_t steps_back(std::int64_t step) const { return step % steps_; }
 
   // ---- one replica in and out ----------------------------------------------------
-  void set_task(int, const TaskData& task, std::uint32_t replica) {
-    task_ = &task;
-    projection_.set_task(task);
-    d_ = static_cast<Index>(task.d);
-    inputs_.set_task(task, replica);
-    keep_ =
-        static_cast<std::size_t>(d_) * static_cast<std::size_t>(N_) * sizeof(double) <= kept_inputs;
-    X_.setZero(keep_ ? whole_packs(d_) : tile_depth, N_);
-    A_.set_u(task.u, d_);
-  }
-  void set_rows(int, const std::vector<double>& rows) {
-    A_.set(rows);
-    const int n = shape_.rows, all = N_ + shape_.k + shape_.rank + n;
-    slow_ = static_cast<double>(n) * (shape_.d * all / 8 + n * shape_.batch) > 5e6;
-    sum(A_);
-    if (slow_) look_at_start(A_);
-    settled();
-  }
+  void set_task(int, const TaskData& task, std::uint32_t replica);
+  void set_rows(int, const std::vector<double>& rows);
   // The rows at the start of the block: what a replay needs.
-  std::vector<double> rows_of(int) {
-    settle();
-    return A_.get();
-  }
-  std::vector<double> rows_now(int) {
-    settle();
-    Rows rows = A_;
-    if (position_ > 0) {
-      prepare();
-      for (Index begin = 0; begin < d_; begin += tile_depth) form(rows, begin);
-    }
-    return rows.get();
-  }
+  std::vector<double> rows_of(int);
+  std::vector<double> rows_now(int);
   static std::vector<double> with_memory(std::vector<double> rows) { return rows; }
   std::size_t bias_at(std::size_t j) const { return (j + 1) * static_cast<std::size_t>(d_) - 1; }
-  std::vector<double> draw_rows(const TaskData& task, std::uint32_t replica, bool unit) const {
-    const auto drawn = static_cast<Index>(task.d) - (shape_.constant ? 1 : 0);
-    Matrix A(shape_.n, drawn);
-    fill_normals(seed_, replica, Purpose::init_rows, 0, static_cast<std::size_t>(A.size()),
-                 A.data());
-    A.conservativeResizeLike(Matrix::Zero(shape_.n, static_cast<Index>(task.d)));
-    projection_.project(A);
-    if (unit)
-      for (Index j = 0; j < A.rows(); ++j) A.row(j) /= A.row(j).norm();
-    return {A.data(), A.data() + A.size()};
-  }
-  std::vector<double> given_rows(const StudentSpec& student) const {
-    const double* rows = student.rows_x;
-    return {rows, rows + shape_.n * d_};
-  }
-  Statistics statistics(int, const TaskData& task) {
-    settle();
-    if (!start_known_) look_at_start(A_);
-    const int n = shape_.n, k = shape_.k, r = shape_.rank;
-    Statistics out;
-    out.features.resize(static_cast<std::size_t>(n * k));
-    out.teacher.resize(static_cast<std::size_t>(n * r));
-    out.gram.resize(static_cast<std::size_t>(n * n));
-    for (int j = 0; j < n; ++j) {
-      for (int i = 0; i < k; ++i) {
-        double sum = features_start_(j, i);
-        if (!shape_.project)
-          for (int q = 0; q < position_; ++q) sum -= gamma_(j, q) * Y_(i, q);
-        out.features[static_cast<std::size_t>(j * k + i)] = alpha_[j] * sum;
-      }
-      for (int i = 0; i < r; ++i)
-        out.teacher[static_cast<std::size_t>(j * r + i)] = alpha_[j] * teacher_now_(j, i);
-      for (int i = 0; i < n; ++i) {
-        Poll::spend(std::int64_t{position_} * position_);
-        double sum = gram_start_(j, i);
-        for (int q = 0; q < position_; ++q) {
-          sum -= gamma_(j, q) * rows_start_(i, q) + gamma_(i, q) * rows_start_(j, q);
-          for (int p = 0; p < position_; ++p) sum += gamma_(j, q) * gamma_(i, p) * gram_(q, p);
-        }
-        out.gram[static_cast<std::size_t>(j * n + i)] = alpha_[j] * alpha_[i] * sum;
-      }
-    }
-    if (shape_.directions > 0) {
-      const std::vector<double> rows = rows_now(0);
-      out.along =
-          along_directions(task, Eigen::Map<const Matrix>(rows.data(), n, d_), task.V_x, d_);
-    }
-    if (shape_.follow) {
-      const int f = shape_.followed;
-      const Eigen::Map<const Matrix> a(task.a.data(), f, shape_.s);
-      const std::vector<double> along = first_of_each(out.teacher, r, f);
-      out.cosines = subspace_cosines(n, f, out.gram, gram_of(a), along, [&] {
-        const std::vector<double> rows = rows_now(0);
-        return RowSets{Eigen::Map<const Matrix>(rows.data(), n, d_),
-                       Eigen::Map<const Matrix>(task.u, f, d_)};
-      });
-    }
-    return out;
-  }
+  std::vector<double> draw_rows(const TaskData& task, std::uint32_t replica, bool unit) const;
+  std::vector<double> given_rows(const StudentSpec& student) const;
+  Statistics statistics(int, const TaskData& task);
 
   // ---- the step --------------------------------------------------------------------
-  void draw(const std::uint64_t* steps) {
-    const auto t = static_cast<std::int64_t>(steps[0]);
-    const auto at = static_cast<int>(t % steps_);
-    if (at == 0) {
-      inputs_.begin(t);
-      draw_block();
-    }
-    current_ = at * shape_.batch;
-    inputs_.draw(t, at);
-    count_ = inputs_.count();
-    fields();
-  }
+  void draw(const std::uint64_t* steps);
   void undo_draw() {}
   // Of this step; fewer than a batch only where given inputs end.
   int inputs() const { return count_; }
   double share() const { return static_cast<double>(shape_.batch) / count_; }
-  Input input(int b) const {
-    const lrft::Input<double> x{features_.data() + (current_ + b) * packs_,
-                                rows_.data() + b * shape_.n};
-    if constexpr (Taught<Input>)
-      return {x, teacher_.data() + (current_ + b) * shape_.rank};
-    else
-      return x;
+  TaughtInput<double> input(int b) const {
+    return {{features_.data() + (current_ + b) * packs_, rows_.data() + b * shape_.n},
+            teacher_.data() + (current_ + b) * shape_.rank};
   }
-  double label(int b) const { return inputs_.label(b); }
-  void move(const Move<Scalar>& move) {
-    if (!can_be_left()) return move_rows(move);
-    const Eigen::VectorXd alpha = alpha_;
-    const Matrix gram = gram_now_;
-    const int position = position_;
-    try {
-      move_rows(move);
-    } catch (const Cancelled&) {
-      alpha_ = alpha;
-      gram_now_ = gram;
-      position_ = position;
-      waiting_ = false;
-      throw;
-    }
-  }
+  double label(int b) const { return inputs_->label(b); }
+  void move(const Move<Scalar>& move);
   Scalar overlap() const { return alpha_[0] * teacher_now_(0, 0); }
   // The rows' inner products with each other, (n, n) lower triangle, and with u, (n, r).
-  void products(Scalar* gram, Scalar* teacher) const {
-    for (int j = 0; j < shape_.n; ++j) {
-      for (int i = 0; i <= j; ++i) gram[j * shape_.n + i] = gram_now_(j, i);
-      for (int i = 0; i < shape_.rank; ++i)
-        teacher[j * shape_.rank + i] = alpha_[j] * teacher_now_(j, i);
-    }
-  }
+  void products(Scalar* gram, Scalar* teacher) const;
   Scalar health() const { return health_; }
 
  protected:
   static constexpr std::size_t kept_inputs = std::size_t{4} << 20;
 
-  void fields() {
-    for (int b = 0; b < count_; ++b)
-      for (int j = 0; j < shape_.n; ++j)
-        rows_[static_cast<std::size_t>(b * shape_.n + j)] =
-            alpha_[j] * rows_now_(j, current_ + b) + A_.still(shape_.first_row + j);
-  }
+  void fields();
 
-  void move_rows(const Move<Scalar>& move) {
-    const Scalar *const G = move.G, *const M = move.M;
-    const int n = shape_.n, batch = count_;
-    health_ = 0;
-    for (int j = 0; j < n; ++j) {
-      double& factor = alpha_[j];
-      for (int i = shape_.follow ? 0 : j; i <= j; ++i) {
-        if (slow_) Poll::spend(std::int64_t{batch} * (steps_ > 1 ? batch : 1));
-        move_product(i, j, G, M);
-      }
-      factor *= M[j];
-      for (int b = 0; b < shape_.batch; ++b)
-        gamma_(j, current_ + b) = b < batch ? G[b * n + j] / factor : 0;
-      health_ += gram_now_(j, j);
-    }
-    // In a block of one step, without gram_, its diagonal is not the lengths: see `settle`.
-    if (move.unit && steps_ > 1) make_unit();
-    position_ = current_ + shape_.batch;
-    waiting_ = position_ == used_;
-    if (waiting_ && (steps_ == 1 || can_be_left())) return settle(0, move.unit && steps_ == 1);
-    for (int j = 0; j < n; ++j)
-      for (int b = 0; b < batch; ++b) {
-        const int q = current_ + b;
-        if (!waiting_) rows_now_.row(j) -= gamma_(j, q) * gram_.row(q);
-        teacher_now_.row(j) -= gamma_(j, q) * teacher_moved_.col(q).transpose();
-      }
-  }
-  void make_unit() {
-    for (int j = 0; j < shape_.n; ++j) {
-      const double length = std::sqrt(gram_now_(j, j));
-      alpha_[j] /= length;
-      gram_now_.row(j) /= length;
-      gram_now_.col(j) /= length;
-      gram_now_(j, j) = 1;
-    }
-  }
+  void move_rows(const Move<Scalar>& move);
+  void make_unit();
   // <A_i, A_j> after the rows have become M A - G^T X.
-  void move_product(int i, int j, const Scalar* G, const Scalar* M) {
-    const int n = shape_.n, batch = count_;
-    const double *x = rows_.data(), still_i = A_.still(i), still_j = A_.still(j);
-    double sum = gram_now_(j, i) * M[j] * M[i];
-    for (int b = 0; b < batch; ++b, x += n) {
-      const double gi = G[b * n + i], gj = G[b * n + j];
-      sum -= M[j] * gi * (x[j] - still_j) + M[i] * gj * (x[i] - still_i);
-      if (steps_ > 1)
-        for (int l = 0; l < batch; ++l)
-          sum += gj * G[l * n + i] * gram_(current_ + b, current_ + l);
-    }
-    gram_now_(j, i) = sum;
-  }
+  void move_product(int i, int j, const Scalar* G, const Scalar* M);
 
-  void draw_block() {
-    const int r = shape_.rank, padded = packs_ * lanes;
-    Y_.setZero();
-    gram_.setZero();
-    if (waiting_) prepare();
-    Index formed = 0;
-    try {
-      for (Index begin = 0; begin < d_; begin += tile_depth) {
-        if (waiting_) form(A_, begin), sum(A_, begin);
-        // Before inputs are drawn, which may be left: formed twice, the rows would be wrong.
-        formed = begin + tile_depth;
-        draw_tile(begin);
-      }
-    } catch (const Cancelled&) {
-      settle(formed);  // as if the step had not begun
-      throw;
-    }
-    if (waiting_) settled();
-    teacher_moved_ = Y_.middleRows(padded, r);
-    projection_.outside(Y_.data(), teacher_moved_, grams() ? &gram_ : nullptr);
-    gram_.triangularView<Eigen::StrictlyUpper>() = gram_.transpose();
-    transpose({Y_.data(), N_}, padded, N_, features_.doubles(), padded);
-    if (shape_.still)  // which inputs have as 0 here
-      for (int i = 0; i < N_ * shape_.k; ++i)
-        features_.doubles()[i / shape_.k * padded + i % shape_.k] +=
-            task_->W[(i % shape_.k + 1) * d_ - 1];
-    for (int q = 0; q < N_; ++q)
-      for (int i = 0; i < r; ++i) teacher_[static_cast<std::size_t>(q * r + i)] = Y_(padded + i, q);
-    rows_start_ = Y_.bottomRows(shape_.n);
-    rows_now_ = rows_start_;
-  }
-  void draw_tile(Index begin) {
-    const int padded = packs_ * lanes;
-    const Index depth = std::min(tile_depth, d_ - begin);
-    Poll::spend(depth * N_ * (shape_.k + shape_.rank + shape_.n + 8) / 8);
-    double* x = X_.data() + (keep_ ? begin * N_ : 0);
-    inputs_.tile(begin, depth, x);
-    const Panel X = {x, N_};
-    product({task_->W + begin, d_, 1}, shape_.k, X, depth, N_, Y_.data(), N_);
-    // Velocities stand between the teacher's directions and the student's rows.
-    const int r = shape_.rank, n = shape_.n, together = shape_.first_row == 0 ? r + n : r;
-    product({A_.at(0, begin), A_.stride(), 1}, together, X, depth, N_, Y_.data() + padded * N_, N_);
-    if (together == r)
-      product({A_.at(r + shape_.first_row, begin), A_.stride(), 1}, n, X, depth, N_,
-              Y_.data() + (padded + r) * N_, N_);
-    if (grams()) gram(X, depth, N_, gram_.data());
-  }
+  void draw_block();
+  void draw_tile(Index begin);
 
   // What `form` needs of the block.
-  void prepare() {
-    back_ = -gamma_;
-    back_.rightCols(N_ - position_).setZero();
-    projection_.prepare(back_);
-    sums_.setZero();
-  }
+  void prepare();
   // A tile of the rows <- alpha (rows - Gamma X~^T).
-  void form(Rows& rows, Index begin) {
-    const int n = shape_.n;
-    const Index depth = std::min(tile_depth, d_ - begin);
-    if (slow_) Poll::spend(depth * n * (N_ + shape_.k) / 8);
-    double* x = X_.data() + (keep_ ? begin * N_ : 0);
-    if (!keep_) inputs_.tile(begin, depth, x);
-    double* A = rows.at(shape_.rank, begin);
-    product_transposed(back_.data(), n, {x, N_}, whole_packs(depth), N_, A, rows.stride(),
-                       turned_.data());
-    projection_.take_back(begin, depth, A, rows.stride());
-    rows.clear_still(begin);
-    for (int j = 0; j < n; ++j) rows.scale(j, alpha_[j], begin);
-  }
+  void form(Rows& rows, Index begin);
   // Forming rows polls, as drawing again does: at once, in a copy, or not at all.
   bool can_be_left() const { return slow_ || !keep_; }
   // Forms what is not formed yet, of the tiles from `begin` on, in a copy where that can be left.
   // `unit`: makes the rows unit, which no step before has done.
-  void settle(Index begin = 0, bool unit = false) {
-    if (!waiting_) return;
-    if (begin == 0) prepare();
-    if (can_be_left()) next_ = A_;
-    Rows& rows = can_be_left() ? next_ : A_;
-    for (; begin < d_; begin += tile_depth) form(rows, begin), sum(rows, begin);
-    if (steps_ == 1) health_ = sums_.rightCols(shape_.n).trace();
-    if (unit) {
-      for (int j = 0; j < shape_.n; ++j)
-        for (Index c = 0; c < d_; c += tile_depth)
-          rows.scale(j, 1 / std::sqrt(sums_(j, shape_.rank + j)), c);
-      sum(rows);
-    }
-    if (slow_) look_at_start(rows);  // by which records would often be cut short
-    if (can_be_left()) A_.swap(next_);
-    settled();
-  }
+  void settle(Index begin = 0, bool unit = false);
   // Inputs' inner products with each other are.
   bool grams() const { return steps_ > 1; }
   // The inner products that steps need, afresh: a tile of them, and all.
-  void sum(const Rows& rows, Index begin) {
-    if (slow_)
-      Poll::spend(tile_depth * shape_.rows * (shape_.rank + (shape_.follow ? shape_.n : 1)) / 8);
-    rows.add_products(begin, [this](int j, int i) { return asked_for(shape_, j, i); }, sums_);
-  }
-  void sum(const Rows& rows) {
-    sums_.setZero();
-    for (Index begin = 0; begin < d_; begin += tile_depth) sum(rows, begin);
-  }
-  void settled() {
-    teacher_now_ = sums_.leftCols(shape_.rank);
-    gram_now_ = sums_.rightCols(shape_.rows);
-    alpha_.setOnes();
-    position_ = 0;
-    waiting_ = false;
-    start_known_ = slow_;
-  }
-  void look_at_start(const Rows& rows) {
-    Matrix features, gram;
-    rows.look(task_->W, shape_.k, features, gram);
-    features_start_.swap(features);
-    gram_start_.swap(gram);
-    start_known_ = true;
-  }
+  void sum(const Rows& rows, Index begin);
+  void sum(const Rows& rows);
+  void settled();
+  void look_at_start(const Rows& rows);
 
   Shape shape_;
   std::uint64_t seed_;
   int steps_;  // of a block
   int used_;   // inputs of a block
   int N_;      // the same, rounded up to packs
-  Inputs inputs_;
+  std::unique_ptr<Inputs> inputs_;
   int packs_;
   const TaskData* task_ = nullptr;
   Index d_ = 0;
@@ -438,6 +164,30 @@ class Blocks {
   std::vector<double> rows_;     // (b, n)
   Eigen::VectorXd alpha_;        // (n)
   double health_ = 0;
+};
+
+inline Input<double> without_teacher(const TaughtInput<double>& x) { return x; }
+inline GeneralInput<Input<double>> without_teacher(const GeneralInput<TaughtInput<double>>& x) {
+  return {x, x.from};
+}
+
+// Such blocks of inputs of one kind: drawn, or given with labels.
+template <class Base, class Of>
+class BlocksOf : public Base {
+ public:
+  static constexpr bool labelled = Of::labelled;
+  using Whole = decltype(std::declval<const Base&>().input(0));
+  using Input =
+      std::conditional_t<labelled, decltype(without_teacher(std::declval<Whole>())), Whole>;
+
+  BlocksOf(const Shape& shape, const RunSpec& spec)
+      : Base(shape, spec, std::make_unique<Of>(shape, spec)) {}
+  Input input(int b) const {
+    if constexpr (labelled)
+      return without_teacher(Base::input(b));
+    else
+      return Base::input(b);
+  }
 };
 
 }  // namespace lrft

@@ -7,7 +7,8 @@
 
 #include <cstring>
 
-#include "space/blocks_memory.hpp"
+#include "random/fill.hpp"
+#include "space/blocks.hpp"
 
 namespace lrft {
 
@@ -38,28 +39,28 @@ inline void gather(const Samples& from, const std::int64_t* which, int width, In
     copy(0.0);
 }
 
-class GivenInputs {
+class GivenInputs final : public Inputs {
  public:
-  using Input = lrft::Input<double>;
+  static constexpr bool labelled = true;
 
   // The data outlive this; after the last step nothing is asked for.
-  GivenInputs(const Shape& shape, const RunSpec& spec, int used, int N)
+  GivenInputs(const Shape& shape, const RunSpec& spec)
       : seed_(spec.seed),
         data_(&spec.data),
         end_(spec.trainings.front().steps),
         // Rows that do not move along the constant keep their part of it apart.
         one_(shape.still ? 0 : 1),
         batch_(shape.batch),
-        used_(used),
-        N_(N),
-        which_(static_cast<std::size_t>(N), -1),
-        labels_(static_cast<std::size_t>(N), 0.0) {}
+        used_(BlockSize(shape).used),
+        N_(BlockSize(shape).N),
+        which_(static_cast<std::size_t>(N_), -1),
+        labels_(static_cast<std::size_t>(N_), 0.0) {}
 
-  void set_task(const TaskData&, std::uint32_t replica) {
+  void set_task(const TaskData&, std::uint32_t replica) override {
     if (replica != replica_) shuffled_ = -1;
     replica_ = replica;
   }
-  void begin(std::int64_t step) {
+  void begin(std::int64_t step) override {
     const std::int64_t pass = (data_->pass - 1) / batch_ + 1;  // its steps
     for (int q = 0; q < used_; ++q) {
       const std::int64_t t = step + q / batch_;
@@ -73,14 +74,14 @@ class GivenInputs {
       labels_[static_cast<std::size_t>(q)] = row < 0 ? 0 : data_->train.y[row];
     }
   }
-  void draw(std::int64_t, int at) { current_ = at * batch_; }
-  int count() const {
+  void draw(std::int64_t, int at) override { current_ = at * batch_; }
+  int count() const override {
     const auto* first = which_.data() + current_;
     return static_cast<int>(
         std::count_if(first, first + batch_, [](std::int64_t row) { return row >= 0; }));
   }
-  double label(int b) const { return labels_[static_cast<std::size_t>(current_ + b)]; }
-  void tile(Index begin, Index depth, double* X) const {
+  double label(int b) const override { return labels_[static_cast<std::size_t>(current_ + b)]; }
+  void tile(Index begin, Index depth, double* X) const override {
     gather(data_->train, which_.data(), N_, begin, depth, X, one_);
   }
 
@@ -110,6 +111,6 @@ class GivenInputs {
   std::vector<double> labels_;        // (N)
 };
 
-using DatasetSpace = Blocks<GivenInputs>;
+using DatasetSpace = BlocksOf<Blocks, GivenInputs>;
 
 }  // namespace lrft

@@ -16,20 +16,22 @@
 
 namespace lrft {
 
-class ReducedAgain : public ReducedSpace<> {
+class ReducedAgain : public ReducedSpace<0, 0, true> {
+  using Base = ReducedSpace<0, 0, true>;
+
  public:
-  using Input = AgainInput<ReducedSpace<>::Input>;
+  using Input = GeneralInput<Base::Input>;
 
   ReducedAgain(const Shape& shape, const RunSpec& spec)
-      : ReducedSpace<>(shape, spec), from_(shape.ahead ? shape.batch * shape.n : 0) {}
+      : Base(shape, spec), from_(shape.ahead ? shape.batch * shape.n : 0) {}
 
   LRFT_INLINE Input input(int b) const {
-    const auto x = ReducedSpace<>::input(b);
+    const auto x = Base::input(b);
     return {x, shape_.ahead ? from_.data() + b * shape_.n : x.rows};
   }
   LRFT_INLINE void move(const Move<Scalar>& move) {
     if (shape_.uses == 1)
-      ReducedSpace<>::move(move);
+      Base::move(move);
     else if (shape_.slow())
       move_in_frame<true>(move);
     else

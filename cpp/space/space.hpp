@@ -23,9 +23,10 @@ template <class Scalar>
 struct TaughtInput : Input<Scalar> {
   const Scalar* teacher;  // (r)  u x
 };
-// One whose fields may be those of a trial, while the rows move from where they were before it.
+// One of the general step.  Its fields may be those of a trial, while the rows move from where they
+// were before it; and what its teacher sees is null where labels are whole.
 template <class X>
-struct AgainInput : X {
+struct GeneralInput : X {
   decltype(X::rows) from;  // (n)  A x of the rows that move
 };
 template <class X>
@@ -37,6 +38,16 @@ LRFT_INLINE auto rows_that_move(const X& x) {
 }
 template <class X>
 concept Taught = requires(const X& x) { x.teacher; };
+template <class X>
+LRFT_INLINE bool taught(const X& x) {
+  if constexpr (requires {
+                  x.from;
+                  x.teacher;
+                })
+    return x.teacher != nullptr;
+  else
+    return Taught<X>;
+}
 
 // How the rows A (n x d) move under a batch X (b x d):
 //   A <- M A - G^T X,   and each row is made unit where they stay on spheres.
@@ -63,8 +74,9 @@ struct MixedMove {
 // What a step asks of a space that has drawn its batch.
 template <class B>
 concept Batch = requires(B& batch, const B& seen, int b, const Move<typename B::Scalar>& move) {
-  typename B::Layout;                      // how replicas and neurons sit in packs
-  { seen.inputs() } -> std::same_as<int>;  // of this step
+  typename B::Layout;                            // how replicas and neurons sit in packs
+  { B::labelled } -> std::convertible_to<bool>;  // labels are given: there is no teacher
+  { seen.inputs() } -> std::same_as<int>;        // of this step
   // batch / inputs, since G is a mean over a batch
   { seen.share() } -> std::convertible_to<double>;
   { seen.input(b) } -> std::same_as<typename B::Input>;
@@ -83,7 +95,7 @@ concept Reusable = Batch<B> && requires(B& batch) {
   batch.back();   // ... what they are here
 };
 
-// Of one whose optimiser remembers something (`MixedMove`): the gradient G^T X, and then the sum of
+// One whose optimiser may remember something (`MixedMove`): the gradient G^T X, and then the sum of
 // the squares of its rows; the inner product of row j with its velocity; a move along it.
 template <class B>
 concept Remembering =
@@ -113,7 +125,6 @@ concept Space =
       // A path can go on from the rows `steps_back` steps ago; `replays`: that may be more than 0.
       { seen.steps_back(t) } -> std::same_as<std::int64_t>;
       { S::replays } -> std::convertible_to<bool>;
-      { S::labelled } -> std::convertible_to<bool>;  // labels are given: there is no teacher
       { seen.draw_rows(task, replica, bool()) } -> std::same_as<std::vector<double>>;
       { seen.given_rows(student) } -> std::same_as<std::vector<double>>;
       // Where among them the part of row j along the constant is.

@@ -74,7 +74,8 @@ class Full {
   template <class X>
   Scalar forward(const X& x) {
     if (shape_.slow()) Poll::spend(shape_.units / shape_.batch);
-    if constexpr (Taught<X>) teach(x);
+    if constexpr (Taught<X>)
+      if (taught(x)) teach(x);
     sigma_[own_packs_ - 1] = broadcast(0.0);  // what only fills up stays finite
     for (int j = 0; j < shape_.n; ++j)
       Layout::set_entry(sigma_.data(), j, neuron_scale_ * x.rows[j]);
@@ -92,7 +93,7 @@ class Full {
     for (int j = 0; j < own_packs_; ++j) f = fma(own_[j], sigma_[j], f);
     if (linear_)
       for (int j = 0; j < own_packs_; ++j) f = fma(own_start_[j] * slope_[j], moved_[j], f);
-    if constexpr (Taught<X>)
+    if (taught(x))
       for (int i = 0; i < packs_; ++i) y = fma(lam_[i], target_[i], y);
     return output_scale_ * Layout::reduce(f - y);
   }

@@ -93,7 +93,7 @@ class LowRank {
   LRFT_INLINE Scalar forward(const X& x) {
     if (shape_.slow()) Poll::spend(shape_.units / shape_.batch);
     if constexpr (Taught<X>)
-      if (single_) return forward_single(x);
+      if (single_ && taught(x)) return forward_single(x);
     perturb(x);
     if (linear_) return forward_linear(x);
     activation_.both(activation_.data, sigma_.doubles(), sigma_.doubles(), slope_.doubles(),
@@ -202,7 +202,9 @@ class LowRank {
   void perturb(const X& x) {
     const Pack scale = Layout::spread(neuron_scale_);
     const Pack a = Layout::spread(neuron_scale_ * scale_ * x.rows[0]);
-    if constexpr (Taught<X>) {
+    if (!taught(x))
+      for (int i = 0; i < packs_; ++i) sigma_[i] = fma(own_[i], a, scale * x.features[i]);
+    else if constexpr (Taught<X>) {
       const Pack v = Layout::spread(neuron_scale_ * xi_ * x.teacher[0]);
       for (int i = 0; i < packs_; ++i) {
         const Pack base = scale * x.features[i];
@@ -211,8 +213,6 @@ class LowRank {
       }
       for (int j = 1; j < shape_.rank; ++j) add(c_, j, xi_ * x.teacher[j], target_);
       activation_.value(activation_.data, target_.doubles(), target_.doubles(), packs_);
-    } else {
-      for (int i = 0; i < packs_; ++i) sigma_[i] = fma(own_[i], a, scale * x.features[i]);
     }
     for (int j = 1; j < n(); ++j) add(own_, j, scale_ * x.rows[j], sigma_);
   }

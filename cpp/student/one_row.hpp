@@ -1,7 +1,7 @@
 // What a student with one row, and a teacher with one direction, asks of an input.
 #pragma once
 
-#include "activation/activation.hpp"
+#include "activation/relu.hpp"
 
 namespace lrft {
 

@@ -1,4 +1,5 @@
-// Every optimiser but descent alone, as one type: what a lane does not ask for is neutral for it.
+// Every optimiser as one type, descent alone among them: what a lane does not ask for is neutral
+// for it.
 //
 // With the gradient g of a row A (of its tangent where rows are unit, g - <A, g> A) and c = 1, or
 // what makes its length right, the length being that of rows and own parameters together,
@@ -20,24 +21,26 @@
 #include "space/dots.hpp"
 #include "space/space.hpp"
 #include "student/own_parameters.hpp"
+#include "train/optimiser.hpp"
 
 namespace lrft {
 
-inline bool varies(const Schedule& rate) {
-  return rate.kind != Schedule::Kind::constant || rate.warm_up > 0;
-}
 // The share of the state at step t in the average of the states from a given one to it.
 inline double share_of(const OptimiserSpec& optimiser, std::int64_t t) {
   return 1 / static_cast<double>(std::max<std::int64_t>(0, t - optimiser.average) + 1);
 }
 
 template <class Layout>
-class AnyOptimiser {
+class AnyOptimiser : public Descent<Layout> {
+  using Base = Descent<Layout>;
+  using Base::lr_, Base::lr_own_;
+
  public:
   using Scalar = typename Layout::Scalar;
 
   explicit AnyOptimiser(const Shape& shape)
-      : shape_(shape),
+      : Base(shape),
+        shape_(shape),
         groups_(shape.rows / shape.n),
         velocity_(shape.first_row > 0),
         average_(shape.rows > shape.first_row + shape.n),
@@ -47,8 +50,7 @@ class AnyOptimiser {
   // ---- a lane -------------------------------------------------------------------------------
   void set(int lane, const TrainingData& plan, std::int64_t t) {
     const OptimiserSpec& o = plan.optimiser;
-    put(lr_, lane, plan.lr.at(t));
-    put(lr_own_, lane, plan.lr_own.at(t));
+    Base::set(lane, plan, t);
     put(beta_, lane, o.momentum);
     put(by_velocity_, lane, velocity_ ? o.velocity : 0);
     put(by_gradient_, lane, o.velocity + o.gradient);
@@ -61,14 +63,14 @@ class AnyOptimiser {
     put(own_count_, lane, still(plan.lr_own) ? 0 : 1);
   }
   static bool varies(const TrainingData& plan) {
-    return lrft::varies(plan.lr) || lrft::varies(plan.lr_own) || plan.optimiser.average >= 0;
+    return Base::varies(plan) || plan.optimiser.average >= 0;
   }
   void rest(int lane) {
     TrainingData nothing;
     set(lane, nothing, 0);
   }
-  // Gradients are asked for as they are.
-  static Scalar lr() { return Layout::constant(1); }
+  // Beside more than descent, gradients are asked for as they are.
+  Scalar lr() const { return shape_.plain ? lr_ : Layout::constant(1); }
 
   // What it remembers of the own parameters of a lane: velocities, then averages.
   template <class Student>
@@ -117,6 +119,7 @@ class AnyOptimiser {
   // The derivative of the loss is that of the student times `factor`, of own parameters.
   template <class Space, class Student>
   LRFT_INLINE void move_rows(Space& space, Student& student, double factor) {
+    if (shape_.plain) return Base::move_rows(space, student, factor);
     const Move<Scalar> move = student.moves();
     space.take_gradient(move.G);
     if (shape_.sized) find_scale(space, move, student.own_parameters(), factor);
@@ -153,6 +156,7 @@ class AnyOptimiser {
   // Returns the squares of the own parameters, before they were made unit.
   template <class Student>
   LRFT_INLINE Scalar move_own(Student& student, double factor) {
+    if (shape_.plain) return Base::move_own(student, factor);
     const OwnParameters own = student.own_parameters();
     if (!own.trained) return Layout::constant(0);
     Scalar square = Layout::constant(0);
@@ -246,11 +250,11 @@ class AnyOptimiser {
   Shape shape_;
   int groups_;  // velocities, rows, averages
   bool velocity_, average_;
-  Scalar lr_ = Layout::constant(0), lr_own_ = Layout::constant(0), beta_ = Layout::constant(0),
-         by_velocity_ = Layout::constant(0), by_gradient_ = Layout::constant(1),
-         decay_ = Layout::constant(0), share_ = Layout::constant(0),
-         unit_length_ = Layout::constant(0), clip_ = Layout::constant(0),
-         rows_count_ = Layout::constant(0), own_count_ = Layout::constant(0),
+  Scalar beta_ = Layout::constant(0), by_velocity_ = Layout::constant(0),
+         by_gradient_ = Layout::constant(1), decay_ = Layout::constant(0),
+         share_ = Layout::constant(0), unit_length_ = Layout::constant(0),
+         clip_ = Layout::constant(0), rows_count_ = Layout::constant(0),
+         own_count_ = Layout::constant(0),
          scale_ = Layout::constant(1);  // c
   std::vector<Scalar> M_, gamma_;       // of a move (`MixedMove`)
   AlignedPacks own_velocity_, own_average_;

@@ -5,26 +5,23 @@
 
 #include <algorithm>
 
+#include "train/groups.hpp"
 #include "train/lanes.hpp"
 #include "train/watch.hpp"
 
 namespace lrft {
 
 template <Space S, Student<S> T, Loss<typename S::Layout> L, Optimiser<typename S::Layout> O>
-class Group {
+class Group final : public AnyGroup {
  public:
   static constexpr int width = Lanes<S, T, L, O>::width;
 
-  // `next` hands out the next chain, or null when there are no more.
-  Group(const RunSpec& spec, const Shape& shape, const Population& population,
-        std::function<Chain*()> next)
+  Group(const RunSpec& spec, const Shape& shape, const Population& population, NextChain next)
       : units_(shape.units),
         lanes_(spec, shape, population, std::move(next)),
         watch_(spec, shape, population, lanes_) {}
 
-  // Works until `poll` says stop; false when there is nothing left to do.  Throws Cancelled out
-  // of what takes long, which is then as if it had not begun.
-  bool work(Poll& poll) {
+  bool work(Poll& poll) override {
     lanes_.each([](int, Chain& chain) { chain.last = {}; });  // soon a step behind
     for (;;) {
       report();  // what was cut short
@@ -34,15 +31,13 @@ class Group {
       if (poll.look()) return true;
     }
   }
-  // Brings the students of the running lanes into their chains.
-  void save() {
+  void save() override {
     lanes_.each([this](int lane, Chain&) { lanes_.save(lane), watch_.keep(lane); });
   }
-  // Looks at them where they stand.
-  void observe() {
+  void observe() override {
     lanes_.each([this](int lane, Chain&) { watch_.observe(lane); });
   }
-  std::int64_t steps_done() const { return steps_done_; }
+  std::int64_t steps_done() const override { return steps_done_; }
 
  private:
   void begin(int lane, Chain& chain) {

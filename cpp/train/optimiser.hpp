@@ -6,9 +6,12 @@
 #include "lrft/run.hpp"
 #include "simd/layout.hpp"
 #include "space/space.hpp"
-#include "train/any_optimiser.hpp"
 
 namespace lrft {
+
+inline bool varies(const Schedule& rate) {
+  return rate.kind != Schedule::Kind::constant || rate.warm_up > 0;
+}
 
 // It has the rates, and moves what a student asks to move: `move_rows(space, student, factor)` and
 // `move_own(student, factor)`, where factor is that of the loss.
@@ -63,7 +66,7 @@ class Descent {
     return student.own_of(lane);
   }
 
- private:
+ protected:
   Scalar lr_ = Layout::constant(0), lr_own_ = Layout::constant(0);
 };
 

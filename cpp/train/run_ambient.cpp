@@ -4,6 +4,6 @@
 
 namespace lrft {
 
-std::unique_ptr<Run> run_ambient(const RunSpec& spec) { return run_plain_in<AmbientSpace>(spec); }
+Groups groups_ambient(const RunSpec& spec) { return plain_groups_in<AmbientSpace>(spec); }
 
 }  // namespace lrft

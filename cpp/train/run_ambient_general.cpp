@@ -1,13 +1,13 @@
 // General runs in R^d on inputs that are drawn.
 #include "space/ambient.hpp"
-#include "space/blocks_again.hpp"
-#include "space/whole_labels.hpp"
+#include "space/any_labels.hpp"
+#include "space/blocks_general.hpp"
 #include "train/run_on.hpp"
 
 namespace lrft {
 
-std::unique_ptr<Run> run_ambient_general(const RunSpec& spec) {
-  return run_general_in<WholeLabels<BlocksAgain<GaussianInputs>>>(spec);
+Groups groups_ambient_general(const RunSpec& spec) {
+  return general_groups_in<AnyLabels<BlocksOf<BlocksGeneral, GaussianInputs>>>(spec);
 }
 
 }  // namespace lrft

@@ -4,6 +4,6 @@
 
 namespace lrft {
 
-std::unique_ptr<Run> run_dataset(const RunSpec& spec) { return run_plain_in<DatasetSpace>(spec); }
+Groups groups_dataset(const RunSpec& spec) { return plain_groups_in<DatasetSpace>(spec); }
 
 }  // namespace lrft

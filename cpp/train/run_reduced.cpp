@@ -5,11 +5,11 @@
 
 namespace lrft {
 
-std::unique_ptr<Run> run_reduced(const RunSpec& spec) {
+Groups groups_reduced(const RunSpec& spec) {
   if (spec.student.kind == StudentKind::rank_one && !spec.student.linearized &&
       spec.trainings.front().batch == 1)
-    return run_plain<RankOneSpace, RankOne>(spec);
-  return run_plain_in<ReducedSpace<>>(spec);
+    return plain_groups<RankOneSpace, RankOne>();
+  return plain_groups_in<ReducedSpace<>>(spec);
 }
 
 }  // namespace lrft

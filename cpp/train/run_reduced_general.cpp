@@ -1,12 +1,12 @@
 // General runs in the reduced space.
-#include "space/reduced_again.hpp"
-#include "space/whole_labels.hpp"
+#include "space/any_labels.hpp"
+#include "space/reduced_general.hpp"
 #include "train/run_on.hpp"
 
 namespace lrft {
 
-std::unique_ptr<Run> run_reduced_general(const RunSpec& spec) {
-  return run_general_in<WholeLabels<ReducedAgain>>(spec);
+Groups groups_reduced_general(const RunSpec& spec) {
+  return general_groups_in<AnyLabels<ReducedGeneral>>(spec);
 }
 
 }  // namespace lrft

@@ -13,7 +13,7 @@ struct Stepped {
   // The squares of errors, rows and own parameters together, by which divergence is told
   // (`diverged_above` in lrft/types.hpp).
   Scalar health;
-  Scalar loss;  // the sum over the batch, before its update
+  Scalar loss;  // beside given labels, the sum over the batch before its update
 };
 
 // The gradient at the fields of now, left in the student; returns what the errors come to.
@@ -29,7 +29,7 @@ LRFT_INLINE Stepped<typename B::Scalar> gradient(B& space, T& student, const L& 
     // Both without f* where x is taught.
     const Scalar f = student.forward(x), y = space.label(b), error = f - y;
     squared_error = squared_error + error * error;
-    sum = sum + loss.value(f, y);
+    if constexpr (B::labelled) sum = sum + loss.value(f, y);
     student.gradient(b, x, loss.slope(f, y), rate);
   }
   return {squared_error, sum};

@@ -1,16 +1,16 @@
 #include "drive.hpp"
 
-#include "space/reduced_again.hpp"
-#include "space/reduced_memory.hpp"
-#include "space/whole_labels.hpp"
+#include "space/any_labels.hpp"
+#include "space/reduced_general.hpp"
 #include "student/list.hpp"
+#include "train/any_optimiser.hpp"
 #include "train/reuse.hpp"
 #include "train/step.hpp"
 
 namespace lrft {
 namespace {
 
-using Whole = WholeLabels<ReducedAgain>;
+using General = AnyLabels<ReducedGeneral>;
 
 // A reduced space whose T and label noise come from outside.
 template <class Space>
@@ -18,6 +18,7 @@ struct Given {
   using Layout = ReplicaLanes;
   using Scalar = Pack;
   using Input = typename Space::Input;
+  static constexpr bool labelled = false;
   Space& space;
   int uses;
   int lane;
@@ -26,10 +27,9 @@ struct Given {
   double share() const { return space.share(); }
   Input input(int b) const { return space.input(b); }
   Pack label(int b) const {
-    if constexpr (Taught<Input>)
-      return broadcast(noise[b]);
-    else
-      return space.label(b);
+    if constexpr (Reusable<Space>)
+      if (space.whole()) return space.label(b);
+    return broadcast(noise[b]);
   }
   void move(const Move<Pack>& move) {
     if (uses > 1)
@@ -66,14 +66,15 @@ class DriveReduced final : public Drive {
     if (spec.student.linearized) student_.set_start(lane, given ? spec.student.own : own);
     student_.set_own(lane, own);
     loss_.set(lane, plan_);
-    if constexpr (!Taught<typename Space::Input>) space_.set_plan(lane, plan_);
+    if constexpr (Reusable<Space>) space_.set_plan(lane, plan_);
     optimiser_.remember(lane, student_, own);
   }
   void step(const double* X_S, const double* Z, const double* T, const double* noise, double lr,
             double lr_own) override {
     space_.set_coordinates(lane_, X_S, Z);
-    if constexpr (!Taught<typename Space::Input>)
-      space_.find_labels(nullptr, [noise](int b) { return broadcast(noise[b]); });
+    if constexpr (Reusable<Space>)
+      if (space_.whole())
+        space_.find_labels(nullptr, [noise](int b) { return broadcast(noise[b]); });
     Given<Space> given{space_, plan_.uses(), lane_, T, noise};
     plan_.lr.rate = lr;
     plan_.lr_own.rate = lr_own;
@@ -112,14 +113,11 @@ std::unique_ptr<Drive> make_drive(const RunSpec& spec, const std::vector<double>
                               std::type_identity<O>) -> std::unique_ptr<Drive> {
           return std::make_unique<DriveReduced<S, T, L, O>>(spec, rows, own, lane);
         };
-        const std::type_identity<Descent<ReplicaLanes>> descent{};
-        const std::type_identity<AnyLoss<ReplicaLanes>> any{};
         if (spec.plain())
           return made(std::type_identity<ReducedSpace<>>{},
-                      std::type_identity<Squared<ReplicaLanes>>{}, descent);
-        if (spec.trainings.front().optimiser.plain())
-          return made(std::type_identity<Whole>{}, any, descent);
-        return made(std::type_identity<WholeLabels<ReducedMemory>>{}, any,
+                      std::type_identity<Squared<ReplicaLanes>>{},
+                      std::type_identity<Descent<ReplicaLanes>>{});
+        return made(std::type_identity<General>{}, std::type_identity<AnyLoss<ReplicaLanes>>{},
                     std::type_identity<AnyOptimiser<ReplicaLanes>>{});
       });
 }

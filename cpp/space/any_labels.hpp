@@ -1,12 +1,11 @@
-// A space of the general path: the same inputs, whose labels are whole.  The student sees an input
-// without what its teacher sees of it, and gets y = f*(x) + noise, or for a loss of labels +-1 the
-// sign of that, turned over with a probability.
+// A space of the general step: the same inputs, whose labels are whole where the loss needs more of
+// them than the error, or the teacher is no perturbed base.  Then the student sees an input without
+// what its teacher sees of it, and gets y = f*(x) + noise, or for a loss of labels +-1 the sign of
+// that, turned over with a probability.  Else inputs are taught, as in the plain step.
 //
 // Labels belong to the batch: they are made where it is drawn, and stay however often it is used.
 #pragma once
 
-#include <type_traits>
-#include <utility>
 #include <vector>
 
 #include "random/address.hpp"
@@ -59,16 +58,23 @@ class Signs {
   bool wanted_ = false;
 };
 
+// Is the teacher's output asked for by itself, and not only how far the student's is from it?
+inline bool needs_whole_labels(const RunSpec& spec) {
+  const LossData::Kind loss = spec.trainings.front().loss.kind;
+  return loss == LossData::Kind::correlation || loss == LossData::Kind::logistic ||
+         spec.tasks.front().link != LinkKind::none;
+}
+
 template <class S>
-class WholeLabels : public S {
+class AnyLabels : public S {
  public:
   using Layout = typename S::Layout;
   using Scalar = typename S::Scalar;
-  static constexpr bool trials = requires(const typename S::Input& x) { x.from; };
-  using Input = std::conditional_t<trials, AgainInput<lrft::Input<Scalar>>, lrft::Input<Scalar>>;
+  using Input = typename S::Input;
 
-  WholeLabels(const Shape& shape, const RunSpec& spec)
+  AnyLabels(const Shape& shape, const RunSpec& spec)
       : S(shape, spec),
+        whole_(needs_whole_labels(spec)),
         teacher_(shape, spec),
         signs_(spec.seed),
         labels_(static_cast<std::size_t>(shape.batch), Layout::constant(0)) {}
@@ -81,25 +87,25 @@ class WholeLabels : public S {
   void set_plan(int lane, const TrainingData& plan) { signs_.set_plan(lane, plan); }
   void draw(const std::uint64_t* steps) {
     S::draw(steps);
-    find_labels(steps, [this](int b) { return S::label(b); });
+    if (whole_) find_labels(steps, [this](int b) { return S::label(b); });
   }
-  // The labels of the inputs that are there, with noise(b).
+  bool whole() const { return whole_; }
+  // Whole labels of the inputs that are there, with noise(b).
   template <class Noise>
   void find_labels(const std::uint64_t* steps, const Noise& noise) {
     for (int b = 0; b < S::inputs(); ++b)
       labels_[static_cast<std::size_t>(b)] = teacher_.output(S::input(b)) + noise(b);
     signs_.apply(steps, labels_);
   }
-  Input input(int b) const {
-    const auto x = S::input(b);
-    if constexpr (trials)
-      return {x, x.from};
-    else
-      return x;
+  LRFT_INLINE Input input(int b) const {
+    Input x = S::input(b);
+    if (whole_) x.teacher = nullptr;
+    return x;
   }
-  const Scalar& label(int b) const { return labels_[static_cast<std::size_t>(b)]; }
+  Scalar label(int b) const { return whole_ ? labels_[static_cast<std::size_t>(b)] : S::label(b); }
 
  private:
+  bool whole_;
   Teacher<Layout> teacher_;
   Signs<Layout> signs_;
   std::vector<Scalar> labels_;  // (b)

@@ -1,4 +1,5 @@
-// The reduced space where an optimiser remembers more of the rows than where they are.
+// The reduced space of the general step: batches may be used again, or an optimiser remember more
+// of the rows than where they are.
 //
 // Velocities and averages are rows too: P (N, s) and L (N, N) are of all of them, velocities first,
 // so that without spheres what they do to each other leaves L a triangle (`MixedMove`).
@@ -9,15 +10,15 @@
 #include <vector>
 
 #include "space/mixed_rows.hpp"
-#include "space/reduced.hpp"
+#include "space/reduced_again.hpp"
 
 namespace lrft {
 
-class ReducedMemory : public ReducedSpace<0, 0, true> {
-  using Base = ReducedSpace<0, 0, true>;
+class ReducedGeneral : public ReducedAgain {
+  using Base = ReducedAgain;
 
  public:
-  ReducedMemory(const Shape& shape, const RunSpec& spec)
+  ReducedGeneral(const Shape& shape, const RunSpec& spec)
       : Base(shape, spec), mixed_(shape, m()), square_(shape.rows) {}
 
   std::vector<double> with_memory(const std::vector<double>& rows) const {
@@ -31,7 +32,7 @@ class ReducedMemory : public ReducedSpace<0, 0, true> {
   }
 
   // ---- the step ---------------------------------------------------------------------------
-  using Base::move;
+  using Base::move, Base::move_given;
   void take_gradient(const Scalar* G) {
     G_ = G;
     mixed_.take(G, x_S(0), 2 * pairs_, batch(), spending());
@@ -110,7 +111,7 @@ class ReducedMemory : public ReducedSpace<0, 0, true> {
     for (int i = 0; i < N; ++i) {
       const Pack square = squares(&L_[i * width()], width(), broadcast(0.0));
       health_ = health_ + square;
-      square_[i] = 1.0 / sqrt(square_[i] + square);
+      square_[i] = square_[i] + square;
     }
     if (N == 2)
       set_pair(factor_of_pair(L_.data(), width()));
@@ -118,8 +119,9 @@ class ReducedMemory : public ReducedSpace<0, 0, true> {
       triangular(L_.data(), N, width(), spending());
     if (!move.unit) return;
     for (int i = from; i < from + n(); ++i) {
-      for (int q = first; q < s; ++q) P_[i * s + q] *= square_[i];
-      for (int q = 0; q <= i; ++q) L_[i * width() + q] *= square_[i];
+      const Pack scale = 1.0 / sqrt(square_[i]);
+      for (int q = first; q < s; ++q) P_[i * s + q] *= scale;
+      for (int q = 0; q <= i; ++q) L_[i * width() + q] *= scale;
     }
   }
   void set_pair(const PairFactor& factor) {
@@ -130,7 +132,7 @@ class ReducedMemory : public ReducedSpace<0, 0, true> {
   }
   // Polls, in long steps.
   struct Spend {
-    const ReducedMemory& space;
+    const ReducedGeneral& space;
     void operator()(std::int64_t units) const { space.spend(units); }
   };
   Spend spending() const { return {*this}; }
@@ -141,7 +143,7 @@ class ReducedMemory : public ReducedSpace<0, 0, true> {
   }
 
   MixedRows mixed_;
-  AlignedPacks square_;        // (N) of the rows that a move has made; then what makes them unit
+  AlignedPacks square_;        // (N) of the rows that a move has made
   const Scalar* G_ = nullptr;  // (b, n) of the gradient taken
 };
 
