@@ -82,3 +82,17 @@ def test_repository_around_an_installed_package_is_not_ours(
     installed.mkdir(parents=True)
     monkeypatch.setattr(provenance, "__file__", str(installed / "provenance.py"))
     assert provenance.git_commit.__wrapped__() is None
+
+
+@pytest.mark.parametrize(
+    "task",
+    [
+        lrft.Task.single_index("he3", d=50, k=2, seed=4),
+        lrft.Task.teacher(d=50, width=2, sigma_star="relu", seed=4, noise=0.5),
+        lrft.Task.multi_index({(1,): 1.0, (1, 1): 0.5}, d=50),
+    ],
+    ids=["single_index", "teacher", "multi_index"],
+)
+def test_every_teacher_is_made_again_from_its_record(task: lrft.Task) -> None:
+    record = provenance.describe_task(task), provenance.store_task(task)
+    assert provenance.restore_task(*record) == task

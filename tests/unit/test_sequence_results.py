@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
+import math
+
 import numpy as np
 import pytest
 
@@ -70,6 +73,31 @@ def test_one_that_was_cut_short_keeps_what_there_is(tmp_path):
     assert compared.differences == ()
     assert lrft.summary(ds).ended.tolist() == [0] * 3
     assert lrft.plot.summary(ds).axes
+
+
+def test_a_function_that_raises_costs_what_it_was_asked_for() -> None:
+    calls, limit = 0, 10**9
+    double = ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_double)
+
+    def tanh(z: float) -> float:
+        nonlocal calls
+        calls += 1
+        if calls > limit:
+            raise RuntimeError("no more")
+        return math.tanh(z)
+
+    activation = lrft.Activation.custom(double(tanh), double(lambda z: 1 / math.cosh(z) ** 2))
+    sequence = lrft.Sequence.sample(d=30, k=1, overlap=0.5, activation=activation)
+    plan = TRAINING.replace(steps=5, record=2)
+    calls = 0
+    whole = lrft.simulate_sequence(sequence, plan, replicas=1, threads=1)
+    limit, calls = calls // 2, 0
+    ds = lrft.simulate_sequence(sequence, plan, replicas=1, threads=1)
+    assert ds.attrs["failure"].startswith("RuntimeError: no more; raised by the value of a custom")
+    known = ds.loss.notnull()
+    assert known.values.any()
+    assert not known.values.all()
+    np.testing.assert_array_equal(ds.loss.values[known], whole.loss.values[known])
 
 
 def test_the_numbers_are_medians_over_those_that_ended(result):

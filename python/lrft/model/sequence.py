@@ -72,7 +72,7 @@ class Sequence:
         self.tasks: tuple[Task, ...] = tuple(_joined(tasks) if first.given else tasks)
 
     @classmethod
-    @takes_also(Task.sample, but=("rank", "u", "biases"))
+    @takes_also(Task.sample, but=("rank", "u", "biases", "inputs"))
     def sample(
         cls, d: int, k: int, overlap: float, *, tasks: int = 2, one_c: bool = False, **options: Any
     ) -> Sequence:
@@ -117,6 +117,7 @@ class Sequence:
             if name in options:
                 raise TypeError(f"{name} is settled by the sequence, got {name}={options[name]!r}")
         parent = Task.sample(d, k, rank=count, **options)
+        check_perturbed(parent, "a sequence")
         mix = np.eye(count)
         mix[1:] *= np.sqrt(1.0 - overlap**2)
         mix[1:, 0] = overlap

@@ -102,6 +102,7 @@ class SequenceSimulation:
         self.series = sequences.empty(tasks, trainings, len(self.replicas))
         self._part: runs.Chains | None = None
         self._after: runs.Chains | None = None  # the one before
+        self._raised: dict[str, None] = {}  # what functions of the user did at losses
         self._before = 0  # steps of chains of this stage when it was taken up
 
     # ---- running ----------------------------------------------------------------------
@@ -242,7 +243,8 @@ class SequenceSimulation:
             first = int(self.stage > 0)
             if chain.recorded <= first:
                 continue
-            for name, values in stage.seen(chain, self.frozen[chain.replica], first).items():
+            seen = stage.seen(chain, self.frozen[chain.replica], self._raised, first)
+            for name, values in seen.items():
                 series[name][i, at + first : at + chain.recorded] = values
         return series, steps
 
@@ -307,6 +309,8 @@ class SequenceSimulation:
             for chain in chains
         ]
         last = self._part or self._after
+        of_the_core = [] if last is None else list(last.attrs().values())
+        raised = dict.fromkeys([*of_the_core, *self._raised])
         return sequences.assemble(
             self.sequence.tasks,
             self.trainings,
@@ -322,7 +326,7 @@ class SequenceSimulation:
                 "threads": self.threads,
                 "interrupted": int(self.interrupted),
                 "learning_rate": "; ".join(dict.fromkeys(self.rate_notes)),
-                **({} if last is None else last.attrs()),
+                **({"failure": " | ".join(raised)} if raised else {}),
             },
         )
 

@@ -95,9 +95,16 @@ class Stage(NamedTuple):
         return runs.Chains([task], spec | run, after)
 
     def seen(
-        self, chain: compiled.Chain, frozen: Several[Frozen], first: int = 0
+        self,
+        chain: compiled.Chain,
+        frozen: Several[Frozen],
+        raised: dict[str, None],
+        first: int = 0,
     ) -> dict[str, Floats]:
-        """Read what a chain has recorded, from a record on: (records, ...) of each series."""
+        """Read what a chain has recorded, from a record on: (records, ...) of each series.
+
+        A loss is NaN where a function of the user raises, and the reason goes into `raised`.
+        """
         task, s = self.task, int(self.task.R.shape[1])
         n, width = self.student.rows(task), self.width(frozen)
         M = chain.records["M"].reshape(-1, n, width)[first:]
@@ -109,7 +116,14 @@ class Stage(NamedTuple):
         for i in range(len(M)):
             there = self._network(frozen, rows[i], own[i])
             for j, other in enumerate(self.tasks):
-                found["loss"][i, j] = loss(other, there)
+                try:
+                    found["loss"][i, j] = loss(other, there)
+                except Exception as error:
+                    if not other.guards:
+                        raise
+                    if len(raised) < runs.FEW:
+                        text = "; ".join([str(error), *getattr(error, "__notes__", ())])
+                        raised[f"{type(error).__name__}: {text}"] = None
                 if self.student.followed:
                     found["overlap_u"][i, j] = overlap(other, there)
         for name in self.training.recorded_losses:
