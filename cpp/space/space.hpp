@@ -74,9 +74,8 @@ struct MixedMove {
 // What a step asks of a space that has drawn its batch.
 template <class B>
 concept Batch = requires(B& batch, const B& seen, int b, const Move<typename B::Scalar>& move) {
-  typename B::Layout;                            // how replicas and neurons sit in packs
-  { B::labelled } -> std::convertible_to<bool>;  // labels are given: there is no teacher
-  { seen.inputs() } -> std::same_as<int>;        // of this step
+  typename B::Layout;                      // how replicas and neurons sit in packs
+  { seen.inputs() } -> std::same_as<int>;  // of this step
   // batch / inputs, since G is a mean over a batch
   { seen.share() } -> std::convertible_to<double>;
   { seen.input(b) } -> std::same_as<typename B::Input>;
@@ -125,6 +124,7 @@ concept Space =
       // A path can go on from the rows `steps_back` steps ago; `replays`: that may be more than 0.
       { seen.steps_back(t) } -> std::same_as<std::int64_t>;
       { S::replays } -> std::convertible_to<bool>;
+      { S::labelled } -> std::convertible_to<bool>;  // labels are given: there is no teacher
       { seen.draw_rows(task, replica, bool()) } -> std::same_as<std::vector<double>>;
       { seen.given_rows(student) } -> std::same_as<std::vector<double>>;
       // Where among them the part of row j along the constant is.

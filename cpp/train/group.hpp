@@ -65,7 +65,7 @@ class Group final : public AnyGroup {
     });
     try {
       while (done < run) {
-        watch_.stepped(lanes_.step());
+        watch_.stepped(lanes_.template step<decltype(watch_)::sums_losses>());
         ++done;
         if (look() || poll.stop(units_)) break;
       }

@@ -141,7 +141,7 @@ class Lanes {
     // Replay to where the chain was saved: same bits, nothing observed twice.
     if constexpr (S::replays)
       while (static_cast<std::int64_t>(step_[lane]) < chain.step) {
-        step();
+        step<false>();
         Poll::spend(shape_.units);
       }
     put(health_, lane, 0);
@@ -176,6 +176,7 @@ class Lanes {
 
   // ---- stepping -----------------------------------------------------------------------------
   // One update of every lane.
+  template <bool SumsLosses>
   LRFT_INLINE Stepped<Scalar> step() {
     if (varying_)
       for (int lane = 0; lane < width; ++lane)
@@ -184,7 +185,7 @@ class Lanes {
       if (space_.steps_back(static_cast<std::int64_t>(step_[0])) == 0)
         block_own_ = student_.own_of(0);
     space_.draw(step_);
-    const Stepped<Scalar> done = use_batch();
+    const Stepped<Scalar> done = use_batch<SumsLosses>();
     health_ = done.health;
     for (int lane = 0; lane < width; ++lane) ++step_[lane];
     return done;
@@ -209,10 +210,12 @@ class Lanes {
     optimiser_.remember(lane, student_, {});
     optimiser_.rest(lane);
   }
+  template <bool SumsLosses>
   LRFT_INLINE Stepped<Scalar> use_batch() {
     if constexpr (Reusable<S>)
-      if (shape_.uses > 1) return reuse_.step(space_, student_, loss_, optimiser_);
-    return lrft::step(space_, student_, loss_, optimiser_);
+      if (shape_.uses > 1)
+        return reuse_.template step<SumsLosses>(space_, student_, loss_, optimiser_);
+    return lrft::step<SumsLosses>(space_, student_, loss_, optimiser_);
   }
   void set_rates(int lane) {
     optimiser_.set(lane, training(*chain_[lane]), static_cast<std::int64_t>(step_[lane]));

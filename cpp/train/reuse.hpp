@@ -26,7 +26,7 @@ class Reuse {
 
   // Losses are those of the first use, when the batch is fresh.  What is left half done, by
   // Cancelled, is as if it had not begun.
-  template <Reusable B, Student<B> T, Loss<Layout> L>
+  template <bool SumsLosses, Reusable B, Student<B> T, Loss<Layout> L>
   Stepped<Scalar> step(B& space, T& student, const L& loss,
                        const Descent<Layout>& optimiser) const {
     const double factor = L::factor * space.share();
@@ -34,7 +34,8 @@ class Reuse {
     space.mark();
     student.mark();
     try {
-      Stepped<Scalar> done = gradient(space, student, loss, ahead_ ? lookahead_ * lr : lr);
+      Stepped<Scalar> done =
+          gradient<SumsLosses>(space, student, loss, ahead_ ? lookahead_ * lr : lr);
       const auto move = [&](const auto& moves, const Scalar& own) {
         space.move(moves);
         done.health = done.health + space.health() + student.move_own(own);
@@ -42,7 +43,7 @@ class Reuse {
       for (int left = uses_ - 1; left > 0; --left) {
         move(student.moves(), ahead_ ? lookahead_ * lr_own : lr_own);
         space.again();
-        gradient(space, student, loss, lr);
+        gradient<false>(space, student, loss, lr);
       }
       if (ahead_) space.back(), student.back();
       move(student.moves(), lr_own);

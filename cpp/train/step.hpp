@@ -13,11 +13,11 @@ struct Stepped {
   // The squares of errors, rows and own parameters together, by which divergence is told
   // (`diverged_above` in lrft/types.hpp).
   Scalar health;
-  Scalar loss;  // beside given labels, the sum over the batch before its update
+  Scalar loss;  // the sum over the batch before its update, for a watch that sums losses; else 0
 };
 
 // The gradient at the fields of now, left in the student; returns what the errors come to.
-template <Batch B, Student<B> T, Loss<typename B::Layout> L>
+template <bool SumsLosses, Batch B, Student<B> T, Loss<typename B::Layout> L>
 LRFT_INLINE Stepped<typename B::Scalar> gradient(B& space, T& student, const L& loss,
                                                  const typename B::Scalar& rate) {
   using Scalar = typename B::Scalar;
@@ -29,7 +29,7 @@ LRFT_INLINE Stepped<typename B::Scalar> gradient(B& space, T& student, const L& 
     // Both without f* where x is taught.
     const Scalar f = student.forward(x), y = space.label(b), error = f - y;
     squared_error = squared_error + error * error;
-    if constexpr (B::labelled) sum = sum + loss.value(f, y);
+    if constexpr (SumsLosses) sum = sum + loss.value(f, y);
     student.gradient(b, x, loss.slope(f, y), rate);
   }
   return {squared_error, sum};
@@ -37,11 +37,13 @@ LRFT_INLINE Stepped<typename B::Scalar> gradient(B& space, T& student, const L& 
 
 // One update on the batch that the space has drawn; rows and own parameters move from the state
 // before it.  Costs what space and student say.
-template <Batch B, Student<B> T, Loss<typename B::Layout> L, Optimiser<typename B::Layout> O>
+template <bool SumsLosses, Batch B, Student<B> T, Loss<typename B::Layout> L,
+          Optimiser<typename B::Layout> O>
 LRFT_INLINE Stepped<typename B::Scalar> step(B& space, T& student, const L& loss, O& optimiser) {
   using Scalar = typename B::Scalar;
   const double factor = L::factor * space.share();
-  const Stepped<Scalar> errors = gradient(space, student, loss, factor * optimiser.lr());
+  const Stepped<Scalar> errors =
+      gradient<SumsLosses>(space, student, loss, factor * optimiser.lr());
   optimiser.move_rows(space, student, factor);
   const Scalar health = errors.health + space.health();
   return {health + optimiser.move_own(student, factor), errors.loss};

@@ -30,6 +30,7 @@ template <class Lanes>
 class OverlapWatch {
  public:
   using Layout = typename Lanes::Layout;
+  static constexpr bool sums_losses = false;
   using Scalar = typename Layout::Scalar;
 
   OverlapWatch(const RunSpec& spec, const Shape& shape, const Population& population, Lanes& from)
@@ -147,6 +148,7 @@ class OverlapWatch {
 template <class Lanes>
 class ErrorWatch {
  public:
+  static constexpr bool sums_losses = true;  // of the batches, before their updates
   using Scalar = typename Lanes::Scalar;
 
   ErrorWatch(const RunSpec& spec, const Shape& shape, const Population& population, Lanes& from)

@@ -83,10 +83,10 @@ class DriveReduced final : public Drive {
       if (plan_.uses() > 1) {
         space_.set_rest(lane_, T);
         reuse_.set(lane_, plan_);
-        reuse_.step(given, student_, loss_, optimiser_);
+        reuse_.template step<false>(given, student_, loss_, optimiser_);
         return;
       }
-    lrft::step(given, student_, loss_, optimiser_);
+    lrft::step<false>(given, student_, loss_, optimiser_);
   }
   std::vector<double> rows() const override { return space_.rows_of(lane_); }
   std::vector<double> own() const override { return student_.own_of(lane_); }
