@@ -46,8 +46,11 @@ class GaussianInputs final : public Inputs {
     if (law_.there()) find_law();
   }
   void draw(std::int64_t step, int at) override {
-    noise_.draw(broadcast_bits(static_cast<std::uint64_t>(step)),
-                law_.shifts() ? shifts_.data() + at * batch_ : nullptr);
+    const Bits t = broadcast_bits(static_cast<std::uint64_t>(step));
+    if (law_.shifts())
+      noise_.draw(t, shifts_.data() + at * batch_);
+    else
+      noise_.draw(t);
   }
   int count() const override { return batch_; }
   double label(int b) const override { return noise_[b]; }

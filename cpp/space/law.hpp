@@ -113,9 +113,10 @@ class ReducedLaw {
     for (int i = 0; i < q_ * s_; ++i) put(V_[i], lane, task.V[static_cast<std::size_t>(i)]);
   }
   // The inputs of `steps` steps from `first` on, x (steps, batch, s) and `stride` packs apart, from
-  // standard normals to the law.
+  // standard normals to the law.  Out of line, where the registers are its own.
   template <class Spend>
-  void apply(const Bits& first, int steps, int batch, Pack* x, int stride, const Spend& spend) {
+  __attribute__((noinline)) void apply(const Bits& first, int steps, int batch, Pack* x, int stride,
+                                       const Spend& spend) {
     for (int i = 0; i < steps * batch; ++i, x += stride) {
       spend(std::int64_t{2} * q_ * s_);
       along_.draw(first + broadcast_bits(static_cast<std::uint64_t>(i / batch)),
@@ -131,8 +132,9 @@ class ReducedLaw {
       shifts_[i] = along_.shift();
     }
   }
-  // What is added to the labels from input `first` on; null where nothing is.
-  const Pack* shifts(int first) const { return along_.shifts() ? shifts_.data() + first : nullptr; }
+  // Is anything added to labels, and what, from input `first` on?
+  bool shifts() const { return along_.shifts(); }
+  const Pack* shifts(int first) const { return shifts_.data() + first; }
 
  private:
   int s_, first_, q_;

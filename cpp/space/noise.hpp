@@ -2,6 +2,7 @@
 // the law of the inputs adds to labels.
 #pragma once
 
+#include <algorithm>
 #include <vector>
 
 #include "random/address.hpp"
@@ -26,17 +27,22 @@ class LabelNoise {
     }
     noisy_ = noisy_ || task.noise > 0;
   }
-  // Of the steps `t`, one a lane; `shifts` (b) are added, if there are any.
-  void draw(const Bits& t, const Scalar* shifts = nullptr) {
-    if (!noisy_ && shifts == nullptr) return;
+  // Of the steps `t`, one a lane.
+  void draw(const Bits& t) {
+    if (!noisy_) return;
     const Address at(random_, t, load_bits(replica_));
     std::uint64_t slot = 0;
     for (Scalar& noise : noise_) {
       alignas(64) double z[lanes];
       store(z, load(scale_) * at.normals(Purpose::noise, broadcast_bits(slot++)).first);
       noise = Layout::load(z);
-      if (shifts != nullptr) noise = noise + *shifts++;
     }
+  }
+  // The same with these shifts (b) added; out of line, as few ask for it.
+  __attribute__((noinline)) void draw(const Bits& t, const Scalar* shifts) {
+    std::fill(noise_.begin(), noise_.end(), Layout::constant(0));
+    draw(t);
+    for (Scalar& noise : noise_) noise = noise + *shifts++;
   }
   const Scalar& operator[](int b) const { return noise_[static_cast<std::size_t>(b)]; }
 

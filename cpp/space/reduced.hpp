@@ -113,16 +113,18 @@ class ReducedSpace {
 
   LRFT_INLINE void draw(const std::uint64_t* steps) {
     const Bits t = load_bits(steps);
+    noise_.draw(t);
     if (++at_ == ahead()) {
       given_.look();
       draw_block(t);
-      if (law_.there())
+      if (law_.there()) [[unlikely]]
         law_.apply(t, ahead(), batch(), X_.data(), 2 * pairs_,
                    [this](auto units) { spend(units); });
       find_given(ahead() * batch());
       at_ = 0;
     }
-    noise_.draw(t, law_.shifts(at_ * batch()));
+    if (law_.shifts()) [[unlikely]]
+      noise_.draw(t, law_.shifts(at_ * batch()));
     fields();
   }
   // After a step that was left: its numbers are drawn again.
