@@ -1,6 +1,6 @@
 """How a spike along u shortens the search: measured exponents beside those of the flow.
 
-    python scripts/spiked_search.py     # prints the tables of docs/inputs.md; a minute on two cores
+    python scripts/spiked_search.py     # prints the tables of docs/inputs.md; a minute and a half
 
 One neuron he2 learns he2(<u, x>) from scratch with the correlation loss, on inputs whose variance
 along u is v = 1 + theta.  Gradient flow of the overlap is dm/dt = 4 Q m (1 - m^2) with
@@ -55,7 +55,8 @@ def searched(
     )
     ds = lrft.simulate(task, training, replicas=replicas, seed=seed)
     start = float(np.median(np.abs(ds.overlap_u.isel(step=0).values)))
-    return lr * ds.hitting_step.values.reshape(-1), flow(theta, start)
+    hits = ds.hit_step.sel(threshold=LEVEL).values.reshape(-1)
+    return lr * np.where(hits < 0, np.inf, hits), flow(theta, start)
 
 
 def shown(law: PowerLaw) -> str:

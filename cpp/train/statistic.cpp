@@ -98,8 +98,9 @@ constexpr Statistic table[] = {
     {"biases", overlaps, asked,
      [](const Sizes& z) { return only_if(facts_of(z.kind).network, {z.rows}); },
      [](const Seen& x) {
-       const std::vector<double> M = coordinates(x.shape, x.task, x.rows);
        std::vector<double> biases(static_cast<std::size_t>(x.shape.n));
+       if (!x.task.constant) return biases;
+       const std::vector<double> M = coordinates(x.shape, x.task, x.rows);
        for (std::size_t i = 0; i < biases.size(); ++i)
          biases[i] = x.task.neuron_scale * M[i * static_cast<std::size_t>(x.shape.s)];
        return biases;

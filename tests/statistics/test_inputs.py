@@ -35,7 +35,8 @@ def test_a_spike_shortens_the_search():
         )
         ds = lrft.simulate(task, training, replicas=128, seed=i)
         start = np.median(np.abs(ds.overlap_u.isel(step=0).values))
-        times.append(lr * ds.hitting_step.values.reshape(-1))
+        hits = ds.hit_step.sel(threshold=LEVEL).values.reshape(-1)
+        times.append(lr * np.where(hits < 0, np.inf, hits))
         odds = [m / np.sqrt(1 - m**2) for m in (start, LEVEL)]
         flow.append(np.log(odds[1] / odds[0]) / (4 * speed[i]))
     medians = np.array([np.median(one) for one in times])
