@@ -92,7 +92,7 @@ def _exported(module: ModuleType) -> list[str]:
 
 
 #: Bases whose methods are a contract inside lrft, described there, and not for users.
-CONTRACTS = ("Model", "StudentModel")
+CONTRACTS = ("Model", "StudentModel", "Inputs")
 
 
 def members(cls: type) -> list[str]:

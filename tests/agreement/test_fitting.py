@@ -18,7 +18,7 @@ from lrft.reference import students as twin
 ROWS, EPOCHS, TOLERANCE = 101, 7, 1e-10
 MOVED = 0.02  # relative; students that stand still would agree with anything
 REPLICAS = [2, 5]
-NAMES = ("u_hat", "c_hat", "A", "B", "W", "lam")
+NAMES = ("u_hat", "c_hat", "A", "B", "W", "lam", "b")
 
 #: Rank-one students beside those of students.CASES.
 RANK_ONE: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
@@ -105,7 +105,8 @@ def check(
         path = list(labelled)
         assert one.step.values[-1] == one.kept_step == len(path) - 1 == len(taken)
         change = 0.0
-        for name, first, last in zip(fields, path[0], path[-1], strict=True):
+        first_and_last = parts(task, path[0]), parts(task, path[-1])
+        for name, first, last in zip(fields, *first_and_last, strict=True):
             size = np.abs(last).max()
             assert np.abs(one[name].values - last.reshape(one[name].shape)).max() < TOLERANCE * size
             change = max(change, np.abs(last - first).max() / max(np.abs(first).max(), 1e-3))
@@ -118,6 +119,14 @@ def check(
             expected = losses(task, training, means, X, y, taken, one.step.values, held_out)
             found = one.averaged_validation_loss.values
             np.testing.assert_allclose(found, expected[1], rtol=1e-9)
+
+
+def parts(task: lrft.Task, state: Any) -> tuple[np.ndarray, ...]:
+    """Rows and own parameters, and biases where they are a column of the rows."""
+    rows, own = state
+    if rows.shape[-1] == task.d:
+        return rows, own
+    return rows[:, :-1], own, task.neuron_scale * rows[:, -1]
 
 
 def averages(path: list[Any], first: int) -> list[Any]:
@@ -133,7 +142,11 @@ def averages(path: list[Any], first: int) -> list[Any]:
 def predict(task: lrft.Task, student: Any, state: Any, start: Any, X: np.ndarray) -> np.ndarray:
     """The student's outputs in plain NumPy, by the chain rule through its neurons."""
     scales = {"neuron_scale": task.neuron_scale, "output_scale": task.output_scale}
+    biases = task.biases
     if isinstance(student, lrft.FullNetwork):
+        if student.biased(task):
+            *state, biases = parts(task, state)
+            start = parts(task, start)[:2]
         (V, lam), (V0, lam0) = state, start
         shift, lam_shift = V - V0, lam - lam0
     else:
@@ -151,7 +164,7 @@ def predict(task: lrft.Task, student: Any, state: Any, start: Any, X: np.ndarray
             V0 = task.W + scale * B0 @ rows[1]
             shift = scale * ((B - B0) @ rows[1] + B0 @ (rows[0] - rows[1]))
     if not student.linearized:
-        return twin.network(X, V, lam, task.activation, **scales)
+        return twin.network(X, V, lam, task.activation, biases=biases, **scales)
     _, dsigma = twin.resolve_activation(task.activation)
     z = task.neuron_scale * X @ V0.T
     moved = (dsigma(z) * (task.neuron_scale * X @ shift.T)) @ lam0

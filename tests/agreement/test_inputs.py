@@ -24,8 +24,13 @@ CASES: dict[str, tuple[str, dict[str, Any], Any, dict[str, Any]]] = {
     "rank one, two spikes, d over a tile": ("two spikes", {"d": 151}, JOINT, {"batch": 2}),
     "rank one, labels": ("labels", {}, JOINT, {"batch": 3}),
     "LoRA, mixture": ("mixture", {"noise": 0.3}, lrft.LoRA(rank=3, b_init=B3), {"batch": 2}),
-    "LoRA, mixture, wide batch": ("mixture", {}, lrft.LoRA(rank=2), {"batch": 40}),
-    "LoRA, labels, Huber": ("labels", {}, lrft.LoRA(rank=2), {"loss": lrft.Huber(0.3)}),
+    "LoRA, mixture, wide batch": ("mixture", {}, lrft.LoRA(rank=3, b_init=B3), {"batch": 40}),
+    "LoRA, labels, Huber": (
+        "labels",
+        {},
+        lrft.LoRA(rank=3, b_init=B3),
+        {"loss": lrft.Huber(0.3), "lr": 0.02},
+    ),
     "full, mixture, reused": ("mixture", {}, lrft.FullNetwork(), {"reuse": 2, "batch": 2}),
     "full, two spikes": ("two spikes", {}, lrft.FullNetwork(train_lam=True), {}),
     "full, labels, momentum": (
@@ -94,16 +99,16 @@ def test_moments(name, ambient):
 
     It is off by five standard errors by chance once in a million.
     """
-    task = task_of("tanh", activation=lrft.Activation.hermite([0.0, 1.0]))
+    task = task_of("tanh").replace(activation=lrft.Activation.hermite([0.0, 1.0]))
     law, batch, replicas = laws(task)[name], 512, 200
-    student = lrft.FullNetwork(width=1, init=np.eye(1, task.d), lam_init=1.0)
+    v = task.W[0]  # in S, with nothing beside it
+    student = lrft.FullNetwork(width=1, init=task.W[:1], lam_init=1.0)
     training = lrft.Training(student=student, lr=0.1, steps=1, batch=batch, record=[1])
     run = law.of(spec([task], training, range(replicas), seed=5, ambient=ambient), task)
     Q = law.basis(task)
     rows = np.array([chain.rows for chain in final(run)])
     found = rows @ Q if ambient else rows[:, : Q.shape[1]]
     scale = task.output_scale
-    v = np.eye(1, task.d)[0]
     teacher = task.lam @ (task.W + task.xi * np.outer(task.c, task.u))
     with_label = (law.probabilities * law.shifts) @ law.means @ law.V
     slope = 2 * scale * (scale * law.covariance() @ (v - teacher) - with_label)
@@ -111,7 +116,7 @@ def test_moments(name, ambient):
     assert np.abs((found.mean(axis=0) - (v - 0.1 * slope) @ Q) / error).max() < 5
     # as they are not for inputs that are standard normal
     plain = 2 * scale**2 * (v - teacher)
-    assert np.abs((found.mean(axis=0) - (v - 0.1 * plain) @ Q) / error).max() > 20
+    assert np.abs((found.mean(axis=0) - (v - 0.1 * plain) @ Q) / error).max() > 10
 
 
 def test_law():
@@ -141,7 +146,7 @@ def test_law():
 @pytest.mark.parametrize("batch", [1, 3])
 def test_bits(batch, ambient):
     """Whatever threads, company and stops."""
-    task, training, law = case("LoRA, labels, Huber", 400)
+    task, training, law = case("LoRA, labels, Huber", 3000)
     for plain in (training.replace(loss="squared", batch=batch), training.replace(batch=batch)):
         run = law.of(spec([task], plain, range(11), seed=4, ambient=ambient, threads=1), task)
         expected = {chain.replica: chain for chain in final(run)}
@@ -158,7 +163,7 @@ def test_bits(batch, ambient):
         stopped.advance(0.0)
         stopped.save()
         chains = stopped.chains()
-        assert any(0 < chain.step < 400 for chain in chains)
+        assert any(0 < chain.step < 3000 for chain in chains)
         same(final(run.replace(chains=chains)))
 
 

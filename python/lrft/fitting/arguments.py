@@ -97,8 +97,18 @@ def base_task(base: Any, xi: float | None) -> Task:
 
 
 def without_teacher(task: compiled.TaskData) -> compiled.TaskData:
-    """Describe a task whose teacher is nothing."""
+    """Describe a task whose teacher is nothing, and whose inputs have no law but their own."""
+    constant = int(task.constant)
     return task.replace(
+        directions=constant,
+        components=constant,
+        V=task.V[:constant],
+        V_x=task.V_x[:constant] if constant else None,
+        stretch=task.stretch[:constant],
+        probabilities=np.ones(constant),
+        means=np.ones((constant, constant)),
+        shifts=np.zeros(constant),
+        biases=np.zeros(0),
         rank=1,
         xi=0.0,
         noise=0.0,

@@ -11,7 +11,8 @@ from lrft.base import checks, interrupts
 from lrft.model import sampling
 from lrft.model.activation import Activation
 from lrft.model.inputs import Inputs
-from lrft.model.task_state import OPTIONS, TaskBase, check_c, check_nonzero, check_options, recipe
+from lrft.model.task_arguments import OPTIONS, check_c, check_nonzero, check_options, recipe
+from lrft.model.task_state import TaskBase
 
 FEATURES = ("sphere", "orthonormal", "zero")
 

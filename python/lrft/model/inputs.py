@@ -114,11 +114,6 @@ class Inputs:
         """Arrays that define it."""
         return {} if self.named else {"inputs_directions": np.asarray(self.directions)}
 
-    @property
-    def shape(self) -> tuple[Any, ...]:
-        """What those that share lanes have in common, beside the shape of S."""
-        return (type(self).__name__, self.named, self.count, len(self._parts(self.count or 1)[1]))
-
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Inputs) and _key(self) == _key(other)
 

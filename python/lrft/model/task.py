@@ -17,7 +17,7 @@ from lrft.base import checks, html
 from lrft.model import task_files
 from lrft.model.activation import Activation
 from lrft.model.inputs import Inputs
-from lrft.model.task_state import OPTIONS, check_options
+from lrft.model.task_arguments import OPTIONS, check_options
 from lrft.model.taught import Taught
 
 Floats = NDArray[np.float64]

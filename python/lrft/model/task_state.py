@@ -15,20 +15,11 @@ from lrft.model import sampling
 from lrft.model.activation import Activation
 from lrft.model.inputs import Inputs, Law, parse_inputs
 from lrft.model.links import Link, NetworkLink
+from lrft.model.task_arguments import check_biases, check_c, check_nonzero, frozen
 
 Floats = NDArray[np.float64]
 
 NORMALIZATIONS = ("none", "unit")
-#: What every way to make a task takes by name.
-OPTIONS = (
-    "activation",
-    "biases",
-    "inputs",
-    "normalization",
-    "neuron_scale",
-    "output_scale",
-    "noise",
-)
 #: Below this length of Π_W u the perturbation counts as orthogonal to the features.
 ORTHOGONAL_TOLERANCE = 1e-12
 
@@ -251,8 +242,9 @@ class TaskBase:
     def lane_shape(self) -> tuple[Any, ...]:
         """What tasks have in common that can share lanes."""
         link = () if self.link is None else self.link.shape
-        biased = () if self.biases is None else ("biases",)
-        biased += () if self.inputs is None else self.inputs.shape
+        biased: tuple[Any, ...] = () if self.biases is None else ("biases",)
+        if (law := self.law) is not None:
+            biased += (len(law.stretch), len(law.probabilities))
         shape = (self.R.shape, self.features_rank, self.rank, self.activation.identity)
         return (*shape, *biased, *link)
 
@@ -383,13 +375,6 @@ class TaskBase:
         return f"Task({', '.join(parts)}, hash={self.content_hash[:8]})"
 
 
-def frozen(values: Floats) -> Floats:
-    """Return the values in C order, not to be written to."""
-    values = np.ascontiguousarray(values)
-    values.flags.writeable = False
-    return values
-
-
 def check_task(task: object) -> None:
     """Refuse what is no task."""
     if not isinstance(task, TaskBase):
@@ -397,13 +382,8 @@ def check_task(task: object) -> None:
 
 
 def check_unbiased(task: TaskBase, what: str, student: Any = None) -> None:
-    """Refuse what is no task, inputs that are not standard normal, and networks with biases.
-
-    Of base, teacher and student.
-    """
+    """Refuse what is no task, and a network with biases: base, teacher or student."""
     check_task(task)
-    if task.inputs is not None:
-        raise ValueError(f"{what} needs standard normal inputs, got {task.inputs!r}")
     if task.biases is not None or getattr(task.link, "biases", None) is not None:
         raise ValueError(f"{what} needs networks without biases, got {task!r}")
     if student is not None and student.biased(task):
@@ -411,65 +391,11 @@ def check_unbiased(task: TaskBase, what: str, student: Any = None) -> None:
 
 
 def check_perturbed(task: TaskBase, what: str) -> None:
-    """Refuse what is no task, a teacher that is no perturbed base, and biases."""
+    """Refuse what is no task, a teacher that is no perturbed base, biases, and a law of inputs."""
     check_unbiased(task, what)
+    if task.inputs is not None:
+        raise ValueError(f"{what} needs standard normal inputs, got {task.inputs!r}")
     if task.link is not None:
         raise ValueError(
             f"{what} needs a teacher that is the base with ξ c uᵀ, got one with {task.link}"
         )
-
-
-def check_biases(name: str, biases: object, count: int) -> Floats:
-    """Return biases (count,); a number is that of every neuron."""
-    if np.isscalar(biases):
-        return frozen(np.full(count, checks.real(name, biases)))
-    return checks.array(name, biases, (count,))
-
-
-def check_c(c: object, k: int) -> tuple[Floats, int]:
-    """Return c as (k,) of norm 1, or (k, r) with r ≥ 2 nonzero columns; and its rank."""
-    values = checks.array("c", c)
-    if values.ndim == 1:
-        values = checks.array("c", c, (k,))
-        checks.unit("c", values)
-        return values, 1
-    if values.ndim != 2 or len(values) != k or values.shape[1] < 2:
-        raise ValueError(
-            f"c must have shape ({k},), or ({k}, r) for a perturbation of rank r >= 2, "
-            f"got {values.shape}"
-        )
-    check_nonzero("c", values.T, "column")
-    return values, values.shape[1]
-
-
-def check_nonzero(name: str, rows: Floats, what: str) -> None:
-    """Refuse a row, or whatever `what` calls it, of zeros."""
-    for j, row in enumerate(rows):
-        if not row.any():
-            raise ValueError(f"{name} must not be zero, but {what} {j} is")
-
-
-def recipe(function: str, arguments: dict[str, Any]) -> dict[str, Any] | None:
-    """Arguments as JSON has them; None where one is an array or compiled code."""
-    found: dict[str, Any] = {}
-    for name, value in arguments.items():
-        if isinstance(value, Activation):
-            value = None if value.kind == "custom" else str(value)
-        elif isinstance(value, Inputs):
-            value = str(value) if value.named else None
-        elif value is None:
-            continue
-        elif isinstance(value, np.generic):
-            value = value.item()
-        if not isinstance(value, bool | int | float | str):
-            return None
-        found[name] = value
-    return {"function": function, **found}
-
-
-def check_options(options: dict[str, Any], more: set[str] | None = None) -> None:
-    """Refuse names that no task takes; `more` are those beside `OPTIONS`."""
-    allowed = set(OPTIONS) | (more or set())
-    for name in options:
-        if name not in allowed:
-            raise TypeError(f"unknown argument {name!r}: expected one of {sorted(allowed)}")

@@ -13,7 +13,8 @@ from lrft.model import sampling
 from lrft.model.activation import Activation
 from lrft.model.drawn import Drawn
 from lrft.model.links import Link, MultiIndexLink, NetworkLink
-from lrft.model.task_state import TaskBase, check_biases, check_nonzero, recipe
+from lrft.model.task_arguments import check_biases, check_nonzero, recipe
+from lrft.model.task_state import TaskBase
 from lrft.model.weights import Weights
 
 Floats = NDArray[np.float64]

@@ -58,7 +58,10 @@ class Equations:
         self.rates = case.rates[0], case.rates[1] if spec.train_own else 0.0
         self.noise = delta / case.batch * case.rates[0] ** 2
         self.exact_drift = (
-            not self.student.linearized and case.loss == "squared" and task.link is None
+            not self.student.linearized
+            and case.loss == "squared"
+            and task.link is None
+            and task.law is None
         )
         self.exact_noise = self.exact_drift and task.activation.kind == "erf"
         self.shapes = [part.shape for part in case.start]

@@ -11,6 +11,7 @@ from lrft.core import callbacks
 from lrft.core.engine import compiled
 from lrft.model import links
 from lrft.theory.student_sample import State
+from lrft.theory.under_law import loss_under_law
 
 if TYPE_CHECKING:
     from lrft.theory.equations import Equations
@@ -64,13 +65,21 @@ class Measure:
             assert equations.sample is not None
             return equations.sample.loss(state)
         gram, weights, _ = equations.gram(state)
+        if task.law is not None:
+            s = task.law.V.shape[1]
+            neurons = np.concatenate([equations.teacher, self._neurons(state)])
+            return loss_under_law(
+                task,
+                gram,
+                neurons[task.k :] @ self.a.T,
+                weights,
+                neurons[:, :s] @ task.law.V.T,
+                np.zeros(len(neurons)),
+            )
         C = np.ascontiguousarray(task.neuron_scale**2 * gram)
         if task.link is not None:
             k = task.k
-            V = state.P
-            if equations.student.kind != "full":
-                V = equations.R + equations.scale * state.own @ state.P
-            fields = task.neuron_scale * V @ self.a.T
+            fields = task.neuron_scale * self._neurons(state) @ self.a.T
             lam = -task.output_scale * weights[k:]
             with callbacks.raising(task.guards):
                 loss, _ = links.moments(
@@ -80,6 +89,12 @@ class Measure:
         with callbacks.raising(task.activation.guards):
             value, _ = compiled.expected_square(task.activation.core, weights, C)
         return task.output_scale**2 * float(value)
+
+    def _neurons(self, state: State) -> Floats:
+        """Coordinates in S of the student's neurons."""
+        if self.equations.student.kind == "full":
+            return state.P
+        return self.equations.R + self.equations.scale * state.own @ state.P
 
 
 def _subspaces(first: Floats, second: Floats, across: Floats) -> Any:

@@ -17,6 +17,7 @@ from lrft.theory.population import perturbation
 from lrft.theory.pulls import needs_noise, pulls
 
 if TYPE_CHECKING:
+    from lrft.model.inputs import Law
     from lrft.model.loss import Loss
     from lrft.model.students import StudentModel
     from lrft.model.task import Task
@@ -66,19 +67,25 @@ class StudentSample:
         samples: int,
     ) -> None:
         n, s = start.P.shape
-        more = 1 if needs_noise(loss, task.noise) else 0
-        X = sobol_normals(s + n + more, NoiseScale.SCRAMBLINGS, samples)
+        noisy = 1 if needs_noise(loss, task.noise) else 0
+        mixed = 1 if task.law is not None and len(task.law.probabilities) > 1 else 0
+        X = sobol_normals(s + n + noisy + mixed, NoiseScale.SCRAMBLINGS, samples)
         self.task, self.kind, self.linearized = task, student.kind, student.linearized
         self.scale, self.start = scale, start
-        self.X, self.Z, self.noise = X[:, :s], X[:, s : s + n], X[:, -1]
+        self.X, self.Z, self.noise = X[:, :s], X[:, s : s + n], X[:, s + n - 1 + noisy]
         self.of_loss = loss
         inside = self.X[:, : task.R.shape[1]]
+        shifts: Floats | float = 0.0
+        if task.law is not None:
+            inside, shifts = _of_law(task.law, inside, X[:, -1])
+            self.X = np.concatenate([inside, self.X[:, task.R.shape[1] :]], axis=1)
         self.base = inside @ task.R.T
         if task.link is not None:
             self.labels = task.link(inside @ task.a.T)
         else:
             moved = task.neuron_scale * (self.base + inside @ perturbation(task).T)
             self.labels = task.output_scale * (task.activation(moved) @ task.lam)
+        self.labels = self.labels + shifts
         self.first = self.X @ start.P.T  # fields of the starting rows
         if self.linearized:
             self.known = task.activation.evaluate(task.neuron_scale * self._neurons_at_start())
@@ -161,6 +168,18 @@ class StudentSample:
         a = (weights[:, None] * a).reshape(blocks, each, -1)
         found: Floats = np.swapaxes(a, 1, 2) @ b.reshape(blocks, each, -1) / each
         return found
+
+
+def _of_law(law: Law, X: Floats, normal: Floats) -> tuple[Floats, Floats]:
+    """Give standard normal inputs (N, s) a law; return them, and what is added to their labels.
+
+    A normal of their own says which component they are of.
+    """
+    from scipy.special import ndtr
+
+    ends = np.cumsum(law.probabilities)[:-1]
+    component = np.searchsorted(ends, ndtr(normal), side="right")
+    return X + (law.stretch * (X @ law.V.T) + law.means[component]) @ law.V, law.shifts[component]
 
 
 def root(square: Floats) -> Floats:
