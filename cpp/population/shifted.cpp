@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "activation/activation.hpp"
+#include "activation/list.hpp"
 #include "lrft/poll.hpp"
 #include "math/closed_form.hpp"
 #include "population/mehler.hpp"

@@ -107,7 +107,6 @@ def without_teacher(task: compiled.TaskData) -> compiled.TaskData:
         stretch=task.stretch[:constant],
         probabilities=np.ones(constant),
         means=np.ones((constant, constant)),
-        shifts=np.zeros(constant),
         biases=np.zeros(0),
         rank=1,
         xi=0.0,

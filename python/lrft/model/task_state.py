@@ -400,11 +400,16 @@ def check_unbiased(task: TaskBase, what: str, student: Any = None) -> None:
         raise ValueError(f"{what} needs networks without biases, got {student!r}")
 
 
+def check_standard(task: TaskBase, what: str) -> None:
+    """Refuse inputs with a law of their own."""
+    if task.inputs is not None:
+        raise ValueError(f"{what} needs standard normal inputs, got {task.inputs!r}")
+
+
 def check_perturbed(task: TaskBase, what: str) -> None:
     """Refuse what is no task, a teacher that is no perturbed base, biases, and a law of inputs."""
     check_unbiased(task, what)
-    if task.inputs is not None:
-        raise ValueError(f"{what} needs standard normal inputs, got {task.inputs!r}")
+    check_standard(task, what)
     if task.link is not None:
         raise ValueError(
             f"{what} needs a teacher that is the base with ξ c uᵀ, got one with {task.link}"
