@@ -89,7 +89,9 @@ void ramp(double factor, Shifted& out) {
   const double size = std::abs(a) * Phi + s * phi;
   const double square = std::max(0.0, (a * a + s * s) * Phi + a * s * phi);
   out.root = std::sqrt(square);
-  out.error = (8 + t * t) * epsilon * (size + out.root);
+  // In the tail the square is what two larger terms leave.
+  const double both = (a * a + s * s) * Phi + std::abs(a) * s * phi;
+  out.error = (8 + t * t) * epsilon * (size + out.root + (square > 0 ? both / out.root : 0));
   out.beyond = std::max(square - kept, 0.0) + 4 * epsilon * square;
 }
 
