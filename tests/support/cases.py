@@ -146,17 +146,16 @@ def initial_student(
         size = int(np.prod(shape))
         return compiled.normals(seed, replica, compiled.purposes[purpose], 0, size).reshape(shape)
 
-    width = task.d + student.biased(task)
     if isinstance(student, lrft.LoRA):
         rows, std, own = student.a_init, student.a_std, student.b_init
-        shape, own_shape = (student.rank, width), (task.k, student.rank)
+        shape, own_shape = (student.rank, task.d), (task.k, student.rank)
         named = {
             "zero": np.zeros(own_shape),
             "gaussian": normals("init_c", *own_shape) / task.k**0.5,
         }
     else:
         rows, std, own = student.init, student.std, student.lam_init
-        shape = (student.neurons(task), width)
+        shape = (student.neurons(task), task.d)
         named = {"base": task.lam, "ones": np.ones(shape[0])}
         named["gaussian"] = normals("init_c", shape[0])
         named["signs"] = np.where(named["gaussian"] < 0, -1.0, 1.0)
@@ -165,7 +164,7 @@ def initial_student(
         "zero": np.zeros(shape),
         "base": task.W,
     }
-    rows = starts[rows][:, : task.d] if isinstance(rows, str) else rows
+    rows = starts[rows] if isinstance(rows, str) else rows
     if getattr(student, "sphere", False):
         rows = rows / np.linalg.norm(rows, axis=1, keepdims=True)
     if isinstance(own, str):
@@ -178,8 +177,7 @@ def initial_rank_one(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return u_hat (d,) and c_hat (k,) at step 0."""
     if isinstance(student.u_init, str):
-        width = task.d + student.biased(task)
-        u0 = compiled.normals(seed, replica, compiled.purposes["init_u"], 0, width)[: task.d]
+        u0 = compiled.normals(seed, replica, compiled.purposes["init_u"], 0, task.d)
         if student.orthogonal:
             u0 = reference_module.project_out(task.W)(u0)
     else:
@@ -235,9 +233,7 @@ def twin(
         noise = (
             task.noise * compiled.normals(seed, replica, purpose, t, 2 * b)[::2] for t in steps
         )
-    # One more is drawn where the engine's inputs have a constant, their last coordinate.
-    width = task.d + student.biased(task)
-    inputs = (lrft.normals(seed, replica, t, (b, width))[:, : task.d] for t in steps)
+    inputs = (lrft.normals(seed, replica, t, (b, task.d)) for t in steps)
     turned = flips(training, seed=seed, replica=replica)
     return reference_path(task, training, (u0, c0), inputs, noise, flips=turned)
 

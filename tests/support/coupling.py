@@ -43,8 +43,10 @@ def _with_velocities(path: Any, mover: Any) -> Any:
     for rows, own in path:
         rows, own = np.atleast_2d(rows), np.ravel(own)
         velocities = mover.velocities or [np.zeros_like(rows), np.zeros_like(own)]
+        of_rows = np.atleast_2d(velocities[0])
+        beside = rows.shape[1] - of_rows.shape[1]  # along the constant nothing moves
         yield (
-            np.concatenate([np.atleast_2d(velocities[0]), rows]),
+            np.concatenate([np.pad(of_rows, ((0, 0), (0, beside))), rows]),
             np.concatenate([own, np.ravel(velocities[1])]),
         )
 
