@@ -90,7 +90,9 @@ void ramp(double factor, Shifted& out) {
   const double size = std::abs(a) * Phi + s * phi;
   const double square = std::max(0.0, (a * a + s * s) * Phi + a * s * phi);
   out.root = std::sqrt(square);
-  out.error = (8 + t * t) * epsilon * (size + out.root);
+  // In the tail the square is what two larger terms leave.
+  const double both = (a * a + s * s) * Phi + std::abs(a) * s * phi;
+  out.error = (8 + t * t) * epsilon * (size + out.root + (square > 0 ? both / out.root : 0));
   out.beyond = std::max(square - kept, 0.0) + 4 * epsilon * square;
 }
 
@@ -205,11 +207,13 @@ Moment ramp_pair(double both, const Shifted& f, const Shifted& g, double c, doub
   const double linear = c * Px * Py;
   const double angle = std::atan2(std::abs(c), sine);
   const double rest = scale > 0 ? scale * above_kinks(x, c < 0 ? -y : y, angle) : 0;
+  // A rounding of x changes the density by x^2 of it, and what lies below a kink in the tail too.
+  const auto more = [](double t) { return 1 + t * t / 64; };
   const double size =
-      (std::abs(f.mean) * Px + fx) * (std::abs(g.mean) * Py + gy) + std::abs(linear) + rest;
+      (std::abs(f.mean) * Px + fx * more(x)) * (std::abs(g.mean) * Py + gy * more(y)) +
+      std::abs(linear) * more(std::min(x, 0.0)) * more(std::min(y, 0.0)) + rest * more(x) * more(y);
   const double value = apart + linear + rest;
-  return {both * std::max(value, 0.0),
-          std::abs(both) * (64 + x * x + y * y) * epsilon * (size + epsilon * scale)};
+  return {both * std::max(value, 0.0), std::abs(both) * 64 * epsilon * (size + epsilon * scale)};
 }
 
 Moment smooth_pair(const Activation& f, const Activation& g, const Shifted& x, const Shifted& y,

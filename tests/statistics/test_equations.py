@@ -116,7 +116,7 @@ CASES = {
     ),
     "a network of another kind": Case("erf", 1, 6.0, 0.2, full(2), network),
     "a staircase": Case("erf", 1, 6.0, 0.2, full(2), staircase),
-    "full, 2 erf, a spike": Case("erf", 2, 3.0, 0.1, full(2), {"inputs": "spiked u 1.5"}),
+    "full, 2 erf, a spike": Case("erf", 2, 2.0, 0.1, full(2), {"inputs": "spiked u 1.5"}),
     "LoRA of rank 2, a mixture": Case(
         "erf", 3, 4.0, 0.1, lora, {"inputs": "mixture beside -1 0.5 labels 0.3 -0.2"}
     ),

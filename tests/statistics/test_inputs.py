@@ -9,13 +9,13 @@ from laws import assert_same, two_samples
 import lrft
 from lrft.result.exponents import power_law
 
-D, LEVEL, RATE = 1000, 0.5, 0.005
+D, LEVEL, RATE = 1000, 0.5, 0.01
 
 
 def test_a_spike_shortens_the_search():
     """As gradient flow says: dm/dt = 4 Q m (1 - m^2), Q = v^2 + theta^2 / 2, v = 1 + theta.
 
-    For he2, whose correlation under the spike is m^2 Q (docs/inputs.md).  At a finite rate, 0.005
+    For he2, whose correlation under the spike is m^2 Q (docs/inputs.md).  At a finite rate, 0.01
     of 1 / (d v), the noise along u hurries replicas that start low, more where theta is larger.
     """
     strengths, times, flow = np.array([0.0, 1.0, 3.0, 7.0]), [], []
@@ -33,7 +33,7 @@ def test_a_spike_shortens_the_search():
             stop_at=LEVEL,
             loss="correlation",
         )
-        ds = lrft.simulate(task, training, replicas=128, seed=i)
+        ds = lrft.simulate(task, training, replicas=64, seed=i)
         start = np.median(np.abs(ds.overlap_u.isel(step=0).values))
         hits = ds.hit_step.sel(threshold=LEVEL).values.reshape(-1)
         times.append(lr * np.where(hits < 0, np.inf, hits))

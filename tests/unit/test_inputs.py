@@ -126,7 +126,9 @@ WRONG = {
     "drift": lambda: theory.drift(TASK, TASK.c, 0.0),
     "gradient_noise": lambda: theory.gradient_noise(TASK, TASK.c, 0.1),
     "linearized_loss": lambda: theory.linearized_loss(TASK, TASK.c, 0.1),
-    "order_parameter_ode": lambda: theory.order_parameter_ode(TASK, TASK.c),
+    "the equation of one overlap": lambda: theory.order_parameter_ode(
+        TASK, TASK.c, 0.1, delta=0.1, horizon=1.0
+    ),
     "population_gradient": lambda: theory.population_gradient(TASK, TASK.u, TASK.c),
     "lr='auto'": lambda: theory.stability_limit(TASK, lrft.RankOne()),
     "the algorithm": lambda: lrft.fine_tune(TASK),
