@@ -37,7 +37,7 @@ PANELS = {f"fig{n}{p}" for n in range(2, 7) for p in "ab"}  # Fig. 1 prints 4b a
 def done(tmp_path_factory: pytest.TempPathFactory) -> Reproduction:
     """The whole registry, at sizes that prove nothing, on two threads."""
     out = tmp_path_factory.mktemp("report")
-    return lrft.reproduce(["all", "beyond"], out=out, quick=True, threads=2)
+    return lrft.reproduce(registry.GROUPS, out=out, quick=True, threads=2)
 
 
 # ---- the whole registry -------------------------------------------------------------------------
@@ -57,6 +57,7 @@ def test_every_experiment_computes_draws_and_judges(done: Reproduction) -> None:
         assert one.error == "", one.experiment.name
         assert one.verdicts, one.experiment.name
         assert {verdict.outcome for verdict in one.verdicts} <= OUTCOMES
+        assert all(v.needs for v in one.verdicts if v.outcome == "not decided"), one.experiment.name
         about = one.experiment
         assert min(map(len, (about.title, about.shows, about.settings))) > 10, about.name
 
@@ -64,6 +65,7 @@ def test_every_experiment_computes_draws_and_judges(done: Reproduction) -> None:
 def stems(name: str) -> list[str]:
     """Names of the pictures of an experiment, without suffix."""
     panels = {"claim1": "abc", "claim2": "ab", "claim4": "ab", "claim6": "abc", "claim7": "abcd"}
+    panels["joint"] = "ab"
     return [name + letter for letter in panels[name]] if name in panels else [name]
 
 
@@ -93,7 +95,9 @@ def test_verdicts_are_saved(done: Reproduction) -> None:
     ]
 
 
-@pytest.mark.parametrize("name", ["fig2b", "fig3a", "fig4b", "fig5a", "fig6a"])
+@pytest.mark.parametrize(
+    "name", ["fig2b", "fig3a", "fig4b", "fig5a", "fig6a", "conventions4b", "joint", "transition"]
+)
 def test_same_bits_with_one_thread(done: Reproduction, name: str) -> None:
     first = next(one for one in done.finished if one.experiment.name == name)
     (experiment,) = registry.experiments(name)
@@ -399,13 +403,15 @@ def test_panels_of_one_figure_share_their_data() -> None:
         (["fig1a", "fig4b"], ["fig4b"]),
         (["fig3b", "fig2", "fig3b"], ["fig2a", "fig2b", "fig3b"]),
         ("figures", sorted(PANELS)),
+        ("findings", ["joint", "transition"]),
+        (["reuse", "conventions4b"], ["conventions4b", "reuse"]),
     ],
 )
 def test_names(wanted: Any, found: list[str]) -> None:
     assert [experiment.name for experiment in registry.experiments(wanted)] == found
 
 
-@pytest.mark.parametrize("wanted", ["fig7", "fig", "claim", "claim99", "", []])
+@pytest.mark.parametrize("wanted", ["fig7", "fig", "claim", "claim99", "conventions7", "", []])
 def test_unknown_names(wanted: Any) -> None:
     with pytest.raises(ValueError, match="names must"):
         registry.experiments(wanted)

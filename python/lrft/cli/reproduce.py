@@ -21,7 +21,7 @@ def reproduce(
     names: Annotated[
         list[str] | None,
         typer.Argument(
-            help="fig2a, fig6 (both panels), claim3, ..., or figures, claims, all; reuse",
+            help="fig2a, fig6 (both panels), claim3, ...; figures, claims, all; conventions; reuse",
             show_default="figures",
             metavar="[NAME]...",
         ),

@@ -49,12 +49,15 @@ class Verdict:
         Computed from the data, never typed.
     note : str
         Why, where the outcome needs it.
+    needs : str
+        What it would take to decide it; counts where it is not decided.
     """
 
     statement: str
     measured: str
     outcome: Outcome
     note: str = ""
+    needs: str = ""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from lrft.paper.experiment import Experiment
 
 __all__ = ["GROUPS", "experiments", "names"]
 
-GROUPS = ("figures", "claims", "all", "beyond")
+GROUPS = ("figures", "claims", "all", "conventions", "findings", "beyond")
 
 # Module -> the experiments in it.  Modules are imported when one of theirs is asked for.
 _FIGURES = {
@@ -23,7 +23,10 @@ _FIGURES = {
 #: Panels that the paper prints twice.
 _TWICE = {"fig1a": "fig4b", "fig1b": "fig6a"}
 _CLAIMS = 7
-# Experiments that are not of the paper, each a module: no part of "all".
+# Experiments that are no part of "all": what the figures were made with, what the paper leaves
+# open, and what is not of the paper, each a module.
+_CONVENTIONS = tuple(f"conventions{figure}" for figure in ("2", "3", "4a", "4b", "5", "6"))
+_FINDINGS = ("joint", "transition")
 _BEYOND = ("reuse",)
 
 
@@ -39,6 +42,8 @@ def _homes() -> dict[str, str]:
         module = f"lrft.paper.claims.claim{number}"
         if importlib.util.find_spec(module) is not None:
             homes[f"claim{number}"] = module
+    homes |= dict.fromkeys(_CONVENTIONS, "lrft.paper.conventions.search")
+    homes |= {name: f"lrft.paper.findings.{name}" for name in _FINDINGS}
     return homes | {name: f"lrft.paper.beyond.{name}" for name in _BEYOND}
 
 
@@ -60,7 +65,8 @@ def experiments(wanted: str | Iterable[str]) -> list[Experiment]:
     ----------
     wanted : str or iterable of str
         Names (``"fig2a"``, ``"claim3"``), both panels of a figure (``"fig2"``), or a group:
-        ``"figures"``, ``"claims"``, ``"all"`` of the paper, or ``"beyond"`` it.  Fig. 1 prints
+        ``"figures"``, ``"claims"``, ``"all"`` of both, ``"conventions"`` (what the figures were
+        made with), ``"findings"`` (what the paper leaves open), or ``"beyond"`` it.  Fig. 1 prints
         panels of Figs. 4 and 6 again: ``"fig1a"`` is ``"fig4b"``, and ``"fig1b"`` is ``"fig6a"``.
 
     Returns
@@ -97,10 +103,16 @@ def experiments(wanted: str | Iterable[str]) -> list[Experiment]:
 
 
 def _members(name: str, every: list[str]) -> list[str]:
-    if name in ("all", "beyond"):
-        return [one for one in every if (one in _BEYOND) == (name == "beyond")]
-    if name in ("figures", "claims"):
-        return [one for one in every if one.startswith(name[:3])]
+    groups = {
+        "figures": [one for one in every if one.startswith("fig")],
+        "claims": [one for one in every if one.startswith("claim")],
+        "conventions": list(_CONVENTIONS),
+        "findings": list(_FINDINGS),
+        "beyond": list(_BEYOND),
+    }
+    groups["all"] = groups["figures"] + groups["claims"]
+    if name in groups:
+        return groups[name]
     panels = [*_TWICE, *every]
     found = [one for one in panels if one == name or (one[:-1] == name and one.startswith("fig"))]
     return [_TWICE.get(one, one) for one in found]
@@ -108,8 +120,5 @@ def _members(name: str, every: list[str]) -> list[str]:
 
 def _load(name: str, home: str) -> Experiment:
     module = importlib.import_module(home)
-    if not name.startswith("fig"):
-        found: Experiment = module.EXPERIMENT
-        return found
-    panels: tuple[Experiment, ...] = module.EXPERIMENTS
-    return next(one for one in panels if one.name == name)
+    several: tuple[Experiment, ...] = getattr(module, "EXPERIMENTS", ())
+    return next((one for one in several if one.name == name), None) or module.EXPERIMENT

@@ -305,6 +305,7 @@ def _write_verdicts(done: Reproduction) -> None:
             "measured": v.measured,
             "outcome": v.outcome,
             "note": v.note,
+            "needs": v.needs if v.outcome == "not decided" else "",
         }
         for name, v in done.verdicts
     ]

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrft import RankOne, Task, Training, theory
+from lrft.paper.deciding import needed
 from lrft.paper.drawing import power_laws, style
 from lrft.paper.experiment import Context, Experiment, Verdict
 from lrft.paper.jobs import Job, missed, run_all
@@ -285,6 +286,14 @@ def _judge(data: xr.Dataset) -> list[Verdict]:
                 f"slope {fit.exponent.text()}, T/d = {fit.medians[-1] / last:.3g} at the largest d",
                 intervals.within(fit.exponent, 1 - TOLERANCE, 1 + TOLERANCE, widest=TOLERANCE),
                 missed(data.steps.sel(activation=activation).values),
+                needed(
+                    fit.exponent,
+                    1 - TOLERANCE,
+                    1 + TOLERANCE,
+                    widest=TOLERANCE,
+                    count=data.sizes["replica"],
+                    of="replicas",
+                ),
             )
         )
     mean, lines = _random_fit(data)
@@ -295,6 +304,14 @@ def _judge(data: xr.Dataset) -> list[Verdict]:
             f"mean slope over {len(lines)} draws of ĉ {mean.text()}",
             intervals.within(mean, 1 - TOLERANCE, 1 + TOLERANCE, widest=2 * TOLERANCE),
             "draws with h(0) = 0, for which no theorem holds, are left out",
+            needed(
+                mean,
+                1 - TOLERANCE,
+                1 + TOLERANCE,
+                widest=2 * TOLERANCE,
+                count=len(lines),
+                of="draws of ĉ",
+            ),
         )
     )
     stall = _stall_fit(data).exponent
@@ -304,6 +321,9 @@ def _judge(data: xr.Dataset) -> list[Verdict]:
             "is left at m = ±1)",
             f"exponent in δ {stall.text(2)}",
             intervals.within(stall, 0.9, 1.1, widest=0.1),
+            needs=needed(
+                stall, 0.9, 1.1, widest=0.1, count=data.sizes["stall_replica"], of="replicas"
+            ),
         )
     )
     return verdicts

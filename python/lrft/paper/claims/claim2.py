@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from lrft import RankOne, Task, Training, theory
 from lrft.paper import best_rate
+from lrft.paper.deciding import needed
 from lrft.paper.drawing import power_laws, style
 from lrft.paper.experiment import Context, Experiment, Outcome, Verdict
 from lrft.paper.jobs import Job, paired_jobs, run_all
@@ -251,6 +252,7 @@ def _judge(data: xr.Dataset) -> list[Verdict]:
                     f"exponent {fit.exponent.text(2)}",
                     _below(fit.exponent, case.bound),
                     note,
+                    needed(fit.exponent, high=case.bound, count=data.sizes["instance"]),
                 )
             )
     return verdicts

@@ -8,6 +8,7 @@ import numpy as np
 
 from lrft import RankOne, Task, Training, theory
 from lrft.paper.claims.claim1 import ACTIVATIONS, known_c_jobs
+from lrft.paper.deciding import needed
 from lrft.paper.drawing import power_laws, style
 from lrft.paper.experiment import Context, Experiment, Outcome, Verdict
 from lrft.paper.jobs import Job, missed, run_all
@@ -166,12 +167,14 @@ def _judge(data: xr.Dataset) -> list[Verdict]:
     one, two, three, fine = (_fit(data, i).exponent for i in range(4))
     slope, curvature = _log_terms(data, 1)
     lower = three.low > two.high and two.low > one.high
+    replicas = data.sizes["replica"]
     upper = three.high < two.low or two.high < one.low
     return [
         Verdict(
             "GLM with ℓ* = 1 (relu), η ∝ 1/d: exponent in d below 1.2 (theory: T ∝ d)",
             f"exponent {one.text()}",
             intervals.within(one, high=1.2),
+            needs=needed(one, high=1.2, count=replicas, of="replicas"),
         ),
         Verdict(
             "GLM with ℓ* = 2 (He₂), η ∝ 1/d: T ∼ d log d, that is T/d = a + b log d with b > 0",
@@ -180,6 +183,7 @@ def _judge(data: xr.Dataset) -> list[Verdict]:
             f"T {two.text()}",
             _logarithmic(slope, curvature),
             missed(data.steps.values[1]),
+            needed(slope, 0.0, count=replicas, of="replicas"),
         ),
         Verdict(
             "GLM with ℓ* = 3 (He₃), η ∝ d^(−3/2): T ∝ d²",
@@ -188,17 +192,23 @@ def _judge(data: xr.Dataset) -> list[Verdict]:
             missed(data.steps.values[2])
             + "at larger rates noise outweighs the drift 6m² of the start, and T grows faster "
             "than d²",
+            needed(three, widest=0.2, count=replicas, of="replicas"),
         ),
         Verdict(
             "the exponent of the GLM grows with the information exponent (1, 2, 3)",
             f"{one.value:.2f} < {two.value:.2f} < {three.value:.2f}, intervals "
             + ("apart" if lower else "not apart"),
             "supported" if lower else "not supported" if upper else "not decided",
+            needs="between the first two "
+            + needed(two, one.high, count=replicas, of="replicas")
+            + ", between the last two "
+            + needed(three, two.high, count=replicas, of="replicas"),
         ),
         Verdict(
             "fine-tuning with He₃ does not pay for the information exponent: T ∝ d",
             f"exponent {fine.text()}, against {three.value:.2f} for the GLM",
             intervals.within(fine, 0.9, 1.1, widest=0.1),
+            needs=needed(fine, 0.9, 1.1, widest=0.1, count=replicas, of="replicas"),
         ),
     ]
 

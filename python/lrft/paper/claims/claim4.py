@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrft import RankOne, Task, Training, theory
+from lrft.paper.deciding import needed
 from lrft.paper.drawing import style
 from lrft.paper.experiment import Context, Experiment, Outcome, Verdict
 from lrft.paper.jobs import Job, run_all
@@ -232,6 +233,7 @@ def _draw(data: xr.Dataset) -> list[Figure]:
 def _judge(data: xr.Dataset) -> list[Verdict]:
     bands = _bands(data)
     strengths = data.strength.values
+    instances = data.sizes["instance"]
     ratios, floors = bands["ratio"], bands["best linearised"]
     passed = [ratio.high < 1 for ratio in ratios]
     failed = [ratio.low > 1 for ratio in ratios]
@@ -243,12 +245,18 @@ def _judge(data: xr.Dataset) -> list[Verdict]:
             "ratio of final losses, real to linearised (its best, if that is less), "
             f"{ratios[at_one].short()}",
             _all([passed[at_one]], [failed[at_one]]),
+            needs=needed(ratios[at_one], high=1.0, count=instances),
         ),
         Verdict(
             f"it does so at every ξ from {strengths[0]:g} √k to {strengths[-1]:g} √k",
             "ratios "
             + ", ".join(f"{r.short()} at {x:g}" for x, r in zip(strengths, ratios, strict=True)),
             _all(passed, failed),
+            needs="; ".join(
+                f"at {x:g} √k {needed(r, high=1.0, count=instances)}"
+                for x, r, yes in zip(strengths, ratios, passed, strict=True)
+                if not yes
+            ),
         ),
         Verdict(
             "what linearisation cannot learn vanishes with ξ (lazy regime) and is of order one at "
@@ -260,6 +268,8 @@ def _judge(data: xr.Dataset) -> list[Verdict]:
                 [floors[0].low > 0.1, floors[at_one].high < 0.1],
             ),
             "the exact minimum over ĉ on the sphere with û = u given to it",
+            f"at the least ξ {needed(floors[0], high=0.1, count=instances)}, at ξ = √k "
+            f"{needed(floors[at_one], 0.1, count=instances)}",
         ),
     ]
     return verdicts

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from lrft import FullNetwork, RankOne, Task, Training
 from lrft.paper import best_rate
+from lrft.paper.deciding import needed
 from lrft.paper.drawing import power_laws, style
 from lrft.paper.experiment import Context, Experiment, Outcome, Verdict
 from lrft.paper.jobs import Job, paired_jobs
@@ -158,6 +159,7 @@ def _judge(data: xr.Dataset) -> list[Verdict]:
             "fine-tuned (full, rank one)",
             _apart(scratch.low, against, scratch.high, min(full.low, rank_one.low)),
             _undecided(data, "scratch", "full", "rank_one"),
+            needed(scratch, against, count=data.sizes["instance"]),
         ),
         Verdict(
             "the ratio of steps, from scratch over rank-one fine-tuning, is larger at the largest "
@@ -166,12 +168,14 @@ def _judge(data: xr.Dataset) -> list[Verdict]:
             + f"; the last over the first {growth.text(2)}",
             _apart(growth.low, 1.0, growth.high, 1.0),
             _undecided(data, "scratch", "rank_one"),
+            needed(growth, 1.0, count=data.sizes["instance"]),
         ),
         Verdict(
             "fine-tuning stays linear in d on this instance (Theorem 3: Õ(d))",
             f"exponent {rank_one.text(2)} (rank one)",
             intervals.within(rank_one, high=1.15, widest=0.2),
             _undecided(data, "rank_one"),
+            needed(rank_one, high=1.15, widest=0.2, count=data.sizes["instance"]),
         ),
     ]
 

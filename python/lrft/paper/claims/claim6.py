@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrft import RankOne, Task, Training, theory
+from lrft.paper.deciding import needed
 from lrft.paper.drawing import power_laws, style
 from lrft.paper.experiment import Context, Experiment, Outcome, Verdict
 from lrft.paper.jobs import Job, paired_jobs, run_all
@@ -310,6 +311,7 @@ def _judge(data: xr.Dataset) -> list[Verdict]:
             f"gap ∝ δ^{fit.text(2)}",
             intervals.within(fit, 0.9, 1.1, widest=0.1),
             f"fitted for δ ≤ {SMALL_DELTA:g}; over all δ {everywhere.text(2)}: the gap bends",
+            needed(fit, 0.9, 1.1, widest=0.1, count=data.sizes["replica"], of="replicas"),
         ),
     ]
     for activation, (name, variant) in itertools.product(ACTIVATIONS, VARIANTS.items()):
@@ -329,6 +331,7 @@ def _judge(data: xr.Dataset) -> list[Verdict]:
                 _at_least(share, SUCCESS),
                 "each of the instances is run once; times are compared instance by instance, of "
                 "the same task",
+                needed(share, SUCCESS, count=len(steps)),
             )
         )
     return verdicts

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from lrft.paper import best_rate
 from lrft.paper.claims import claim7_jobs
+from lrft.paper.deciding import needed
 from lrft.paper.drawing import power_laws, style
 from lrft.paper.experiment import Context, Experiment, Outcome, Verdict
 from lrft.paper.jobs import run_all
@@ -263,6 +264,8 @@ def _judge(data: xr.Dataset) -> list[Verdict]:
     in_d = [fit.exponent for fit in _exponents(data)]
     in_dimension, in_width = _onsets(data, "dimension"), _onsets(data, "width")
     strengths = data.strength.values
+    replicas = data.sizes["replica"]
+    kinds = data.sizes["worst_instance"] * data.sizes["member"]
     verdicts = [
         Verdict(
             f"T is linear in d at ξ = {strengths[0]:g} √k and grows as d² (the GLM's exponent) at "
@@ -274,6 +277,10 @@ def _judge(data: xr.Dataset) -> list[Verdict]:
                 f"{e.value:.2f} at {x:g} √k"
                 for e, x in zip(in_d[1:-1], strengths[1:-1], strict=True)
             ),
+            "at the smallest ξ "
+            + needed(in_d[0], 0.9, 1.1, widest=0.15, count=replicas, of="replicas")
+            + ", at the largest "
+            + needed(in_d[-1], 1.8, 2.2, widest=0.4, count=replicas, of="replicas"),
         ),
         Verdict(
             "the transition is at ξ ∝ d^(1/4) at fixed k (heuristic at Fig. 6: d^(1/4) k^(1/2))",
@@ -281,6 +288,7 @@ def _judge(data: xr.Dataset) -> list[Verdict]:
             f"{in_dimension.x[-1]:.0f} at k = {claim7_jobs.K}",
             _contains(in_dimension.exponent, 0.25, 0.1),
             f"placed where T reaches {ONSET:g} of its value at the two largest ξ",
+            needed(in_dimension.exponent, widest=0.1, count=replicas, of="replicas"),
         ),
         Verdict(
             "the transition is at ξ ∝ k^(1/2) at fixed d (the same heuristic)",
@@ -288,6 +296,7 @@ def _judge(data: xr.Dataset) -> list[Verdict]:
             f"{in_width.x[-1]:.0f} at d = 128",
             _contains(in_width.exponent, 0.5, 0.1),
             "the heuristic leaves |Σc| out, which is √k here",
+            needed(in_width.exponent, widest=0.1, count=replicas, of="replicas"),
         ),
         Verdict(
             "the transition is at ξ ∝ k^(1/4) at fixed d and |Σc| = √k: the drift h(m) predicts "
@@ -296,6 +305,7 @@ def _judge(data: xr.Dataset) -> list[Verdict]:
             _contains(in_width.exponent, 0.25, 0.1),
             "h ∝ 1 + 2xm + (Σc)²x²m² with x = ξ²/k, c = ĉ = 1/√k: its last term is of order one at "
             "m ~ d^(−1/2)",
+            needed(in_width.exponent, widest=0.1, count=replicas, of="replicas"),
         ),
     ]
     fits = _rank_fits(data)
@@ -309,6 +319,7 @@ def _judge(data: xr.Dataset) -> list[Verdict]:
                 f"{fit.x[-1]:.0f}",
                 intervals.within(slope, 0.85, 1.15, widest=0.15),
                 where,
+                needed(slope, 0.85, 1.15, widest=0.15, count=data.sizes["instance"]),
             )
         )
     samples = _samples(data)
@@ -323,6 +334,19 @@ def _judge(data: xr.Dataset) -> list[Verdict]:
             )
             + f" times; free up to {max(free, default=0)}",
             _batches(data.batch.values, samples),
+            needs=needed(
+                max(
+                    (
+                        intervals.Interval(*(end / samples[0].value for end in one))
+                        for b, one in zip(data.batch.values, samples, strict=True)
+                        if b <= 64
+                    ),
+                    key=lambda one: one.value,
+                ),
+                high=FREE,
+                count=data.sizes["batch_replica"],
+                of="replicas",
+            ),
         )
     )
     quantised, sphere, worst, trained = _shares(data)
@@ -333,9 +357,9 @@ def _judge(data: xr.Dataset) -> list[Verdict]:
             f"reached by {worst.text(2)} for the worst c found, {sphere.text(2)} on the sphere, "
             f"{quantised.text(2)} quantised",
             intervals.within(worst, 0.8, 1.0, widest=0.2),
-            "the drift turns before the teacher is reached, on the favourable side too; worst c = ("
-            + ", ".join(f"{value:.2f}" for value in data.worst_c.values)
-            + ")",
+            needs=needed(worst, 0.8, 1.0, widest=0.2, count=kinds, of="runs"),
+            note="the drift turns before the teacher is reached, on the favourable side too; worst "
+            "c = (" + ", ".join(f"{value:.2f}" for value in data.worst_c.values) + ")",
         )
     )
     verdicts.append(
@@ -344,7 +368,9 @@ def _judge(data: xr.Dataset) -> list[Verdict]:
             "(He₃; beyond the paper)",
             f"reached by {trained.text(2)}",
             intervals.within(trained, 0.8, 1.0, widest=0.2),
-            "û₀ uniform, lr='auto'; the worst c under joint training itself is not sought here",
+            needs=needed(trained, 0.8, 1.0, widest=0.2, count=kinds, of="runs"),
+            note="û₀ uniform, lr='auto'; the worst c under joint training itself is not sought "
+            "here",
         )
     )
     return verdicts

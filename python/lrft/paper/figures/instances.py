@@ -17,7 +17,7 @@ from lrft.paper.jobs import LANES
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["Curve", "hits", "paths", "simulate_curves"]
+__all__ = ["Curve", "dots", "hits", "paths", "simulate_curves"]
 
 _ALIKE = ("d", "k", "xi", "activation")
 
@@ -171,3 +171,37 @@ def hits(data: xr.Dataset, curve: int | str, threshold: float) -> NDArray[np.flo
     one = data.isel(curve=curve) if isinstance(curve, int) else data.sel(curve=curve)
     steps = np.asarray(one.hit_step.sel(threshold=threshold, method="nearest").values, dtype=float)
     return np.where(steps < 0, np.inf, steps)
+
+
+def dots(data: xr.Dataset, curve: int | str, threshold: float, every: int) -> NDArray[np.float64]:
+    """First step at which straight lines between values `every` so many steps reach a threshold.
+
+    What a picture with a dot every so many steps shows of first steps.
+
+    Parameters
+    ----------
+    data : xarray.Dataset
+        Of `simulate_curves`, with records at least so dense.
+    curve : int or str
+    threshold : float
+    every : int
+
+    Returns
+    -------
+    ndarray of shape (instances,)
+        Infinite for an instance that does not come; `every`, if it comes before the first dot.
+    """
+    steps = np.arange(every, int(data.step.values[-1]) + 1, every, dtype=float)
+    found = []
+    for path in np.abs(paths(data, "overlap_u", curve)):
+        heights = np.interp(steps, data.step.values, path)
+        if not (heights >= threshold).any():
+            found.append(np.inf)
+            continue
+        at = int(np.argmax(heights >= threshold))
+        if at == 0:
+            found.append(float(every))
+        else:
+            low, high = heights[at - 1], heights[at]
+            found.append(steps[at - 1] + every * (threshold - low) / (high - low))
+    return np.array(found)

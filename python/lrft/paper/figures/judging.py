@@ -1,18 +1,17 @@
 """What the paper says of a curve held against the redrawn one.
 
-The tolerance is the spread over instances.  What the paper prints is one more draw: its value is
-matched if it lies in the 95 % prediction interval of one further instance.  An interval that says
-next to nothing matches nothing (`inside`).
+What is printed as numbers is held against the instances in `lrft.paper.figures.matching`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lrft.paper.deciding import needed
 from lrft.paper.experiment import Outcome, Verdict
 from lrft.paper.figures.instances import hits
 from lrft.result import intervals
@@ -22,21 +21,18 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MOST",
-    "all_reach",
     "between",
-    "by",
-    "inside",
     "median_interval",
     "middle",
+    "more",
     "most_reach",
-    "one_more",
+    "mostly",
     "outcome",
     "quantiles",
     "ratio",
     "spread",
     "steps_text",
     "width",
-    "window",
 ]
 
 Floats = NDArray[np.float64]
@@ -116,32 +112,6 @@ def ratio(one: Floats, other: Floats) -> Floats:
     return found
 
 
-def one_more(values: Floats, logarithms: bool = False) -> tuple[float, float]:
-    """Find the 95 % prediction interval of one further value of the same law.
-
-    Student's; on logarithms for first steps; the extremes where some never came.
-
-    Examples
-    --------
-    >>> low, high = one_more(np.array([1.0, 2.0, 4.0, 2.0, 2.0]), logarithms=True)
-    >>> bool(0.0 < low < 1.0), bool(high > 4.0)
-    (True, True)
-    >>> one_more(np.array([3.0, np.inf, 5.0]))
-    (3.0, inf)
-    """
-    from scipy.stats import t
-
-    known = _known(values)
-    if known.size < 3 or not np.isfinite(known).all():
-        low, _, high = quantiles(known)
-        return low, high
-    shown = np.log(known) if logarithms else known
-    size = float(t.ppf(0.975, known.size - 1)) * np.sqrt(1 + 1 / known.size)
-    ends = shown.mean() + np.array([-1.0, 1.0]) * size * shown.std(ddof=1)
-    low, high = np.exp(ends) if logarithms else ends
-    return float(low), float(high)
-
-
 def between(one: Floats, other: Floats) -> Floats:
     """Count steps from one event to another; unknown (NaN) where either never came."""
     known = np.isfinite(one) & np.isfinite(other)
@@ -190,20 +160,6 @@ def _known(values: Floats) -> Floats:
 # ---- verdicts -----------------------------------------------------------------------------------
 
 
-def all_reach(
-    data: xr.Dataset, curve: str, threshold: float, statement: str, note: str = ""
-) -> Verdict:
-    """Hold against it that every instance of a curve reaches the threshold within the horizon."""
-    steps = hits(data, curve, threshold)
-    count = int(np.isfinite(steps).sum())
-    return Verdict(
-        statement,
-        f"{count} of {len(steps)} instances reach {threshold:g}; {spread(steps)}",
-        outcome(count == len(steps)),
-        note,
-    )
-
-
 def most_reach(
     data: xr.Dataset, names: Mapping[str, str], statement: str, note: str = ""
 ) -> Verdict:
@@ -223,95 +179,45 @@ def most_reach(
         found: Outcome = "supported"
     else:
         found = outcome(False) if any(share.high < 0.5 for share in shares) else "not decided"
+    least = min(shares, key=lambda share: share.value)
     return Verdict(
         statement,
         "instances at 0.9: " + ", ".join(f"{n} of {most} ({names[c]})" for c, n in counts.items()),
         found,
         note or "the paper shows one instance: " + MOST,
+        needed(least, 0.5, count=most),
     )
 
 
-def window(
-    steps: Floats, low: float, high: float, statement: str, note: str = "", most: bool = False
-) -> Verdict:
-    """Hold the median of first steps against a printed window; `most`: their 10-90 % range.
+def more(statement: str, what: str, ratios: Floats, note: str = "") -> Verdict:
+    """Hold it against ratios, instance by instance, that they are above 1.
 
-    With `most`, supported if the range lies in the window, not supported if not even the median
-    does, else not decided: the outermost tenths of a few instances are one or two of them.
+    Parameters
+    ----------
+    statement : str
+    what : str
+        Of what they are the ratios.
+    ratios : ndarray of shape (instances,)
+        NaN: unknown.
+    note : str
     """
-    inside = int(((steps >= low) & (steps <= high)).sum())
-    found = outcome(low <= quantiles(steps)[1] <= high)
-    measured = f"{inside} of {len(steps)} instances in the window; {spread(steps)}"
-    rule = "supported if the median lies in the window"
-    if most:
-        first, last = _tenths(steps)
-        if found == "supported" and not (low <= first and last <= high):
-            found = "not decided"
-        measured += f"; 10–90 % of them {steps_text(first)} to {steps_text(last)}"
-        rule = "supported if 10–90 % of the instances lie in the window"
+    low, high = median_interval(ratios)
     return Verdict(
         statement,
-        measured,
-        found,
-        "; ".join(filter(None, (note, rule))),
+        f"{what}: {middle(ratios)}, 95 % interval of the median {low:.2f} to {high:.2f}",
+        "supported" if low > 1 else "not supported" if high < 1 else "not decided",
+        "; ".join(filter(None, (note, "supported if the interval is above 1"))),
+        needed(intervals.Interval(quantiles(ratios)[1], low, high), 1.0, count=ratios.size),
     )
 
 
-#: A time is known no better than its order if its interval spans more than this factor.
-_WIDEST_RATIO = 4.0
-
-
-def inside(
-    statement: str,
-    values: Floats,
-    printed: float,
-    note: str = "",
-    text: Callable[[float], str] = "{:.2f}".format,
-) -> Verdict:
-    """Hold a printed value of one instance against the interval for one further instance.
-
-    Supported if the interval holds the printed value and is narrow enough to say something: for
-    times, ends within a factor 4 of each other; for overlaps and losses, no wider than the printed
-    value.  Not supported if the value is outside, or no instance came at all.  Not decided if the
-    interval is wider, or an end is not finite: some instances never came.
-    """
-    times = text is steps_text
-    low, high = one_more(values, logarithms=times)
-    least, half, most = quantiles(values)
+def mostly(statement: str, measured: str, holds: NDArray[np.bool_]) -> Verdict:
+    """Hold the share of instances where something is so against one half."""
+    share = intervals.proportion(int(holds.sum()), holds.size)
     return Verdict(
         statement,
-        f"{text(half)} (instances {text(least)} to {text(most)}); 95 % interval for one "
-        f"further instance: {text(low)} to {text(high)}",
-        _matched(printed, low, high, times),
-        note,
-    )
-
-
-def _matched(printed: float, low: float, high: float, times: bool) -> Outcome:
-    if low == np.inf:
-        return "not supported"
-    if not (np.isfinite(low) and np.isfinite(high)):
-        return "not decided"
-    if not low <= printed <= high:
-        return "not supported"
-    narrow = high <= _WIDEST_RATIO * low if times else high - low <= abs(printed)
-    return "supported" if narrow else "not decided"
-
-
-def by(statement: str, steps: Floats, limit: float, note: str = "") -> Verdict:
-    """Hold the median of first steps against a printed limit, with the tolerance of `inside`.
-
-    Supported if the median is in time, or the interval for one further instance reaches down to the
-    limit; but then not decided if its ends are further apart than a factor 4.
-    """
-    low, high = one_more(steps, logarithms=True)
-    found = outcome(quantiles(steps)[1] <= limit)
-    if found != "supported" and np.isfinite(high) and low <= limit:
-        found = _matched(limit, low, high, times=True)
-    return Verdict(
-        statement,
-        f"{spread(steps)}; 95 % interval for one further instance: {steps_text(low)} to "
-        f"{steps_text(high)}",
-        found,
-        note,
+        f"{measured}; so in {int(holds.sum())} of {holds.size} instances",
+        intervals.within(share, 0.5),
+        "supported if the 95 % interval of the share of instances where it is so is above one half",
+        needed(share, 0.5, count=holds.size),
     )

@@ -10,22 +10,21 @@ learning rates.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 import lrft
 from lrft import RankOne, Task, Training
-from lrft.paper.figures.printed import printed
 
 __all__ = [
     "ACTIVATIONS",
-    "FEW_INSTANCES",
+    "CHOSEN",
     "INSTANCES",
     "RATES",
     "SEED",
-    "TARGETS",
+    "Convention",
     "describe",
     "start_of_c",
     "student",
@@ -34,43 +33,76 @@ __all__ = [
 ]
 
 SEED = 2411  # of starts and samples; instance i has the task of seed 2411_000 + i
-INSTANCES = 16  # where the paper shows one, five or ten
-FEW_INSTANCES = 8  # where steps are many and the paper shows one: Figs. 3 and 6
+INSTANCES = 128  # where the paper shows one, five or ten
 
 ACTIVATIONS = ("relu", "sigmoid", "quadratic", "he3")  # of Fig. 4
-THRESHOLDS = (0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99)
+THRESHOLDS = (0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.96, 0.98, 0.99)
 
-#: Median first step and the overlap it is at, as read off the paper's printed curves; the rates
-#: are calibrated to these (``lrft.paper.figures.calibration``).
-TARGETS: dict[str, tuple[float, float]] = {
-    "fig2": (500e3, 0.9),  # 2a: the middle of 0.25 to 0.75 million
-    "fig3": (300e3, 0.5),  # 3b: the middle of the rise of u, from 0.15 to 0.45 million
-    "fig4a relu": (50e3, 0.9),
-    "fig4a sigmoid": (10e3, 0.9),
-    "fig4a quadratic": (50e3, 0.9),
-    "fig4a he3": (30e3, 0.9),
-    "fig4b relu": (100e3, 0.9),  # 4b: all by about 0.15 million, so the median before
-    "fig4b sigmoid": (100e3, 0.9),
-    "fig4b quadratic": (100e3, 0.9),
-    "fig4b he3": (100e3, 0.9),
-    "fig5": (printed("5a", "0", 0.9), 0.9),
-    "fig6": (12.5e6, 0.9),  # xi = 25: half of the printed axis
+
+class Convention(NamedTuple):
+    """What a figure is simulated with, where the paper is silent; a candidate of `conventions`.
+
+    Parameters
+    ----------
+    batch : int
+        Fresh samples a step.
+    root : bool
+        Neurons are scaled by √(k/(k+ξ²)); without it by k/(k+ξ²), as App. B prints.
+    lam : str
+        λ, as `lrft.Task.sample` takes it.
+    c_init : str
+        ĉ₀, as `lrft.RankOne` takes it.
+    divided : bool
+        The network is divided by ξ, as App. B prints.
+    """
+
+    batch: int = 1
+    root: bool = True
+    lam: str = "ones"
+    c_init: str = "quantized"
+    divided: bool = True
+
+    @property
+    def text(self) -> str:
+        """Say it in a line.
+
+        Examples
+        --------
+        >>> Convention(4, root=False).text
+        'batch 4, no root, λ ones, ĉ₀ quantized, over ξ'
+        """
+        return (
+            f"batch {self.batch}, {'' if self.root else 'no '}root, λ {self.lam}, "
+            f"ĉ₀ {self.c_init}, {'' if self.divided else 'not '}over ξ"
+        )
+
+
+_AS_IN_THE_THEOREMS = Convention()
+
+#: Of each figure: the candidate that fulfils most of what is printed (`lrft.paper.conventions`).
+CHOSEN: dict[str, Convention] = {
+    "fig2": Convention(),
+    "fig3": Convention(),
+    "fig4a": Convention(batch=4),
+    "fig4b": Convention(batch=4),
+    "fig5": Convention(),
+    "fig6": Convention(root=False),
 }
 
-#: Rates as `calibration` finds them.
+#: Rates as `lrft.paper.conventions` finds them.
 RATES: dict[str, float] = {
     "fig2": 8e-6,
     "fig3": 4e-6,
-    "fig4a relu": 1.2e-4,
-    "fig4a sigmoid": 3e-3,
+    "fig4a relu": 9e-5,
+    "fig4a sigmoid": 9e-3,
     "fig4a quadratic": 8e-6,
-    "fig4a he3": 3e-5,
+    "fig4a he3": 2.4e-5,
     "fig4b relu": 1.5e-5,
     "fig4b sigmoid": 1.5e-3,
     "fig4b quadratic": 6e-7,
     "fig4b he3": 6e-6,
     "fig5": 1.2e-6,
-    "fig6": 6e-7,
+    "fig6": 3e-5,
 }
 
 
@@ -81,6 +113,7 @@ def task(
     k: int,
     xi: float,
     activation: str = "relu",
+    convention: Convention = _AS_IN_THE_THEOREMS,
     first: int = SEED,
     **options: Any,
 ) -> Task:
@@ -91,6 +124,7 @@ def task(
     instance : int
     d, k, xi, activation
         As for `lrft.Task.sample`.
+    convention : Convention
     first : int
         Seeds are ``1000 first + instance``: the figures' or the calibration's.
     **options
@@ -112,9 +146,9 @@ def task(
         activation=activation,
         features="sphere",
         c="sphere",
-        lam="ones",
-        normalization="unit",
-        output_scale=1.0 / xi,
+        lam=convention.lam,
+        neuron_scale=(k / (k + xi**2)) ** (0.5 if convention.root else 1.0),
+        output_scale=1.0 / xi if convention.divided else 1.0,
         seed=1000 * first + instance,
         **options,
     )
@@ -148,25 +182,24 @@ def training(student: RankOne, lr: float, steps: int, **options: Any) -> Trainin
     return Training(student=student, lr=lr, steps=steps, **chosen)
 
 
-def describe(*keys: str) -> str:
-    """Say what was chosen for curves of these rates, for the page beside the figure.
+def describe(figure: str) -> str:
+    """Say what was chosen for a figure, for the page beside it.
 
     Examples
     --------
-    >>> "λ = 1" in describe("fig2")
+    >>> "λ ones" in describe("fig2")
     True
     """
     rates = ", ".join(
-        f"{RATES[key]:g}" + (f" ({key.split()[1]})" if " " in key else "") for key in keys
-    )
-    times = ", ".join(f"{TARGETS[key][0] / 1e3:g}k to {TARGETS[key][1]:g}" for key in keys)
-    how = (
-        "calibrated on other instances, so that median first steps fit those read off the print "
-        f"({times}); lrft.paper.figures.calibration does it"
+        f"{rate:g}" + (f" ({key.split()[1]})" if " " in key else "")
+        for key, rate in RATES.items()
+        if key.split()[0] == figure
     )
     return (
-        f"Learning rate of û and ĉ {rates}: {how}. w_i and c uniform on spheres; λ = 1; output "
-        "scale 1/ξ; neuron scale √(k/(k+ξ²)), as printed but for the root; û₀ uniform, ĉ₀ uniform "
-        "on {±1/√k}^k; batch 1. Every instance has W, u, c, ĉ₀, û₀ and samples of its own. "
-        "One that stops at overlap 0.99 is drawn flat from there."
+        f"Of the conventions tried, the one that fulfils most of what is printed: "
+        f"{CHOSEN[figure].text} (lrft reproduce conventions{figure[3:]} shows all). Learning rate "
+        f"of û and ĉ {rates}: fitted, on other instances, to one printed time of each. w_i and c "
+        "uniform on spheres; û₀ uniform. "
+        f"{INSTANCES} instances, each with W, u, c, ĉ₀, û₀ and samples of its own. One that stops "
+        "at overlap 0.99 is drawn flat from there."
     )

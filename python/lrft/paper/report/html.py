@@ -151,7 +151,11 @@ def _warnings(done: Reproduction) -> list[str]:
 
 
 def _label(name: str) -> str:
-    return f"Fig. {name[3:]}" if name.startswith("fig") else f"Claim {name.removeprefix('claim')}"
+    if name.startswith("fig"):
+        return f"Fig. {name[3:]}"
+    if name.startswith("conventions"):
+        return f"Conventions of Fig. {name.removeprefix('conventions')}"
+    return f"Claim {name[5:]}" if name.startswith("claim") else name.capitalize()
 
 
 # ---- one experiment -----------------------------------------------------------------------------

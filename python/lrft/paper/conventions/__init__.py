@@ -1,0 +1,1 @@
+"""What the paper leaves open in its simulations, searched: which choices fit what is printed."""

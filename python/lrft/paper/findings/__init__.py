@@ -1,0 +1,1 @@
+"""What the paper leaves open, measured; not held against anything that it says."""
