@@ -83,10 +83,11 @@ def test_a_further_instance_is_one_of_them_and_another_is_not() -> None:
     chances = [matching.one_more(np.delete(values, i, axis=0), values[i]) for i in range(128)]
     # Exact, but for ties: as many are far out as are said to be.
     assert np.mean(np.array(chances) < matching.LEAST) <= matching.LEAST
-    assert matching.one_more(values, values[0] + 5.0) < 0.01
+    least = pytest.approx(2 / 129)  # none is as far out
+    assert matching.one_more(values, values[0] + 5.0) == least
     # Times that are likely one by one, in ratios that are not.
     shape = np.diff(values)
-    assert matching.one_more(shape, np.diff(np.array([0.5, 2.0, 3.0]))) < 0.01
+    assert matching.one_more(shape, np.diff(np.array([0.5, 2.0, 3.0]))) == least
     values[:40] = np.inf
     assert matching.one_more(values, [1.0, 2.0, 3.0]) > 0.5
     assert matching.one_more(values, [20.0, 20.0, 20.0]) > matching.LEAST  # as late as those

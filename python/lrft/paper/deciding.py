@@ -45,7 +45,7 @@ def needed(
     Examples
     --------
     >>> needed(Interval(0.9, 0.7, 1.1), high=1.0, count=50)
-    'about 4 times as many instances, 210'
+    'about 4 times as many instances, 200'
     >>> needed(Interval(1.0, 0.7, 1.3), 0.5, 1.5, widest=0.1, count=50)
     'about 9 times as many instances, 450'
     >>> needed(Interval(1.0, 0.7, 1.3), high=1.0, count=50)
@@ -58,7 +58,7 @@ def needed(
         return "longer runs or more rates: an end of the interval is not known"
     factors = [(max(last - value, value - first) / widest) ** 2]
     for bound in (low, high):
-        if first <= bound <= last and low < high:
+        if first < bound < last and low < high:
             reach = last - value if bound > value else value - first
             gap = abs(bound - value)
             if reach > _MOST**0.5 * gap:

@@ -50,11 +50,11 @@ def level_times(data: xr.Dataset, panel: str, label: str, level: float) -> Float
 
 
 def one_more(values: ArrayLike, printed: ArrayLike) -> float:
-    """Find the share of instances, the print among them, that are at least as far out as the print.
+    """Find the share of instances, the print among them, that are as far out on its side, doubled.
 
-    A permutation test, exact if the print is one more instance: how far out is the largest
-    deviation from the median, over numbers, in units of each one's spread (half of its 16–84 %
-    range).
+    A permutation test, exact if the print is one more instance, on the early and the late side each
+    at half the level: how far out is the largest deviation from the median on that side, over
+    numbers, in units of each one's spread there (from the median to its 16 or 84 %).
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ def one_more(values: ArrayLike, printed: ArrayLike) -> float:
     --------
     >>> values = np.arange(99.0)[:, None]
     >>> one_more(values, [50.0]) > 0.9, one_more(values, [500.0]), one_more(values, [-1.0])
-    (True, 0.01, 0.02)
+    (True, 0.02, 0.02)
     """
     rows = np.vstack([np.atleast_1d(printed)[None], np.asarray(values, dtype=np.float64)])
     # Later than all: beyond the last of each number by as much again.
@@ -78,9 +78,12 @@ def one_more(values: ArrayLike, printed: ArrayLike) -> float:
     last, first = np.nanmax(finite, axis=0), np.nanmin(finite, axis=0)
     rows = np.where(np.isfinite(rows), rows, 2 * last - first + 1e-9)
     low, half, high = np.quantile(rows, [0.16, 0.5, 0.84], axis=0)
-    size = np.maximum((high - low) / 2, 1e-9)
-    out = (np.abs(rows - half) / size).max(axis=1)
-    return float(np.mean(out >= out[0] - 1e-9))
+    sides = (
+        (half - rows) / np.maximum(half - low, 1e-9),
+        (rows - half) / np.maximum(high - half, 1e-9),
+    )
+    shares = [np.mean(out >= out[0] - 1e-9) for out in (side.max(axis=1) for side in sides)]
+    return float(min(1.0, 2 * min(shares)))
 
 
 def same_law(values: ArrayLike, printed: ArrayLike) -> float:
@@ -105,7 +108,7 @@ def same_law(values: ArrayLike, printed: ArrayLike) -> float:
 
 # ---- verdicts -----------------------------------------------------------------------------------
 
-_RULE = f"supported if at least {LEAST:.0%} of instances are as far out as the print"
+_RULE = f"supported if at least {LEAST:.0%} of instances are as far out on either side as the print"
 
 
 def printed_curve(
