@@ -58,10 +58,10 @@ def needed(
         return "longer runs or more rates: an end of the interval is not known"
     factors = [(max(last - value, value - first) / widest) ** 2]
     for bound in (low, high):
-        if first < bound < last and low < high:
+        if first <= bound <= last and low < high:
             reach = last - value if bound > value else value - first
             gap = abs(bound - value)
-            if reach > _MOST**0.5 * gap:
+            if gap == 0 or reach > _MOST**0.5 * gap:
                 return (
                     f"more than {_MOST:.0f} times as many {of}: the value lies on the bound, "
                     f"{bound:g}"

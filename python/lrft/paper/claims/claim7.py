@@ -357,7 +357,7 @@ def _judge(data: xr.Dataset) -> list[Verdict]:
             f"reached by {worst.text(2)} for the worst c found, {sphere.text(2)} on the sphere, "
             f"{quantised.text(2)} quantised",
             intervals.within(worst, 0.8, 1.0, widest=0.2),
-            needs=needed(worst, 0.8, 1.0, widest=0.2, count=kinds, of="runs"),
+            needs=needed(worst, 0.8, widest=0.2, count=kinds, of="runs"),
             note="the drift turns before the teacher is reached, on the favourable side too; worst "
             "c = (" + ", ".join(f"{value:.2f}" for value in data.worst_c.values) + ")",
         )
@@ -368,7 +368,7 @@ def _judge(data: xr.Dataset) -> list[Verdict]:
             "(He₃; beyond the paper)",
             f"reached by {trained.text(2)}",
             intervals.within(trained, 0.8, 1.0, widest=0.2),
-            needs=needed(trained, 0.8, 1.0, widest=0.2, count=kinds, of="runs"),
+            needs=needed(trained, 0.8, widest=0.2, count=kinds, of="runs"),
             note="û₀ uniform, lr='auto'; the worst c under joint training itself is not sought "
             "here",
         )

@@ -48,7 +48,7 @@ def _batches(base: Convention, *sizes: int) -> list[Convention]:
 #: its rate and its loss; at ξ = 1 the root is 1 %; the division by ξ counts where curves of several
 #: ξ share a rate, or a loss is printed.
 CANDIDATES: dict[str, tuple[Convention, ...]] = {
-    "fig2": (*_batches(Convention(), 1, 4), *_others(Convention())),
+    "fig2": (Convention(), *_others(Convention())),
     "fig3": (
         *_batches(Convention(), 1, 4),
         *_others(Convention()),
@@ -56,17 +56,12 @@ CANDIDATES: dict[str, tuple[Convention, ...]] = {
     ),
     "fig4a": (*_batches(Convention(), 1, 2, 4, 8, 16), *_others(Convention(4))),
     "fig4b": (
-        *_batches(Convention(), 1, 4, 16),
-        *_others(Convention(4)),
-        *_batches(_PRINTED, 1, 4),
+        *_batches(Convention(), 1, 4),
+        *_with(Convention(4), c_init="sphere"),
+        *_batches(_PRINTED, 4),
     ),
-    "fig5": (*_batches(Convention(), 1, 4), *_others(Convention())),
-    "fig6": (
-        Convention(),
-        *_with(Convention(), c_init="sphere", divided=False),
-        _PRINTED,
-        *_with(_PRINTED, c_init="sphere", divided=False),
-    ),
+    "fig5": (Convention(), *_with(Convention(), c_init="sphere")),
+    "fig6": (Convention(), _PRINTED, *_with(_PRINTED, c_init="sphere")),
 }
 
 #: The printed time that the rate of each curve, or of the first of several, is fitted to.
@@ -238,7 +233,8 @@ def _judge(data: xr.Dataset, figure: str) -> list[Verdict]:
     table = "; ".join(f"{n} of {total}: {name}" for name, n in counts.items())
     i = list(data.candidate.values).index(chosen) if chosen in counts else 0
     rates = ", ".join(
-        f"{lr:g} ({key})" for key, lr in zip(data.curve.values, data.lr.values[i], strict=True)
+        f"{lr:g} ({key.split()[-1]})"
+        for key, lr in zip(data.curve.values, data.lr.values[i], strict=True)
     )
     missed = [
         str(f) for f, c in zip(data.fact.values, data.chance.values[i], strict=True) if c < LEAST

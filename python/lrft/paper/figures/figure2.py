@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from lrft.paper.drawing import style
 from lrft.paper.drawing.overlaps import draw_overlaps
 from lrft.paper.experiment import Context, Experiment, Verdict
@@ -45,6 +47,10 @@ def _judge_joint(data: xr.Dataset) -> list[Verdict]:
     ]
 
 
+def _printed_median(panel: str) -> float:
+    return float(np.median([one.steps for one in matching.points(panel)]))
+
+
 def _judge_frozen(data: xr.Dataset) -> list[Verdict]:
     both = {name: hits(data, name, 0.9) for name in data.curve.values}
     widths = {name: judging.width(steps) for name, steps in both.items()}
@@ -62,6 +68,7 @@ def _judge_frozen(data: xr.Dataset) -> list[Verdict]:
             "steps to 0.9 over those of the same instance with ĉ trained",
             judging.ratio(both[FROZEN], both[JOINT]),
             "the paper's two panels are not paired",
+            _printed_median("2b") / _printed_median("2a"),
         ),
         Verdict(
             "Fig. 2b: and wider",

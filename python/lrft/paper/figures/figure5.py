@@ -13,6 +13,7 @@ from lrft.paper.experiment import Context, Experiment, Verdict
 from lrft.paper.figures import judging, matching, settings
 from lrft.paper.figures.instances import hits, simulate_curves
 from lrft.paper.figures.lines import LINES, curves
+from lrft.paper.figures.printed import printed
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -24,7 +25,9 @@ _LEVELS = [line.name for line in LINES["fig5"]]
 
 
 def _run(context: Context) -> xr.Dataset:
-    return simulate_curves(context, curves("fig5", context.quick, record=101), settings.SEED)
+    # The print ends at 0.9; from there on noise makes it long.
+    made = curves("fig5", context.quick, record=101, stop_at=0.95)
+    return simulate_curves(context, made, settings.SEED)
 
 
 def _draw_levels(data: xr.Dataset) -> list[Figure]:
@@ -63,6 +66,7 @@ def _judge_levels(data: xr.Dataset) -> list[Verdict]:
             f"steps to 0.9 at ‖Π_W u‖ = 0 over those at 1, medians {levels}",
             ratio,
             "the same W, c and random numbers at every level",
+            printed("5a", "0", 0.9) / printed("5a", "1", 0.9),
         ),
         *(
             verdict
@@ -85,10 +89,10 @@ def _deviation(values: NDArray[np.float64]) -> float:
 
 
 def _judge_one(data: xr.Dataset) -> list[Verdict]:
-    start, end, last = (hits(data, "1/2", level) for level in (0.25, 0.75, 0.99))
+    start, end, last = (hits(data, "1/2", level) for level in (0.25, 0.75, 0.95))
     steepest = judging.between(start, end) / 0.5
     before = judging.ratio(start / 0.25, steepest)
-    after = judging.ratio(judging.between(end, last) / 0.24, steepest)
+    after = judging.ratio(judging.between(end, last) / 0.2, steepest)
     return [
         matching.all_come(
             data, "1/2", 0.9, 5, "Fig. 5b: all of five instances learn u at ‖Π_W u‖ = ½"
@@ -103,7 +107,7 @@ def _judge_one(data: xr.Dataset) -> list[Verdict]:
         Verdict(
             "Fig. 5b: a generic S-curve, steepest in the middle",
             f"speed from 0.25 to 0.75 over that before: {judging.middle(before)}; "
-            f"over that from 0.75 to 0.99: {judging.middle(after)}",
+            f"over that from 0.75 to 0.95: {judging.middle(after)}",
             judging.outcome(judging.quantiles(before)[1] > 1 and judging.quantiles(after)[1] > 1),
             "supported if both medians are above 1",
         ),

@@ -189,7 +189,9 @@ def most_reach(
     )
 
 
-def more(statement: str, what: str, ratios: Floats, note: str = "") -> Verdict:
+def more(
+    statement: str, what: str, ratios: Floats, note: str = "", printed: float = 1.0
+) -> Verdict:
     """Hold it against ratios, instance by instance, that they are above 1.
 
     Parameters
@@ -200,13 +202,19 @@ def more(statement: str, what: str, ratios: Floats, note: str = "") -> Verdict:
     ratios : ndarray of shape (instances,)
         NaN: unknown.
     note : str
+    printed : float
+        The ratio that is printed: where the interval lies below it, and not above 1, the statement
+        is decided against.
     """
     low, high = median_interval(ratios)
+    rule = "supported if the interval is above 1, not supported if it is below " + (
+        f"{printed:.2f}, the ratio that is printed" if printed > 1 else "1"
+    )
     return Verdict(
         statement,
         f"{what}: {middle(ratios)}, 95 % interval of the median {low:.2f} to {high:.2f}",
-        "supported" if low > 1 else "not supported" if high < 1 else "not decided",
-        "; ".join(filter(None, (note, "supported if the interval is above 1"))),
+        "supported" if low > 1 else "not supported" if high < printed else "not decided",
+        "; ".join(filter(None, (note, rule))),
         needed(intervals.Interval(quantiles(ratios)[1], low, high), 1.0, count=ratios.size),
     )
 

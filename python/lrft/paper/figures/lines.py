@@ -156,7 +156,7 @@ def curves(figure: str, quick: bool, **options: Any) -> list[Curve]:
     >>> [(one.label, len(one.tasks)) for one in curves("fig2", quick=True)]
     [('ĉ trained', 4), ('ĉ frozen', 4)]
     """
-    instances = 4 if quick else settings.INSTANCES
+    instances = 4 if quick else settings.INSTANCES[figure]
     convention, rates = settings.CHOSEN[figure], settings.RATES
     return [
         curve(line, convention, rates[line.rate], instances, quick=quick, **options)

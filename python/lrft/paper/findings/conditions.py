@@ -174,14 +174,14 @@ def _growing(data: xr.Dataset) -> dict[str, str]:
 
 
 def _draw(data: xr.Dataset) -> list[Figure]:
-    figure, axes = style.frame()
+    figure, axes = style.frame(height=4.2)
     line, _, _ = fit(data, "accuracy")
     slope = power_laws.exponent_text(line.exponent)
     power_laws.power_law_points(axes, line, style.PALETTE[0], f"slope {slope}, bound −4")
     power_laws.logarithmic(axes, r"$\varepsilon = 1 - m^2$", "$T$: median steps")
     style.legend(axes)
     style.note(figure, f"relu, ĉ frozen, $d={D}$, $k={K}$, at the best rate of each point")
-    other, under = style.frame()
+    other, under = style.frame(height=4.2)
     for (name, text), colour in zip(_growing(data).items(), style.PALETTE, strict=False):
         line, _, _ = fit(data, name)
         slope = power_laws.exponent_text(line.exponent)

@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 SEED = 1400
 THRESHOLD = 0.9
-INSTANCES = 96
+INSTANCES = 64
 #: d of the widths, and k of the dimensions.
 D, K = 256, 9
 #: Odd, so that the sum of c is not zero.
-WIDTHS = (5, 9, 17, 33, 65, 129)
-DIMENSIONS = (64, 256, 1024, 4096)
+WIDTHS = (5, 9, 17, 33, 65)
+DIMENSIONS = (64, 256, 1024)
 #: Longest run in steps per d.
-HORIZON = 2000.0
+HORIZON = 300.0
 #: An exponent is known if its interval reaches no further than this on either side.
 KNOWN = 0.1
 _STUDENT = RankOne(train_c=True)
