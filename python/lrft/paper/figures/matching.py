@@ -21,7 +21,7 @@ __all__ = [
     "DOTS",
     "LEAST",
     "all_come",
-    "comes_by",
+    "as_early",
     "level_times",
     "one_more",
     "points",
@@ -213,13 +213,13 @@ def all_come(data: xr.Dataset, label: str, level: float, count: int, statement: 
     )
 
 
-def comes_by(statement: str, steps: Floats, limit: float, note: str = "") -> Verdict:
-    """Hold a step by which one instance has come against the share of instances that have."""
-    share = intervals.proportion(int(np.sum(steps <= limit)), steps.size)
+def as_early(statement: str, values: Floats, limit: float, note: str = "") -> Verdict:
+    """Hold it against the share of instances that are as early, that one printed instance is."""
+    share = intervals.proportion(int(np.sum(values <= limit)), values.size)
     return Verdict(
         statement,
-        f"{judging.spread(steps)}; by then {share.text(2)} of instances",
+        f"{judging.middle(values)}; {share.text(2)} of instances are as early",
         intervals.within(share, LEAST),
         "; ".join(filter(None, (note, f"supported if the interval is above {LEAST:.0%}"))),
-        needed(share, LEAST, count=steps.size),
+        needed(share, LEAST, count=values.size),
     )
