@@ -23,7 +23,7 @@ JOINT, FROZEN = "ĉ trained", "ĉ frozen"
 
 
 def _run(context: Context) -> xr.Dataset:
-    return simulate_curves(context, curves("fig2", context.quick), settings.SEED)
+    return simulate_curves(context, curves("fig2", context.quick, stop_at=0.95), settings.SEED)
 
 
 def _draw_joint(data: xr.Dataset) -> list[Figure]:
