@@ -27,7 +27,7 @@ _LABELS = {"relu": "ReLU", "sigmoid": "sigmoid", "quadratic": "quadratic", "he3"
 
 
 def _run(context: Context, figure: str) -> xr.Dataset:
-    return simulate_curves(context, curves(figure, context.quick), settings.SEED)
+    return simulate_curves(context, curves(figure, context.quick, stop_at=0.98), settings.SEED)
 
 
 def _draw(data: xr.Dataset) -> list[Figure]:
