@@ -38,6 +38,7 @@ def draw_overlaps(
     thin: bool = True,
     colours: Sequence[str] = style.PALETTE,
     last: float | None = None,
+    batch: int = 1,
 ) -> Figure:
     """Draw |<û,u>| of every curve against steps.
 
@@ -54,6 +55,8 @@ def draw_overlaps(
     colours : sequence of str
     last : float, optional
         Right end of the axis; by default 5 % after the last instance stopped.
+    batch : int
+        Samples a step, which the axis says.
 
     Returns
     -------
@@ -73,7 +76,8 @@ def draw_overlaps(
             ends.append((float(line[visible][-1]), name, colour))
     axes.set_ylim(-0.02, 1.03)
     axes.set_ylabel(OVERLAP_U)
-    style.steps_axis(axes, last)
+    samples = "one fresh sample" if batch == 1 else f"{batch} fresh samples"
+    style.steps_axis(axes, last, name=f"steps ({samples} each)")
     style.label_ends(axes, ends)
     style.note(figure, describe_band(data, shown, thin))
     return figure

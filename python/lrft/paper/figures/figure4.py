@@ -30,9 +30,11 @@ def _run(context: Context, figure: str) -> xr.Dataset:
     return simulate_curves(context, curves(figure, context.quick, stop_at=0.98), settings.SEED)
 
 
-def _draw(data: xr.Dataset) -> list[Figure]:
+def _draw(data: xr.Dataset, figure: str) -> list[Figure]:
     labels = [style.ACTIVATIONS[str(a)] for a in data.curve.values]
-    return [draw_overlaps(data, labels=labels, shown=0, thin=False)]
+    return [
+        draw_overlaps(data, labels=labels, shown=0, thin=False, batch=settings.CHOSEN[figure].batch)
+    ]
 
 
 def _judge_printed(data: xr.Dataset, panel: str) -> list[Verdict]:
@@ -102,7 +104,7 @@ EXPERIMENTS = (
         "steps (sigmoid), 30k (He₃) and 50k (quadratic and relu).",
         settings=_settings("fig4a", "1"),
         run=partial(_run, figure="fig4a"),
-        draw=_draw,
+        draw=partial(_draw, figure="fig4a"),
         judge=_judge_small,
     ),
     Experiment(
@@ -112,7 +114,7 @@ EXPERIMENTS = (
         "about 0.15 million steps; the quadratic has a slow tail.",
         settings=_settings("fig4b", "√k"),
         run=partial(_run, figure="fig4b"),
-        draw=_draw,
+        draw=partial(_draw, figure="fig4b"),
         judge=_judge_large,
     ),
 )

@@ -176,7 +176,7 @@ def _cases(data: xr.Dataset, by: str) -> list[Case]:
 def _draw(data: xr.Dataset) -> list[Figure]:
     figures = []
     for by, text in (("k", f"neurons $k$, at $d={D}$"), ("d", f"dimension $d$, at $k={K}$")):
-        figure, axes = style.frame(height=5.0)
+        figure, axes = style.frame(height=6.2)
         for i, case in enumerate(_cases(data, by)):
             line, _ = fit(data, case, by)
             xi = r"\xi = 1" if case.regime == "1" else r"\xi = \sqrt{k}"
@@ -191,7 +191,7 @@ def _draw(data: xr.Dataset) -> list[Figure]:
             )
         power_laws.logarithmic(axes, text, "$T$: median steps to overlap 0.9")
         power_laws.whole_ticks(axes, sorted(set(WIDTHS if by == "k" else DIMENSIONS)))
-        style.legend(axes, columns=2)
+        style.legend(axes)
         style.note(figure, "at the best rate of each point; medians over draws, 95 % intervals")
         figures.append(figure)
     return figures
@@ -208,8 +208,8 @@ def _judge(data: xr.Dataset) -> list[Verdict]:
             bound = f"; printed for a frozen ĉ: at most {case.bound:g}" if by == "k" else ""
             verdicts.append(
                 Verdict(
-                    f"with ĉ trained at the best rate, T ∝ {by}^{found.value:.2f}, {case.label}, "
-                    f"{span}: known to ± {KNOWN:g}",
+                    f"with ĉ trained, at the best rates, the exponent of T in {by} is known to ± "
+                    f"{KNOWN:g}, {case.label}, {span}",
                     f"exponent {found.text(2)}{bound}; T/d = "
                     + ", ".join(
                         f"{t / (x if by == 'd' else D):.3g}"
