@@ -96,7 +96,7 @@ def test_verdicts_are_saved(done: Reproduction) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["fig2b", "fig3a", "fig4b", "fig5a", "fig6a", "conventions4b", "joint", "transition"]
+    "name", ["fig2b", "fig3a", "fig4b", "fig5a", "fig6a", "conventions4b", "joint"]
 )
 def test_same_bits_with_one_thread(done: Reproduction, name: str) -> None:
     first = next(one for one in done.finished if one.experiment.name == name)
@@ -403,7 +403,7 @@ def test_panels_of_one_figure_share_their_data() -> None:
         (["fig1a", "fig4b"], ["fig4b"]),
         (["fig3b", "fig2", "fig3b"], ["fig2a", "fig2b", "fig3b"]),
         ("figures", sorted(PANELS)),
-        ("findings", ["joint", "transition", "conditions"]),
+        ("findings", ["joint", "conditions"]),
         (["reuse", "conventions4b"], ["conventions4b", "reuse"]),
     ],
 )
