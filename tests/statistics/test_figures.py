@@ -35,7 +35,7 @@ EXPECTED: dict[str, str] = {
     "Fig. 4a: He₃ has the shape of one more instance": "supported",
     "Fig. 4b: ReLU passes its overlaps when one more instance might": "supported",
     "Fig. 4b: He₃ has the shape of one more instance": "supported",
-    # From 0.9 to 0.95 it takes 2.9 times as long as to 0.9 in print, and no instance takes 1.2 times.
+    # 0.95 comes after 2.9 times the steps to 0.9 in print, and in no instance after 1.2 times.
     "Fig. 4b: quadratic has the shape of one more instance": "not supported",
     "Fig. 4b: ReLU has the shape of one more instance": "not supported",
     "Fig. 5a: the same S-shape at every level": "supported",

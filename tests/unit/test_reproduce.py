@@ -65,7 +65,7 @@ def test_every_experiment_computes_draws_and_judges(done: Reproduction) -> None:
 def stems(name: str) -> list[str]:
     """Names of the pictures of an experiment, without suffix."""
     panels = {"claim1": "abc", "claim2": "ab", "claim4": "ab", "claim6": "abc", "claim7": "abcd"}
-    panels |= {"joint": "ab", "conditions": "ab"}
+    panels["joint"] = "ab"
     return [name + letter for letter in panels[name]] if name in panels else [name]
 
 
@@ -403,7 +403,7 @@ def test_panels_of_one_figure_share_their_data() -> None:
         (["fig1a", "fig4b"], ["fig4b"]),
         (["fig3b", "fig2", "fig3b"], ["fig2a", "fig2b", "fig3b"]),
         ("figures", sorted(PANELS)),
-        ("findings", ["joint", "conditions"]),
+        ("findings", ["joint"]),
         (["reuse", "conventions4b"], ["conventions4b", "reuse"]),
     ],
 )
