@@ -202,5 +202,5 @@ def describe(figure: str) -> str:
         f"of û and ĉ {rates}: fitted, on other instances, to one printed time of each. w_i and c "
         "uniform on spheres; û₀ uniform. "
         f"{INSTANCES[figure]} instances, each with W, u, c, ĉ₀, û₀ and samples of its own. Where "
-        "one stops, at overlap 0.99 (0.98 in Fig. 4, 0.95 in Figs. 2 and 5), it is drawn flat."
+        "one stops, at overlap 0.99 (0.98 in Fig. 4, 0.95 in Figs. 2, 5, 6), it is drawn flat."
     )
