@@ -145,6 +145,8 @@ RATIOS = np.r_[np.full(30, 0.8), np.full(98, 1.3)]
         (matching.as_early("s", RATIOS, 0.5), "not supported"),
         (matching.printed_value("s", RATIOS, 0.8), "supported"),
         (matching.printed_value("s", _law()[:, 0], 9.0), "not supported"),
+        (matching.printed_value("s", _law()[:40, 0], 9.0), "not supported"),
+        (matching.printed_value("s", _law()[:39, 0], 9.0), "not decided"),  # 2 of 40 are 5 %
     ],
 )
 def test_verdicts(verdict: Verdict, outcome: str) -> None:

@@ -26,7 +26,7 @@ _CLAIMS = 7
 # Experiments that are no part of "all": what the figures were made with, what the paper leaves
 # open, and what is not of the paper, each a module.
 _CONVENTIONS = tuple(f"conventions{figure}" for figure in ("2", "3", "4a", "4b", "5", "6"))
-_FINDINGS = ("joint", "transition", "conditions")
+_FINDINGS = ("joint",)
 _BEYOND = ("reuse",)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lrft.paper.deciding import needed
-from lrft.paper.experiment import Verdict
+from lrft.paper.experiment import Outcome, Verdict
 from lrft.paper.figures import judging
 from lrft.paper.figures.instances import dots, hits
 from lrft.paper.figures.printed import Reading, readings
@@ -108,6 +108,17 @@ def same_law(values: ArrayLike, printed: ArrayLike) -> float:
 
 # ---- verdicts -----------------------------------------------------------------------------------
 
+#: With fewer instances nothing is unlikely: the farthest out of n and the print are 2/(n + 1).
+_FEWEST = round(2 / LEAST)
+
+
+_MORE = f"{_FEWEST} instances at least"
+
+
+def _outcome(chance: float, instances: int) -> Outcome:
+    return "not decided" if instances < _FEWEST else judging.outcome(chance >= LEAST)
+
+
 _RULE = f"supported if at least {LEAST:.0%} of instances are as far out on either side as the print"
 
 
@@ -142,8 +153,9 @@ def printed_curve(
         Verdict(
             f"{title} passes its overlaps when one more instance might",
             f"{chance:.1%} of instances as far out; printed: {at}",
-            judging.outcome(chance >= LEAST),
+            _outcome(chance, len(times)),
             "; ".join(filter(None, (note, _RULE))),
+            _MORE,
         )
     ]
     came = np.isfinite(times[:, :1]).all(axis=1)
@@ -163,8 +175,9 @@ def printed_curve(
             f"{title} has the shape of one more instance",
             f"{chance:.1%} of instances as far out; printed ratios of the times to {levels}: "
             + ratios,
-            judging.outcome(chance >= LEAST),
+            _outcome(chance, len(shape)),
             _RULE,
+            _MORE,
         )
     )
     return verdicts
@@ -193,8 +206,9 @@ def printed_value(statement: str, values: Floats, printed: float, note: str = ""
     return Verdict(
         statement,
         f"{judging.middle(values)}; {chance:.1%} of instances as far out as the print",
-        judging.outcome(chance >= LEAST),
+        _outcome(chance, values.size),
         "; ".join(filter(None, (note, _RULE))),
+        _MORE,
     )
 
 
