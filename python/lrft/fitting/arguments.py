@@ -115,7 +115,6 @@ def without_teacher(task: compiled.TaskData) -> compiled.TaskData:
         link="none",
         terms=0,
         weights=np.zeros(0),
-        biases=np.zeros(0),
         powers=np.zeros(0, dtype=np.int32),
         a=np.zeros((1, task.s)),
         c=np.zeros((task.k, 1)),
