@@ -47,6 +47,7 @@ __all__: list[str] = [
     "permutation",
     "philox",
     "purposes",
+    "shifted_moments",
     "span_basis",
     "statistics",
 ]
@@ -371,6 +372,8 @@ class Sizes:
     @property
     def d(self) -> float: ...
     @property
+    def directions(self) -> int: ...
+    @property
     def followed(self) -> int: ...
     @property
     def k(self) -> int: ...
@@ -567,9 +570,12 @@ def link_loss(
     covariance: numpy.typing.NDArray[numpy.float64],
     fields: numpy.typing.NDArray[numpy.float64],
     directions: numpy.typing.NDArray[numpy.float64],
+    means: numpy.typing.NDArray[numpy.float64],
+    field_means: numpy.typing.NDArray[numpy.float64],
+    shift: typing.SupportsFloat | typing.SupportsIndex,
 ) -> tuple[float, float]:
     """
-    (value, bound on its error) of E[(sum_j weights_j sigma(z_j) - f*)^2], f* the link of the task, whose fields have covariances `fields` (m, r) with z and `directions` (r, r).
+    (value, bound on its error) of E[(sum_j weights_j sigma(means_j + z_j) - f* - shift)^2], f* the link of the task, whose fields have means `field_means` (r), and covariances `fields` (m, r) with z and `directions` (r, r); without means these are orthonormal.
     """
 
 def moments(
@@ -610,6 +616,20 @@ def philox(
 ) -> typing.Annotated[list[int], "FixedSize(4)"]:
     """
     Philox4x32-7 of one counter of four words.
+    """
+
+def shifted_moments(
+    activation: Activation,
+    means: numpy.typing.NDArray[numpy.float64],
+    covariance: numpy.typing.NDArray[numpy.float64],
+) -> tuple[
+    numpy.typing.NDArray[numpy.float64],
+    numpy.typing.NDArray[numpy.float64],
+    numpy.typing.NDArray[numpy.float64],
+    numpy.typing.NDArray[numpy.float64],
+]:
+    """
+    E[sigma(means_i + z_i) sigma(means_j + z_j)], bounds on the errors, E[sigma(means_i + z_i)], and bounds on those; z ~ N(0, covariance).
     """
 
 def span_basis(
