@@ -23,11 +23,11 @@ from lrft.result.exponents import PowerLaw, power_law
 Array = NDArray[np.float64]
 
 LEVEL = 0.5
-FACTORS = {1: (0.1, 0.2, 0.4, 0.8), 64: (0.4, 0.8, 1.6, 3.2, 6.4)}  # of d^(-3/2)
-TUNED_AT = {1: 256, 64: 128}
+FACTORS = {1: (0.1, 0.2, 0.4, 0.8), 64: (0.4, 0.8, 1.6, 3.2)}  # of d^(-3/2)
+TUNED_AT = {1: 256, 64: 512}
 SIZES = {1: [2**p for p in range(7, 12)], 64: [2**p for p in range(7, 11)]}
 REPLICAS = {1: 32, 64: 8}
-BUDGET = {1: 40.0, 64: 8.0}  # of d^2 steps
+BUDGET = {1: 40.0, 64: 4.0}  # of d^2 steps
 RECORDS = 161  # of the wide network, whose overlaps are looked at there
 
 

@@ -131,7 +131,6 @@ def test_biases_of_scikit_learn_go_there_and_back(monkeypatch: pytest.MonkeyPatc
     monkeypatch.syspath_prepend(str(SCRIPT.parent))
     module = script("biased_digits")
     monkeypatch.setattr(module, "STEPS", 2_000)
-    monkeypatch.setattr(module, "SIMULATED", 5_000)
     found = module.compared()
     base, *students = found["networks"].values()
     assert abs(base.b).max() > 0.05
@@ -139,7 +138,7 @@ def test_biases_of_scikit_learn_go_there_and_back(monkeypatch: pytest.MonkeyPatc
     assert found["gap"] < 1e-6
     assert found["before"][1] > 0.95
     first, last = found["losses"]
-    assert last < 0.8 * first
+    assert last < 0.5 * first
     lora, full = students
     assert (lora.b == base.b).all()
     assert abs(full.b - base.b).max() > 1e-3
