@@ -119,8 +119,8 @@ double reach_of(double s) { return 9 + std::min(s, 6.0); }
 constexpr double finest = 1e-3;
 
 void smooth(const Activation& f, Shifted& out) {
-  // Coefficients up to 127 turn as fast as cos(23 x), beside the function itself, which has its
-  // singularities at distances like 1 / s.
+  // Coefficients up to p turn as fast as cos(2 sqrt(p) x), beside the function itself, which has
+  // its singularities at distances like 1 / s.
   const double wave = 2 * std::sqrt(static_cast<double>(out.mu.size()));
   for (double spacing = 6 / (wave + 9 + 24 * out.s);; spacing /= 2) {
     const Trapezoid t(spacing, reach_of(out.s) + 3);
