@@ -64,6 +64,8 @@ MEMBERS: dict[str, dict[str, tuple[Any, ...]]] = {
         "rank": (2,),
         "seed": (2**64 - 1,),
         "weights": ("digits",),
+        "biases": (0.5, [0.1, 0.2, 0.3, 0.4]),
+        "inputs": ("spiked u 3", "mixture beside -1 1 weights 0.3 0.7"),
         "teacher": (
             "he3",
             {"sigma_star": "he2", "seed": 5},
@@ -130,6 +132,8 @@ MEMBERS: dict[str, dict[str, tuple[Any, ...]]] = {
         "std": (0.5,),
         "lam_init": ("base", "ones", "signs", "gaussian", 0.5, AXIS),
         "train_lam": (True,),
+        "biases": ("base", 0.5),
+        "train_biases": (True,),
         "lr_lam": RATES,
     },
 }
@@ -321,6 +325,13 @@ def test_sequences_and_fits_have_the_same_fields() -> None:
     assert list(fit_fields()["student"]) == list(ours["student"])
     known = names("sequence")["sequence"]
     assert list(sequence_fields()["sequence"]) == list(known)
-    assert set(names()["task"]) - set(known) == {"u", "rank", "weights", "teacher"}
+    assert set(names()["task"]) - set(known) == {
+        "u",
+        "rank",
+        "weights",
+        "teacher",
+        "biases",
+        "inputs",
+    }
     parameters = inspect.signature(lrft.fit).parameters
     assert {"loss", "optimiser", "average", "reuse", "lookahead"} <= set(parameters)

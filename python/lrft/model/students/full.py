@@ -150,10 +150,9 @@ class FullNetwork(StudentModel):
 
     @property
     def order_parameters(self) -> tuple[str, ...]:
-        """With biases, where they are trained."""
-        return (
-            (*super().order_parameters, "biases") if self.train_biases else super().order_parameters
-        )
+        """With biases where they are trained."""
+        known = super().order_parameters
+        return known if self.train_biases else tuple(name for name in known if name != "biases")
 
     def start_biases(self, task: Task) -> Floats:
         """Return b̂ at the start, zero where there are none."""
