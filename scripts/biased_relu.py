@@ -50,8 +50,8 @@ def run(d: int, width: int, factor: float, bias: float | None = 1.0) -> Any:
     training = lrft.Training(
         student=student,
         lr=factor * d**-1.5,
-        steps=int(BUDGET[width] * d**2),
-        stop_at=LEVEL if width == 1 else None,
+        steps=int(BUDGET[width] * d**2 * (0.5 if bias is None else 1.0)),
+        stop_at=LEVEL if width == 1 and bias is not None else None,
         record=2 if width == 1 else RECORDS,
         loss=loss,
         thresholds=(LEVEL,),
@@ -97,15 +97,15 @@ def main() -> None:
         sizes = sizes[:2] if quick else sizes
         best, law = measured(width, sizes)
         print(f"width {width}, rate {best:g} d^(-3/2): exponent {law.exponent.text(2)}")
-        d = sizes[0]
+        d = sizes[-2]
         start, end = (
             np.abs(ds.overlap_u.values).reshape(REPLICAS[width], len(ds.step), -1).max(axis=2)
             for ds in [run(d, width, best, None)]
             for ds in (ds.isel(step=[0]), ds.isel(step=[-1]))
         )
         print(
-            f"without biases, d = {d}, {BUDGET[width]:g} d² steps: largest overlap "
-            f"{np.median(start):.2f} to {np.median(end):.2f}",
+            f"without biases, d = {d}, {BUDGET[width] / 2:g} d² steps: medians of the largest "
+            f"overlap {np.median(start):.2f} to {np.median(end):.2f}, largest {end.max():.2f}",
             flush=True,
         )
 
