@@ -116,13 +116,15 @@ struct Trapezoid {
 };
 // The normal density times what grows no faster than exp(s x) is below 1e-17 there.
 double reach_of(double s) { return 9 + std::min(s, 6.0); }
-constexpr double finest = 1e-3;
+// As fine as sums over the line and over the plane get.  Without an end to it the neurons of a run
+// that diverges would ask for more nodes than there is memory.
+constexpr double finest = 1e-3, finest_in_plane = 0.015;
 
 void smooth(const Activation& f, Shifted& out) {
   // Coefficients up to p turn as fast as cos(2 sqrt(p) x), beside the function itself, which has
   // its singularities at distances like 1 / s.
   const double wave = 2 * std::sqrt(static_cast<double>(out.mu.size()));
-  for (double spacing = 6 / (wave + 9 + 24 * out.s);; spacing /= 2) {
+  for (double spacing = std::max(6 / (wave + 9 + 24 * out.s), finest);; spacing /= 2) {
     const Trapezoid t(spacing, reach_of(out.s) + 3);
     const int packs = t.x.size();
     Poll::spend(packs * static_cast<std::int64_t>(4 + 2 * out.mu.size()));
@@ -222,7 +224,7 @@ Moment smooth_pair(const Activation& f, const Activation& g, const Shifted& x, c
   const double along = scale > 0 ? y.s * (cosine / scale) : 0;
   const double across = scale > 0 ? y.s * (sine / scale) : y.s;
   const double widest = std::max(x.s, y.s), reach = reach_of(x.s + y.s);
-  double spacing = std::min(0.4, 0.25 / std::max(widest, 1e-300));
+  double spacing = std::clamp(0.25 / std::max(widest, 1e-300), finest_in_plane, 0.4);
   for (;; spacing /= 2) {
     const Trapezoid outer(spacing, reach), inner(across == 0 ? 2 * reach : spacing, reach);
     const int packs = inner.x.size();
@@ -255,10 +257,19 @@ Moment smooth_pair(const Activation& f, const Activation& g, const Shifted& x, c
       size += outer.fine.doubles()[i] * std::abs(first.doubles()[i]) * sum(sizes);
     }
     const double gap = std::abs(fine - coarse), roots = x.root * y.root;
-    if (gap > 1e-8 * roots && spacing > finest) continue;
-    const double left = roots > 0 ? 16 * gap * gap / roots : 0;
+    if (gap > 1e-8 * roots && spacing > finest_in_plane) continue;
+    // The square of the gap, relative to the roots, once the sums converge.
+    const double left = gap > 1e-8 * roots ? 16 * gap : roots > 0 ? 16 * gap * gap / roots : 0;
     return {fine, left + 64 * epsilon * (size + roots)};
   }
+}
+
+// Of fields that left the range of numbers.
+void overflown(const MomentRows& wanted) {
+  const std::vector<double> none(static_cast<std::size_t>(wanted.count),
+                                 std::numeric_limits<double>::quiet_NaN());
+  for (int i = wanted.first; i < wanted.count; ++i)
+    wanted.take(static_cast<std::size_t>(i), none.data(), none.data());
 }
 
 }  // namespace
@@ -302,6 +313,8 @@ Moment shifted_pair(const ActivationSpec& f, const ActivationSpec& g, const Shif
 void shifted_moments(const ActivationSpec& spec, const MomentRows& wanted, const double* means,
                      const double* C) {
   const std::size_t n = static_cast<std::size_t>(wanted.count);
+  for (std::size_t i = 0; i < n; ++i)
+    if (!std::isfinite(C[i * n + i]) || !std::isfinite(means[i])) return overflown(wanted);
   const Profile shape = profile_of(spec);
   if (shape.kind == Profile::Kind::series) {
     polynomial_moments(shape.series, wanted, C, means);

@@ -298,6 +298,7 @@ void Blocks::settle(Index begin, bool unit) {
   if (can_be_left()) next_ = A_;
   Rows& rows = can_be_left() ? next_ : A_;
   for (; begin < d_; begin += tile_depth) form(rows, begin), sum(rows, begin);
+  if (shape_.narrow()) put_outside(rows);
   if (steps_ == 1) health_ = sums_.rightCols(shape_.n).trace();
   if (unit) {
     for (int j = 0; j < shape_.n; ++j)
@@ -308,6 +309,15 @@ void Blocks::settle(Index begin, bool unit) {
   if (slow_) look_at_start(rows);  // by which records would often be cut short
   if (can_be_left()) A_.swap(next_);
   settled();
+}
+
+void Blocks::put_outside(Rows& rows) {
+  if (!projection_.there()) return;
+  const std::vector<double> formed = rows.get();
+  Matrix A = Eigen::Map<const Matrix>(formed.data(), shape_.rows, d_);
+  projection_.project(A);
+  rows.set({A.data(), A.data() + A.size()});
+  sum(rows);
 }
 
 void Blocks::sum(const Rows& rows, Index begin) {

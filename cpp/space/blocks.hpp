@@ -35,7 +35,7 @@ namespace lrft {
 // The block that a step is in.
 struct BlockSize {
   explicit BlockSize(const Shape& shape)
-      : steps(shape.plain ? block_steps(shape.d, shape.batch) : 1),
+      : steps(shape.plain && !shape.narrow() ? block_steps(shape.d, shape.batch) : 1),
         used(steps * shape.batch),
         N((used + lanes - 1) / lanes * lanes) {}
   int steps, used, N;  // its inputs; the same, rounded up to packs
@@ -119,6 +119,10 @@ class Blocks {
   // Forms what is not formed yet, of the tiles from `begin` on, in a copy where that can be left.
   // `unit`: makes the rows unit, which no step before has done.
   void settle(Index begin = 0, bool unit = false);
+  // With Pi, what rounding left of the rows inside span(W), which would grow as their length
+  // shrinks
+  // (`Shape::narrow`).
+  void put_outside(Rows& rows);
   // Inputs' inner products with each other are.
   bool grams() const { return steps_ > 1; }
   // The inner products that steps need, afresh: a tile of them, and all.

@@ -111,6 +111,7 @@ void BlocksGeneral::form(const MixedMove<double>& move, Rows& rows) {
     rows.clear_still(begin);
     sum(rows, begin);
   }
+  if (shape_.narrow()) put_outside(rows);
   health_ = sums_.rightCols(N).trace();
   if (move.unit) {
     for (int j = first; j < first + shape_.n; ++j)

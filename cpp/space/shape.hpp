@@ -39,6 +39,10 @@ struct Shape {
   // A step that polls inside, and then keeps what it takes to be undone.  Others would lose
   // speed to it, and end soon enough.
   bool slow() const { return units > 5'000'000; }
+  // Rows on spheres have one or two dimensions to turn in.  A step that follows their length by
+  // inner products multiplies its error by 1 / |A - g x|^2, whose logarithm has a mean above 0 in
+  // one dimension, 0 in two and below it in more; so here every step forms them.
+  bool narrow() const { return unit && d - (project ? features_rank : constant) < 3; }
 };
 
 // A batch that moves the triangular factor of n rows by rotations (rotations.hpp); with more inputs

@@ -189,3 +189,15 @@ def test_favourable_starts_have_the_sign_of_the_drift():
         signs.append(1 if m * lrft.theory.drift(task, c0, m) > 0 else -1)
         np.testing.assert_array_equal(run["favourable"].rows, signs[-1] * u0)
     assert set(signs) == {-1, 1}
+
+
+@pytest.mark.parametrize("more", [1, 2, 3])
+def test_rows_with_few_dimensions_to_turn_in_keep_their_length(more: int) -> None:
+    """Errors of a length that follows from inner products grow in one dimension, and stay in two."""
+    task = lrft.Task.sample(d=5 + more, k=5, xi=4.0, output_scale=2.0, seed=1)
+    training = lrft.Training(student=lrft.RankOne(train_c=True), lr=0.1, steps=STEPS, record=2)
+    ds = lrft.simulate(task, training, replicas=4, seed=SEED, engine="ambient")
+    assert set(ds.status.values) == {"finished"}
+    assert np.abs(ds.overlap_u).max() <= 1 + 1e-12
+    if more == 1:
+        np.testing.assert_allclose(np.abs(ds.overlap_u), 1.0, rtol=1e-12)

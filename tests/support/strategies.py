@@ -122,7 +122,7 @@ def students(draw: Any, task: lrft.Task, rates: Any, named: bool) -> Any:
             for _ in range(2):
                 u -= task.Q[:, : task.features_rank] @ (task.Q[:, : task.features_rank].T @ u)
         u_inits: list[Any] = ["uniform", unit(u)]
-        if orthogonal and not linearized and task.u_orthogonal:
+        if orthogonal and not linearized and task.u_orthogonal and task.biases is None:
             u_inits.append("favourable")
         return lrft.RankOne(
             train_c=train_c,

@@ -51,7 +51,7 @@ def test_a_run_and_weights_have_tables() -> None:
     assert "2 ended" in simulation._repr_html_()
     first, rest = parts(lrft.Weights(np.eye(2, 3), np.ones(2), "relu", neuron_scale=0.5))
     assert first == ["k", "d", "activation", "neuron_scale"]
-    assert rest == ["output_scale"]
+    assert rest == ["output_scale", "output_bias"]
 
 
 def test_text_of_others_is_escaped() -> None:

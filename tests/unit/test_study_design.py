@@ -151,7 +151,7 @@ def test_toml_and_python_are_the_same_study(tmp_path):
 
 def test_study_of_the_documentation_is_one():
     page = Path(__file__).parents[2] / "docs" / "sweeps.md"
-    (text,) = re.findall(r"^```toml\n(.*?)^```", page.read_text(encoding="utf-8"), re.M | re.S)
+    text, _ = re.findall(r"^```toml\n(.*?)^```", page.read_text(encoding="utf-8"), re.M | re.S)
     planned = studies.plan(tomllib.loads(text))
     assert len(planned.points) == 16
     assert {point.training.steps for point in planned.points} == {200_000, 2_000_000}

@@ -108,6 +108,7 @@ def without_teacher(task: compiled.TaskData) -> compiled.TaskData:
         probabilities=np.ones(constant),
         means=np.ones((constant, constant)),
         shifts=np.zeros(constant),
+        biases=np.zeros(0),
         rank=1,
         xi=0.0,
         noise=0.0,

@@ -1,7 +1,6 @@
 """Results: one labelled `xarray.Dataset` per run, and its NetCDF file.
 
-The table `VARIABLES` is the layout; `assemble` fills it, `save` and `load` carry it to disk and
-back.
+The table `VARIABLES` is the layout; `assemble` fills it, `save` and `load` carry it to disk.
 """
 
 from __future__ import annotations

@@ -155,7 +155,23 @@ class FullNetwork(StudentModel):
         return known if self.train_biases else tuple(name for name in known if name != "biases")
 
     def start_biases(self, task: Task) -> Floats:
-        """Return b̂ at the start, zero where there are none."""
+        """Return the biases b̂ at the start, zero where there are none.
+
+        Parameters
+        ----------
+        task : Task
+
+        Returns
+        -------
+        ndarray of shape (m,), float64
+
+        Examples
+        --------
+        >>> import lrft
+        >>> task = lrft.Task.sample(d=100, k=2, biases=0.5)
+        >>> lrft.FullNetwork(train_biases=True).start_biases(task).tolist()
+        [0.5, 0.5]
+        """
         m, b = self.neurons(task), self.biases
         if isinstance(b, str):
             b = 0.0 if task.biases is None else task.biases
