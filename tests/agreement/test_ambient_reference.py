@@ -193,7 +193,7 @@ def test_favourable_starts_have_the_sign_of_the_drift():
 
 @pytest.mark.parametrize("more", [1, 2, 3])
 def test_rows_with_few_dimensions_to_turn_in_keep_their_length(more: int) -> None:
-    """Errors of a length that follows from inner products grow in one dimension, and stay in two."""
+    """Errors of lengths that follow from inner products grow in one dimension, and stay in two."""
     task = lrft.Task.sample(d=5 + more, k=5, xi=4.0, output_scale=2.0, seed=1)
     training = lrft.Training(student=lrft.RankOne(train_c=True), lr=0.1, steps=STEPS, record=2)
     ds = lrft.simulate(task, training, replicas=4, seed=SEED, engine="ambient")
