@@ -11,7 +11,7 @@ from cases import twin
 from students import REPLICA, SEED, case
 
 import lrft
-from lrft.result.dataset import STATISTICS
+from lrft.result.variables import STATISTICS
 
 CASES = [
     "LoRA, rank 3, batch 5, rates",

@@ -16,7 +16,7 @@ import lrft
 from lrft.core.engine import compiled
 from lrft.model.sizes import Sizes
 from lrft.model.students import STUDENTS
-from lrft.result import dataset as result
+from lrft.result import variables as result
 from lrft.run import describe
 
 TASK = lrft.Task.sample(d=24, k=4, seed=0)

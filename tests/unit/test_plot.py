@@ -11,7 +11,8 @@ import pytest
 import xarray as xr
 
 import lrft
-from lrft.result.dataset import STATISTICS, assemble
+from lrft.result.dataset import assemble
+from lrft.result.variables import STATISTICS
 
 pytestmark = pytest.mark.any_set
 

@@ -16,7 +16,8 @@ import xarray as xr
 
 import lrft
 from lrft.result import provenance
-from lrft.result.dataset import STATISTICS, assemble, hit_quantile
+from lrft.result.dataset import assemble, hit_quantile
+from lrft.result.variables import STATISTICS
 
 ATTRS = {"seed": 7, "engine": "reduced", "threads": 2}
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from lrft.model.task import Task
 from lrft.model.training import Training
 from lrft.result import provenance
-from lrft.result.dataset import COORDINATES, SEQUENCE_VARIABLES, STATISTICS
+from lrft.result.variables import COORDINATES, SEQUENCE_VARIABLES, STATISTICS
 
 if TYPE_CHECKING:
     import xarray as xr

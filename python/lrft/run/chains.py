@@ -17,6 +17,7 @@ from lrft.model.sizes import Sizes
 from lrft.model.task import Task
 from lrft.model.training import Training
 from lrft.result import dataset as results
+from lrft.result.variables import recorded
 
 
 def groups(tasks: list[Task], ambient: bool) -> list[list[int]]:
@@ -216,7 +217,7 @@ def gather(
         "stop_step": np.zeros(shape, dtype=np.int64),
     }
     of_task = [Sizes.of(task, training).records for task in tasks]
-    for name in results.recorded(training):
+    for name in recorded(training):
         # Tasks with fewer overlaps leave the rest NaN; what is not recorded is NaN.
         most = tuple(
             np.max(_aligned([shapes.get(name, ()) for shapes in of_task]), axis=0).tolist()

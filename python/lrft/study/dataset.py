@@ -16,9 +16,9 @@ from lrft.base import files, netcdf
 from lrft.model import schedule
 from lrft.model.task import Task
 from lrft.result import numbers, provenance
-from lrft.result.dataset import VARIABLES
 from lrft.result.grid import gridded, listed
 from lrft.result.sequences import described, dims_of
+from lrft.result.variables import VARIABLES
 from lrft.study.design import Design, label
 from lrft.study.ledger import Damaged, Ledger
 from lrft.study.points import Point, SequenceUnit, Unit

@@ -16,8 +16,8 @@ from lrft.core.engine import compiled
 from lrft.model.sizes import Sizes
 from lrft.model.task import Task
 from lrft.result import provenance
-from lrft.result.dataset import SEQUENCE_VARIABLES, recorded
 from lrft.result.sequences import places, series_shapes
+from lrft.result.variables import SEQUENCE_VARIABLES, recorded
 from lrft.run import arguments, describe
 from lrft.run import chains as runs
 from lrft.run.sequence import SequenceSimulation
