@@ -95,7 +95,7 @@ def compared() -> dict[str, Any]:
     base = taken(regressor)
     students = {
         "LoRA, r = 4": lrft.LoRA(4),
-        "W, b and λ": lrft.FullNetwork(train_lam=True, train_biases=True),
+        "all of W, b and λ": lrft.FullNetwork(train_lam=True, train_biases=True),
     }
     networks = {"the base": base}
     for name, student in students.items():
@@ -118,9 +118,9 @@ def main() -> None:
     """Run the script."""
     found = compared()
     print(f"on its own question: {found['before'][0]:.3f} ({found['before'][1]:.1%})")
-    print("\n| student | error on 0-3 or 4-9 |\n| --- | --- |")
+    print("\n| | mean squared error | right |\n| --- | --- | --- |")
     for name, (error, share) in found["after"].items():
-        print(f"| {name} | {error:.3f} ({share:.1%}) |")
+        print(f"| {name} | {error:.3f} | {share:.1%} |")
     print(f"\na perturbation, simulated: loss {found['losses'][0]:.3f} to {found['losses'][1]:.3f}")
     print(f"largest difference of outputs: {found['gap']:.1e}")
 

@@ -12,7 +12,7 @@
 //
 // This is the same Markov chain as in R^d, exactly in law, at any d >= s + n + b (docs/reduced.md).
 // Eight replicas run side by side, each with its own task.  Of all N rows the student's are some
-// where an optimiser remembers others (reduced_memory.hpp).
+// where an optimiser remembers others (reduced_general.hpp).
 //
 // Cost of a step of one replica: b (s + n) normals, min(b, n) chi variates, and b (nnz(R) + 2 n s)
 // + n^2 (n + b) multiplications, or 4 b n^2 for the last where b is small beside n.

@@ -29,6 +29,7 @@ ROOT_PAGES = {
 GROUPS = {
     "model.task": "Tasks",
     "model.sequence": "Tasks",
+    "model.inputs": "Tasks",
     "model.activation": "Activations",
     "model.training": "Training and students",
     "model.students": "Training and students",

@@ -135,7 +135,7 @@ def test_biases_of_scikit_learn_go_there_and_back(monkeypatch: pytest.MonkeyPatc
     base, *students = found["networks"].values()
     assert abs(base.b).max() > 0.05
     assert abs(base.output_bias) > 0.05
-    assert found["gap"] < 1e-6
+    assert found["gap"] < 1e-12
     assert found["before"][1] > 0.95
     first, last = found["losses"]
     assert last < 0.5 * first

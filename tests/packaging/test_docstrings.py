@@ -225,3 +225,7 @@ def test_what_implements_the_paper_says_where() -> None:
     pattern = r"Eqs?\.|Theorems?|Prop\.|Claim|Fig\.|Assumption|App\.|\bA\d\b"
     silent = [n for n in implemented.split() if not re.search(pattern, docstring(PUBLIC[n][1]))]
     assert silent == []
+
+
+def test_every_name_has_its_place_on_the_site() -> None:
+    assert all(PAGES._title(home) for home, *_ in PAGES.public_names())

@@ -117,6 +117,8 @@ WRONG = {
     "a Spiked or a Mixture": lambda: TASK.replace(inputs=3),
     "as 'spiked u 2.0'": lambda: TASK.replace(inputs="spiked u"),
     "got 'spiked u x'": lambda: TASK.replace(inputs="spiked u x"),
+    "labels 0 1 2,3": lambda: TASK.replace(inputs="mixture beside -1 1 labels 0 1 2,3"),
+    "labels 5 6": lambda: TASK.replace(inputs="mixture beside -1 1 labels 0 1 labels 5 6"),
     "means of one size": lambda: TASK.replace(inputs="mixture u 1 1,2"),
     r"for 1 direction \(u\)": lambda: TASK.replace(inputs=lrft.Spiked("u", [1.0, 2.0])),
     "W of rank 1": lambda: lrft.Task.single_index("he3", d=9, inputs="spiked features 1"),
@@ -150,10 +152,10 @@ def test_wrong(message):
 
 
 def test_a_run_with_a_law(tmp_path):
-    """Saved with its task, stopped and resumed, by the command line's text too."""
+    """Saved and loaded, with a direction beside W and u in its order parameters."""
     training = lrft.Training(student=lrft.LoRA(rank=1), lr=0.001, steps=50, record_parameters=True)
     ds = lrft.simulate(TASK, training, replicas=3, seed=1)
     lrft.save(ds, tmp_path / "run.nc")
     again = lrft.load(tmp_path / "run.nc")
     np.testing.assert_array_equal(again.loss.values, ds.loss.values)
-    assert ds.M.sizes["basis"] if "basis" in ds.M.sizes else ds.M.shape[-1] == TASK.R.shape[1]
+    assert ds.M.sizes["basis"] == TASK.R.shape[1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -138,6 +139,5 @@ def test_mistakes_end_with_a_line(cli: Any, folder: Path, flags: list[str], mess
     code, out, err = cli("sequence", *([] if "--resume" in flags else SMALL), *flags)
     assert (code, out) == (2, "")
     assert err.count("\n") == 1
-    with pytest.raises(AssertionError, match=message):
-        raise AssertionError(err)
+    assert re.search(message, err)
     assert list(folder.iterdir()) == []

@@ -21,7 +21,8 @@ def reproduce(
     names: Annotated[
         list[str] | None,
         typer.Argument(
-            help="fig2a, fig6 (both panels), claim3, ...; figures, claims, all; conventions; reuse",
+            help="fig2a, fig6 (both panels), claim3, ...; figures, claims, all; conventions, "
+            "findings, beyond",
             show_default="figures",
             metavar="[NAME]...",
         ),

@@ -329,6 +329,8 @@ def parse_inputs(inputs: object) -> Inputs | None:
     name = ""
     for word in words[1:]:
         if kind == "mixture" and word in ("weights", "labels"):
+            if word in groups:
+                raise ValueError(f"{expected}, got {inputs!r}")
             name = word
             groups[name] = []
         else:
@@ -338,9 +340,11 @@ def parse_inputs(inputs: object) -> Inputs | None:
     except ValueError:
         raise ValueError(f"{expected}, got {inputs!r}") from None
     numbers = {of: [one[0] for one in g if len(one) == 1] for of, g in rows.items()}
-    if kind == "spiked":
-        if len(numbers[""]) != len(rows[""]):
+    for of, given in rows.items():
+        several = kind == "mixture" and of == ""  # means may be "0.5,-1"
+        if not several and len(numbers[of]) != len(given):
             raise ValueError(f"{expected}, got {inputs!r}")
+    if kind == "spiked":
         return Spiked(directions, numbers[""][0] if len(numbers[""]) == 1 else numbers[""])
     if len({len(one) for one in rows[""]}) != 1:
         raise ValueError(f"inputs must have means of one size, got {inputs!r}")
