@@ -40,7 +40,6 @@ myst_links_external_new_tab = False
 default_role = "py:obj"
 autodoc_typehints = "none"  # the docstrings say more: shapes, ranges
 autodoc_member_order = "bysource"
-autodoc_preserve_defaults = True
 napoleon_google_docstring = False
 napoleon_use_rtype = False
 napoleon_custom_sections = [("Attributes", "params_style")]  # which reads "a, b : float"
