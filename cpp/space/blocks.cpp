@@ -282,8 +282,7 @@ void Blocks::form(Rows& rows, Index begin) {
   const int n = shape_.n;
   const Index depth = std::min(tile_depth, d_ - begin);
   if (slow_) Poll::spend(depth * n * (N_ + shape_.k) / 8);
-  double* x = X_.data() + (keep_ ? begin * N_ : 0);
-  if (!keep_) inputs_->tile(begin, depth, x);
+  const double* x = tile_again(begin, depth);
   double* A = rows.at(shape_.rank, begin);
   product_transposed(back_.data(), n, {x, N_}, whole_packs(depth), N_, A, rows.stride(),
                      turned_.data());

@@ -110,6 +110,15 @@ class Blocks {
   void draw_block();
   void draw_tile(Index begin);
 
+  // A tile of the block's inputs, drawn again where they are not kept, with zeros up to whole
+  // packs: what the tile before left there would move the rows beyond their last coordinate.
+  const double* tile_again(Index begin, Index depth) {
+    double* x = X_.data() + (keep_ ? begin * N_ : 0);
+    if (keep_) return x;
+    inputs_->tile(begin, depth, x);
+    std::fill(x + depth * N_, x + whole_packs(depth) * N_, 0.0);
+    return x;
+  }
   // What `form` needs of the block.
   void prepare();
   // A tile of the rows <- alpha (rows - Gamma X~^T).

@@ -78,9 +78,8 @@ void BlocksAgain::meet_again() {
   rows_now_.setZero();
   for (Index begin = 0; begin < d_; begin += tile_depth) {
     const Index depth = std::min(tile_depth, d_ - begin);
-    double* x = X_.data() + (keep_ ? begin * N_ : 0);
     if (slow_) Poll::spend(depth * N_ * shape_.n / 8);
-    if (!keep_) inputs_->tile(begin, depth, x);
+    const double* x = tile_again(begin, depth);
     product({A_.at(shape_.rank, begin), A_.stride(), 1}, shape_.n, {x, N_}, depth, N_,
             rows_now_.data(), N_);
   }

@@ -84,8 +84,7 @@ void BlocksGeneral::measure() {
   for (Index begin = 0; begin < d_; begin += tile_depth) {
     const Index depth = std::min(tile_depth, d_ - begin);
     if (slow_) Poll::spend(depth * n * (N_ + k) / 8);
-    double* x = X_.data() + (keep_ ? begin * N_ : 0);
-    if (!keep_) inputs_->tile(begin, depth, x);
+    const double* x = tile_again(begin, depth);
     g.setZero();
     product_transposed(back_.data(), n, {x, N_}, whole_packs(depth), N_, g.data(), tile_depth,
                        turned_.data());
@@ -101,8 +100,7 @@ void BlocksGeneral::form(const MixedMove<double>& move, Rows& rows) {
   for (Index begin = 0; begin < d_; begin += tile_depth) {
     const Index depth = std::min(tile_depth, d_ - begin);
     if (slow_) Poll::spend(depth * N * (N_ + k) / 8);
-    double* x = X_.data() + (keep_ ? begin * N_ : 0);
-    if (!keep_) inputs_->tile(begin, depth, x);
+    const double* x = tile_again(begin, depth);
     rows.mix(shape_.n, move.M, begin);
     double* to = rows.at(shape_.rank, begin);
     product_transposed(back_.data(), N, {x, N_}, whole_packs(depth), N_, to, rows.stride(),

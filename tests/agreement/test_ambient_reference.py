@@ -201,3 +201,26 @@ def test_rows_with_few_dimensions_to_turn_in_keep_their_length(more: int) -> Non
     assert np.abs(ds.overlap_u).max() <= 1 + 1e-12
     if more == 1:
         np.testing.assert_allclose(np.abs(ds.overlap_u), 1.0, rtol=1e-12)
+
+
+@pytest.mark.parametrize("d", [128, 129])
+@pytest.mark.parametrize("optimiser", ["sgd", "momentum"])
+def test_rows_keep_their_length_where_inputs_are_drawn_again(tmp_path, d, optimiser):
+    """Of the last tile of coordinates only its own count; 5,000 inputs are not kept."""
+    task = lrft.Task.sample(d=d, k=2, xi=1.5, activation="tanh", noise=20.0, biases=0.3, seed=3)
+    training = lrft.Training(
+        student=lrft.RankOne(orthogonal=False),
+        lr=0.5,
+        steps=12,
+        batch=5000,
+        record=4,
+        record_parameters=["norms"],
+        optimiser=optimiser,
+    )
+    ds = lrft.simulate(task, training, replicas=2, seed=SEED, engine="ambient")
+    np.testing.assert_allclose(ds.norms, 1.0, rtol=1e-12)
+    simulation = lrft.Simulation(task, training, replicas=2, seed=SEED, engine="ambient")
+    while not simulation.advance(0.0):
+        simulation.save_state(tmp_path / "state.npz")
+        simulation = lrft.Simulation.resume(tmp_path / "state.npz")
+    np.testing.assert_array_equal(simulation.dataset().overlap_u, ds.overlap_u)

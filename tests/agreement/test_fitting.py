@@ -251,3 +251,18 @@ def test_the_order_of_a_pass():
         counts[np.arange(4), compiled.permutation(1, 0, epoch, 4)] += 1
     # chi-square with 9 degrees of freedom: above 33.7 with probability 1e-4
     assert (((counts - 1500) ** 2) / 1500).sum() < 33.7
+
+
+def test_a_linearised_network_is_expanded_around_its_own_biases():
+    """Rows of the base that are given are those of the base; biases that differ move both."""
+    rng = np.random.default_rng(4)
+    base = lrft.Weights(
+        rng.standard_normal((3, 9)), rng.standard_normal(3), "tanh", b=rng.standard_normal(3)
+    )
+    X, y = rng.standard_normal((40, 9)), rng.standard_normal(40)
+    own = {"linearized": True, "biases": 0.6, "train_biases": True}
+    found = [
+        lrft.fit(base, lrft.FullNetwork(**own, **init), X, y, lr=0.05, batch=40, epochs=4)
+        for init in ({}, {"init": base.W})
+    ]
+    np.testing.assert_allclose(found[0].train_loss, found[1].train_loss, rtol=1e-12)

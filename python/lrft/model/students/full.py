@@ -132,7 +132,9 @@ class FullNetwork(StudentModel):
     @property
     def start_of_its_own(self) -> bool:
         """Whether it is linearised around rows that are not the base's."""
-        return self.linearized and not is_named(self.init, "base")
+        return self.linearized and not (
+            is_named(self.init, "base") and is_named(self.biases, "base")
+        )
 
     def rows(self, task: Task) -> int:
         """Return the width."""
