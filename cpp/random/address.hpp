@@ -38,7 +38,7 @@ class Pipeline {
       if constexpr (mixed) {
         Philox::Running<2> c;
         Output next[2];
-        normal_pairs<2>(bits_ + i, out + i, [&](int stage) {
+        normal_pairs<2>(bits_ + i, out + i, [&](int stage) __attribute__((always_inline)) {
           if (stage == 0) random_.start<2>(product + i, of_ + i, purpose_, c);
           if (stage > 0 && stage < Philox::rounds - 2) random_.round(stage + 1, c);
           if (stage == Philox::rounds - 2) random_.finish(c, next);
