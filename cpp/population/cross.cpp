@@ -8,6 +8,7 @@
 #include "activation/list.hpp"
 #include "lrft/poll.hpp"
 #include "math/closed_form.hpp"
+#include "population/function.hpp"
 #include "population/quadrature.hpp"
 #include "population/routes.hpp"
 #include "population/shifted.hpp"
@@ -31,24 +32,6 @@ struct Norm {
   Series at[levels];
 };
 
-template <class A>
-double value_at(double z) {
-  double entry[lanes];
-  store(entry, A::at({}, broadcast(z)).value);
-  return entry[0];
-}
-// Null for what is no function of z alone: a Hermite series, which is finite.
-Function function_of(const ActivationSpec& spec) {
-  return with_record(spec.kind, [&](auto record) -> Function {
-    using A = decltype(record);
-    if constexpr (requires { A::function(spec, false); })
-      return A::function(spec, false);
-    else if constexpr (requires { A::make(spec); })
-      return nullptr;
-    else
-      return value_at<A>;
-  });
-}
 int most_terms(const ActivationSpec& spec) {
   return with_record(spec.kind, [](auto record) { return decltype(record)::Exact::most; });
 }

@@ -9,6 +9,7 @@
 #include "activation/list.hpp"
 #include "lrft/poll.hpp"
 #include "math/closed_form.hpp"
+#include "population/function.hpp"
 #include "population/mehler.hpp"
 #include "population/quadrature.hpp"
 #include "population/routes.hpp"
@@ -28,22 +29,6 @@ double below(double x) { return 0.5 * std::erfc(-x / std::sqrt(2.0)); }
 Profile profile_of(const ActivationSpec& spec) {
   return with_record(spec.kind,
                      [&](auto record) { return decltype(record)::Exact::profile(spec); });
-}
-// As a function of one number, of whatever shape.
-Function function_of(const ActivationSpec& spec) {
-  return with_record(spec.kind, [&](auto record) -> Function {
-    using A = decltype(record);
-    if constexpr (requires { A::function(spec, false); })
-      return A::function(spec, false);
-    else if constexpr (requires { A::make(spec); })
-      return nullptr;
-    else
-      return [](double z) {
-        double entry[lanes];
-        store(entry, value_of<A>({}, broadcast(z)));
-        return entry[0];
-      };
-  });
 }
 
 // ---- one field -------------------------------------------------------------------------------

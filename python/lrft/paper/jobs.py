@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import lrft
+from lrft.result import intervals
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -34,6 +35,37 @@ class Job(lrft.Job):
         replicas = self.replicas if isinstance(self.replicas, int) else len(self.replicas)
         steps = self.training.steps if self.expected is None else self.expected
         return steps * -(-replicas * tasks // LANES)
+
+
+def jobs_to(
+    threshold: float,
+    tasks: Sequence[lrft.Task],
+    student: lrft.RankOne | lrft.LoRA,
+    seed: int,
+    expected: float | None = None,
+) -> Callable[[float, int], list[Job]]:
+    """Make jobs to a threshold from δ = lr d and the longest run, for `best_rate`.
+
+    All rates share instances and seeds.
+    """
+
+    def jobs(delta: float, steps: int) -> list[Job]:
+        training = lrft.Training(
+            student=student,
+            lr=delta / tasks[0].d,
+            steps=steps,
+            stop_at=threshold,
+            thresholds=(threshold,),
+            record=2,
+        )
+        return paired_jobs(tasks, training, seed, expected)
+
+    return jobs
+
+
+def first_hits(result: xr.Dataset) -> NDArray[np.float64]:
+    """Return the steps to the only threshold; what was missed is infinite."""
+    return intervals.hitting_steps(result.hit_step.values[:, 0])
 
 
 def paired_jobs(

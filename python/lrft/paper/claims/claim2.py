@@ -6,14 +6,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from lrft import RankOne, Task, Training, theory
+from lrft import RankOne, Task, theory
 from lrft.paper import best_rate
 from lrft.paper.deciding import needed
 from lrft.paper.drawing import power_laws, style
 from lrft.paper.experiment import Context, Experiment, Outcome, Verdict
-from lrft.paper.jobs import Job, paired_jobs, run_all
+from lrft.paper.jobs import Job, first_hits, jobs_to, run_all
 from lrft.result import exponents, intervals
 
 if TYPE_CHECKING:
@@ -101,23 +100,7 @@ def _jobs(
 ) -> Callable[[float, int], list[Job]]:
     """Make the jobs of a point from δ and the longest run; all rates share instances and seeds."""
     tasks = [_task(case, k, seed + i) for i in range(instances)]
-
-    def jobs(delta: float, steps: int) -> list[Job]:
-        training = Training(
-            student=_STUDENT,
-            lr=delta / D,
-            steps=steps,
-            stop_at=THRESHOLD,
-            thresholds=(THRESHOLD,),
-            record=2,
-        )
-        return paired_jobs(tasks, training, seed, expected)
-
-    return jobs
-
-
-def _hits(result: xr.Dataset) -> NDArray[np.float64]:
-    return intervals.hitting_steps(result.hit_step.values[:, 0])
+    return jobs_to(THRESHOLD, tasks, _STUDENT, seed, expected)
 
 
 def _run(context: Context) -> xr.Dataset:
@@ -133,7 +116,7 @@ def _run(context: Context) -> xr.Dataset:
     points = [
         best_rate.Point(
             _jobs(CASES[i], widths[j], instances, SEED + 1000 * (10 * i + j)),
-            _hits,
+            first_hits,
             _automatic(CASES[i], widths[j], 1 if quick else ANCHORS),
             int((20.0 if quick else HORIZON[CASES[i].activation]) * D),
         )
@@ -161,7 +144,7 @@ def _run(context: Context) -> xr.Dataset:
             jobs.append(_jobs(case, k, instances, seed, expected)(rates[i, j], longest))
     rest = Context(quick, context.threads, lambda share: context.progress(0.6 + 0.4 * share))
     results = run_all(rest, [job for point in jobs for job in point])
-    theorem = np.concatenate([_hits(result) for result in results])
+    theorem = np.concatenate([first_hits(result) for result in results])
     return (
         data.assign(
             theorem_steps=(

@@ -10,11 +10,10 @@ from numpy.typing import NDArray
 from lrft import LoRA, RankOne, Task, Training, theory
 from lrft.paper import best_rate
 from lrft.paper.claims import claim1
-from lrft.paper.jobs import Job, paired_jobs
-from lrft.result import intervals
+from lrft.paper.jobs import Job, first_hits, jobs_to
 
 if TYPE_CHECKING:
-    import xarray as xr
+    pass
 
 Floats = NDArray[np.float64]
 
@@ -116,22 +115,8 @@ def _rank_point(rank: int, d: int, seed: int, quick: bool) -> best_rate.Point:
         )
         for instance in range(8 if quick else RANK_INSTANCES)
     ]
-
-    def jobs(delta: float, steps: int) -> list[Job]:
-        training = Training(
-            student=LoRA(rank=rank),
-            lr=delta / d,
-            steps=steps,
-            stop_at=0.9,
-            thresholds=(0.9,),
-            record=2,
-        )
-        return paired_jobs(tasks, training, seed)
-
-    def hits(result: xr.Dataset) -> Floats:
-        return intervals.hitting_steps(result.hit_step.values[:, 0])
-
-    return best_rate.Point(jobs, hits, RANK_DELTA, (100 if quick else 1000) * d)
+    jobs = jobs_to(0.9, tasks, LoRA(rank=rank), seed)
+    return best_rate.Point(jobs, first_hits, RANK_DELTA, (100 if quick else 1000) * d)
 
 
 # ---- batch size --------------------------------------------------------------------------------

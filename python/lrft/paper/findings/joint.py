@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from lrft import RankOne, Task, Training
+from lrft import RankOne, Task
 from lrft.paper import best_rate
 from lrft.paper.deciding import needed
 from lrft.paper.drawing import power_laws, style
 from lrft.paper.experiment import Context, Experiment, Verdict
-from lrft.paper.jobs import Job, paired_jobs
-from lrft.result import exponents, intervals
+from lrft.paper.jobs import first_hits, jobs_to
+from lrft.result import exponents
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -84,29 +82,6 @@ def task_of(case: Case, d: int, k: int, seed: int) -> Task:
     )
 
 
-def _jobs(
-    case: Case, d: int, k: int, instances: int, seed: int
-) -> Callable[[float, int], list[Job]]:
-    tasks = [task_of(case, d, k, seed + i) for i in range(instances)]
-
-    def jobs(delta: float, steps: int) -> list[Job]:
-        training = Training(
-            student=_STUDENT,
-            lr=delta / d,
-            steps=steps,
-            stop_at=THRESHOLD,
-            thresholds=(THRESHOLD,),
-            record=2,
-        )
-        return paired_jobs(tasks, training, seed)
-
-    return jobs
-
-
-def _hits(result: xr.Dataset) -> NDArray[np.float64]:
-    return intervals.hitting_steps(result.hit_step.values[:, 0])
-
-
 def _places(quick: bool) -> list[tuple[Case, int, int]]:
     cases = CASES[:1] + CASES[-1:] if quick else CASES
     widths = [(case, D, k) for case in cases for k in (WIDTHS[:2] if quick else WIDTHS)]
@@ -138,8 +113,13 @@ def measure(
     """
     points = [
         best_rate.Point(
-            _jobs(case, d, k, instances, SEED + 1000 * i),
-            _hits,
+            jobs_to(
+                THRESHOLD,
+                [task_of(case, d, k, SEED + 1000 * i + j) for j in range(instances)],
+                _STUDENT,
+                SEED + 1000 * i,
+            ),
+            first_hits,
             case.delta * (k / WIDTHS[0]) ** case.power,
             int((20.0 if context.quick else HORIZON) * d),
         )
