@@ -42,7 +42,9 @@ class GaussianInputs final : public Inputs {
     pairs_ = (static_cast<std::uint64_t>(task.d) + (constant_ ? 0 : 1)) / 2;  // none for that
   }
   void begin(std::int64_t step) override {
-    first_step_ = static_cast<std::uint64_t>(step);
+    places_.clear();
+    for (int column = 0; column < N_; column += lanes)
+      places_.push_back(place(static_cast<std::uint64_t>(step), column));
     if (law_.there()) find_law();
   }
   void draw(std::int64_t step, int at) override {
@@ -64,29 +66,33 @@ class GaussianInputs final : public Inputs {
   }
 
  private:
-  // Eight inputs from `column` on.
+  // Eight inputs of a block from `column` on.  Their divisions, once a tile, would cost a fiftieth
+  // of all.
   struct Place {
+    Address address;
     Bits step, slot;  // of the first of their numbers
     Bits input;       // within their batch
   };
-  Place place(int column) const {
+  Place place(std::uint64_t first_step, int column) const {
     std::uint64_t step[lanes], input[lanes], slot[lanes];
     for (int q = 0; q < lanes; ++q) {
       const auto i = static_cast<std::uint64_t>(std::min(column + q, used_ - 1));
       const auto batch = static_cast<std::uint64_t>(batch_);
-      step[q] = first_step_ + i / batch;
+      step[q] = first_step + i / batch;
       input[q] = i % batch;
       slot[q] = input[q] * pairs_;
     }
-    return {load_bits(step), load_bits(slot), load_bits(input)};
+    const Bits steps = load_bits(step);
+    return {Address(random_, steps, broadcast_bits(replica_)), steps, load_bits(slot),
+            load_bits(input)};
   }
   void normals(Index begin, Index depth, double* X) const {
-    for (int column = 0; column < N_; column += lanes) {
+    const Bits from = broadcast_bits(static_cast<std::uint64_t>(begin) / 2);
+    for (const Place& at : places_) {
       Poll::spend(2 * depth * lanes);
-      const Place at = place(column);
-      Address(random_, at.step, broadcast_bits(replica_))
-          .normals(Purpose::inputs, at.slot + broadcast_bits(static_cast<std::uint64_t>(begin) / 2),
-                   depth, X + column, N_);
+      const Address address = at.address;
+      address.normals(Purpose::inputs, at.slot + from, depth, X, N_);
+      X += lanes;
     }
   }
   // What the law adds to the inputs of the block along its directions, and to their labels.
@@ -101,7 +107,7 @@ class GaussianInputs final : public Inputs {
               added_.doubles() + first * N_, N_);
     }
     for (int column = 0; column < N_; column += lanes) {
-      const Place at = place(column);
+      const Place& at = places_[static_cast<std::size_t>(column / lanes)];
       law_.draw(at.step, at.input);
       for (int j = first; j < q_; ++j) {
         double* added = added_.doubles() + j * N_ + column;
@@ -125,7 +131,7 @@ class GaussianInputs final : public Inputs {
   Index d_ = 0;
   std::uint32_t replica_ = 0;
   std::uint64_t pairs_ = 0;  // counters an input
-  std::uint64_t first_step_ = 0;
+  std::vector<Place> places_;
 };
 
 using AmbientSpace = BlocksOf<Blocks, GaussianInputs>;

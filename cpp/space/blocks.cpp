@@ -203,23 +203,12 @@ void Blocks::make_unit() {
   for (int j = 0; j < shape_.n; ++j) {
     const double length = std::sqrt(gram_now_(j, j));
     alpha_[j] /= length;
-    gram_now_.row(j) /= length;
-    gram_now_.col(j) /= length;
+    for (int i = 0; i < shape_.n && shape_.follow; ++i) {
+      gram_now_(j, i) /= length;
+      gram_now_(i, j) /= length;
+    }
     gram_now_(j, j) = 1;
   }
-}
-
-void Blocks::move_product(int i, int j, const double* G, const double* M) {
-  const int n = shape_.n, batch = count_;
-  const double *x = rows_.data(), still_i = A_.still(i), still_j = A_.still(j);
-  double sum = gram_now_(j, i) * M[j] * M[i];
-  for (int b = 0; b < batch; ++b, x += n) {
-    const double gi = G[b * n + i], gj = G[b * n + j];
-    sum -= M[j] * gi * (x[j] - still_j) + M[i] * gj * (x[i] - still_i);
-    if (steps_ > 1)
-      for (int l = 0; l < batch; ++l) sum += gj * G[l * n + i] * gram_(current_ + b, current_ + l);
-  }
-  gram_now_(j, i) = sum;
 }
 
 void Blocks::draw_block() {

@@ -105,7 +105,7 @@ class Blocks {
   void move_rows(const Move<Scalar>& move);
   void make_unit();
   // <A_i, A_j> after the rows have become M A - G^T X.
-  void move_product(int i, int j, const Scalar* G, const Scalar* M);
+  LRFT_INLINE void move_product(int i, int j, const Scalar* G, const Scalar* M);
 
   void draw_block();
   void draw_tile(Index begin);
@@ -178,6 +178,19 @@ class Blocks {
   Eigen::VectorXd alpha_;        // (n)
   double health_ = 0;
 };
+
+LRFT_INLINE void Blocks::move_product(int i, int j, const double* G, const double* M) {
+  const int n = shape_.n, batch = count_;
+  const double *x = rows_.data(), still_i = A_.still(i), still_j = A_.still(j);
+  double sum = gram_now_(j, i) * M[j] * M[i];
+  for (int b = 0; b < batch; ++b, x += n) {
+    const double gi = G[b * n + i], gj = G[b * n + j];
+    sum -= M[j] * gi * (x[j] - still_j) + M[i] * gj * (x[i] - still_i);
+    if (steps_ > 1)
+      for (int l = 0; l < batch; ++l) sum += gj * G[l * n + i] * gram_(current_ + b, current_ + l);
+  }
+  gram_now_(j, i) = sum;
+}
 
 inline Input<double> without_teacher(const TaughtInput<double>& x) { return x; }
 inline GeneralInput<Input<double>> without_teacher(const GeneralInput<TaughtInput<double>>& x) {

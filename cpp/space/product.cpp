@@ -24,7 +24,7 @@ LRFT_INLINE void add_native(double* p, NativeDouble a) {
 
 // y (rows, vectors) += a (rows, depth) x (depth, vectors); a vector is a native one.
 template <int rows, int vectors>
-void kernel(Factor a, Panel x, Size depth, double* y, Size y_width) {
+LRFT_INLINE void tile(const Factor& a, const Panel& x, Size depth, double* y, Size y_width) {
   constexpr int sums = chains(rows, vectors);
   NativeDouble s[sums][rows][vectors];
   const auto each = [](const auto& f) __attribute__((always_inline)) {
@@ -59,6 +59,17 @@ void kernel(Factor a, Panel x, Size depth, double* y, Size y_width) {
   each([&](int i, int v) __attribute__((always_inline)) {
     add_native(y + i * y_width + v * native_width, s[0][i][v]);
   });
+}
+
+// The same for `count` such tiles beside each other; a call for each would cost as much as twenty
+// terms.
+template <int rows, int vectors>
+void kernel(Factor a, Panel x, Size depth, Size count, double* y, Size y_width) {
+  for (; count > 0; --count) {
+    tile<rows, vectors>(a, x, depth, y, y_width);
+    x.data += vectors * native_width;
+    y += vectors * native_width;
+  }
 }
 
 // r <- its transpose.
@@ -101,7 +112,7 @@ LRFT_INLINE void transpose_square(NativeDouble (&r)[native_width]) {
 #endif
 }
 
-using Kernel = void (*)(Factor, Panel, Size, double*, Size);
+using Kernel = void (*)(Factor, Panel, Size, Size, double*, Size);
 // Of 1 .. tile_rows rows.
 template <int vectors>
 constexpr auto kernels = []<int... i>(std::integer_sequence<int, i...>) {
@@ -110,6 +121,7 @@ constexpr auto kernels = []<int... i>(std::integer_sequence<int, i...>) {
 
 // Rows of the next tile where `left` are left: tiles are as equal as can be.
 int rows_of_tile(int left) {
+  if (left <= tile_rows) return left;  // most are, and are spared a division
   const int tiles = (left + tile_rows - 1) / tile_rows;
   return (left + tiles - 1) / tiles;
 }
@@ -127,7 +139,7 @@ void product_of_rest(Factor a, int rows, Panel x, Size depth, int columns, doubl
       n = rows_of_tile(rows - first);
       std::fill_n(sum, n * native_width, 0.0);
       const Factor tile = {a.data + first * a.row + begin * a.term, a.row, a.term};
-      kernels<1>[static_cast<std::size_t>(n - 1)](tile, {panel, native_width}, terms, sum,
+      kernels<1>[static_cast<std::size_t>(n - 1)](tile, {panel, native_width}, terms, 1, sum,
                                                   native_width);
       for (int i = 0; i < n; ++i)
         for (int q = 0; q < columns; ++q) y[(first + i) * y_width + q] += sum[i * native_width + q];
@@ -139,16 +151,15 @@ void product_of_rest(Factor a, int rows, Panel x, Size depth, int columns, doubl
 
 void product(Factor a, int rows, Panel x, std::ptrdiff_t depth, std::ptrdiff_t columns, double* y,
              std::ptrdiff_t y_width) {
+  const Size pairs = columns / (2 * native_width);
   for (int first = 0, n = 0; first < rows; first += n) {
     n = rows_of_tile(rows - first);
     const auto which = static_cast<std::size_t>(n - 1);
     const Factor tile = {a.data + first * a.row, a.row, a.term};
     double* to = y + first * y_width;
-    Size q = 0;
-    for (; q + 2 * native_width <= columns; q += 2 * native_width)
-      kernels<2>[which](tile, {x.data + q, x.width}, depth, to + q, y_width);
-    if (q + native_width <= columns)
-      kernels<1>[which](tile, {x.data + q, x.width}, depth, to + q, y_width);
+    kernels<2>[which](tile, x, depth, pairs, to, y_width);
+    if (const Size q = pairs * 2 * native_width; q + native_width <= columns)
+      kernels<1>[which](tile, {x.data + q, x.width}, depth, 1, to + q, y_width);
   }
   if (const int rest = static_cast<int>(columns % native_width); rest > 0) {
     const Size q = columns - rest;
