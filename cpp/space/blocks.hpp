@@ -108,7 +108,8 @@ class Blocks {
   LRFT_INLINE void move_product(int i, int j, const Scalar* G, const Scalar* M);
 
   void draw_block();
-  void draw_tile(Index begin);
+  // A tile x of the block's inputs meets the teacher, the features and the rows.
+  void meet(Index begin, const double* x);
 
   // A tile of the block's inputs, drawn again where they are not kept, with zeros up to whole
   // packs: what the tile before left there would move the rows beyond their last coordinate.
