@@ -58,11 +58,11 @@ class Case:
     loss: Any = "squared"
 
 
-def full(n: int) -> Any:
+def full(n: int, **biases: Any) -> Any:
     def make(task: lrft.Task, seed: int, lr: float) -> Any:
         lam = np.linspace(0.5, 1.1, n) * np.where(np.arange(n) % 2, -1, 1)
         return lrft.FullNetwork(
-            init=rows_at(task, n, seed), lam_init=lam, train_lam=True, lr_lam=0.5 * lr
+            init=rows_at(task, n, seed), lam_init=lam, train_lam=True, lr_lam=0.5 * lr, **biases
         )
 
     return make
@@ -93,10 +93,21 @@ def rank_one(task: lrft.Task, seed: int, lr: float) -> Any:
     )
 
 
-def network(d: int) -> lrft.Task:
+def network(d: int, **biases: Any) -> lrft.Task:
     return lrft.Task.teacher(
-        width=2, d=d, lam_star=[1.0, -0.6], sigma_star="tanh", activation="erf", noise=0.2, seed=3
+        width=2,
+        d=d,
+        lam_star=[1.0, -0.6],
+        sigma_star="tanh",
+        activation="erf",
+        noise=0.2,
+        seed=3,
+        **biases,
     )
+
+
+def biased_network(d: int) -> lrft.Task:
+    return network(d, biases_star=[0.8, -0.5])
 
 
 def staircase(d: int) -> lrft.Task:
@@ -119,6 +130,23 @@ CASES = {
     "full, 2 erf, a spike": Case("erf", 2, 2.0, 0.1, full(2), {"inputs": "spiked u 1.5"}),
     "LoRA of rank 2, a mixture": Case(
         "erf", 3, 4.0, 0.1, lora, {"inputs": "mixture beside -1 0.5 labels 0.3 -0.2"}
+    ),
+    "full, 2 erf, biases that stay": Case(
+        "erf", 2, 2.0, 0.2, full(2), {"biases": [0.7, -0.4], "neuron_scale": 1.2}
+    ),
+    "full, 3 relu, biases trained": Case(
+        "relu",
+        3,
+        1.0,
+        0.1,
+        full(3, biases=[0.6, -0.2, 0.3], train_biases=True),
+        {"noise": 0.2, "biases": 0.4, "inputs": "mixture u -0.5 0.5 labels 0.1 -0.2"},
+    ),
+    "LoRA of rank 2 on a biased base": Case(
+        "erf", 3, 4.0, 0.2, lora, {"biases": [0.5, -0.6, 0.3], "inputs": "spiked u 0.5"}
+    ),
+    "biases trained beside biases": Case(
+        "erf", 1, 4.0, 0.2, full(2, biases=0.3, train_biases=True), biased_network
     ),
     "linearised rank one, erf": Case("erf", 3, 6.0, 0.4, rank_one, {"parallel": 0.5}),
 }
@@ -143,8 +171,9 @@ def gaps(case: Case, d: int, groups: int, replicas: int) -> dict[str, np.ndarray
         assert (ds.status == "finished").all()
         ode = theory.order_parameter_ode(task, training, ds.isel(replica=0))
         assert ode.noise_error < 0.02
+        student = training.student
         known = training.loss == "squared" and task.link is None and task.law is None
-        sampled = training.student.linearized or not known
+        sampled = student.linearized or student.biased(task) or not known
         assert (ode.drift_error > 0) == sampled
         np.testing.assert_allclose(ode.time, ds.step * lr)
         expected = {"M": ode.M, "Q": ode.Q, training.student.own_name: ode.own}
@@ -169,7 +198,12 @@ def test_means_follow_the_equations(name: str) -> None:
 
 @pytest.mark.verification
 @pytest.mark.parametrize(
-    "name", ["full, 2 erf", "full, 3 relu", "LoRA of rank 2, relu", "linearised full, tanh"]
+    "name",
+    [
+        *("full, 2 erf", "full, 3 relu", "LoRA of rank 2, relu", "linearised full, tanh"),
+        *("full, 2 erf, biases that stay", "full, 3 relu, biases trained"),
+        "LoRA of rank 2 on a biased base",
+    ],
 )
 def test_64_replicas_follow_the_equations_each_from_its_start(name: str) -> None:
     check(gaps(CASES[name], 100_000, 8, 8))

@@ -113,19 +113,6 @@ def test_students_that_do_not_fit(student: Any, message: str) -> None:
         lrft.check_compatible(lrft.Task.sample(30, 4, biases=B, activation="erf"), training)
 
 
-@pytest.mark.parametrize("task", [lrft.Task.sample(30, 4, biases=B), lrft.Task.sample(30, 4)])
-def test_theory_that_knows_no_biases_says_so(task: lrft.Task) -> None:
-    student = lrft.FullNetwork(biases=1.0)
-    training = lrft.Training(student=student, lr=0.01, steps=1)
-    for make in (
-        lambda: lrft.check_compatible(task, training.replace(lr="auto")),
-        lambda: lrft.theory.stability_limit(task, student),
-        lambda: lrft.theory.order_parameter_ode(task, training),
-    ):
-        with pytest.raises(ValueError, match="needs networks without biases, got"):
-            make()
-
-
 def test_where_a_full_network_starts() -> None:
     biased, plain = lrft.Task.sample(30, 4, biases=B, neuron_scale=0.5), lrft.Task.sample(30, 4)
     assert not lrft.FullNetwork().biased(plain)

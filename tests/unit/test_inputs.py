@@ -132,7 +132,6 @@ WRONG = {
         TASK, TASK.c, 0.1, delta=0.1, horizon=1.0
     ),
     "population_gradient": lambda: theory.population_gradient(TASK, TASK.u, TASK.c),
-    "lr='auto'": lambda: theory.stability_limit(TASK, lrft.RankOne()),
     "the algorithm": lambda: lrft.fine_tune(TASK),
     "u_init='favourable'": lambda: simulate(student=lrft.RankOne(u_init="favourable")),
     "linearized=True": lambda: simulate(student=lrft.RankOne(linearized=True)),

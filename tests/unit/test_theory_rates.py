@@ -138,3 +138,38 @@ def test_the_limit_separates_learning_from_stalling(train_c):
         final[share] = np.abs(overlaps[-1000:]).mean()
     assert final[0.5] > 0.95
     assert final[4.0] < 0.8
+
+
+@pytest.mark.parametrize("student", [lrft.RankOne(), lrft.FullNetwork(train_biases=True)])
+def test_the_limit_of_a_relu_that_its_bias_keeps_on_is_that_of_a_linear_neuron(student):
+    given = {"d": 500, "k": 1, "xi": 1.0, "features": "orthonormal"}
+    linear = lrft.Task.sample(activation="he1", **given)
+    biased = lrft.Task.sample(activation="relu", biases=30.0, **given)
+    expected = theory.stability_limit(linear, student)
+    assert theory.stability_limit(biased, student) == pytest.approx(expected, rel=1e-9)
+    assert theory.rates.far_above(biased, student, 20 * expected)
+    assert not theory.rates.far_above(biased, student, expected)
+
+
+def test_the_limit_under_a_spike_is_that_of_longer_weights():
+    """u and all rows are in span(W), where inputs are twice as long."""
+    task = lrft.Task.sample(d=10**4, k=3, xi=0.5, parallel=1.0, activation="tanh", seed=1)
+    parts = {"c": task.c, "lam": task.lam, "xi": 2 * task.xi, "activation": "tanh"}
+    longer = lrft.Task.from_coordinates(task.d, 2 * task.R, task.a, **parts)
+    student = lrft.FullNetwork(train_lam=True)
+    expected = theory.stability_limit(longer, student)
+    spiked = task.replace(inputs=lrft.Spiked("features", 3.0))
+    assert theory.stability_limit(spiked, student) == pytest.approx(expected, rel=1e-9)
+    assert theory.stability_limit(task, student) != pytest.approx(expected, rel=0.2)
+
+
+@pytest.mark.parametrize("student", [lrft.LoRA(rank=2, b_init="gaussian"), lrft.FullNetwork()])
+def test_the_limit_under_a_mean_is_that_with_biases(student):
+    """Means in span(W) move preactivations as biases do; samples of the two differ."""
+    task = lrft.Task.sample(d=10**4, k=3, xi=0.5, activation="tanh", seed=1)
+    mean = np.array([1.0, -1.5, 0.5])
+    moved = task.replace(inputs=lrft.Mixture(mean[None], directions="features"))
+    biased = task.replace(biases=task.R[:, : len(mean)] @ mean)
+    limits = [theory.stability_limit(one, student, samples=2**15) for one in (moved, biased)]
+    assert limits[0] == pytest.approx(limits[1], rel=0.03)
+    assert theory.stability_limit(task, student) != pytest.approx(limits[0], rel=0.1)

@@ -411,6 +411,12 @@ def check_perturbed(task: TaskBase, what: str) -> None:
     """Refuse what is no task, a teacher that is no perturbed base, biases, and a law of inputs."""
     check_unbiased(task, what)
     check_standard(task, what)
+    check_no_link(task, what)
+
+
+def check_no_link(task: TaskBase, what: str) -> None:
+    """Refuse what is no task, and a teacher that is no perturbed base."""
+    check_task(task)
     if task.link is not None:
         raise ValueError(
             f"{what} needs a teacher that is the base with ξ c uᵀ, got one with {task.link}"

@@ -30,7 +30,7 @@ from lrft.model.recording import (
 from lrft.model.sizes import Sizes
 from lrft.model.students import FullNetwork, LoRA, RankOne, Student
 from lrft.model.students.student import OptionalPositive, RateOrAuto
-from lrft.model.task_state import check_perturbed, check_unbiased
+from lrft.model.task_state import check_no_link, check_perturbed, check_unbiased
 
 if TYPE_CHECKING:
     from lrft.model.task import Task
@@ -404,6 +404,5 @@ def check_compatible(task: Task, training: Training) -> None:
         check_perturbed(task, "linearized=True")
         check_unbiased(task, "linearized=True", student)
     if training.lr == "auto":
-        check_perturbed(task, "lr='auto'")
-        check_unbiased(task, "lr='auto'", student)
+        check_no_link(task, "lr='auto'")
     student.check(task)

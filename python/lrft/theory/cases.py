@@ -12,9 +12,10 @@ from lrft.base import checks
 from lrft.model.loss import Loss, name_of
 from lrft.model.schedule import Constant, Schedule, ScheduleModel
 from lrft.model.students import RankOne, StudentModel
-from lrft.model.task_state import check_perturbed
+from lrft.model.task_state import check_no_link, check_standard
 from lrft.model.training import Training, check_compatible
 from lrft.theory import pulls
+from lrft.theory.frame import frame
 from lrft.theory.population import orthogonal_overlaps, unit_vector
 from lrft.theory.rates import auto_lr
 from lrft.theory.student_sample import State
@@ -111,7 +112,7 @@ def _constant(name: str, rate: float | Schedule) -> float:
 
 def _start_of(task: Task, student: StudentModel, start: Any) -> State:
     """Take the recorded start of a replica, or the limit of the student's own."""
-    n, s = student.rows(task), task.R.shape[1]
+    n, s = student.rows(task), task.R.shape[1] + student.biased(task)
     own_shape = (n,) if student.network else (task.k, n)
     inside = s + n if student.start_of_its_own else s
     if start is None:
@@ -142,7 +143,7 @@ def _check_start(task: Task, student: StudentModel, P: Floats, Q: Floats) -> Non
         return
     moved = rest.max()
     if not student.start_of_its_own:  # expanded around the base
-        moved = max(moved, float(np.abs(P - task.R).max()))
+        moved = max(moved, float(np.abs(P - frame(task, student.biased(task)).R).max()))
     if moved > TOLERANCE * size:
         raise ValueError("start must be that of step 0, where a linearised student is expanded")
 
@@ -168,6 +169,8 @@ def _own_start(task: Task, student: StudentModel, own_shape: tuple[int, ...]) ->
     else:
         P = np.zeros((n, s))
         rest = (1.0 if student.spherical else spec.rows_std * task.d**0.5) * np.eye(n)
+    if student.biased(task):  # along the constant
+        P = np.column_stack([spec.biases if spec.biases.size else np.zeros(n), P])
     Q = P @ P.T + rest @ rest.T
     return State(np.concatenate([P, rest], axis=1) if student.start_of_its_own else P, Q, own)
 
@@ -185,13 +188,17 @@ def of_numbers(task: Task, c_hat: ArrayLike, start: Any, numbers: Mapping[str, A
     require_rank_one(task)
     c0 = unit_vector("c_hat", c_hat, task.k)
     student = RankOne(train_c=train_c, orthogonal=orthogonal, c_init=c0)
-    state = State(_coordinates(task, start, orthogonal)[None], np.ones((1, 1)), c0[:, None])
+    P = _coordinates(task, start, orthogonal)
+    if student.biased(task):
+        P = np.append(0.0, P)
+    state = State(P[None], np.ones((1, 1)), c0[:, None])
     return Case(student, state, delta, (1.0, rate_c), batch, None, None)
 
 
 def require_rank_one(task: Task) -> None:
-    """Refuse teachers of higher rank, and those that are no perturbed base."""
-    check_perturbed(task, "the equation of one overlap")
+    """Refuse teachers of higher rank, those that are no perturbed base, and a law of inputs."""
+    check_no_link(task, "the equation of one overlap")
+    check_standard(task, "the equation of one overlap")
     if task.rank != 1:
         raise ValueError(f"task must have rank 1, got rank {task.rank}")
 

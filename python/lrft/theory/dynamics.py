@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lrft.base import checks
-from lrft.model.task_state import check_unbiased
+from lrft.model.task_state import check_task
 from lrft.model.training import Training
 from lrft.theory.cases import of_numbers, of_training, require_rank_one
 from lrft.theory.equations import Equations
@@ -81,7 +81,8 @@ def order_parameter_ode(
         ``"Q"`` and ``"c_hat"``, ``"B"`` or ``"lam_hat"``. By default the limit of the student's
         own start: given rows as they are; random ones are orthogonal to S and each other.
         Of numbers: the overlap of u_hat with u, for a u_hat orthogonal to span(W); or its
-        coordinates P in the basis of ``task.R`` and ``task.a``, of norm at most 1.
+        coordinates P in the basis of ``task.R`` and ``task.a``, of norm at most 1. Where there are
+        biases M has one coordinate before these, along the constant, and P of numbers has not.
     delta : float
         Of numbers: ``lr * d``, at least 0.
     c_hat : array_like of shape (k,)
@@ -301,8 +302,7 @@ def _solution(
     noise: bool,
 ) -> OrderParameters:
     """Solve for a training, or for the rank-one student that numbers describe."""
-    student = training.student if isinstance(training, Training) else None
-    check_unbiased(task, "order_parameter_ode", student)
+    check_task(task)
     samples = checks.integer("samples", samples, 2 * NoiseScale.SCRAMBLINGS)
     if training is None:
         raise TypeError("training must be given: a Training, or c_hat of a rank-one student")

@@ -10,6 +10,9 @@ At rates ``lr = delta / d`` and ``lr_own = rate_own lr``, in time ``tau = lr t``
 (Saad and Solla 1995; Goldt et al. 2019 for trained output weights). The term in delta is the
 squared length of a step, ``lr^2 |x|^2 g g^T``. A rank-one student pays for it by normalising:
 ``dP/dtau = -T E[g x_S] - (delta / 2) P E[g^2] / batch``, T its tangent space, and Q = 1.
+
+Where rows stay along the first coordinates of S, as frozen biases do and where Pi projects, P stays
+there, and what h has of it does not count in dQ.
 """
 
 from __future__ import annotations
@@ -21,7 +24,8 @@ from numpy.typing import NDArray
 
 from lrft.core.engine import compiled
 from lrft.theory.arcsine import weighted_slopes
-from lrft.theory.population import perturbation, row_gradient_coefficients
+from lrft.theory.frame import frame
+from lrft.theory.population import row_gradient_coefficients
 from lrft.theory.student_sample import Means, State, StudentSample
 
 if TYPE_CHECKING:
@@ -55,27 +59,28 @@ class Equations:
         self.task, self.student = task, case.student
         spec = self.student.specification(task, ambient=False)
         self.scale: float = spec.scale
-        self.projected = task.features_rank if spec.project else 0
+        constant = self.student.biased(task)
+        beside = case.start.P.shape[1] - task.R.shape[1] - constant
+        self.frame = frame(task, constant, beside)
+        #: Rows stay along so many of the first coordinates.
+        self.still = task.features_rank if spec.project else 0
+        self.still += 0 if spec.train_biases else self.frame.before
         self.rates = case.rates[0], case.rates[1] if spec.train_own else 0.0
         self.noise = delta / case.batch * case.rates[0] ** 2
         self.exact_drift = (
             not self.student.linearized
             and case.loss == "squared"
             and task.link is None
-            and task.law is None
+            and self.frame.law is None
         )
         self.exact_noise = self.exact_drift and task.activation.kind == "erf"
         self.shapes = [part.shape for part in case.start]
         self.noise_error = self.drift_error = self.first_length = 0.0
-        s, width = task.R.shape[1], case.start.P.shape[1]
-        self.R, self.teacher = np.zeros((2, task.k, width))
-        self.R[:, :s] = task.R
-        self.teacher[:, :s] = task.R + perturbation(task)
         self.sample: StudentSample | None = None
         sampled = not self.exact_drift or (self.noise > 0 and not self.exact_noise)
         if sampled and not self.overlap_alone:
             self.sample = StudentSample(
-                task, self.student, case.start, self.scale, case.loss, samples
+                task, self.frame, self.student, case.start, self.scale, case.loss, samples
             )
 
     @property
@@ -85,7 +90,7 @@ class Equations:
             self.student.spherical
             and self.exact_drift
             and self.rates[1] == 0
-            and self.projected == self.task.features_rank
+            and self.still == self.task.features_rank
             and self.task.u_orthogonal
         )
 
@@ -112,7 +117,9 @@ class Equations:
             state = self._on_spheres(state)
         by_S, by_rows, by_own = self._drift(state)
         noise = self._noise(state) if self.noise > 0 else np.zeros_like(state.Q)
-        by_S[:, : self.projected] = 0.0
+        still = self.still
+        by_rows = by_rows - by_S[:, :still] @ state.P[:, :still].T
+        by_S[:, :still] = 0.0
         own = -self.rates[1] * by_own
         if self.student.spherical:
             own += state.own * np.sum(state.own * -own)
@@ -154,14 +161,14 @@ class Equations:
 
     def composition(self, state: State) -> Composition:
         """How the student's neurons are made of its rows, in the basis of S."""
-        return self.student.composition(self.R, self.task.lam, state.own, self.scale)
+        return self.student.composition(self.frame.R, self.task.lam, state.own, self.scale)
 
     def gram(self, state: State) -> tuple[Floats, Floats, Floats]:
         """Inner products of the neurons of teacher and student; their weights (f* - f_hat).
 
         And of them all with the rows, (k + m, n).
         """
-        T, (P, Q, _) = self.teacher, state
+        T, (P, Q, _) = self.frame.teacher, state
         R, B, lam = self.composition(state)
         TV = T @ (R + B @ P).T
         cross = B @ P @ R.T
@@ -173,7 +180,7 @@ class Equations:
         gram, weights, with_rows = self.gram(state)
         mixing, by_weight = row_gradient_coefficients(self.task, gram, weights)
         R, B, _ = self.composition(state)
-        neurons = np.concatenate([self.teacher, R + B @ state.P])
+        neurons = np.concatenate([self.frame.teacher, R + B @ state.P])
         along = mixing @ with_rows  # (m, n)
         by_own = by_weight if self.student.network else self.scale * along
         return Means(B.T @ mixing @ neurons, B.T @ along, by_own)

@@ -31,7 +31,7 @@ from lrft.base import interrupts
 from lrft.core.engine import compiled
 from lrft.model.students import FullNetwork, LoRA, StudentModel
 from lrft.theory.first_gradient import started
-from lrft.theory.population import perturbation
+from lrft.theory.frame import frame
 from lrft.theory.sampled import SEED
 
 if TYPE_CHECKING:
@@ -57,14 +57,17 @@ class Limit(NamedTuple):
 class Sample:
     """A task and rows of a student on one Gaussian sample: x in S, and in n directions outside."""
 
-    def __init__(self, task: Task, n: int, samples: int) -> None:
-        s = task.R.shape[1]
-        normals = compiled.normals(SEED, 0, compiled.purposes["inputs"], 0, samples * (s + n))
-        X = np.asarray(normals).reshape(samples, s + n)
-        self.task, self.X = task, X
-        self.base = X[:, :s] @ task.R.T  # (samples, k)
-        moved = self.base + X[:, :s] @ perturbation(task).T
-        self.labels = task.output_scale * (task.activation(task.neuron_scale * moved) @ task.lam)
+    def __init__(self, task: Task, student: StudentModel, samples: int) -> None:
+        n, self.frame = student.rows(task), frame(task, student.biased(task))
+        size = self.frame.normals + n
+        normals = compiled.normals(SEED, 0, compiled.purposes["inputs"], 0, samples * size)
+        normals = np.asarray(normals).reshape(samples, size)
+        X, shifts = self.frame.inputs(normals[:, : size - n])
+        self.task, self.X = task, np.concatenate([X, normals[:, size - n :]], axis=1)
+        self.base = X @ self.frame.R.T  # (samples, k)
+        moved = self.base + X @ self.frame.change.T
+        labels = task.output_scale * (task.activation(task.neuron_scale * moved) @ task.lam)
+        self.labels = labels + shifts
 
     def lora(self, student: LoRA, rows: Floats, B: Floats) -> tuple[Floats, Floats, Floats]:
         """|J|^2 over d of A and |J|^2 of B, (samples,); and df_hat/d(A_1 x), with the residual."""
@@ -113,15 +116,13 @@ def _linear_regime(task: Task, squares: Floats, batch: int, cause: str) -> Limit
 @euclidean_limits.register(FullNetwork)
 def _full(student: FullNetwork, task: Task, batch: int, samples: int) -> list[Limit]:
     rows, draws = _start(task, student)
-    sample = Sample(task, len(rows), samples)
+    sample = Sample(task, student, samples)
     trained = np.array([[1.0], [float(student.train_lam and student.lr_lam is None)]])
     found = [
         _linear_regime(task, trained * sample.full(rows, lam), batch, AT_START) for lam in draws
     ]
     if not student.linearized:  # whatever it comes from, the teacher is one network that fits
-        teacher = np.concatenate(
-            [task.R + perturbation(task), np.zeros((task.k, len(rows)))], axis=1
-        )
+        teacher = np.pad(sample.frame.teacher, ((0, 0), (0, len(rows))))
         squares = trained * sample.full(teacher, task.lam)
         found.append(_linear_regime(task, squares, batch, AT_TEACHER))
     return found
@@ -130,9 +131,9 @@ def _full(student: FullNetwork, task: Task, batch: int, samples: int) -> list[Li
 @euclidean_limits.register(LoRA)
 def _lora(student: LoRA, task: Task, batch: int, samples: int) -> list[Limit]:
     rows, draws = _start(task, student)
-    n, s = student.rank, task.R.shape[1]
+    n = student.rank
     starts = [own.reshape(task.k, n) for own in draws]
-    sample = Sample(task, n, samples)
+    sample = Sample(task, student, samples)
     if student.takes_start_off:
         sample.base -= student.scale * sample.X @ rows.T @ starts[0].T
     trained = np.array(
@@ -144,7 +145,8 @@ def _lora(student: LoRA, task: Task, batch: int, samples: int) -> list[Limit]:
     ]
     if student.linearized or student.takes_start_off or not (student.train_a and student.train_b):
         return found
-    change = perturbation(task) / student.scale
+    change = sample.frame.change / student.scale
+    s = change.shape[1]
     left, size, right = interrupts.aside(np.linalg.svd, change, full_matrices=False)
     count = min(n, task.rank, len(size))
     conserved = float(
@@ -199,7 +201,9 @@ def _start(task: Task, student: StudentModel) -> tuple[Floats, list[Floats]]:
         start = started(task, population, ambient=False, seed=0, replica=0)
         rows = np.concatenate([start.rows, np.zeros((n, n))], axis=1)
         return rows, [start.own]
-    _, (_, shape) = student.parameters(task).values()
+    if student.biased(task):
+        rows = np.column_stack([spec.biases if spec.biases.size else np.zeros(n), rows])
+    _, (_, shape), *_ = student.parameters(task).values()
     if spec.init_own == "given":
         return rows, [spec.own]
     draws = []

@@ -24,26 +24,28 @@ class Measure:
 
     def __init__(self, equations: Equations) -> None:
         self.equations = equations
-        task, s = equations.task, equations.R.shape[1]
-        self.a = np.zeros((task.rank, s))
-        self.a[:, : task.a.shape[1]] = task.a
+        task = equations.task
+        self.a, self.before = equations.frame.a, equations.frame.before
         self.c = task.c.reshape(task.k, task.rank)
 
     def overlap_u(self, state: State) -> Any:
-        """Return a number, singular values, or cosines (n, k) of neurons with the teacher's."""
+        """Return a number, singular values, or cosines of neurons with those of the teacher."""
         equations, (P, Q, _) = self.equations, state
         if equations.student.single:
             return float(np.clip(P[0] @ self.a[0], -1.0, 1.0))
         if equations.student.network:
-            T = equations.teacher
-            sizes = np.sqrt(np.outer(np.diag(Q), np.sum(T**2, axis=1)))
+            b = P[:, : self.before]
+            T = equations.frame.teacher if equations.task.link is None else self.a
+            P, T = P[:, self.before :], T[:, self.before :]  # cosines in R^d, without biases
+            squares = np.diag(Q) - np.sum(b**2, axis=1)
+            sizes = np.sqrt(np.outer(np.maximum(squares, 0.0), np.sum(T**2, axis=1)))
             return np.divide(P @ T.T, sizes, out=np.zeros_like(sizes), where=sizes > 0)
         return _subspaces(Q, self.a @ self.a.T, P @ self.a.T)
 
     def overlap_c(self, state: State) -> Any:
-        """Return the same for ĉ and c, or the columns of B and c; NaN for a full network."""
+        """Return the same for ĉ and c, or the columns of B and c; NaN where one of them is not."""
         student, own = self.equations.student, state.own
-        if student.network:
+        if student.network or self.equations.task.link is not None:
             return float("nan")
         if student.single:
             return float(np.ravel(own) @ self.c[:, 0])
@@ -65,16 +67,20 @@ class Measure:
             assert equations.sample is not None
             return equations.sample.loss(state)
         gram, weights, _ = equations.gram(state)
-        if task.law is not None:
-            s = task.law.V.shape[1]
-            neurons = np.concatenate([equations.teacher, self._neurons(state)])
+        frame = equations.frame
+        if frame.law is not None or getattr(task.link, "biases", None) is not None:
+            neurons = np.concatenate([frame.teacher, self._neurons(state)])
+            b = neurons[:, : self.before]
+            V = np.zeros((0, neurons.shape[1]))
+            if frame.law is not None:
+                V = frame.law.V[self.before :]  # without the constant, whose part are the biases
             return loss_under_law(
                 task,
-                gram,
+                gram - b @ b.T,
                 neurons[task.k :] @ self.a.T,
                 weights,
-                neurons[:, :s] @ task.law.V.T,
-                np.zeros(len(neurons)),
+                neurons @ V.T,
+                task.neuron_scale * b.sum(axis=1),
             )
         C = np.ascontiguousarray(task.neuron_scale**2 * gram)
         if task.link is not None:

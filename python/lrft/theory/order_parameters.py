@@ -24,7 +24,8 @@ class OrderParameters:
     time : ndarray of shape (n,)
         ``tau = lr * t``, from 0.
     M : ndarray of shape (n, rows, s)
-        The student's rows (u_hat, those of A, or all neurons) in the task's basis of span(W, u);
+        The student's rows (u_hat, those of A, or all neurons) in the task's basis of span(W, u),
+        where there are biases after b_hat / neuron_scale;
         of a linearised student with a start of its own, that of its starting rows too.
     Q : ndarray of shape (n, rows, rows)
         Inner products of the rows.
@@ -32,7 +33,7 @@ class OrderParameters:
         c_hat, B, or the output weights of a full network.
     overlap_u, overlap_c : ndarray
         ``<u_hat, u>`` and ``<c_hat, c>``, (n,); of other students what `lrft.simulate` records
-        under these names. A full network has no overlap_c.
+        under these names; NaN where there is no such thing.
     delta : float
         ``lr * d``; 0 for the gradient flow.
     noise_error, drift_error : float

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from lrft.base import checks, interrupts
 from lrft.core.engine import compiled
-from lrft.model.task_state import check_perturbed, check_unbiased
+from lrft.model.task_state import check_no_link
 from lrft.theory.drift import drift
 from lrft.theory.euclidean_rates import Limit, euclidean_limits
 from lrft.theory.population import perturbation, unit_vector
@@ -152,8 +152,7 @@ def far_above(task: Task, student: Any, lr: float, *, batch: int = 1) -> str | N
     Returns
     -------
     str or None
-        A sentence; none where there is no limit either, a teacher that is no perturbed base, or
-        biases.
+        A sentence; none where there is no limit either, for a teacher that is no perturbed base.
 
     Examples
     --------
@@ -162,7 +161,7 @@ def far_above(task: Task, student: Any, lr: float, *, batch: int = 1) -> str | N
     >>> far_above(task, lrft.RankOne(), 1e-5) is None
     True
     """
-    if task.link is not None or task.inputs is not None or student.biased(task):
+    if task.link is not None:
         return None
     try:
         with np.errstate(all="ignore"):
@@ -208,8 +207,7 @@ def _tightest(task: Task, student: Any, batch: int, samples: int) -> Limit:
 
 
 def _worked_out(task: Task, student: Any, batch: int, samples: int) -> Limit:
-    check_perturbed(task, "lr='auto'")
-    check_unbiased(task, "lr='auto'", student)
+    check_no_link(task, "lr='auto'")
     batch = checks.integer("batch", batch, 1)
     if not getattr(student, "spherical", False):
         limits = euclidean_limits(student, task, batch, samples)
@@ -287,7 +285,8 @@ class _Rule:
         """D(q) from the drift where that is defined, else 0."""
         task = self.task
         free = task.features_rank > 0 and not self.orthogonal
-        if self.linearized or free or task.rank > 1 or not task.u_orthogonal:
+        other = task.biases is not None or task.inputs is not None
+        if self.linearized or free or other or task.rank > 1 or not task.u_orthogonal:
             return 0.0
         return float(drift(task, c_hat, q)) * (1 - q * q)
 

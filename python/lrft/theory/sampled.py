@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrft.core.engine import compiled
-from lrft.theory.population import perturbation
+from lrft.theory.frame import frame
 
 if TYPE_CHECKING:
     from lrft.model.task import Task
@@ -59,19 +59,21 @@ class SampledGradient:
     ----------
     task : Task
     direction : ndarray, shape (s,)
-        Coordinates of t, a unit vector of span(W, u); v is orthogonal to that span.
+        Coordinates of t, a unit vector of S; v is orthogonal to S.
     samples : int
     """
 
     def __init__(self, task: Task, direction: Floats, samples: int) -> None:
-        size = task.R.shape[1] + 1
+        seen = frame(task, task.biases is not None)
+        size = seen.normals + 1
         normals = compiled.normals(SEED, 0, compiled.purposes["inputs"], 0, samples * size)
-        X = np.asarray(normals).reshape(samples, size)
+        normals = np.asarray(normals).reshape(samples, size)
+        X, shifts = seen.inputs(normals[:, :-1])
         self.task = task
-        self.base = task.neuron_scale * (X[:, :-1] @ task.R.T)
-        moved = task.neuron_scale * (X[:, :-1] @ perturbation(task).T)
-        self.labels = task.output_scale * (task.activation(self.base + moved) @ task.lam)
-        self.target, self.rest = X[:, :-1] @ direction, X[:, -1]
+        self.base = task.neuron_scale * (X @ seen.R.T)
+        moved = task.neuron_scale * (X @ seen.change.T)
+        self.labels = task.output_scale * (task.activation(self.base + moved) @ task.lam) + shifts
+        self.target, self.rest = X[:, seen.before :] @ direction, normals[:, -1]
 
     def at(self, c_hat: Floats, overlap: float, *, linearized: bool = False) -> Gradients:
         """Evaluate the student with this c_hat and this overlap q = <t, u_hat>."""

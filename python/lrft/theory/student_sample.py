@@ -13,15 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrft.theory.noise_scale import NoiseScale, sobol_normals
-from lrft.theory.population import perturbation
 from lrft.theory.pulls import needs_noise, pulls
 
 if TYPE_CHECKING:
-    from lrft.model.inputs import Law
     from lrft.model.loss import Loss
     from lrft.model.students import StudentModel
     from lrft.model.students.student import Composition
     from lrft.model.task import Task
+    from lrft.theory.frame import Frame
 
 Floats = NDArray[np.float64]
 
@@ -29,7 +28,7 @@ Floats = NDArray[np.float64]
 class State(NamedTuple):
     """A student's order parameters at one time."""
 
-    P: Floats  #: (n, s) rows in S
+    P: Floats  #: (n, s) rows in S, in the coordinates of a `Frame`
     Q: Floats  #: (n, n) inner products of the rows
     own: Floats  #: ĉ (k, 1), B (k, n) or the output weights (n,)
 
@@ -48,6 +47,8 @@ class StudentSample:
     Parameters
     ----------
     task : Task
+    frame : Frame
+        Its coordinates.
     student : StudentModel
     start : State
         Where a linearised student is expanded; S holds its rows.
@@ -61,6 +62,7 @@ class StudentSample:
     def __init__(
         self,
         task: Task,
+        frame: Frame,
         student: StudentModel,
         start: State,
         scale: float,
@@ -69,21 +71,17 @@ class StudentSample:
     ) -> None:
         n, s = start.P.shape
         noisy = 1 if needs_noise(loss, task.noise) else 0
-        mixed = 1 if task.law is not None and len(task.law.probabilities) > 1 else 0
-        X = sobol_normals(s + n + noisy + mixed, NoiseScale.SCRAMBLINGS, samples)
+        X = sobol_normals(frame.normals + n + noisy, NoiseScale.SCRAMBLINGS, samples)
         self.task, self.student, self.scale, self.start = task, student, scale, start
-        self.X, self.Z, self.noise = X[:, :s], X[:, s : s + n], X[:, s + n - 1 + noisy]
+        self.frame = frame
+        self.Z, self.noise = X[:, s : s + n], X[:, s + n - 1 + noisy]
         self.of_loss = loss
-        inside = self.X[:, : task.R.shape[1]]
-        shifts: Floats | float = 0.0
-        if task.law is not None:
-            inside, shifts = _of_law(task.law, inside, X[:, -1])
-            self.X = np.concatenate([inside, self.X[:, task.R.shape[1] :]], axis=1)
-        self.base = inside @ self._composition(start.own).base.T  # fields without the rows
+        self.X, shifts = frame.inputs(np.delete(X, np.s_[s : s + n + noisy], axis=1))
+        self.base = self.X @ self._composition(start.own).base.T  # fields without the rows
         if task.link is not None:
-            self.labels = task.link(inside @ task.a.T)
+            self.labels = task.link(self.X @ frame.a.T)
         else:
-            moved = task.neuron_scale * (inside @ (task.R + perturbation(task)).T)
+            moved = task.neuron_scale * (self.X @ frame.teacher.T)
             self.labels = task.output_scale * (task.activation(moved) @ task.lam)
         self.labels = self.labels + shifts
         self.first = self.X @ start.P.T  # fields of the starting rows
@@ -94,7 +92,7 @@ class StudentSample:
             self.known = task.activation.evaluate(task.neuron_scale * around)
 
     def _composition(self, own: Floats) -> Composition:
-        return self.student.composition(self.task.R, self.task.lam, own, self.scale)
+        return self.student.composition(self.frame.R, self.task.lam, own, self.scale)
 
     def look(self, state: State) -> tuple[Floats, Floats, Floats, Floats]:
         """Return f_hat (N,), df/dh (N, n), what df/down is made of, and h (N, n)."""
@@ -155,18 +153,6 @@ class StudentSample:
         a = (weights[:, None] * a).reshape(blocks, each, -1)
         found: Floats = np.swapaxes(a, 1, 2) @ b.reshape(blocks, each, -1) / each
         return found
-
-
-def _of_law(law: Law, X: Floats, normal: Floats) -> tuple[Floats, Floats]:
-    """Give standard normal inputs (N, s) a law; return them, and what is added to their labels.
-
-    A normal of their own says which component they are of.
-    """
-    from scipy.special import ndtr
-
-    ends = np.cumsum(law.probabilities)[:-1]
-    component = np.searchsorted(ends, ndtr(normal), side="right")
-    return X + (law.stretch * (X @ law.V.T) + law.means[component]) @ law.V, law.shifts[component]
 
 
 def root(square: Floats) -> Floats:

@@ -71,7 +71,10 @@ class FullNetwork(StudentModel):
     followed: ClassVar[bool] = False  # a matrix of cosines
     network: ClassVar[bool] = True
     in_equations: ClassVar[frozenset[str] | None] = frozenset(
-        ("width", "init", "std", "lam_init", "train_lam", "lr_lam", "linearized")
+        (
+            *("width", "init", "std", "lam_init", "train_lam", "lr_lam", "linearized"),
+            *("biases", "train_biases"),
+        )
     )
 
     kind: Literal["full"] = "full"
