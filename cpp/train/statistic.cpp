@@ -8,14 +8,16 @@
 namespace lrft {
 namespace {
 
-using enum WatchKind;
+// The watches that have it: beside a teacher, on given labels.
+enum class Where { teacher, labels, both };
 enum class When { always, asked };
+using enum Where;
 using enum When;
 
 // What is recorded of a student.
 struct Statistic {
   const char* name;
-  WatchKind watch;  // that it is of
+  Where where;
   When when;
   // Of a record: () of a number, none of a student or training without it.
   std::optional<Dims> (*shape)(const Sizes&);
@@ -42,7 +44,7 @@ std::vector<double> own_of(const Seen& x) { return x.own; }
 
 // A new statistic is an entry at the end; what it may look at is `Seen`.
 constexpr Statistic table[] = {
-    {"overlap_u", overlaps, always,
+    {"overlap_u", teacher, always,
      [](const Sizes& z) -> std::optional<Dims> {
        if (!facts_of(z.kind).network) return angles(z);
        return Dims{z.rows, z.link == LinkKind::none ? z.neurons : z.rank};
@@ -52,67 +54,70 @@ constexpr Statistic table[] = {
        if (x.student.facts().single) return std::vector{x.followed};
        return overlaps_u(x.shape, x.task, *x.gram, x.student, x.rows, x.own);
      }},
-    {"overlap_c", overlaps, always,
+    {"overlap_c", teacher, always,
      [](const Sizes& z) {
        return only_if(!facts_of(z.kind).network && z.link == LinkKind::none, angles(z));
      },
      [](const Seen& x) { return overlaps_c(x.shape, x.task, x.student, x.own); }},
-    {"loss", overlaps, always, number,
+    {"loss", teacher, always, number,
      [](const Seen& x) { return std::vector{loss_of(x, x.rows, x.own)}; }},
-    {"train_loss", errors, always, number, [](const Seen& x) { return std::vector{x.train_loss}; }},
-    {"validation_loss", errors, always, number,
+    {"train_loss", labels, always, number, [](const Seen& x) { return std::vector{x.train_loss}; }},
+    {"validation_loss", labels, always, number,
      [](const Seen& x) { return std::vector{x.validation_loss}; }},
-    {"M", overlaps, asked, [](const Sizes& z) { return only_if(true, {z.rows, z.s}); },
+    {"M", teacher, asked, [](const Sizes& z) { return only_if(true, {z.rows, z.s}); },
      [](const Seen& x) { return coordinates(x.shape, x.task, x.rows); }},
-    {"Q", overlaps, asked, [](const Sizes& z) { return only_if(true, {z.rows, z.rows}); },
+    {"Q", both, asked, [](const Sizes& z) { return only_if(true, {z.rows, z.rows}); },
      [](const Seen& x) { return x.rows.gram; }},
-    {"norms", overlaps, asked, [](const Sizes& z) { return only_if(true, {z.rows}); },
+    {"norms", both, asked, [](const Sizes& z) { return only_if(true, {z.rows}); },
      [](const Seen& x) {
        std::vector<double> norms;
        for (std::size_t i = 0; i < x.rows.gram.size(); i += static_cast<std::size_t>(x.shape.n) + 1)
          norms.push_back(std::sqrt(x.rows.gram[i]));
        return norms;
      }},
-    {"c_hat", overlaps, asked,
+    {"c_hat", both, asked,
      [](const Sizes& z) { return only_if(facts_of(z.kind).single, {z.neurons}); }, own_of},
-    {"B", overlaps, asked,
+    {"B", both, asked,
      [](const Sizes& z) {
        const StudentFacts facts = facts_of(z.kind);
        return only_if(!facts.single && !facts.network, {z.neurons, z.rows});
      },
      own_of},
-    {"lam_hat", overlaps, asked,
+    {"lam_hat", both, asked,
      [](const Sizes& z) { return only_if(facts_of(z.kind).network, {z.rows}); }, own_of},
-    {"training_loss", overlaps, always,
+    {"training_loss", teacher, always,
      [](const Sizes& z) { return only_if(z.loss != LossData::Kind::squared); },
      [](const Seen& x) { return std::vector{x.training_loss.value}; }},
-    {"training_loss_error", overlaps, always,
+    {"training_loss_error", teacher, always,
      [](const Sizes& z) {
        return only_if(z.loss != LossData::Kind::squared && z.loss != LossData::Kind::correlation);
      },
      [](const Seen& x) { return std::vector{x.training_loss.error}; }},
-    {"averaged_loss", overlaps, always, averaged,
+    {"averaged_loss", teacher, always, averaged,
      [](const Seen& x) { return std::vector{loss_of(x, x.averaged, x.averaged_own)}; }},
-    {"averaged_validation_loss", errors, always, averaged,
+    {"averaged_validation_loss", labels, always, averaged,
      [](const Seen& x) { return std::vector{x.averaged_validation_loss}; }},
-    {"biases", overlaps, asked,
+    {"biases", both, asked,
      [](const Sizes& z) { return only_if(facts_of(z.kind).network, {z.rows}); },
      [](const Seen& x) {
        std::vector<double> biases(static_cast<std::size_t>(x.shape.n));
        if (!x.task.constant) return biases;
-       const std::vector<double> M = coordinates(x.shape, x.task, x.rows);
+       const auto q = static_cast<std::size_t>(x.shape.directions);  // the constant is the first
        for (std::size_t i = 0; i < biases.size(); ++i)
-         biases[i] = x.task.neuron_scale * M[i * static_cast<std::size_t>(x.shape.s)];
+         biases[i] = x.task.neuron_scale * x.rows.along[i * q];
        return biases;
      }},
 };
 
+bool has(Where where, WatchKind watch) {
+  return where == both || (where == teacher) == (watch == WatchKind::overlaps);
+}
 // None where it is not recorded.
 std::optional<Dims> recorded_shape(const Statistic& one, const Sizes& z) {
   const auto& names = z.parameters;
   const bool wanted =
       one.when == always || std::find(names.begin(), names.end(), one.name) != names.end();
-  return one.watch == z.watch && wanted ? one.shape(z) : std::nullopt;
+  return has(one.where, z.watch) && wanted ? one.shape(z) : std::nullopt;
 }
 
 }  // namespace

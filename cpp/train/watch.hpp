@@ -178,6 +178,10 @@ class ErrorWatch {
     seen.validation_loss = error;
     if constexpr (Remembering<typename Lanes::SpaceType>)
       if (shape_.sizes.average) seen.averaged_validation_loss = averaged_error(lane, chain);
+    if (!plan.parameters.empty()) {
+      seen.rows = lanes_.space().statistics(lane, task);
+      seen.own = lanes_.student().own_of(lane);
+    }
     seen.train_loss = take_error(chain);  // after all that may be left
     record(lrft::observe(seen), plan, chain);
     return after_record(plan, held_out, chain);

@@ -11,7 +11,8 @@ from cases import twin
 from students import REPLICA, SEED, case
 
 import lrft
-from lrft.result.variables import STATISTICS
+from lrft.result.variables import STATISTICS, VARIABLES
+from lrft.study.replay import rerun
 
 CASES = [
     "LoRA, rank 3, batch 5, rates",
@@ -143,3 +144,93 @@ def test_they_survive_a_stop_a_file_and_a_study(tmp_path: Path) -> None:
 def test_bad_names_are_refused(value: Any, kind: Any, message: str) -> None:
     with pytest.raises(kind, match=message):
         lrft.Training(lr=0.1, steps=10, record_parameters=value)
+
+
+def fit_of(student: Any, **options: Any) -> tuple[Any, Any, Any]:
+    """A small fit, and its base."""
+    rng = np.random.default_rng(3)
+    base = lrft.Weights(
+        W=rng.standard_normal((4, 8)), lam=np.ones(4), activation="tanh", b=0.1 * np.arange(4)
+    )
+    X, y = rng.standard_normal((60, 8)), rng.standard_normal(60)
+    given = {"lr": 0.01, "epochs": 3, "batch": 7, "replicas": 2} | options
+    if given.pop("validated", False):
+        given["validation"] = X[:20], y[:20]
+    return lrft.fit(base, student, X, y, **given), base, (X, y)
+
+
+FITTED = {
+    "rank one": (lrft.RankOne(train_c=True, orthogonal=False), {"Q": (1, 1), "c_hat": (4,)}),
+    "LoRA": (lrft.LoRA(rank=2, b_init="gaussian"), {"Q": (2, 2), "B": (4, 2)}),
+    "full": (
+        lrft.FullNetwork(train_lam=True, train_biases=True),
+        {"Q": (4, 4), "lam_hat": (4,), "biases": (4,)},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FITTED)
+def test_a_fit_records_its_path_to_the_student_it_hands_back(name: str, tmp_path: Path) -> None:
+    student, shapes = FITTED[name]
+    ds, base, _ = fit_of(student, record_parameters=True)
+    plain, *_ = fit_of(student)
+    rows, own, *biases = (
+        plain[one].values for one in student.parameters(lrft.Task.sample(d=8, k=4, biases=0.1))
+    )
+    rows = rows.reshape(2, -1, 8)
+    if biases:
+        rows = np.concatenate([rows, biases[0][..., None]], axis=2)
+        np.testing.assert_allclose(ds.biases[:, -1], biases[0], rtol=0, atol=1e-14)
+    for one, shape in shapes.items():
+        assert ds[one].shape == (2, 4, *shape)
+        assert ds[one].dims == ("replica", "step", *STATISTICS[one].dims)
+        assert ds[one].attrs["definition"] == VARIABLES[one].definition
+    path = ds[student.own_name].values
+    np.testing.assert_allclose(ds.Q[:, -1], rows @ rows.swapaxes(1, 2), rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(ds.norms[:, -1], np.linalg.norm(rows, axis=2), rtol=1e-12)
+    np.testing.assert_array_equal(path[:, -1], own.reshape(path[:, -1].shape))
+    assert np.abs(ds.Q[:, -1] - ds.Q[:, 0]).max() + np.abs(path[:, -1] - path[:, 0]).max() > 1e-3
+    np.testing.assert_array_equal(plain.train_loss, ds.train_loss)
+    merged = [lrft.merge_weights(base, one).W for one in (plain, ds)]
+    np.testing.assert_array_equal(*merged)
+    lrft.save(ds, tmp_path / "fit.nc")
+    assert lrft.load(tmp_path / "fit.nc").identical(ds)
+    (compared,) = rerun(tmp_path / "fit.nc")
+    assert compared.differences == ()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"optimiser": "momentum", "average": 5, "validated": True},
+        {"reuse": 3},
+        {"loss": "huber", "batch": 40},
+        {"keep": "best", "validated": True},
+    ],
+    ids=str,
+)
+def test_what_a_fit_records_on_the_way_is_where_a_shorter_one_ends(options: Any) -> None:
+    student, given = lrft.LoRA(rank=2, b_init="gaussian"), {"shuffle": False} | options
+    ds, *_ = fit_of(student, record_parameters=True, **given)
+    for epochs in (1, 2):
+        short, *_ = fit_of(student, **(given | {"keep": "last", "epochs": epochs}))
+        A = short.A.values
+        np.testing.assert_allclose(ds.Q[:, epochs], A @ A.swapaxes(1, 2), rtol=0, atol=1e-12)
+        np.testing.assert_allclose(ds.B[:, epochs], short.B, rtol=0, atol=1e-12)
+
+
+def test_a_fit_to_a_stream_records_them_too() -> None:
+    student, given = lrft.LoRA(rank=2), {"record": [0, 3, 6], "record_parameters": ["B", "Q"]}
+    whole, base, (X, y) = fit_of(student, epochs=1, batch=10, shuffle=False, **given)
+    batches = ((X[i : i + 10], y[i : i + 10]) for i in range(0, 60, 10))
+    stream = lrft.fit(base, student, batches, lr=0.01, batch=10, replicas=2, **given)
+    assert "norms" not in stream
+    for name in ("Q", "B"):
+        assert stream[name].notnull().all()
+        np.testing.assert_allclose(stream[name], whole[name], rtol=0, atol=1e-12)
+
+
+def test_a_fit_has_no_basis_for_its_rows() -> None:
+    with pytest.raises(ValueError, match=r"'M' is in a basis of span.*got \['M', 'Q'\]"):
+        fit_of(lrft.LoRA(rank=1), record_parameters=["M", "Q"])

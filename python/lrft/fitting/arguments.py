@@ -37,6 +37,19 @@ def open_training(common: dict[str, Any], record: Any) -> Training:
     return Training(steps=checks.MAX_STEPS, record=record, thresholds=(), **common)
 
 
+def beside_data(training: Training) -> Training:
+    """Leave out M, of which there is no basis without a teacher; refuse it where it is named."""
+    if "M" not in training.recorded_parameters:
+        return training
+    if training.record_parameters is not True:
+        raise ValueError(
+            "record_parameters: 'M' is in a basis of span(W, u), and samples have no u, got "
+            f"{list(training.recorded_parameters)}"
+        )
+    known = [name for name in training.student.order_parameters if name != "M"]
+    return training.replace(record_parameters=known)
+
+
 def window_steps(d: int, batch: int) -> int:
     """Count the steps of a window of a stream: whole blocks, so that the next can start there."""
     block: int = compiled.block_steps(d, batch)

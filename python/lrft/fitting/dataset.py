@@ -12,10 +12,12 @@ from lrft.base import checks
 from lrft.core.engine import compiled
 from lrft.fitting.arguments import base_task
 from lrft.fitting.samples import Samples, Stream
+from lrft.model.sizes import Sizes
 from lrft.model.task import Task
 from lrft.model.training import Training
 from lrft.model.weights import Weights
 from lrft.result import provenance
+from lrft.result.variables import STATISTICS, VARIABLES
 from lrft.run.trained import merged
 
 if TYPE_CHECKING:
@@ -93,13 +95,17 @@ def assemble(
     names = ["train_loss", "validation_loss"]
     if training.average is not None:
         names.append("averaged_validation_loss")
-    errors = {name: np.full((count, len(steps)), np.nan) for name in names}
+    shapes = Sizes.of(task, training, ambient=True, watch="errors").records
+    recorded = {
+        name: np.full((count, len(steps), *shapes[name]), np.nan)
+        for name in (*names, *training.recorded_parameters)
+    }
     parameters = training.student.parameters(task)
     students = {name: np.full((count, *shape), np.nan) for name, (_, shape) in parameters.items()}
     for i, chain in enumerate(chains):
         at = np.searchsorted(steps, _steps(chain, training))
-        for name, values in errors.items():
-            values[i, at] = chain.records[name]
+        for name, values in recorded.items():
+            values[i, at] = chain.records[name].reshape(-1, *shapes[name])
         if chain.kept_step >= 0:
             kept = training.student.arrays(task, chain.kept_rows, chain.kept_own)
             for name, values in kept.items():
@@ -107,20 +113,22 @@ def assemble(
     open_ended = ("waiting", "running")
     status = ["interrupted" if c.status in open_ended else c.status for c in chains]
     data: dict[str, Any] = {
-        **{name: (("replica", "step"), values) for name, values in errors.items()},
+        **{name: (("replica", "step", *_dims(name)), v) for name, v in recorded.items()},
         "status": (("replica",), np.array(status, dtype=str)),
         "stop_step": (("replica",), np.array([c.step for c in chains], dtype=np.int64)),
         "kept_step": (("replica",), np.array([c.kept_step for c in chains], dtype=np.int64)),
     }
+    text = _TEXT | {name: VARIABLES[name][1:] for name in training.recorded_parameters}
     for name, (dims, _) in parameters.items():
-        data[name] = (("replica", *dims), students[name])
+        of = f"kept_{name}" if name in data else name
+        data[of], text[of] = (("replica", *dims), students[name]), _TEXT[name]
     for name, values in samples.items():
         dims = (f"{name[:-1]}sample", "input")
         data[name] = (dims[: values.ndim], values)
     replica = np.array([c.replica for c in chains], dtype=np.int64)
     ds = xr.Dataset(data, coords={"replica": replica, "step": steps})
     for key, variable in ds.data_vars.items():
-        long_name, definition = _TEXT[str(key)]
+        long_name, definition = text[str(key)]
         variable.attrs = {"long_name": long_name, "definition": definition}
     ds.attrs = {
         "title": "Low-rank fine-tuning: a fit to given samples",
@@ -140,6 +148,11 @@ def assemble(
         **attrs,
     }
     return ds
+
+
+def _dims(name: str) -> tuple[str, ...]:
+    """Dimensions of one record, beside the replica and the step."""
+    return STATISTICS[name].dims if name in STATISTICS else ()
 
 
 def _steps(chain: compiled.Chain, training: Training) -> list[int]:
@@ -197,7 +210,8 @@ def merge_weights(base: Task | Weights, ds: xr.Dataset, replica: int = 0) -> Wei
     one = ds.sel(replica=replica)
     if one.kept_step < 0:
         raise ValueError(f"replica {replica} has not begun: it has no student")
-    parts = (one[name].values for name in student.parameters(task))
+    names = (f"kept_{name}" if f"kept_{name}" in one else name for name in student.parameters(task))
+    parts = (one[name].values for name in names)
     scales = task.neuron_scale, task.output_scale
     bias = base.output_bias if isinstance(base, Weights) else 0.0
     network = Weights(task.W, task.lam, task.activation, *scales, b=task.biases, output_bias=bias)

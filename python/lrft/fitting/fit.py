@@ -11,7 +11,7 @@ from lrft.fitting.fitting import Fitting
 from lrft.model import schedule
 from lrft.model.loss import Loss
 from lrft.model.optimiser import SGD
-from lrft.model.recording import Record
+from lrft.model.recording import Record, RecordParameters
 from lrft.model.students import Student
 from lrft.model.task import Task
 from lrft.model.weights import Weights
@@ -39,6 +39,7 @@ def fit(
     patience: int | None = None,
     keep: str = "last",
     loss: Loss = "squared",
+    record_parameters: RecordParameters = False,
     xi: float | None = None,
     optimiser: SGD | str = "sgd",
     average: int | str | None = None,
@@ -92,6 +93,8 @@ def fit(
         Which student is handed back: the last, or that of the least validation loss at a record.
     loss : {"squared", "correlation", "huber", "logistic"}, Huber or Logistic
         As for `Training`; for the logistic loss labels must be +1 and -1, and none is turned over.
+    record_parameters : bool or sequence of str
+        As for `Training`, but for ``"M"``, whose basis is that of a teacher.
     xi : float, optional
         Length ξ of the perturbation of `RankOne`; by default that of the task, or the Frobenius
         norm of W.
@@ -112,6 +115,8 @@ def fit(
         dimensions ``(replica, step)`` and NaN after a replica stopped. ``status`` and
         ``stop_step``; the student handed back, ``u_hat`` and ``c_hat``, ``A`` and ``B``, or ``W``
         and ``lam``, and ``kept_step``, the step it is from. `merge_weights` makes a network of it.
+        With `record_parameters` what it names, as `simulate` has it; where that is ``c_hat`` or
+        ``B``, those of the student handed back are ``kept_c_hat`` or ``kept_B``.
         ``X``, ``y``, ``validation_X`` and ``validation_y`` up to 64 MiB, for ``lrft rerun``.
 
     Raises
@@ -154,6 +159,7 @@ def fit(
         patience=patience,
         keep=keep,
         loss=loss,
+        record_parameters=record_parameters,
         xi=xi,
         optimiser=optimiser,
         average=average,

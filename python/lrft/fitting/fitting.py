@@ -12,6 +12,7 @@ from lrft.base.threads import settle_threads
 from lrft.core.engine import compiled
 from lrft.fitting.arguments import (
     base_task,
+    beside_data,
     check_loss,
     check_memory,
     check_student_of,
@@ -24,7 +25,7 @@ from lrft.fitting.samples import MAX_SHUFFLED, Samples, Stream, inputs
 from lrft.model import schedule
 from lrft.model.loss import Loss
 from lrft.model.optimiser import SGD
-from lrft.model.recording import Record
+from lrft.model.recording import Record, RecordParameters
 from lrft.model.students import Student, is_named
 from lrft.model.task import Task
 from lrft.model.training import Training, training_data
@@ -47,7 +48,9 @@ class Fitting:
     ----------
     base, student, X, y, lr, epochs, batch, reuse, lookahead, shuffle, validation, record
         As for `fit`.
-    stop_loss, patience, keep, loss, xi, optimiser, average, replicas, seed, threads
+    stop_loss, patience, keep, loss, record_parameters, xi, optimiser, average
+        As for `fit`.
+    replicas, seed, threads
         As for `fit`.
 
     Raises
@@ -86,6 +89,7 @@ class Fitting:
         patience: int | None = None,
         keep: str = "last",
         loss: Loss = "squared",
+        record_parameters: RecordParameters = False,
         xi: float | None = None,
         optimiser: SGD | str = "sgd",
         average: int | str | None = None,
@@ -122,6 +126,7 @@ class Fitting:
             "lookahead": lookahead,
             "stop_loss": stop_loss,
             "loss": loss,
+            "record_parameters": record_parameters,
             "optimiser": optimiser,
             "average": average,
         }
@@ -137,6 +142,7 @@ class Fitting:
             if record is None:
                 record = min(epochs + 1, MOST_RECORDS) if epochs > 1 else 21
             self.training = Training(steps=steps, record=record, thresholds=(), **common)
+        self.training = beside_data(self.training)
         check_student_of(base, self.task, student)
         signs, offset = check_loss(self.training.loss, base)
         reckoned: dict[str, Any] = {"signs": signs, "offset": offset}

@@ -214,6 +214,7 @@ def fit_again(ds: xr.Dataset, threads: int | None = None) -> xr.Dataset:
         loss=training.loss,
         optimiser=training.optimiser,
         average=training.average,
+        record_parameters=training.record_parameters,
         patience=ds.attrs.get("patience") or None,
         replicas=ds.replica.values.tolist(),
         threads=threads,
