@@ -57,6 +57,8 @@ Statistics weighed(const Shape& shape, const TaskData& task, const std::vector<d
   add(factor, rows, n, along.data(), k, q, statistics.features);
   add(factor, rows, n, along.data() + k * q, r, q, statistics.teacher);
   add(factor, rows, n, rows, n, q, statistics.gram);
+  for (std::size_t i = 0; i < statistics.beyond.size(); ++i)
+    statistics.gram[i] += statistics.beyond[i];
   return statistics;
 }
 

@@ -2,7 +2,9 @@
 // lrft/types.hpp): given the component fields are jointly normal, so that everything follows from
 //   covariances  <A, B> + sum_q ((1 + stretch_q)^2 - 1) (A v_q) (B v_q)
 //   means        sum_q means_cq (A v_q)
-// of rows A and B, and the loss is the mean over components.
+// of rows A and B, and the loss is the mean over components.  Of the student's rows with each
+// other, where the covariance has eigenvalue blocks, also sum_j (lambda_j - 1) A_j B_j^T of what is
+// outside S.
 #pragma once
 
 #include <vector>

@@ -150,8 +150,7 @@ Statistics reduced_statistics(const Shape& shape, const TaskData& task,
                               const std::vector<double>& rows) {
   const int k = shape.k, r = shape.rank, n = shape.n, s = shape.s;
   const double* P = rows.data();
-  const double* L = P + n * s;
-  const Numbers Pt = transposed(P, n, s), Lt = transposed(L, n, n);
+  const Numbers Pt = transposed(P, n, s);
   // W and u are read once however many rows there are.
   Numbers features = zeros(k, n), teacher = zeros(r, n);
   add_product({task.R.data(), s}, k, {Pt.data(), n}, s, n, features.data(), n);
@@ -161,8 +160,18 @@ Statistics reduced_statistics(const Shape& shape, const TaskData& task,
   out.teacher = transposed(teacher.data(), r, n);
   out.gram = zeros(n, n);
   add_product({P, s}, n, {Pt.data(), n}, s, n, out.gram.data(), n, Part::lower);
-  add_product({L, n}, n, {Lt.data(), n}, n, n, out.gram.data(), n, Part::lower);
+  if (shape.blocks > 0) out.beyond = zeros(n, n);
+  for (int part = 0; part < shape.complements(); ++part) {
+    const double* L = P + n * (s + part * n);
+    const Numbers Lt = transposed(L, n, n);
+    add_product({L, n}, n, {Lt.data(), n}, n, n, out.gram.data(), n, Part::lower);
+    if (shape.blocks == 0) continue;
+    const double more = task.variances[static_cast<std::size_t>(part)] - 1;
+    const Numbers scaled = times(more, Numbers(L, L + n * n));
+    add_product({scaled.data(), n}, n, {Lt.data(), n}, n, n, out.beyond.data(), n, Part::lower);
+  }
   mirror(out.gram, n);
+  if (shape.blocks > 0) mirror(out.beyond, n);
   if (!shape.sizes.parameters.empty()) out.inside.assign(P, P + n * s);
   return out;
 }

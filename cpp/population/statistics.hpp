@@ -13,7 +13,7 @@
 
 namespace lrft {
 
-// Statistics of reduced rows: P (n, s) then L (n, n).
+// Statistics of reduced rows: P (n, s) then L (J, n, n).
 Statistics reduced_statistics(const Shape& shape, const TaskData& task,
                               const std::vector<double>& rows);
 

@@ -1,7 +1,8 @@
 // The ambient space: inputs drawn in R^d, as the paper writes them.
 //
 // Where they have a law of their own within S (space/law.hpp) they are drawn once more, where a
-// block begins, for what they are along its directions.
+// block begins, for what they are along its directions; but for eigenvalue blocks of their
+// covariance, which scale coordinates.
 // Cost an input: its normals; with a law, those again and 4 q d operations.
 #pragma once
 
@@ -25,6 +26,10 @@ class GaussianInputs final : public Inputs {
         law_(shape, spec.seed),
         q_(shape.directions),
         constant_(shape.constant),
+        // Row 0 of V_x is the constant's.
+        first_(shape.blocks > 0 ? q_
+               : shape.constant ? 1
+                                : 0),
         // Rows that do not move along it keep their part of it apart.
         one_(shape.still ? 0 : 1),
         batch_(shape.batch),
@@ -58,10 +63,10 @@ class GaussianInputs final : public Inputs {
   double label(int b) const override { return noise_[b]; }
   void tile(Index begin, Index depth, double* X) const override {
     normals(begin, depth, X);
-    // Row 0 of V_x is the constant's.
-    if (const int first = constant_ ? 1 : 0; first < q_)
-      product({task_->V_x + first * d_ + begin, 1, d_}, static_cast<int>(depth),
-              {added_.doubles() + first * N_, N_}, q_ - first, N_, X, N_);
+    scale_blocks(begin, depth, X);
+    if (first_ < q_)
+      product({task_->V_x + first_ * d_ + begin, 1, d_}, static_cast<int>(depth),
+              {added_.doubles() + first_ * N_, N_}, q_ - first_, N_, X, N_);
     if (constant_ && begin + depth == d_) std::fill_n(X + (depth - 1) * N_, N_, one_);
   }
 
@@ -95,21 +100,30 @@ class GaussianInputs final : public Inputs {
       X += lanes;
     }
   }
+  // Coordinates of each eigenvalue block, to its variance.
+  void scale_blocks(Index begin, Index depth, double* X) const {
+    double block = 0;
+    for (std::size_t c = 0; c < task_->block_d.size(); block += task_->block_d[c++]) {
+      const Index first = std::max(static_cast<Index>(block), begin);
+      const Index end = std::min(static_cast<Index>(block + task_->block_d[c]), begin + depth);
+      const double root = std::sqrt(task_->variances[c]);
+      for (Index i = (first - begin) * N_; i < (end - begin) * N_; ++i) X[i] *= root;
+    }
+  }
   // What the law adds to the inputs of the block along its directions, and to their labels.
   void find_law() {
-    const int first = constant_ ? 1 : 0;
     std::fill_n(added_.doubles(), q_ * N_, 0.0);
-    std::vector<double> X(static_cast<std::size_t>(first < q_ ? tile_depth * N_ : 0));
-    for (Index begin = 0; begin < d_ && first < q_; begin += tile_depth) {
+    std::vector<double> X(static_cast<std::size_t>(first_ < q_ ? tile_depth * N_ : 0));
+    for (Index begin = 0; begin < d_ && first_ < q_; begin += tile_depth) {
       const Index depth = std::min(tile_depth, d_ - begin);
       normals(begin, depth, X.data());
-      product({task_->V_x + first * d_ + begin, d_, 1}, q_ - first, {X.data(), N_}, depth, N_,
-              added_.doubles() + first * N_, N_);
+      product({task_->V_x + first_ * d_ + begin, d_, 1}, q_ - first_, {X.data(), N_}, depth, N_,
+              added_.doubles() + first_ * N_, N_);
     }
     for (int column = 0; column < N_; column += lanes) {
       const Place& at = places_[static_cast<std::size_t>(column / lanes)];
       law_.draw(at.step, at.input);
-      for (int j = first; j < q_; ++j) {
+      for (int j = first_; j < q_; ++j) {
         double* added = added_.doubles() + j * N_ + column;
         store(added, law_.added(j, load(added)));
       }
@@ -122,6 +136,7 @@ class GaussianInputs final : public Inputs {
   LawAlong<NeuronLanes> law_;
   int q_;
   bool constant_;
+  int first_;  // direction of the law that is drawn
   double one_;
   int batch_;
   int used_, N_;                // inputs of a block; the same, rounded up to packs

@@ -112,7 +112,7 @@ Statistics Blocks::statistics(int, const TaskData& task) {
   }
   if (shape_.directions > 0) {
     const std::vector<double> rows = rows_now(0);
-    out.along = along_directions(task, Eigen::Map<const Matrix>(rows.data(), n, d_), task.V_x, d_);
+    look_at_law(task, Eigen::Map<const Matrix>(rows.data(), n, d_), out);
   }
   if (shape_.follow) {
     const int f = shape_.followed;

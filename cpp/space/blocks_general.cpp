@@ -38,8 +38,8 @@ Statistics BlocksGeneral::statistics(int lane, const TaskData& task, double shar
   const auto numbers = [](const Matrix& m) {
     return std::vector<double>(m.data(), m.data() + m.size());
   };
-  Statistics out{numbers(features), numbers(teacher), numbers(gram), {}, {}, {}};
-  out.along = along_directions(task, own, task.V_x, d_);
+  Statistics out{numbers(features), numbers(teacher), numbers(gram), {}, {}, {}, {}};
+  look_at_law(task, own, out);
   if (shape_.follow) {
     const int f = shape_.followed;
     const Eigen::Map<const Matrix> a(task.a.data(), f, shape_.s);

@@ -1,12 +1,12 @@
 // Rows of the reduced space together with what an optimiser remembers of them: velocities,
 // averages.
 //
-// The gradient of the student's n rows is g = G^T X.  Its coordinates (n, s + N + m), along S,
-// along the N rows and along what is left, are worked out before the rows move, so that its length
-// is known and it may be scaled.  Then row j of every group moves by the same few numbers
-// (`MixedMove`).
+// The gradient of the student's n rows is g = G^T X.  Its coordinates (n, s + J (N + m)), along S,
+// along the N rows in each of the J parts of its complement and along what is left of these, are
+// worked out before the rows move, so that its length is known and it may be scaled.  Then row j of
+// every group moves by the same few numbers (`MixedMove`).
 //
-// Cost: b n (s + N + m) for the gradient, groups^2 n (s + N) for the rows.
+// Cost: b n (s + J (N + m)) for the gradient, groups^2 n (s + J N) for the rows.
 #pragma once
 
 #include <cstdint>
@@ -21,35 +21,37 @@ namespace lrft {
 
 class MixedRows {
  public:
-  // `rest`: coordinates of what is left, m.
+  // `rest`: coordinates of what is left of a part, m.
   MixedRows(const Shape& shape, int rest)
       : n_(shape.n),
         N_(shape.rows),
         s_(shape.s),
         first_(shape.moving),
-        width_(s_ + N_ + rest),
+        m_(rest),
+        seen_(s_ + shape.complements() * N_),
+        width_(seen_ + shape.complements() * m_),
         g_(shape.plain ? 0 : n_ * width_),
         G_(shape.plain ? 0 : shape.batch * N_) {}
 
-  // Coordinates of row j of the gradient: along S and then the rows; and of what is left.
+  // Coordinates of row j of the gradient: along S and then the rows; and of what is left of part c.
   Pack* g(int j) { return g_.data() + j * width_; }
   const Pack* g(int j) const { return g_.data() + j * width_; }
-  Pack* rest(int j) { return g(j) + s_ + N_; }
+  Pack* rest(int j, int c) { return g(j) + seen_ + c * m_; }
   int width() const { return width_; }
 
-  // Of G (b, n) and the inputs' coordinates x (b, s + N), `stride` packs apart.
+  // Of G (b, n) and the inputs' coordinates x (b, s + J N), `stride` packs apart.
   template <class Spend>
   LRFT_INLINE void take(const Pack* G, const Pack* x, int stride, int inputs, const Spend& spend) {
     for (int j = 0; j < n_; ++j) {
-      spend(std::int64_t{inputs} * (s_ + N_));
+      spend(std::int64_t{inputs} * seen_);
       Pack* to = g(j);
       for (int b = 0; b < inputs; ++b) {
         const Pack c = G[b * n_ + j];
         const Pack* from = x + b * stride;
         if (b == 0)
-          for (int q = first_; q < s_ + N_; ++q) to[q] = c * from[q];
+          for (int q = first_; q < seen_; ++q) to[q] = c * from[q];
         else
-          for (int q = first_; q < s_ + N_; ++q) to[q] = fma(c, from[q], to[q]);
+          for (int q = first_; q < seen_; ++q) to[q] = fma(c, from[q], to[q]);
       }
     }
   }
@@ -59,7 +61,7 @@ class MixedRows {
     for (int j = 0; j < n_; ++j) sum = squares(g(j) + first_, width_ - first_, sum);
     return sum;
   }
-  // P (N, s) and the columns along the rows of L (N, .), `width` packs apart.
+  // P (N, s) and the columns along the rows of L (N, .) of part c, `width` packs apart.
   template <class Spend>
   void move_P(const MixedMove<Pack>& move, Pack* P, const Spend& spend) const {
     each_row(move, [&](const auto& mix, int j) {
@@ -68,10 +70,10 @@ class MixedRows {
     });
   }
   template <class Spend>
-  void move_L(const MixedMove<Pack>& move, Pack* L, int width, const Spend& spend) const {
+  void move_L(const MixedMove<Pack>& move, int c, Pack* L, int width, const Spend& spend) const {
     each_row(move, [&](const auto& mix, int j) {
       spend(std::int64_t{2} * N_);
-      mix.move(L + j * width, n_ * width, g(j) + s_, 0, N_);
+      mix.move(L + j * width, n_ * width, g(j) + s_ + c * N_, 0, N_);
     });
   }
   // The columns of L beyond, along `count` coordinates of what is left: from(j) has those of row j.
@@ -82,7 +84,7 @@ class MixedRows {
       mix.begin(L + j * width + N_, n_ * width, from(j), count);
     });
   }
-  // L alone <- M L; and the coefficients (b, N) by which all rows move along the inputs.
+  // L of a part alone <- M L; and the coefficients (b, N) by which all rows move along the inputs.
   const Pack* spread(const MixedMove<Pack>& move, const Pack* G, int inputs, Pack* L, int width) {
     each_row(move, [&](const auto& mix, int j) { mix.only_rows(L + j * width, n_ * width, N_); });
     for (int b = 0; b < inputs; ++b)
@@ -147,8 +149,10 @@ class MixedRows {
         f(Mix<3>(move, n_, j), j);
   }
 
-  int n_, N_, s_, first_, width_;
-  AlignedPacks g_;  // (n, s + N + m)
+  int n_, N_, s_, first_, m_;
+  int seen_;        // s + J N
+  int width_;       // and J m
+  AlignedPacks g_;  // (n, width)
   AlignedPacks G_;  // (b, N)
 };
 

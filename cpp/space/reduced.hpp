@@ -12,7 +12,9 @@
 //
 // This is the same Markov chain as in R^d, exactly in law, at any d >= s + n + b (docs/reduced.md).
 // Eight replicas run side by side, each with its own task.  Of all N rows the student's are some
-// where an optimiser remembers others (reduced_general.hpp).
+// where an optimiser remembers others (reduced_general.hpp).  There too the complement of S may
+// have several isotropic parts, one an eigenvalue block of the covariance: each has an L, a Z and a
+// T of its own, and what is drawn of it is multiplied by the root of its variance.
 //
 // Cost of a step of one replica: b (s + n) normals, min(b, n) chi variates, and b (nnz(R) + 2 n s)
 // + n^2 (n + b) multiplications, or 4 b n^2 for the last where b is small beside n.
@@ -56,18 +58,19 @@ class ReducedSpace {
         seed_(spec.seed),
         random_(spec.seed),
         noise_(shape.batch, spec.seed),
-        pairs_((shape.s + shape.rows + 1) / 2),
+        pairs_((shape.s + J() * shape.rows + 1) / 2),
         at_(ahead() - 1),
         given_(shape.k, shape.rank, shape.s),
         law_(shape, spec.seed, ahead() * shape.batch),
         X_(ahead() * shape.batch * 2 * pairs_),
-        T_(ahead() * m() * m()),
+        T_(ahead() * J() * m() * m()),
         P_(shape.rows * shape.s),
-        L_(shape.rows * (shape.rows + m()), broadcast(0.0)),
+        L_(J() * shape.rows * (shape.rows + m()), broadcast(0.0)),
         fields_(ahead() * shape.batch * (shape.k + shape.rank)),
         rows_(shape.batch * shape.n, broadcast(0.0)),
-        dof_(broadcast(1.0)),
-        chi_(dof_),
+        dof_(J()),
+        root_(J()),
+        chi_(broadcast(1.0)),
         work_(shape.n * shape.n),
         // On spheres velocities move along rows too, and that leaves no triangle.
         rotates_(by_rotations(N(), batch()) && !(shape.unit && shape.first_row > 0)),
@@ -78,22 +81,27 @@ class ReducedSpace {
     noise_.set_task(lane, task, replica);
     law_.set_task(lane, task, replica);
     replica_[lane] = replica;
-    put(dof_, lane, task.d - shape_.s - N());
-    chi_ = ChiSampler(dof_);
+    for (int c = 0; c < J(); ++c) {
+      const auto at = static_cast<std::size_t>(c);
+      const bool one = shape_.blocks == 0;
+      put(dof_[c], lane, (one ? task.d - shape_.s : task.block_d[at] - task.block_s[at]) - N());
+      put(root_[c], lane, one ? 1 : std::sqrt(task.variances[at]));
+    }
+    chi_ = ChiSampler(dof_[0]);
     at_ = ahead() - 1;  // what was drawn ahead is no longer this lane's
     first_a_ = given_.first_of_a();
   }
-  // rows: P (N, s) then L (N, N).
+  // rows: P (N, s) then L (J, N, N).
   void set_rows(int lane, const std::vector<double>& rows) {
     const double* from = rows.data();
     for (int i = 0; i < N() * shape_.s; ++i) put(P_[i], lane, *from++);
-    for (int j = 0; j < N(); ++j)
+    for (int j = 0; j < J() * N(); ++j)
       for (int i = 0; i < N(); ++i) put(L_[j * width() + i], lane, *from++);
   }
   std::vector<double> rows_of(int lane) const {
     std::vector<double> rows;
     for (int i = 0; i < N() * shape_.s; ++i) rows.push_back(get(P_[i], lane));
-    for (int j = 0; j < N(); ++j)
+    for (int j = 0; j < J() * N(); ++j)
       for (int i = 0; i < N(); ++i) rows.push_back(get(L_[j * width() + i], lane));
     return rows;
   }
@@ -102,7 +110,7 @@ class ReducedSpace {
   std::size_t bias_at(std::size_t j) const { return j * static_cast<std::size_t>(shape_.s); }
   static std::int64_t steps_back(std::int64_t) { return 0; }
   std::vector<double> draw_rows(const TaskData& task, std::uint32_t replica, bool unit) const {
-    return draw_reduced_rows(shape_, seed_, task.d, replica, unit);
+    return draw_reduced_rows(shape_, seed_, task, replica, unit);
   }
   static std::vector<double> given_rows(const StudentSpec& student) {
     return given_reduced_rows(student);
@@ -117,6 +125,8 @@ class ReducedSpace {
     if (++at_ == ahead()) {
       given_.look();
       draw_block(t);
+      if constexpr (Memory)
+        if (shape_.blocks > 0) scale_parts();
       if (law_.there()) [[unlikely]]
         law_.apply(t, ahead(), batch(), X_.data(), 2 * pairs_,
                    [this](auto units) { spend(units); });
@@ -129,14 +139,15 @@ class ReducedSpace {
   }
   // After a step that was left: its numbers are drawn again.
   void undo_draw() { at_ = ahead() - 1; }
-  // The same with X_S (b, s) and Z (b, N) from outside, in one lane; for tests.
+  // The same with X_S (b, s) and Z (b, J N) from outside, in one lane; for tests.
   void set_coordinates(int lane, const double* X_S, const double* Z) {
     const int stride = 2 * pairs_;
     at_ = 0;
     given_.look();
     for (int b = 0; b < batch(); ++b) {
       for (int q = 0; q < shape_.s; ++q) put(X_[b * stride + q], lane, X_S[b * shape_.s + q]);
-      for (int j = 0; j < N(); ++j) put(X_[b * stride + shape_.s + j], lane, Z[b * N() + j]);
+      for (int j = 0; j < J() * N(); ++j)
+        put(X_[b * stride + shape_.s + j], lane, Z[b * J() * N() + j]);
     }
     find_given(batch());
     fields();
@@ -154,21 +165,23 @@ class ReducedSpace {
     if (!shape_.slow()) return move_rows<false>(move.G, move.M, move.unit);
     or_as_before([&] { move_rows<true>(move.G, move.M, move.unit); });
   }
-  // The same with the T (b, b) of `lane` given, whatever b; for tests.
+  // The same with the T (J, b, b) of `lane` given, whatever b; for tests.
   void move_given(const Scalar* G, const Scalar* scale, bool unit, int lane, const double* T) {
     const int n = this->n(), b = batch();
     AlignedPacks given(b * b), M(n * (n + b));
-    for (int i = 0; i < b * b; ++i) put(given[i], lane, T[i]);
     move_seen<false>(G, scale);
-    if (rotates()) {
-      rotations_.update(L_.data(), width(), G, z(0), 2 * pairs_, given.data(), [](std::int64_t) {});
-    } else {
+    for (int c = 0; c < J(); ++c, T += b * b) {
+      for (int i = 0; i < b * b; ++i) put(given[i], lane, T[i]);
+      if (rotates()) {
+        rotations_.update(L(c), width(), G, z(0, c), 2 * pairs_, given.data(), [](std::int64_t) {});
+        continue;
+      }
       for (int j = 0; j < n; ++j) {
-        std::copy_n(L_.data() + j * width(), n, M.data() + j * (n + b));
+        std::copy_n(L(c) + j * width(), n, M.data() + j * (n + b));
         move_rest<false>(G, given.data(), b, j, M.data() + j * (n + b) + n);
       }
       triangular(M.data(), n, n + b, [](std::int64_t) {});
-      for (int j = 0; j < n; ++j) std::copy_n(M.data() + j * (n + b), n, L_.data() + j * width());
+      for (int j = 0; j < n; ++j) std::copy_n(M.data() + j * (n + b), n, L(c) + j * width());
     }
     if (unit) normalise();
   }
@@ -186,6 +199,12 @@ class ReducedSpace {
         dots<1>({own_P + i * s + first, s, P + first, s - first},
                 {own_L + i * width(), width(), L, first_row() + i + 1}, long_rows(),
                 gram + j * n + i);
+      for (int c = 1; c < J(); ++c)
+        for (int i = 0; i <= j; ++i)
+          gram[j * n + i] +=
+              in_chains(broadcast(0.0), first_row() + i + 1, [&](int q, const Pack& sum) {
+                return fma(this->L(c, first_row() + i)[q], this->L(c, first_row() + j)[q], sum);
+              });
       for (int i = 0; i < r; ++i) {
         Pack m = broadcast(0.0);
         for (int q = first_a; q < s; ++q) m = fma(P[q], given_.a()[i * s + q], m);
@@ -206,9 +225,12 @@ class ReducedSpace {
   int N() const { return Memory ? shape_.rows : n(); }
   int first_row() const { return Memory ? shape_.first_row : 0; }  // of the student's
   int batch() const { return Batch > 0 ? Batch : shape_.batch; }
-  // Chi variates a step.
+  // Parts of the complement of S.
+  int J() const { return Memory ? shape_.complements() : 1; }
+  // Chi variates a step, of each.
   int m() const { return Rows == 1 && Batch == 1 ? 1 : m_; }
-  int ahead() const { return batch() == 1 ? 4 : 1; }  // steps whose numbers are drawn together
+  // Steps whose numbers are drawn together.
+  int ahead() const { return batch() == 1 && J() == 1 ? 4 : 1; }
 
   // Draws the numbers of steps t .. t + ahead - 1, which do not depend on the state;
   // four steps at a time hide the latency of each other's arithmetic.
@@ -231,19 +253,33 @@ class ReducedSpace {
                  reinterpret_cast<double*>(X_.data() + 2 * first), lanes);
     }
     auto slot = static_cast<std::uint64_t>(slots);
-    for (int i = 0; i < m(); ++i) {
-      spend(20 * i);
-      for (int j = 0; j < i; ++j)
-        T_[i * m() + j] = at.normals(Purpose::coordinates, broadcast_bits(slot++)).first;
+    std::uint64_t chi = 0;
+    for (int c = 0; c < J(); ++c) {
+      Pack* T = T_.data() + c * m() * m();
+      for (int i = 0; i < m(); ++i) {
+        spend(20 * i);
+        for (int j = 0; j < i; ++j)
+          T[i * m() + j] = at.normals(Purpose::coordinates, broadcast_bits(slot++)).first;
+      }
+      for (int i = 0; i < m(); ++i)
+        T[i * m() + i] = chi_at(at, Purpose::chi, broadcast_bits(chi++),
+                                ChiSampler(dof_[c] - static_cast<double>(i)));
     }
-    for (int i = 0; i < m(); ++i)
-      T_[i * m() + i] = chi_at(at, Purpose::chi, broadcast_bits(static_cast<std::uint64_t>(i)),
-                               ChiSampler(dof_ - static_cast<double>(i)));
   }
-  const Pack* T() const { return T_.data() + at_ * m() * m(); }
+  // What was drawn outside S, to the variance of its part.
+  void scale_parts() {
+    for (int b = 0; b < ahead() * batch(); ++b)
+      for (int i = 0; i < J() * N(); ++i) X_[2 * pairs_ * b + shape_.s + i] *= root_[i / N()];
+    const int square = m() * m();
+    for (int i = 0; i < ahead() * J() * square; ++i) T_[i] *= root_[i / square % J()];
+  }
+  // Of part c of the complement: a factor, and row j of it.
+  const Pack* T(int c = 0) const { return T_.data() + (at_ * J() + c) * m() * m(); }
+  Pack* L(int c, int j = 0) { return L_.data() + (c * N() + j) * width(); }
+  const Pack* L(int c, int j = 0) const { return L_.data() + (c * N() + j) * width(); }
   int width() const { return N() + m(); }
   const Pack* x_S(int b) const { return X_.data() + 2 * pairs_ * (at_ * batch() + b); }
-  const Pack* z(int b) const { return x_S(b) + shape_.s; }
+  const Pack* z(int b, int c = 0) const { return x_S(b) + shape_.s + c * N(); }
 
   void find_given(int inputs) {
     given_.multiply(X_.data(), 2 * pairs_, inputs, fields_.data(),
@@ -262,6 +298,12 @@ class ReducedSpace {
         dots<Count>({P_.data() + at * s + first, s, x + first, s - first},
                     {L_.data() + at * width(), width(), z(b), at + Count}, long_rows(),
                     &rows_[b * n + j]);
+        if constexpr (Memory)
+          for (int c = 1; c < J(); ++c) {
+            Pack more[Count];
+            dots<Count>({L(c, at), width(), z(b, c), at + Count}, {}, long_rows(), more);
+            for (int l = 0; l < Count; ++l) rows_[b * n + j + l] += more[l];
+          }
       };
       int j = 0;
       if constexpr (Rows != 1)
@@ -279,13 +321,14 @@ class ReducedSpace {
     const int n = this->n(), first = shape_.moving, count = shape_.s - first;
     Pack sum = broadcast(0.0);
     for (int j = 0; j < n; ++j) {
-      Pack *P = &P_[j * shape_.s + first], *L = &L_[j * width()];
+      Pack* P = &P_[j * shape_.s + first];
       move_along<Polls>(x_S(0) + first, G + j, scale[j], count, P);
       sum = squares(P, count, sum);
-      if (!rotates())
-        move_along<Polls>(z(0), G + j, scale[j], n, L);
-      else if (any(~(scale[j] == 1.0)))
-        for (int i = 0; i <= j; ++i) L[i] *= scale[j];
+      for (int c = 0; c < J(); ++c)
+        if (!rotates())
+          move_along<Polls>(z(0, c), G + j, scale[j], n, L(c, j));
+        else if (any(~(scale[j] == 1.0)))
+          for (int i = 0; i <= j; ++i) L(c, j)[i] *= scale[j];
     }
     return sum;
   }
@@ -315,41 +358,42 @@ class ReducedSpace {
     health_ = move_seen<Polls>(G, scale);
     const int n = this->n();
     const auto poll = [](std::int64_t units) { spend_in<Polls>(units); };
-    if (rotates()) {
-      health_ += rotations_.update(L_.data(), width(), G, z(0), 2 * pairs_, T(), poll);
-      if (unit) normalise();
-      return;
+    for (int c = 0; c < J(); ++c) {
+      if (rotates()) {
+        health_ += rotations_.update(L(c), width(), G, z(0, c), 2 * pairs_, T(c), poll);
+        continue;
+      }
+      rest_of<Polls>(G, c, L(c) + n, width());
+      triangular(L(c), n, width(), poll);
+      for (int j = 0; j < n; ++j) health_ = squares(L(c, j), j + 1, health_);
     }
-    rest_of<Polls>(G, L_.data() + n, width());
-    triangular(L_.data(), n, width(), poll);
-    for (int j = 0; j < n; ++j) health_ = squares(&L_[j * width()], j + 1, health_);
     if (unit) normalise();
   }
-  // What row j of G^T X is along what is left, m numbers, at `to` + j `stride`.
+  // What row j of G^T X is along what is left of part c, m numbers, at `to` + j `stride`.
   template <bool Polls>
-  void rest_of(const Scalar* G, Pack* to, int stride) {
+  void rest_of(const Scalar* G, int c, Pack* to, int stride) {
     const int n = this->n();
     if (batch() <= n) {
-      for (int j = 0; j < n; ++j) move_rest<Polls>(G, T(), m(), j, to + j * stride);
+      for (int j = 0; j < n; ++j) move_rest<Polls>(G, T(c), m(), j, to + j * stride);
       return;
     }
     factor_of_gram(G, batch(), n, work_.data(), [](std::int64_t units) { spend_in<Polls>(units); });
     for (int j = 0; j < n; ++j)
       for (int i = 0; i < n; ++i) {
         Pack g = broadcast(0.0);
-        for (int l = i; l <= j; ++l) g = fma(work_[j * n + l], T()[l * m() + i], g);
+        for (int l = i; l <= j; ++l) g = fma(work_[j * n + l], T(c)[l * m() + i], g);
         to[j * stride + i] = g;
       }
   }
   template <class F>
   void or_as_before(const F& move) {
     before_.assign(P_.data(), P_.data() + P_.size());
-    before_.insert(before_.end(), L_.data(), L_.data() + N() * width());
+    before_.insert(before_.end(), L_.data(), L_.data() + J() * N() * width());
     try {
       move();
     } catch (const Cancelled&) {
       std::copy_n(before_.data(), P_.size(), P_.data());
-      std::copy_n(before_.data() + P_.size(), N() * width(), L_.data());
+      std::copy_n(before_.data() + P_.size(), J() * N() * width(), L_.data());
       throw;
     }
   }
@@ -375,12 +419,14 @@ class ReducedSpace {
     const int s = shape_.s, n = this->n(), first = shape_.first();
     for (int j = 0; j < n; ++j) {
       const int at = first_row() + j;
-      Pack *P = P_.data() + at * s + first, *L = &L_[at * width()];
-      const Pack square = squares(L, at + 1, squares(P, s - first, broadcast(0.0)));
+      Pack* P = P_.data() + at * s + first;
+      Pack square = squares(P, s - first, broadcast(0.0));
+      for (int c = 0; c < J(); ++c) square = squares(L(c, at), at + 1, square);
       if constexpr (!Memory) health_ = j == 0 ? square : health_ + square;
       const Pack scale = 1.0 / sqrt(square);
       for (int q = 0; q < s - first; ++q) P[q] *= scale;
-      for (int i = 0; i <= at; ++i) L[i] *= scale;
+      for (int c = 0; c < J(); ++c)
+        for (int i = 0; i <= at; ++i) L(c, at)[i] *= scale;
     }
   }
   // The whole move of one row of unit length under one input, in one pass, without waiting
@@ -418,14 +464,15 @@ class ReducedSpace {
   int at_;     // the current one among the steps drawn together
   GivenFields given_;
   ReducedLaw law_;
-  AlignedPacks X_;  // (ahead, b, s + n, rounded up to even): X_S then Z
-  AlignedPacks T_;  // (ahead, m, m) lower triangular
+  AlignedPacks X_;  // (ahead, b, s + J n, rounded up to even): X_S then Z
+  AlignedPacks T_;  // (ahead, J, m, m) lower triangular
   AlignedPacks P_;  // (n, s)
-  Few<Pack, Rows == 1 && Batch == 1 ? 2 : 0> L_;  // (n, n + m): L, then what a step adds
+  Few<Pack, Rows == 1 && Batch == 1 ? 2 : 0> L_;  // (J, n, n + m): L, then what a step adds
   AlignedPacks fields_;                           // (ahead, b, k + r)
   Few<Pack, Batch * Rows> rows_;
-  Pack dof_;
-  ChiSampler chi_;  // of dof_
+  AlignedPacks dof_;   // (J)
+  AlignedPacks root_;  // (J)  of the variance
+  ChiSampler chi_;     // of the first of dof_
   Pack health_ = broadcast(0.0);
   AlignedPacks work_;  // (n, n)
   bool rotates_;

@@ -44,52 +44,63 @@ class ReducedAgain : public ReducedSpace<0, 0, true> {
       for (int j = 0; j < n; ++j) {
         Pack& field = rows_[b * n + j];
         dots<1>({&P_[j * shape_.s + first], shape_.s, x_S(b) + first, shape_.s - first},
-                {L(j), width(), z(b), n}, long_rows(), &field);
-        for (int i = 0; i <= b; ++i) field = fma(L(j)[n + i], T()[b * m() + i], field);
+                {L(0, j), width(), z(b), n}, long_rows(), &field);
+        for (int c = 1; c < J(); ++c) {
+          Pack more;
+          dots<1>({L(c, j), width(), z(b, c), n}, {}, long_rows(), &more);
+          field += more;
+        }
+        for (int c = 0; c < J(); ++c)
+          for (int i = 0; i <= b; ++i) field = fma(L(c, j)[n + i], T(c)[b * m() + i], field);
       }
     }
   }
   void done() {
-    triangular(L_.data(), shape_.n, width(), [this](std::int64_t units) { spend(units); });
-    for (int j = 0; j < shape_.n; ++j) std::fill_n(L(j) + shape_.n, m(), broadcast(0.0));
+    for (int c = 0; c < J(); ++c) {
+      triangular(L(c), shape_.n, width(), [this](std::int64_t units) { spend(units); });
+      for (int j = 0; j < shape_.n; ++j) std::fill_n(L(c, j) + shape_.n, m(), broadcast(0.0));
+    }
   }
   void mark() {
     before_.assign(P_.data(), P_.data() + P_.size());
-    before_.insert(before_.end(), L_.data(), L_.data() + shape_.n * width());
+    before_.insert(before_.end(), L_.data(), L_.data() + J() * shape_.n * width());
     std::copy_n(rows_.data(), from_.size(), from_.data());
   }
   void back() {
     std::copy_n(before_.data(), P_.size(), P_.data());
-    std::copy_n(before_.data() + P_.size(), shape_.n * width(), L_.data());
+    std::copy_n(before_.data() + P_.size(), J() * shape_.n * width(), L_.data());
   }
-  // T (b, b) of `lane` from outside, after its other coordinates; for tests.
+  // T (J, b, b) of `lane` from outside, after its other coordinates; for tests.
   void set_rest(int lane, const double* T) {
-    for (int i = 0; i < m() * m(); ++i) put(T_[i], lane, T[i]);
+    for (int i = 0; i < J() * m() * m(); ++i) put(T_[i], lane, T[i]);
   }
 
  private:
-  // Row j of [L, K].
-  Pack* L(int j) { return &L_[j * width()]; }
   template <bool Polls>
   void move_in_frame(const Move<Scalar>& move) {
     const int n = shape_.n, first = shape_.moving, count = shape_.s - first;
     health_ = broadcast(0.0);
     for (int j = 0; j < n; ++j) {
-      Pack *P = &P_[j * shape_.s + first], *row = L(j);
+      Pack* P = &P_[j * shape_.s + first];
       move_along<Polls>(x_S(0) + first, move.G + j, move.M[j], count, P);
-      move_along<Polls>(z(0), move.G + j, move.M[j], n, row);
-      spend_in<Polls>(std::int64_t{m()} * m() / 2);
-      for (int i = 0; i < m(); ++i) {
-        Pack g = broadcast(0.0);
-        for (int b = i; b < m(); ++b) g = fma(move.G[b * n + j], T()[b * m() + i], g);
-        row[n + i] = fma(move.M[j], row[n + i], -g);
+      Pack square = squares(P, count, broadcast(0.0));
+      for (int c = 0; c < J(); ++c) {
+        Pack* row = L(c, j);
+        move_along<Polls>(z(0, c), move.G + j, move.M[j], n, row);
+        spend_in<Polls>(std::int64_t{m()} * m() / 2);
+        for (int i = 0; i < m(); ++i) {
+          Pack g = broadcast(0.0);
+          for (int b = i; b < m(); ++b) g = fma(move.G[b * n + j], T(c)[b * m() + i], g);
+          row[n + i] = fma(move.M[j], row[n + i], -g);
+        }
+        square = squares(row, width(), square);
       }
-      const Pack square = squares(row, width(), squares(P, count, broadcast(0.0)));
       health_ += square;
       if (!move.unit) continue;
       const Pack scale = 1.0 / sqrt(square);
       for (int q = 0; q < count; ++q) P[q] *= scale;
-      for (int i = 0; i < width(); ++i) row[i] *= scale;
+      for (int c = 0; c < J(); ++c)
+        for (int i = 0; i < width(); ++i) L(c, j)[i] *= scale;
     }
   }
 

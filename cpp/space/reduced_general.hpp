@@ -36,55 +36,66 @@ class ReducedGeneral : public ReducedAgain {
   void take_gradient(const Scalar* G) {
     G_ = G;
     mixed_.take(G, x_S(0), 2 * pairs_, batch(), spending());
-    if (shape_.slow())
-      rest_of<true>(G, mixed_.rest(0), mixed_.width());
-    else
-      rest_of<false>(G, mixed_.rest(0), mixed_.width());
+    for (int c = 0; c < J(); ++c)
+      if (shape_.slow())
+        rest_of<true>(G, c, mixed_.rest(0, c), mixed_.width());
+      else
+        rest_of<false>(G, c, mixed_.rest(0, c), mixed_.width());
   }
   Scalar gradient_square() const { return mixed_.square(); }
   Scalar along_velocity(int j) const {
     const int s = shape_.s, first = shape_.first(), at = shape_.first_row + j;
     Pack sum;
     dots<1>({P_.data() + at * s + first, s, P_.data() + j * s + first, s - first},
-            {L_.data() + at * width(), width(), L_.data() + j * width(), N()}, long_rows(), &sum);
+            {L(0, at), width(), L(0, j), N()}, long_rows(), &sum);
+    for (int c = 1; c < J(); ++c) {
+      Pack more;
+      dots<1>({L(c, at), width(), L(c, j), N()}, {}, long_rows(), &more);
+      sum += more;
+    }
     return sum;
   }
   void move(const MixedMove<Scalar>& move) {
     if (!shape_.slow()) return mix(move);
     or_as_before([&] { mix(move); });
   }
-  // The same with the T (b, b) of `lane` given, whatever b; for tests.
+  // The same with the T (J, b, b) of `lane` given, whatever b; for tests.
   void move_given(const MixedMove<Scalar>& move, int lane, const double* T) {
     const int n = this->n(), N = this->N(), b = batch();
-    const AlignedPacks given = packed(lane, T, b * b);
     mixed_.move_P(move, P_.data(), spending());
-    if (rotates()) {
-      const Pack* G = mixed_.spread(move, G_, b, L_.data(), width());
-      rotations_.update(L_.data(), width(), G, z(0), 2 * pairs_, given.data(), spending());
-    } else {
+    for (int c = 0; c < J(); ++c) {
+      const AlignedPacks given = packed(lane, T + c * b * b, b * b);
+      if (rotates()) {
+        const Pack* G = mixed_.spread(move, G_, b, L(c), width());
+        rotations_.update(L(c), width(), G, z(0, c), 2 * pairs_, given.data(), spending());
+        continue;
+      }
       AlignedPacks rest(n * b), M(N * (N + b));
       for (int j = 0; j < n; ++j) move_rest<false>(G_, given.data(), b, j, &rest[j * b]);
-      for (int i = 0; i < N; ++i) std::copy_n(&L_[i * width()], N, &M[i * (N + b)]);
-      mixed_.move_L(move, M.data(), N + b, spending());
+      for (int i = 0; i < N; ++i) std::copy_n(L(c, i), N, &M[i * (N + b)]);
+      mixed_.move_L(move, c, M.data(), N + b, spending());
       mixed_.move_rest(move, M.data(), N + b, b, [&](int j) { return &rest[j * b]; });
       if (N == 2) {
-        set_pair(factor_of_pair(M.data(), N + b));
+        set_pair(c, factor_of_pair(M.data(), N + b));
       } else {
         triangular(M.data(), N, N + b, spending());
-        for (int i = 0; i < N; ++i) std::copy_n(&M[i * (N + b)], N, &L_[i * width()]);
+        for (int i = 0; i < N; ++i) std::copy_n(&M[i * (N + b)], N, L(c, i));
       }
     }
     if (move.unit) normalise();
   }
   Scalar gradient_square_given(int lane, const double* T) const {
     const int b = batch(), first = shape_.first();
-    const AlignedPacks given = packed(lane, T, b * b);
     AlignedPacks rest(b);
     Pack sum = broadcast(0.0);
-    for (int j = 0; j < n(); ++j) {
-      move_rest<false>(G_, given.data(), b, j, rest.data());
-      sum = squares(mixed_.g(j) + first, shape_.s + N() - first, sum);
-      sum = squares(rest.data(), b, sum);
+    for (int j = 0; j < n(); ++j)
+      sum = squares(mixed_.g(j) + first, shape_.s + J() * N() - first, sum);
+    for (int c = 0; c < J(); ++c) {
+      const AlignedPacks given = packed(lane, T + c * b * b, b * b);
+      for (int j = 0; j < n(); ++j) {
+        move_rest<false>(G_, given.data(), b, j, rest.data());
+        sum = squares(rest.data(), b, sum);
+      }
     }
     return sum;
   }
@@ -98,37 +109,43 @@ class ReducedGeneral : public ReducedAgain {
       square_[i] = squares(&P_[i * s + first], s - first, broadcast(0.0));
       health_ = health_ + square_[i];
     }
+    for (int c = 0; c < J(); ++c) mix_part(move, c);
+    if (!move.unit) return;
+    if (rotates()) return normalise();
+    for (int i = from; i < from + n(); ++i) {
+      const Pack scale = 1.0 / sqrt(square_[i]);
+      for (int q = first; q < s; ++q) P_[i * s + q] *= scale;
+      for (int c = 0; c < J(); ++c)
+        for (int q = 0; q <= i; ++q) L(c, i)[q] *= scale;
+    }
+  }
+  LRFT_INLINE void mix_part(const MixedMove<Scalar>& move, int c) {
+    const int N = this->N();
     if (rotates()) {
-      const Pack* G = mixed_.spread(move, G_, batch(), L_.data(), width());
+      const Pack* G = mixed_.spread(move, G_, batch(), L(c), width());
       health_ =
-          health_ + rotations_.update(L_.data(), width(), G, z(0), 2 * pairs_, T(), spending());
-      if (move.unit) normalise();
+          health_ + rotations_.update(L(c), width(), G, z(0, c), 2 * pairs_, T(c), spending());
       return;
     }
-    mixed_.move_L(move, L_.data(), width(), spending());
-    mixed_.move_rest(move, L_.data(), width(), m(), [&](int j) { return mixed_.rest(j); });
+    mixed_.move_L(move, c, L(c), width(), spending());
+    mixed_.move_rest(move, L(c), width(), m(), [&](int j) { return mixed_.rest(j, c); });
     // Reflections change no length, so lengths need not wait for them.
     for (int i = 0; i < N; ++i) {
-      const Pack square = squares(&L_[i * width()], width(), broadcast(0.0));
+      const Pack square = squares(L(c, i), width(), broadcast(0.0));
       health_ = health_ + square;
       square_[i] = square_[i] + square;
     }
     if (N == 2)
-      set_pair(factor_of_pair(L_.data(), width()));
+      set_pair(c, factor_of_pair(L(c), width()));
     else
-      triangular(L_.data(), N, width(), spending());
-    if (!move.unit) return;
-    for (int i = from; i < from + n(); ++i) {
-      const Pack scale = 1.0 / sqrt(square_[i]);
-      for (int q = first; q < s; ++q) P_[i * s + q] *= scale;
-      for (int q = 0; q <= i; ++q) L_[i * width() + q] *= scale;
-    }
+      triangular(L(c), N, width(), spending());
   }
-  void set_pair(const PairFactor& factor) {
-    L_[0] = factor.x0;
-    L_[1] = broadcast(0.0);
-    L_[width()] = factor.y0;
-    L_[width() + 1] = factor.y1;
+  void set_pair(int c, const PairFactor& factor) {
+    Pack *one = L(c, 0), *two = L(c, 1);
+    one[0] = factor.x0;
+    one[1] = broadcast(0.0);
+    two[0] = factor.y0;
+    two[1] = factor.y1;
   }
   // Polls, in long steps.
   struct Spend {

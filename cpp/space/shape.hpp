@@ -16,6 +16,7 @@ struct Shape {
   int features_rank;   // dimension of span(rows of W): the first coordinates of S
   int directions;      // of S along which inputs are not standard normal, the constant's first
   int components;      // of their law
+  int blocks;          // of eigenvalues of their covariance; 0: one
   bool constant;       // the first coordinate of S, the last of R^d, is 1
   int rank;            // rank r of the teacher
   int followed;        // of its directions, the first, overlaps are with
@@ -36,6 +37,8 @@ struct Shape {
   std::int64_t units;  // of work in a step, about (lrft/poll.hpp)
   Sizes sizes;
   int first() const { return within; }
+  // Isotropic parts of the complement of S, each with a factor of its own.
+  int complements() const { return std::max(1, blocks); }
   // A step that polls inside, and then keeps what it takes to be undone.  Others would lose
   // speed to it, and end soon enough.
   bool slow() const { return units > 5'000'000; }
@@ -65,6 +68,7 @@ inline Shape shape_of(const RunSpec& spec) {
           t.features_rank,
           t.directions,
           t.components,
+          t.blocks,
           t.constant,
           t.rank,
           t.followed > 0 ? t.followed : t.rank,
@@ -121,6 +125,7 @@ struct Statistics {
   std::vector<double> cosines;   // of the rows with u as subspaces, where they are followed
   std::vector<double> inside;    // (n, s)  coordinates in S, where they are recorded and known
   std::vector<double> along;     // (n, q)  A V^T, where inputs have a law of their own
+  std::vector<double> beyond;    // (n, n)  what their variances outside S add to A A^T
 };
 
 }  // namespace lrft

@@ -57,6 +57,8 @@ void check_student(const StudentSpec& student, const TaskData& t, bool ambient, 
   require(t.directions == 0 || student.init_rows != InitRows::favourable,
           "init_rows='favourable' needs standard normal inputs");
   require(n >= 1, "rows must be at least 1");
+  require(t.blocks == 0 || !student.linearized || student.facts().single,
+          "linearized in its parameters needs inputs without eigenvalue blocks");
   require(!student.facts().single || (n == 1 && t.rank == 1),
           "a student of kind rank_one must have one row, and a teacher of rank 1");
   require(student.init_rows != InitRows::favourable || student.facts().single,
@@ -80,7 +82,7 @@ void check_student(const StudentSpec& student, const TaskData& t, bool ambient, 
     sized(student.rows_x.size(), n * static_cast<Size>(t.d), "rows_x");
   } else {
     sized(student.rows_S.size(), n * t.s, "rows_S");
-    sized(student.rows_rest.size(), n * n, "rows_rest");
+    sized(student.rows_rest.size(), std::max(1, t.blocks) * n * n, "rows_rest");
   }
 }
 
@@ -129,7 +131,9 @@ void check_chain(const Chain& chain, const RunSpec& run, const Sizes& sizes, dou
   require(run.ambient || chain.state_step == chain.step,
           "state_step must be step in the reduced space");
   const Size n = sizes.rows * sizes.copies();
-  sized(chain.rows.size(), run.ambient ? n * static_cast<Size>(task.d) : n * (task.s + n), "rows");
+  sized(chain.rows.size(),
+        run.ambient ? n * static_cast<Size>(task.d) : n * (task.s + sizes.complements() * n),
+        "rows");
   sized(chain.own.size(), sizes.copies() * static_cast<Size>(own), "own");
 }
 
@@ -182,6 +186,40 @@ void check_law(const TaskData& t) {
     require(t.a[static_cast<std::size_t>(i) * s] == 0, "constant: a must have no part along it");
 }
 
+// The eigenvalue blocks of their covariance.
+void check_blocks(const TaskData& t) {
+  if (t.blocks == 0) return;
+  const int constant = t.constant ? 1 : 0;
+  require(t.directions == t.s, "blocks: directions must be s");
+  double d = constant;
+  Size s = constant;
+  for (std::size_t c = 0; c < t.variances.size(); ++c) {
+    require(std::isfinite(t.variances[c]) && t.variances[c] > 0,
+            "variances must be positive and finite");
+    require(t.block_d[c] >= 1 && t.block_d[c] == std::floor(t.block_d[c]) && t.block_s[c] >= 0 &&
+                t.block_s[c] <= t.block_d[c],
+            "block_d, block_s must be whole numbers, block_s in [0, block_d]");
+    for (int i = 0; i < t.block_s[c]; ++i, ++s)
+      require(s < t.directions && std::abs(t.stretch[static_cast<std::size_t>(s)] + 1 -
+                                           std::sqrt(t.variances[c])) <= 1e-9,
+              "blocks: stretch + 1 must be the root of the block's variance");
+    d += t.block_d[c];
+  }
+  require(d == t.d, "block_d must have the sum d, the constant apart");
+  require(s == t.s, "block_s must have the sum s, the constant apart");
+}
+// Does each have room for the rows and the inputs beside S?
+void check_room(const TaskData& t, double beside) {
+  for (std::size_t c = 0; c < t.block_d.size(); ++c)
+    if (!(t.block_d[c] >= t.block_s[c] + beside))
+      throw std::invalid_argument(
+          "block " + std::to_string(c) + " of the inputs' covariance has " +
+          std::to_string(static_cast<Size>(t.block_d[c])) + " dimensions, and needs " +
+          std::to_string(static_cast<Size>(t.block_s[c] + beside)) +
+          " in the reduced space: those of S within it (" + std::to_string(t.block_s[c]) +
+          "), rows, and min(rows, batch), or batch where one is used more than once");
+}
+
 }  // namespace
 
 void check(const TaskData& t) {
@@ -195,8 +233,10 @@ void check(const TaskData& t) {
   require(t.directions >= 0 && t.directions <= t.s, "directions must be in [0, s]");
   require(t.directions > 0 ? t.components >= 1 : t.components == 0,
           "components must be at least 1 where there are directions, and else 0");
+  require(t.blocks >= 0, "blocks must not be negative");
   check_shapes(t);
   check_law(t);
+  check_blocks(t);
   const bool polynomial = t.link == LinkKind::multi_index;
   require(polynomial ? t.terms >= 1 : t.terms == 0,
           "terms must be at least 1 of a multi-index link, and 0 of others");
@@ -260,7 +300,7 @@ void check(const RunSpec& run) {
   const StudentSpec& student = run.students.front();
   const auto shape = [&](const TaskData& t) {
     return std::make_tuple(t.k, t.neurons, t.s, t.features_rank, t.rank, t.followed, t.directions,
-                           t.components, t.constant, run.ambient ? t.d : 0.0);
+                           t.components, t.constant, t.blocks, run.ambient ? t.d : 0.0);
   };
   const auto kind = [](const StudentSpec& s) {
     return std::make_tuple(s.kind, s.rows, s.linearized, s.start, s.train_own, s.project,
@@ -285,6 +325,7 @@ void check(const RunSpec& run) {
       require(task.d >= size.least_d,
               "d must be at least s + rows + min(rows, batch) in the reduced space, or s + rows + "
               "batch where a batch is used more than once");
+      check_room(task, size.least_d - task.s);
     }
     check_student(run.students[i], task, run.ambient, size.own);
     require(run.data.given() || !run.students[i].linearized || !has_means(task),

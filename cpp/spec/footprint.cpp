@@ -15,19 +15,20 @@ constexpr int tile = 128;  // coordinates of an input that the ambient space hol
 double units_of(const Sizes& z) {
   const auto n = static_cast<double>(z.rows * z.copies()), b = static_cast<double>(z.batch),
              k = static_cast<double>(z.k), s = static_cast<double>(z.s),
-             r = static_cast<double>(z.rank), q = static_cast<double>(z.directions);
+             r = static_cast<double>(z.rank), q = static_cast<double>(z.directions),
+             J = static_cast<double>(z.complements());
   const double forward = k * (4 * r + 20) + 6 * n * (facts_of(z.kind).network ? 4 : k);
   const auto uses = static_cast<double>(z.uses);
   const double law = z.ambient ? (q > 0 ? z.d * (2 * q + 20) : 0) : 2 * q * s;
   if (z.ambient) return uses * b * (z.d * (k + r + 2 * n + 20) + law + forward) / 8;
   const double nonzero = z.nonzero < 0 ? k * s : static_cast<double>(z.nonzero);
-  const double fields = nonzero + (r + 2 * n) * s + 4 * (s + n) + n * n + law;
-  if (z.uses > 1) return uses * b * (fields + forward + n * b) + n * n * (n + b);
+  const double fields = nonzero + (r + 2 * n) * s + 4 * (s + J * n) + J * n * n + law;
+  if (z.uses > 1) return uses * b * (fields + forward + J * n * b) + J * n * n * (n + b);
   const double triangle =
       by_rotations(z.rows * z.copies(), z.batch) && !(facts_of(z.kind).unit_rows && z.velocity)
           ? 4 * b * n * n
           : n * n * (n + std::min(b, n));
-  return b * (fields + forward + (b > n ? n * n / 2 : n)) + triangle;
+  return b * (fields + forward + (b > n ? n * n / 2 : n)) + J * triangle;
 }
 
 double record_numbers(const Sizes& sizes) {
@@ -48,27 +49,27 @@ Footprint footprint(const Sizes& z) {
              k = static_cast<double>(z.k), s = static_cast<double>(z.s),
              r = static_cast<double>(z.rank), q = static_cast<double>(z.directions),
              neurons = static_cast<double>(z.neurons), copies = static_cast<double>(z.copies()),
-             all = copies * n;
+             all = copies * n, J = static_cast<double>(z.complements());
   // Neurons and slopes whose covariance the exact loss needs.
   const double side = z.linearized
                           ? neurons + 2 * (facts_of(z.kind).network ? n : neurons)
                           : (z.link == LinkKind::none ? k : std::max(k, r)) + std::max(k, n);
   // Fields and coordinates; of a batch that is used again, also those in directions of its own.
-  const double input = k + s + r + n + all + 2 + (z.uses > 1 && !z.ambient ? b + n : 0);
+  const double input = k + s + r + n + J * all + 2 + (z.uses > 1 && !z.ambient ? J * b + n : 0);
   Footprint out;
   out.lanes = z.ambient ? 1 : 8;
   out.least_d = s + all + (z.uses > 1 ? b : std::min(n, b));
   out.own = facts_of(z.kind).network ? n : neurons * n;
-  out.longest =
-      std::max({side * side, side * (k + n + r), (2 * k + n) * (2 * k + n), k * s, 2 * all * all,
-                all * (s + all), n * 2 * k, b * (z.ambient ? input + tile : 8 * input)});
+  out.longest = std::max({side * side, side * (k + n + r), (2 * k + n) * (2 * k + n), k * s,
+                          2 * J * all * all, all * (s + J * all), n * 2 * k,
+                          b * (z.ambient ? input + tile : 8 * input)});
   out.counters = b * ((z.ambient ? z.d : input) + 1) / 2;
   out.task_bytes = bytes * ((k + q) * s + (z.ambient ? (k + r + q) * z.d : 0));
-  out.state_bytes = bytes * (all * (z.ambient ? z.d : s + all) + copies * out.own);
+  out.state_bytes = bytes * (all * (z.ambient ? z.d : s + J * all) + copies * out.own);
   out.record_bytes = bytes * record_numbers(z);
   out.thread_bytes =
       bytes * (3 * side * side + (z.ambient ? 4 * all * all + 3 * all * z.d
-                                            : 8 * (4 * all * all + 2 * all * s + (k + q) * s)));
+                                            : 8 * (4 * J * all * all + 2 * all * s + (k + q) * s)));
   out.batch_bytes = bytes * b * (z.ambient ? input + tile : 8 * input);
   out.units = static_cast<std::int64_t>(std::min(units_of(z), 9e18));
   return out;
@@ -88,6 +89,7 @@ Sizes sizes_of(const RunSpec& spec) {
   z.link = t.link;
   z.followed = t.followed;
   z.directions = t.directions;
+  z.blocks = t.blocks;
   z.rows = student.rows;
   const OptimiserSpec& optimiser = spec.trainings.front().optimiser;
   z.velocity = optimiser.momentum > 0;

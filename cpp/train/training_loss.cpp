@@ -48,7 +48,8 @@ std::vector<double> factor_of_fields(const Seen& x, const std::vector<double>& a
     if (i < given) return x.gram->fixed[index(i, j, given)];
     if (j < k) return x.rows.features[index(i - given, j, k)];
     if (j < given) return x.rows.teacher[index(i - given, j - k, given - k)];
-    return x.rows.gram[index(i - given, j - given, n)];
+    const std::size_t both = index(i - given, j - given, n);
+    return x.rows.gram[both] + (x.rows.beyond.empty() ? 0.0 : x.rows.beyond[both]);
   };
   std::vector<double> L(index(m, 0, m), 0.0);
   for (int i = 0; i < m; ++i) {

@@ -30,6 +30,7 @@ GROUPS = {
     "model.task": "Tasks",
     "model.sequence": "Tasks",
     "model.inputs": "Tasks",
+    "model.eigen_blocks": "Tasks",
     "model.activation": "Activations",
     "model.training": "Training and students",
     "model.students": "Training and students",

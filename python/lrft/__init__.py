@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from lrft.fitting.fit import fit
     from lrft.fitting.fitting import Fitting
     from lrft.model.activation import Activation
+    from lrft.model.eigen_blocks import EigenBlocks
     from lrft.model.inputs import Mixture, Spiked
     from lrft.model.loss import Huber, Logistic
     from lrft.model.recording import Geometric, geometric
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
 # Public name -> the module it lives in. Loaded when first used.
 _HOME = {
     "Activation": "model.activation",
+    "EigenBlocks": "model.eigen_blocks",
     "FineTuned": "algorithm.tuning",
     "Fitting": "fitting.fitting",
     "FullNetwork": "model.students",
@@ -105,6 +107,7 @@ _MODULES = ("plot", "reference", "schedule", "study", "theory")
 __all__ = [
     "SGD",
     "Activation",
+    "EigenBlocks",
     "FineTuned",
     "Fitting",
     "FullNetwork",

@@ -12,11 +12,11 @@ namespace lrft {
 class Drive {
  public:
   virtual ~Drive() = default;
-  // One step on X_S (b, s), Z (b, N), T (b, b) and label noise (b), of N rows with what the
-  // optimiser remembers of them.
+  // One step on X_S (b, s), Z (b, J N), T (J, b, b) and label noise (b), of N rows with what the
+  // optimiser remembers of them and J parts of the complement of S.
   virtual void step(const double* X_S, const double* Z, const double* T, const double* noise,
                     double lr, double lr_own) = 0;
-  // P (N, s) then L (N, N).
+  // P (N, s) then L (J, N, N).
   virtual std::vector<double> rows() const = 0;
   virtual std::vector<double> own() const = 0;
 };

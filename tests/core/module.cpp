@@ -18,9 +18,10 @@ class BoundDrive {
   BoundDrive(const RunSpec& run, const Array& rows, const Array& own, int lane) {
     s_ = run.tasks.front().s;
     n_ = run.student.rows * sizes_of(run).copies();
+    parts_ = static_cast<int>(sizes_of(run).complements());
     batch_ = run.trainings.front().batch;
     if (lane < 0 || lane >= 8) throw py::value_error("lane must be in 0..7");
-    sized(rows, n_ * (s_ + n_), "rows");
+    sized(rows, n_ * (s_ + parts_ * n_), "rows");
     sized(
         own,
         static_cast<int>(run.student.own_size(run.tasks.front().neurons)) * sizes_of(run).copies(),
@@ -29,14 +30,15 @@ class BoundDrive {
   }
   void step(const Array& X_S, const Array& Z, const Array& T, const Array& noise, double lr,
             double lr_own) {
-    drive_->step(sized(X_S, batch_ * s_, "X_S"), sized(Z, batch_ * n_, "Z"),
-                 sized(T, batch_ * batch_, "T"), sized(noise, batch_, "noise"), lr, lr_own);
+    drive_->step(sized(X_S, batch_ * s_, "X_S"), sized(Z, batch_ * parts_ * n_, "Z"),
+                 sized(T, parts_ * batch_ * batch_, "T"), sized(noise, batch_, "noise"), lr,
+                 lr_own);
   }
   Array rows() const { return to_array(drive_->rows()); }
   Array own() const { return to_array(drive_->own()); }
 
  private:
-  int s_ = 0, n_ = 0, batch_ = 0;
+  int s_ = 0, n_ = 0, parts_ = 1, batch_ = 0;
   std::unique_ptr<Drive> drive_;
 };
 

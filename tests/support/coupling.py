@@ -8,11 +8,13 @@ Each step of the reference twin has inputs X (b, d) and a student with rows A (n
 
 and from (X_S, Z, T) alone the reduced space must find the next P, L L^T and own parameters.
 What it is given depends on A only through directions; its P, L and own parameters are its own.
+Where the complement of S has several parts, eigenvalue blocks, each has an L, a Z and a T.
 """
 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -60,6 +62,7 @@ def follow(
     moved: float = MOVED,
     Q: np.ndarray | None = None,
     mover: Any = None,
+    blocks: Sequence[slice] = (slice(None),),
 ) -> None:
     """Drive the reduced space along `path`: rows (n, d) and own parameters after each step.
 
@@ -80,23 +83,25 @@ def follow(
     n = A.shape[1]
     # What the reduced space must find, and is given, at every step at once.
     P = A @ Q
-    rest = A - P @ Q.T
-    L, U = lower_factor(rest)
-    gram = rest @ np.swapaxes(rest, -1, -2)
     X_S = inputs @ Q
-    outside = inputs - X_S @ Q.T
-    frames = U[:steps_done]
-    Z = outside @ np.swapaxes(frames, -1, -2)
-    T, _ = lower_factor(outside - Z @ frames)
+    rests = [(A - P @ Q.T)[..., block] for block in blocks]
+    outsides = [(inputs - X_S @ Q.T)[..., block] for block in blocks]
+    factors = [lower_factor(rest) for rest in rests]
+    L = np.stack([L for L, _ in factors], axis=1)
+    gram = np.stack([rest @ np.swapaxes(rest, -1, -2) for rest in rests], axis=1)
     space = drive(drive_spec, np.concatenate([P[0], L[0]], axis=None), owns[0], lane)
     found_rows, found_owns = [space.rows()], [space.own()]
     for t in range(steps_done):
-        z, rest_factor = Z[t], T[t]
+        frames = [U[t] for _, U in factors]
         if mover is not None:
-            frame = _nearest_frame(found_rows[-1][n * s :].reshape(n, n), rest[t])
-            z = outside[t] @ frame.T
-            rest_factor, _ = lower_factor(outside[t] - z @ frame)
-        space.step(X_S[t], z, rest_factor, noise, *rates)
+            own = found_rows[-1][n * s :].reshape(-1, n, n)
+            frames = [
+                _nearest_frame(*pair) for pair in zip(own, (r[t] for r in rests), strict=True)
+            ]
+        Z = [x[t] @ frame.T for x, frame in zip(outsides, frames, strict=True)]
+        parts = zip(outsides, Z, frames, strict=True)
+        T = [lower_factor(x[t] - z @ frame)[0] for x, z, frame in parts]
+        space.step(X_S[t], np.concatenate(Z, axis=1), np.array(T), noise, *rates)
         found_rows.append(space.rows())
         found_owns.append(space.own())
     if mover is not None:  # of own parameters only what they are

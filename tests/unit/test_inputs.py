@@ -1,4 +1,4 @@
-"""Spiked and Mixture: what they say, their directions in S, files, and what they refuse."""
+"""Spiked, Mixture and EigenBlocks: text, directions in S, files, and what they refuse."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ IN_SPACE = [
     lrft.Spiked(GIVEN["W"][:1] / np.linalg.norm(GIVEN["W"][0]), 3.0),
     lrft.Mixture([[1.0, 2.0], [0.0, -1.0]], labels=[1.0, 2.0], directions=V),
 ]
+BLOCKS = [lrft.EigenBlocks([1.0, 0.25]), lrft.EigenBlocks([2.0, 1.0, 0.5], [0.3, 0.3, 0.4])]
 TASKS = {
     "given": lambda law: lrft.Task(**GIVEN, inputs=law),
     "sampled": lambda law: lrft.Task.sample(d=40, k=4, inputs=law),
@@ -44,7 +45,7 @@ TASKS = {
 
 
 def cases() -> list[Any]:
-    pairs = [(kind, law) for kind in TASKS for law in NAMED]
+    pairs = [(kind, law) for kind in TASKS for law in NAMED + BLOCKS]
     return pairs + [("given", law) for law in IN_SPACE]
 
 
@@ -56,7 +57,9 @@ def test_a_task_has_inputs(kind, law, tmp_path):
     assert np.allclose(task.R @ Q.T, task.W)
     assert np.allclose(task.a @ Q.T, np.atleast_2d(task.u))
     assert np.allclose(V @ V.T, np.eye(len(V)))
-    if law.named == "u":
+    if law in BLOCKS:
+        in_blocks(task, V @ Q.T)
+    elif law.named == "u":
         assert np.allclose(V @ Q.T, np.atleast_2d(task.u))
     elif law.named == "features":
         assert np.allclose((V.T @ V) @ task.R.T, task.R.T)
@@ -80,10 +83,31 @@ def test_a_task_has_inputs(kind, law, tmp_path):
     assert type(law).__name__ in law._repr_html_()
 
 
-@pytest.mark.parametrize("law", NAMED, ids=str)
+def in_blocks(task, bases):
+    """Bases of the parts of W and u in every block, and of nothing else."""
+    blocks, rows = task.law.blocks, np.concatenate([task.W, np.atleast_2d(task.u)])
+    assert sum(blocks.sizes) == task.d
+    for here, there in zip(blocks.slices, blocks.directions, strict=True):
+        basis, parts = bases[there], rows[:, here]
+        assert np.abs(np.delete(basis, np.arange(task.d)[here], axis=1)).max(initial=0.0) < 1e-12
+        assert np.allclose(parts @ basis[:, here].T @ basis[:, here], parts)
+        assert len(basis) == np.linalg.matrix_rank(parts)
+
+
+def test_another_teacher_keeps_the_base():
+    """W and its parts in the blocks do not depend on how many directions there are beside it."""
+    base = lrft.Task.sample(d=60, k=3, inputs=BLOCKS[0], seed=4)
+    task = lrft.Task.multi_index({(1,): 1.0, (0, 1): 0.5}, base=base, inputs=BLOCKS[0], seed=4)
+    np.testing.assert_allclose(task.W, base.W, atol=1e-13)
+
+
+@pytest.mark.parametrize("law", NAMED + BLOCKS, ids=str)
 def test_text(law):
     assert parse_inputs(str(law)) == law
-    assert eval(repr(law), {"Spiked": lrft.Spiked, "Mixture": lrft.Mixture}) == law
+    assert (
+        eval(repr(law), {one: getattr(lrft, one) for one in ("Spiked", "Mixture", "EigenBlocks")})
+        == law
+    )
     task = lrft.Task.sample(d=40, k=4, inputs=law)
     assert task == lrft.Task.sample(d=40, k=4, inputs=str(law))
     assert task.recipe["inputs"] == str(law)
@@ -103,7 +127,25 @@ def test_directions_beside_do_not_depend_on_the_order():
 
 
 TASK = lrft.Task.sample(d=50, k=4, inputs=lrft.Mixture([-1.0, 1.0]))
+BLOCKED = TASK.replace(inputs=BLOCKS[0])
 WRONG = {
+    "variances must be positive": lambda: lrft.EigenBlocks([1.0, -1.0]),
+    "parts must be positive with the sum 1": lambda: lrft.EigenBlocks([1.0, 2.0], [0.5, 0.6]),
+    "parts must have shape": lambda: lrft.EigenBlocks([1.0, 2.0], [1.0]),
+    "a block without coordinates": lambda: lrft.EigenBlocks([1.0, 2.0], [0.001, 0.999]).sizes(9),
+    "every block must have at least the 5": lambda: lrft.Task.sample(d=8, k=4, inputs="blocks 1 2"),
+    "got 'blocks 1 x'": lambda: TASK.replace(inputs="blocks 1 x"),
+    "got 'blocks 1 2 parts 1 1,2'": lambda: TASK.replace(inputs="blocks 1 2 parts 1 1,2"),
+    "isotropic outside S": lambda: theory.order_parameter_ode(
+        BLOCKED, lrft.Training(student=lrft.LoRA(rank=1), lr=0.01, steps=1)
+    ),
+    "linearized=True needs": lambda: simulate(BLOCKED, student=lrft.LoRA(rank=1, linearized=True)),
+    "needs 9 coordinates in block 0": lambda: simulate(
+        lrft.Task.sample(d=12, k=4, inputs="blocks 1 2"),
+        student=lrft.LoRA(rank=2),
+        batch=4,
+        engine="reduced",
+    ),
     "directions must be one of": lambda: lrft.Spiked("v", 1.0),
     "strengths must be greater than -1": lambda: lrft.Spiked("u", -1.0),
     "strengths must be above -1": lambda: lrft.Spiked("u", [0.0, -2.0]),
@@ -114,7 +156,7 @@ WRONG = {
     "means must be finite": lambda: lrft.Mixture([[np.nan]]),
     "must be names where": lambda: TASK.replace(inputs=lrft.Spiked(V, 1.0)),
     "need d >= 6": lambda: lrft.Task.sample(d=5, k=4, inputs=lrft.Spiked("beside", 1.0)),
-    "a Spiked or a Mixture": lambda: TASK.replace(inputs=3),
+    "a Spiked, a Mixture or an": lambda: TASK.replace(inputs=3),
     "as 'spiked u 2.0'": lambda: TASK.replace(inputs="spiked u"),
     "got 'spiked u x'": lambda: TASK.replace(inputs="spiked u x"),
     "labels 0 1 2,3": lambda: TASK.replace(inputs="mixture beside -1 1 labels 0 1 2,3"),
@@ -139,8 +181,9 @@ WRONG = {
 }
 
 
-def simulate(**training: Any) -> Any:
-    return lrft.simulate(TASK, lrft.Training(lr=0.001, steps=1, **training), replicas=1)
+def simulate(task: lrft.Task = TASK, *, engine: str = "auto", **training: Any) -> Any:
+    training = lrft.Training(lr=0.001, steps=1, **training)
+    return lrft.simulate(task, training, replicas=1, engine=engine)
 
 
 @pytest.mark.parametrize("message", WRONG)

@@ -65,7 +65,11 @@ MEMBERS: dict[str, dict[str, tuple[Any, ...]]] = {
         "seed": (2**64 - 1,),
         "weights": ("digits",),
         "biases": (0.5, [0.1, 0.2, 0.3, 0.4]),
-        "inputs": ("spiked u 3", "mixture beside -1 1 weights 0.3 0.7"),
+        "inputs": (
+            "spiked u 3",
+            "mixture beside -1 1 weights 0.3 0.7",
+            "blocks 1 0.25 parts 0.4 0.6",
+        ),
         "teacher": (
             "he3",
             {"sigma_star": "he2", "seed": 5},

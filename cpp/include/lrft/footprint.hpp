@@ -26,6 +26,7 @@ struct Sizes {
   std::int64_t followed = 0;  // of its directions overlaps are with; 0: all
   LinkKind link = LinkKind::none;
   std::int64_t directions = 0;  // along which inputs are not standard normal, the constant's too
+  std::int64_t blocks = 0;      // of eigenvalues of their covariance; 0: one
   std::int64_t rows = 1;        // of the student
   bool velocity = false;        // an optimiser remembers as many rows more,
   bool average = false;         // and as many again
@@ -39,6 +40,8 @@ struct Sizes {
 
   // Rows with what an optimiser remembers of them, in units of those of the student.
   int copies() const { return 1 + (velocity ? 1 : 0) + (average ? 1 : 0); }
+  // Isotropic parts of the complement of S.
+  std::int64_t complements() const { return blocks > 0 ? blocks : 1; }
 };
 template <>
 struct Fields<Sizes> {
@@ -50,7 +53,8 @@ struct Fields<Sizes> {
       field("average", &T::average), field("kind", &T::kind), field("linearized", &T::linearized),
       field("batch", &T::batch), field("uses", &T::uses), field("loss", &T::loss),
       field("nonzero", &T::nonzero), field("followed", &T::followed),
-      field("parameters", &T::parameters), field("directions", &T::directions));
+      field("parameters", &T::parameters), field("directions", &T::directions),
+      field("blocks", &T::blocks));
 };
 
 // Bytes are of what grows with the sizes, about; counts are exact.

@@ -53,6 +53,13 @@ struct TaskData {
   std::vector<double> probabilities;  // (m)
   std::vector<double> means;          // (m, q)
   std::vector<double> shifts;         // (m)
+  // Eigenvalue blocks of the covariance: consecutive coordinates of R^d, the constant apart, with a
+  // variance each.  S holds every fixed row's part in every block: it is the sum of its parts, V is
+  // made of bases of them, block by block, and stretch + 1 is the root of their variance.
+  int blocks = 0;                 // J; 0: one, of variance 1
+  std::vector<double> block_d;    // (J)  coordinates of R^d
+  std::vector<int> block_s;       // (J)  dimensions of S
+  std::vector<double> variances;  // (J)
   // Ambient space only.
   Given<double> W;    // (k, d)
   Given<double> u;    // (r, d)
@@ -83,7 +90,11 @@ struct Fields<TaskData> {
       field("probabilities", &T::probabilities, [](const T& t) { return Dims{t.components}; }),
       field("means", &T::means, [](const T& t) { return Dims{t.components, t.directions}; }),
       field("shifts", &T::shifts, [](const T& t) { return Dims{t.components}; }),
-      field("V_x", &T::V_x, [](const T& t) { return in_space(t.directions, t.d); }));
+      field("V_x", &T::V_x, [](const T& t) { return in_space(t.directions, t.d); }),
+      field("blocks", &T::blocks),
+      field("block_d", &T::block_d, [](const T& t) { return Dims{t.blocks}; }),
+      field("block_s", &T::block_s, [](const T& t) { return Dims{t.blocks}; }),
+      field("variances", &T::variances, [](const T& t) { return Dims{t.blocks}; }));
 };
 
 // Of what is trained.
@@ -150,7 +161,7 @@ struct StudentSpec {
   double own_std = 1;             // of own parameters that start normal
   std::vector<double> own;        // when given
   std::vector<double> rows_S;     // (n, s) when given: coordinates in S ...
-  std::vector<double> rows_rest;  // (n, n) ... and lower-triangular rest; reduced space
+  std::vector<double> rows_rest;  // (J, n, n) ... and lower-triangular rest; reduced space
   Given<double> rows_x;           // (n, d) when given; ambient space
   std::vector<double> biases;     // (n), or none: the rows' start along the constant
 
@@ -336,7 +347,7 @@ struct Chain {
   Records last;
   // State of the student: at step `state_step`, from which replay starts.
   std::int64_t state_step = 0;
-  // Reduced: P (n,s) then L (n,n); ambient: A (n,d).  Of a chain that runs with all that its
+  // Reduced: P (n,s) then L (J,n,n); ambient: A (n,d).  Of a chain that runs with all that its
   // optimiser remembers: more rows (Shape), and as many copies of own parameters one after another.
   std::vector<double> rows;
   std::vector<double> own;  // (k, n), or (n) of a full network
@@ -363,7 +374,7 @@ struct RunSpec {
   bool ambient = false;
   ActivationSpec activation;
   ActivationSpec link_activation;       // of teachers that are networks of their own
-  std::vector<TaskData> tasks;          // equal k, s, rank, features_rank, link, powers, q
+  std::vector<TaskData> tasks;          // equal k, s, rank, features_rank, link, powers, q, J
   StudentSpec student;                  // the first: what all have in common is its
   std::vector<StudentSpec> students;    // one a task: initial values may differ
   std::vector<TrainingData> trainings;  // equal batch, used in one way
@@ -376,7 +387,9 @@ struct RunSpec {
 
   // Does it take the plain step (train/run_on.hpp)?
   bool plain() const {
-    return trainings.front().plain() && (data.given() || tasks.front().link == LinkKind::none);
+    const TaskData& task = tasks.front();
+    return trainings.front().plain() &&
+           (data.given() || (task.link == LinkKind::none && task.blocks == 0));
   }
 };
 template <>

@@ -1,4 +1,4 @@
-"""Inputs with structure inside S: a spiked covariance, a Gaussian mixture.
+"""Inputs with structure: a spiked covariance, a Gaussian mixture, blocks of eigenvalues.
 
 Only the part of an input outside S = span(rows of W, rows of u, directions of its law) need be
 standard normal for the reduced space to be exact; inside S the inputs may have any law.
@@ -7,36 +7,24 @@ standard normal for the reduced space to be exact; inside S the inputs may have 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from lrft.base import checks, html
+from lrft.base import checks
 from lrft.model import sampling
+from lrft.model.eigen_blocks import EigenBlocks
+from lrft.model.input_law import Floats, Inputs, Law, Spanned, number
 
-Floats = NDArray[np.float64]
-
-__all__ = ["Inputs", "Law", "Mixture", "Spiked", "from_file", "parse_inputs"]
+__all__ = ["EigenBlocks", "Inputs", "Law", "Mixture", "Spiked", "from_file", "parse_inputs"]
 
 #: Where directions are in the task: its own, or one beside W and u.
 NAMED = ("u", "features", "beside")
 
 
-@dataclass(frozen=True, eq=False)
-class Law:
-    """The law of x inside S: x ← x + Vᵀ(stretch ∘ (V x) + mean_c), shift_c added to the label."""
-
-    V: Floats  #: (q, s)  orthonormal rows
-    stretch: Floats  #: (q,)
-    probabilities: Floats  #: (m,)  of the components c
-    means: Floats  #: (m, q)
-    shifts: Floats  #: (m,)
-
-
-class Inputs:
-    """What both laws have in common: their directions."""
+class Directed(Inputs):
+    """A law along some directions."""
 
     directions: str | Floats
 
@@ -58,6 +46,11 @@ class Inputs:
     def named(self) -> str | None:
         """The name of the directions; None where they are given."""
         return self.directions if isinstance(self.directions, str) else None
+
+    @property
+    def has_text(self) -> bool:  # type: ignore[override]
+        """Whether its text says all of it."""
+        return self.named is not None
 
     def vectors(self, W: Floats, u: Floats) -> Floats:
         """Vectors (n, d) that S must have, beside given rows W and u."""
@@ -86,14 +79,19 @@ class Inputs:
             )
         return np.pad(R, ((0, 0), (0, more))), np.pad(a, ((0, 0), (0, more)))
 
-    def law(self, R: Floats, a: Floats, rho: int, given: Floats | None) -> Law:
-        """Find the law in the coordinates of a task; `given`: those (q, s) of vectors of R^d."""
-        if given is not None:
-            V = sampling.orthonormal_rows(given.copy())
+    def narrow(self, s: int) -> int:
+        """Count the columns of R without those that the law has added, of s."""
+        return s - self.beside
+
+    def law(self, task: Spanned, given: tuple[Floats, Floats] | None) -> Law:
+        """Find the law in the coordinates of a task."""
+        R, a = task.R, task.a
+        if given is not None and len(given[1]):
+            V = sampling.orthonormal_rows(given[1].copy())
         elif self.named == "u":
             V = _orthonormal("directions='u'", a)
         elif self.named == "features":
-            V = np.eye(rho, R.shape[1])
+            V = np.eye(task.features_rank, R.shape[1])
         else:
             V = np.eye(R.shape[1])[R.shape[1] - self.beside :]
         q = len(V)
@@ -108,29 +106,14 @@ class Inputs:
 
     def scalars(self) -> dict[str, Any]:
         """Collect what defines it beside its arrays, ready for canonical JSON."""
-        return {"kind": type(self).__name__, "directions": self.named or "given"}
+        return super().scalars() | {"directions": self.named or "given"}
 
     def arrays(self) -> dict[str, Floats]:
         """Arrays that define it."""
         return {} if self.named else {"inputs_directions": np.asarray(self.directions)}
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Inputs) and _key(self) == _key(other)
 
-    def __hash__(self) -> int:
-        return hash(_key(self))
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({_listed(self._shown())})"
-
-    def _repr_html_(self) -> str:
-        return html.table(type(self).__name__, self._shown())
-
-    def _shown(self) -> dict[str, Any]:
-        raise NotImplementedError
-
-
-class Spiked(Inputs):
+class Spiked(Directed):
     """Inputs with the covariance I + Σ_j θ_j v_j v_jᵀ: a spiked covariance.
 
     Parameters
@@ -197,13 +180,13 @@ class Spiked(Inputs):
 
     def __str__(self) -> str:
         numbers = np.atleast_1d(np.asarray(self.strengths))
-        return " ".join(["spiked", self.named or "given", *map(_number, numbers)])
+        return " ".join(["spiked", self.named or "given", *map(number, numbers)])
 
     def _shown(self) -> dict[str, Any]:
         return {"directions": self.directions, "strengths": self.strengths}
 
 
-class Mixture(Inputs):
+class Mixture(Directed):
     """Inputs from a Gaussian mixture: N(V μ_c, I) with probability p_c.
 
     Parameters
@@ -279,11 +262,11 @@ class Mixture(Inputs):
 
     def __str__(self) -> str:
         parts = ["mixture", self.named or "given"]
-        parts += [",".join(map(_number, mean)) for mean in self.means]
+        parts += [",".join(map(number, mean)) for mean in self.means]
         if (self.weights != 1.0 / len(self.weights)).any():
-            parts += ["weights", *map(_number, self.weights)]
+            parts += ["weights", *map(number, self.weights)]
         if self.labels is not None:
-            parts += ["labels", *map(_number, self.labels)]
+            parts += ["labels", *map(number, self.labels)]
         return " ".join(parts)
 
     def _shown(self) -> dict[str, Any]:
@@ -301,10 +284,11 @@ def parse_inputs(inputs: object) -> Inputs | None:
 
     Parameters
     ----------
-    inputs : Spiked, Mixture, str or None
+    inputs : Spiked, Mixture, EigenBlocks, str or None
         ``"spiked u 2.0"``: directions and strengths; ``"mixture beside -1 1"``: directions and
         means, those in several directions as ``0.5,-1``, then perhaps ``weights`` and as many
-        numbers, ``labels`` and as many.
+        numbers, ``labels`` and as many; ``"blocks 1 0.25"``: variances, then perhaps ``parts`` and
+        as many numbers.
 
     Raises
     ------
@@ -315,45 +299,73 @@ def parse_inputs(inputs: object) -> Inputs | None:
     --------
     >>> parse_inputs("mixture u -1 1 weights 0.3 0.7 labels 0 2")
     Mixture(means=[-1, 1], weights=[0.3, 0.7], labels=[0, 2], directions='u')
+    >>> parse_inputs("blocks 1 0.25")
+    EigenBlocks(variances=[1, 0.25])
     """
     if inputs is None or isinstance(inputs, Inputs):
         return inputs
     if not isinstance(inputs, str):
-        raise TypeError(f"inputs must be a Spiked or a Mixture, got {checks.describe(inputs)}")
-    expected = "inputs must be as 'spiked u 2.0' or 'mixture beside -1 1 weights 0.5 0.5'"
+        raise TypeError(
+            f"inputs must be a Spiked, a Mixture or an EigenBlocks, got {checks.describe(inputs)}"
+        )
     kind, *words = inputs.split() or [""]
-    if kind not in ("spiked", "mixture") or len(words) < 2:
-        raise ValueError(f"{expected}, got {inputs!r}")
+    least = {"spiked": 2, "mixture": 2, "blocks": 1}
+    if kind not in least or len(words) < least[kind]:
+        raise _unread(inputs)
+    if kind == "blocks":
+        groups = _numbers(inputs, words, ("parts",))
+        return EigenBlocks(_single(inputs, groups[""]), _optional(inputs, groups, "parts"))
     directions = checks.choice("inputs", words[0], NAMED)
-    groups: dict[str, list[str]] = {"": []}
+    groups = _numbers(inputs, words[1:], ("weights", "labels") if kind == "mixture" else ())
+    if kind == "spiked":
+        strengths = _single(inputs, groups[""])
+        return Spiked(directions, strengths[0] if len(strengths) == 1 else strengths)
+    if len({len(one) for one in groups[""]}) != 1:
+        raise ValueError(f"inputs must have means of one size, got {inputs!r}")
+    weights, labels = (_optional(inputs, groups, name) for name in ("weights", "labels"))
+    return Mixture(groups[""], weights, labels, directions)
+
+
+def _unread(inputs: str) -> ValueError:
+    return ValueError(
+        "inputs must be as 'spiked u 2.0', 'mixture beside -1 1 weights 0.5 0.5' or 'blocks 1 0.25 "
+        f"parts 0.5 0.5', got {inputs!r}"
+    )
+
+
+def _numbers(inputs: str, words: list[str], names: tuple[str, ...]) -> dict[str, list[list[float]]]:
+    """Read words as numbers, those as "0.5,-1" as several; by the name that stands before them."""
+    groups: dict[str, list[list[float]]] = {"": []}
     name = ""
-    for word in words[1:]:
-        if kind == "mixture" and word in ("weights", "labels"):
+    for word in words:
+        if word in names:
             if word in groups:
-                raise ValueError(f"{expected}, got {inputs!r}")
+                raise _unread(inputs)
             name = word
             groups[name] = []
-        else:
-            groups[name].append(word)
-    try:
-        rows = {of: [[float(x) for x in one.split(",")] for one in g] for of, g in groups.items()}
-    except ValueError:
-        raise ValueError(f"{expected}, got {inputs!r}") from None
-    numbers = {of: [one[0] for one in g if len(one) == 1] for of, g in rows.items()}
-    for of, given in rows.items():
-        several = kind == "mixture" and of == ""  # means may be "0.5,-1"
-        if not several and len(numbers[of]) != len(given):
-            raise ValueError(f"{expected}, got {inputs!r}")
-    if kind == "spiked":
-        return Spiked(directions, numbers[""][0] if len(numbers[""]) == 1 else numbers[""])
-    if len({len(one) for one in rows[""]}) != 1:
-        raise ValueError(f"inputs must have means of one size, got {inputs!r}")
-    return Mixture(rows[""], numbers.get("weights"), numbers.get("labels"), directions)
+            continue
+        try:
+            groups[name].append([float(x) for x in word.split(",")])
+        except ValueError:
+            raise _unread(inputs) from None
+    return groups
+
+
+def _single(inputs: str, numbers: list[list[float]]) -> list[float]:
+    if any(len(one) != 1 for one in numbers):
+        raise _unread(inputs)
+    return [one[0] for one in numbers]
+
+
+def _optional(inputs: str, groups: dict[str, list[list[float]]], name: str) -> list[float] | None:
+    return _single(inputs, groups[name]) if name in groups else None
 
 
 def from_file(about: Any, arrays: Mapping[str, NDArray[Any]]) -> Inputs:
     """Make the law of a file again; ValueError says what is wrong with it."""
-    kind = checks.choice("inputs", about["kind"], ("Spiked", "Mixture"))
+    kind = checks.choice("inputs", about["kind"], ("Spiked", "Mixture", "EigenBlocks"))
+    if kind == "EigenBlocks":
+        return EigenBlocks(about["variances"], about["parts"])
     directions = about["directions"]
     if directions == "given":
         directions = arrays["inputs_directions"]
@@ -384,31 +396,3 @@ def _orthonormal(name: str, rows: Floats) -> Floats:
     if np.linalg.matrix_rank(rows) < len(rows):
         raise ValueError(f"inputs: {name} need linearly independent directions of the teacher")
     return sampling.orthonormal_rows(rows.copy())
-
-
-def _key(inputs: Inputs) -> tuple[Any, ...]:
-    arrays = inputs.arrays().items()
-    return (
-        *sorted(inputs.scalars().items()),
-        *sorted((n, v.shape, (v + 0.0).tobytes()) for n, v in arrays),
-    )
-
-
-def _number(value: float) -> str:
-    text = repr(float(value))
-    return text.removesuffix(".0")
-
-
-def _listed(values: Mapping[str, Any]) -> str:
-    def shown(value: Any) -> str:
-        if isinstance(value, str):
-            return repr(value)
-        if np.ndim(value) == 0:
-            return _number(value)
-        if np.size(value) > 12:
-            return f"array of shape {np.shape(value)}"
-        if np.ndim(value) == 1:
-            return "[" + ", ".join(map(_number, value)) + "]"
-        return "[" + ", ".join(shown(row) for row in value) + "]"
-
-    return ", ".join(f"{name}={shown(value)}" for name, value in values.items())

@@ -12,6 +12,7 @@ from lrft.core.engine import compiled
 from lrft.model.loss import Loss, name_of
 
 if TYPE_CHECKING:
+    from lrft.model.input_law import Blocks
     from lrft.model.optimiser import SGD
     from lrft.model.students import StudentModel
     from lrft.model.task import Task
@@ -62,6 +63,8 @@ class Sizes:
     core : compiled.Sizes
     constant : bool
         Whether d and s count a coordinate that is 1, for biases.
+    blocks : Blocks, optional
+        Those of the eigenvalues of the inputs' covariance.
 
     Attributes
     ----------
@@ -78,8 +81,10 @@ class Sizes:
     (7, {'overlap_u': (), 'overlap_c': (), 'loss': ()})
     """
 
-    def __init__(self, core: compiled.Sizes, *, constant: bool = False) -> None:
-        self.core, self.constant = core, constant
+    def __init__(
+        self, core: compiled.Sizes, *, constant: bool = False, blocks: Blocks | None = None
+    ) -> None:
+        self.core, self.constant, self.blocks = core, constant, blocks
         self.footprint = compiled.footprint(core)
 
     @classmethod
@@ -93,6 +98,7 @@ class Sizes:
         frozen = rows if student.takes_start_off else 0
         constant = student.biased(task)
         law = getattr(task, "law", None)
+        blocks = None if law is None else law.blocks
         return cls(
             compiled.Sizes(
                 ambient=ambient,
@@ -102,6 +108,7 @@ class Sizes:
                 neurons=k,
                 s=s + start + frozen + constant,
                 directions=(0 if law is None else len(law.stretch)) + constant,
+                blocks=0 if blocks is None else len(blocks.sizes),
                 rank=task.rank + frozen,
                 followed=task.rank,
                 link="none" if task.link is None else task.link.kind,
@@ -116,12 +123,25 @@ class Sizes:
                 loss=name_of(training.loss),
             ),
             constant=constant,
+            blocks=blocks,
         )
 
     @property
     def least_d(self) -> int:
         """The least d at which the reduced space is exact."""
         return int(self.footprint.least_d) - self.constant
+
+    @property
+    def narrow_block(self) -> tuple[int, int] | None:
+        """The first block without room beside S, and the coordinates that it needs; or None."""
+        if self.blocks is not None:
+            beside = int(self.footprint.least_d) - self.core.s
+            for j, (size, inside) in enumerate(
+                zip(self.blocks.sizes, self.blocks.inside, strict=True)
+            ):
+                if size < inside + beside:
+                    return j, inside + beside
+        return None
 
     @property
     def record_numbers(self) -> int:

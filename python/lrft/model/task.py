@@ -49,7 +49,7 @@ class Task(Taught):
     biases : float or array_like of shape (k,), optional
         b of the neurons, of base and teacher alike; a number is that of every neuron. None by
         default: the networks have none.
-    inputs : Spiked, Mixture or str, optional
+    inputs : Spiked, Mixture, EigenBlocks or str, optional
         The law of the inputs inside S, the span of W, u and its own directions; None by default:
         the standard normal. As text ``"spiked u 2.0"``, ``"mixture beside -1 1"``, which may end
         in ``weights`` and ``labels`` with a number a component.
@@ -79,7 +79,7 @@ class Task(Taught):
     lam, c : ndarray of shape (k,), and (k,) or (k, r)
     xi, neuron_scale, output_scale, noise : float
     biases : ndarray of shape (k,) or None
-    inputs : Spiked, Mixture or None
+    inputs : Spiked, Mixture, EigenBlocks or None
     activation : Activation
     normalization : str
     link : object or None
@@ -193,7 +193,8 @@ class Task(Taught):
             raise ValueError(f"d must be at least {self.R.shape[1]} for this task, got {d}")
         seed = checks.seed("seed", changes.pop("seed", self.embedding_seed))
         # Without what was added for the inputs, which may change.
-        s = self.R.shape[1] - (0 if self.inputs is None else self.inputs.beside)
+        s = self.R.shape[1]
+        s = s if self.inputs is None else self.inputs.narrow(s)
         R, a = self.R[:, :s], self.a[:, :s]
         return self._in_coordinates(d, R, a, self.features_rank, seed, labels, current | changes)
 

@@ -69,7 +69,7 @@ def recipe(function: str, arguments: dict[str, Any]) -> dict[str, Any] | None:
         if isinstance(value, Activation):
             value = None if value.kind == "custom" else str(value)
         elif isinstance(value, Inputs):
-            value = str(value) if value.named else None
+            value = str(value) if value.has_text else None
         elif value is None:
             continue
         elif isinstance(value, np.generic):

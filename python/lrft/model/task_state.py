@@ -218,8 +218,7 @@ class TaskBase:
         """The law of the inputs inside S, in its coordinates; None: the standard normal."""
         if self.inputs is None:
             return None
-        given = self._vectors_S if self.given and len(self._vectors_S) else None
-        return self.inputs.law(self.R, self.a, self.features_rank, given)
+        return self.inputs.law(self, (self._vectors, self._vectors_S) if self.given else None)
 
     def _check_link(self, a: Floats) -> None:
         """Refuse directions that do not fit the link."""
@@ -254,13 +253,13 @@ class TaskBase:
         link = () if self.link is None else self.link.shape
         biased: tuple[Any, ...] = () if self.biases is None else ("biases",)
         if (law := self.law) is not None:
-            biased += (len(law.stretch), len(law.probabilities))
+            biased += (len(law.stretch), len(law.probabilities), law.complements)
         shape = (self.R.shape, self.features_rank, self.rank, self.activation.identity)
         return (*shape, *biased, *link)
 
     @cached_property
     def _ambient(self) -> tuple[Floats, Floats]:
-        basis = sampling.embedding(self.d, self.R.shape[1], self.embedding_seed)
+        basis = np.ascontiguousarray(self.Q.T)
         u = sampling.combine(self.a, basis)
         return frozen(sampling.combine(self.R, basis)), frozen(u[0] if self.rank == 1 else u)
 
@@ -285,7 +284,10 @@ class TaskBase:
             if self.inputs is not None:
                 spanned = np.concatenate([spanned, self._vectors])
             return sampling.span_basis(self.W, spanned)[2].T
-        return sampling.embedding(self.d, self.R.shape[1], self.embedding_seed).T
+        own = None if self.inputs is None else self.inputs.basis(self)
+        return (
+            sampling.embedding(self.d, self.R.shape[1], self.embedding_seed) if own is None else own
+        ).T
 
     @property
     def gram(self) -> Floats:

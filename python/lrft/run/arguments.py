@@ -72,12 +72,21 @@ def settle_replicas(replicas: object, tasks: int, paired: bool) -> list[int]:
 def choose_engine(tasks: list[Task], training: Training, engine: object) -> str:
     """Settle the space; the reduced one wherever it is defined."""
     name = checks.choice("engine", engine, ENGINES)
-    least = [Sizes.of(task, training).least_d for task in tasks]
-    small = [i for i, task in enumerate(tasks) if task.d < least[i]]
+    sizes = [Sizes.of(task, training) for task in tasks]
+    least = [one.least_d for one in sizes]
+    small = [i for i, task in enumerate(tasks) if task.d < least[i] or sizes[i].narrow_block]
     if name == "auto":
         name = "ambient" if small else "reduced"
     if name == "reduced" and small:
         i = small[0]
+        if (narrow := sizes[i].narrow_block) is not None:
+            block, needed = narrow
+            raise ValueError(
+                f"engine='reduced' needs {needed} coordinates in block {block} of the inputs, "
+                f"{tasks[i].inputs!r} (the parts of W and u there, the student's rows, and the "
+                "lesser of rows and batch, or batch where it is used again), got "
+                f"{sizes[i].blocks.sizes[block]} of d = {tasks[i].d}: use engine='ambient'"  # type: ignore[union-attr]
+            )
         batch = (
             "batch, which is used again" if training.uses > 1 else "the lesser of rows and batch"
         )

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from lrft.core.engine import compiled
 from lrft.model import sampling, schedule
-from lrft.model.inputs import Law
+from lrft.model.input_law import Blocks, Law
 from lrft.model.links import NetworkLink
 from lrft.model.students import StudentModel
 from lrft.model.students.starts import given_rows
@@ -97,6 +97,15 @@ def _law_data(task: Task, law: Law, ambient: bool) -> dict[str, Any]:
         "means": law.means,
         "shifts": law.shifts,
         "V_x": sampling.combine(law.V, task.Q.T) if ambient else None,
+    } | ({} if law.blocks is None else _block_data(law.blocks))
+
+
+def _block_data(blocks: Blocks) -> dict[str, Any]:
+    return {
+        "blocks": len(blocks.sizes),
+        "block_d": np.array(blocks.sizes, dtype=np.float64),
+        "block_s": list(blocks.inside),
+        "variances": np.array(blocks.variances),
     }
 
 
@@ -138,6 +147,11 @@ def _with_start(
     task: Task, student: StudentModel, ambient: bool, seed: int, replica: int
 ) -> tuple[compiled.TaskData, compiled.StudentSpec]:
     """Describe the task of one replica, and the student with its start."""
+    if task.law is not None and task.law.blocks is not None:
+        raise ValueError(
+            f"student={student!r} is seen beside its start, which needs inputs without eigenvalue "
+            f"blocks, got inputs={task.inputs!r}"
+        )
     spec, data = student.specification(task, ambient=ambient), task_data(task, ambient)
     if student.worked_out_start:
         start = started(task, student, ambient=ambient, seed=seed, replica=replica)

@@ -96,15 +96,17 @@ def from_chain(
 
     In the reduced space only the coordinates of the rows in S and a factor L of what lies outside
     are known; given these the outside part is L E, E uniform among the orthonormal frames
-    orthogonal to S. E is drawn from the replica's own address, so the weights have exactly the law
-    of those in R^d and are the same whenever they are asked for.
+    orthogonal to S, and so in each eigenvalue block of the inputs. E is drawn from the replica's
+    own address, so the weights have exactly the law of those in R^d and are the same whenever they
+    are asked for.
     """
     n, W, constant = student.rows(task), task.W, student.biased(task)
     basis, beside = None, 0
     if not ambient:
         beside = n if student.takes_start_off else 0
         basis = _basis(task, beside + n, seed, chain.replica)
-    rows = _rows(chain.rows, n, basis, constant)
+    parts = 1 if task.law is None else task.law.complements
+    rows = _rows(chain.rows, n, basis, constant, parts)
     if student.takes_start_off:
         start = started(task, student, ambient=ambient, seed=seed, replica=chain.replica)
         A = start.rows
@@ -118,23 +120,28 @@ def from_chain(
 
 
 def _basis(task: Task, outside: int, seed: int, replica: int) -> Floats:
-    """Return the basis of S, and so many directions outside it, drawn."""
-    s, purpose = task.R.shape[1], compiled.purposes["embedding"]
-    checks.memory(f"the rows of a student in R^{task.d}", 8 * task.d * (s + 2 * outside), "")
-    frame = [compiled.normals(seed, replica, purpose, _OUTSIDE + j, task.d) for j in range(outside)]
+    """Return the basis of S, and so many directions outside it, drawn; in every block, in turn."""
+    s, purpose, law = task.R.shape[1], compiled.purposes["embedding"], task.law
+    blocks = [slice(None)] if law is None or law.blocks is None else law.blocks.slices
+    count = outside * len(blocks)
+    checks.memory(f"the rows of a student in R^{task.d}", 8 * task.d * (s + 2 * count), "")
+    frame = np.zeros((count, task.d))
+    for j in range(count):
+        here = blocks[j // outside]
+        frame[j, here] = compiled.normals(seed, replica, purpose, _OUTSIDE + j, task.d)[here]
     drawn = sampling.orthonormal_rows(np.concatenate([task.Q.T, frame]))[s:]
     return np.concatenate([task.Q.T, drawn])
 
 
-def _rows(state: Floats, n: int, basis: Floats | None, constant: bool) -> Floats:
-    """Rows (n, d) from P (n, s) and L (n, n), stored one after the other, or as they are.
+def _rows(state: Floats, n: int, basis: Floats | None, constant: bool, parts: int = 1) -> Floats:
+    """Rows (n, d) from P (n, s) and L (J, n, n), stored one after the other, or as they are.
 
     A constant is the first coordinate of S, which the basis does not have, and the last in R^d.
     """
     if basis is None:
         return state.reshape(n, -1)
-    s, first = len(basis) - n, int(constant)
+    s, first = len(basis) - parts * n, int(constant)
     P, L = np.split(state, [n * (s + first)])
-    P, L = P.reshape(n, -1), L.reshape(n, n)
+    P, L = P.reshape(n, -1), np.concatenate(L.reshape(parts, n, n), axis=1)
     rows = sampling.combine(P[:, first:], basis[:s]) + sampling.combine(L, basis[s:])
     return np.concatenate([rows, P[:, :first]], axis=1)

@@ -73,6 +73,11 @@ def of_training(task: Task, training: Training, start: Any, numbers: Mapping[str
     """Take what `lrft.simulate` takes; `numbers` are for another form of the question."""
     check_compatible(task, training)
     refuse_unknown(training)
+    if task.law is not None and task.law.blocks is not None:
+        raise ValueError(
+            "the order-parameter equations need inputs that are isotropic outside S, got "
+            f"inputs={task.inputs!r}"
+        )
     defaults = {"delta": (None, 0.0), "batch": (1,), "train_c": (False,), "rate_c": (1.0,)}
     for name, value in numbers.items():
         if value not in defaults.get(name, (True,)):

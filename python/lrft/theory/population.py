@@ -23,7 +23,7 @@ from lrft.core.engine import compiled
 from lrft.model import links
 from lrft.model.task_state import check_perturbed, check_task
 from lrft.theory.pairs import pair_expectations
-from lrft.theory.under_law import directions_in_space, loss_under_law
+from lrft.theory.under_law import beyond_S, directions_in_space, loss_under_law
 
 if TYPE_CHECKING:
     from lrft.model.task import Task
@@ -37,6 +37,7 @@ class RankOneOverlaps(NamedTuple):
     w: Floats  #: (k,)  W u_hat
     u: Floats  #: (r,)  the teacher's directions times u_hat
     along: Floats | None = None  #: (q,)  those of the inputs' law times u_hat
+    beyond: float = 0.0  #: what the law's variances outside S add to its square
 
 
 def population_loss(
@@ -222,8 +223,11 @@ def _student(
     c_hat = unit_vector("c_hat", c_hat, task.k)
     if u_hat is not None:
         u_hat = unit_vector("u_hat", u_hat, task.d)
-        along = None if task.law is None else directions_in_space(task) @ u_hat
-        overlaps = RankOneOverlaps(task.W @ u_hat, np.atleast_2d(task.u) @ u_hat, along)
+        along, beyond = None, 0.0
+        if task.law is not None:
+            along = directions_in_space(task) @ u_hat
+            beyond = float(beyond_S(task.law, u_hat[None], along[None])[0, 0])
+        overlaps = RankOneOverlaps(task.W @ u_hat, np.atleast_2d(task.u) @ u_hat, along, beyond)
     else:
         overlaps = orthogonal_overlaps(task, m)
     gram = rank_one_gram(task, overlaps, c_hat)
@@ -241,6 +245,11 @@ def orthogonal_overlaps(task: Task, m: ArrayLike | None) -> RankOneOverlaps:
     if np.abs(outside @ shortest - products).max() > 1e-9 or length > 1 + 1e-9:
         raise ValueError(f"m = {products} is out of reach of a unit u_hat orthogonal to span(W)")
     along = None if task.law is None else task.law.V[:, task.features_rank :] @ shortest
+    if task.law is not None and task.law.blocks is not None and length < 1 - 1e-9:
+        raise ValueError(
+            f"m = {products} leaves open how much of u_hat is in which eigenvalue block of the "
+            f"inputs, {task.inputs!r}: give u_hat"
+        )
     return RankOneOverlaps(np.zeros(task.k), products, along)
 
 
@@ -291,11 +300,17 @@ def _loss_with_means(
     n = len(weights) - task.k
     V = np.zeros((0, task.R.shape[1])) if task.law is None else task.law.V
     teacher = (task.R + perturbation(task)) @ V.T
+    beyond = np.zeros((n, n))
     if not isinstance(student, RankOneOverlaps):
         along = student @ directions_in_space(task).T
+        if task.law is not None:
+            beyond = beyond_S(task.law, student, along)
     else:
         products = np.zeros(0) if student.along is None else student.along
-        along = task.R @ V.T + task.xi * np.outer(np.asarray(c_hat, dtype=float), products)
+        c = np.asarray(c_hat, dtype=float)
+        along = task.R @ V.T + task.xi * np.outer(c, products)
+        beyond = task.xi**2 * student.beyond * np.outer(c, c)
+    gram[task.k :, task.k :] += beyond
     base = np.zeros(task.k) if task.biases is None else task.biases
     if biases is not None:
         own = checks.array("biases", biases, (n,))

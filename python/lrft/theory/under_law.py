@@ -21,6 +21,7 @@ from lrft.core.engine import compiled
 from lrft.model import links, sampling
 
 if TYPE_CHECKING:
+    from lrft.model.input_law import Law
     from lrft.model.task import Task
 
 Floats = NDArray[np.float64]
@@ -32,6 +33,22 @@ def directions_in_space(task: Task) -> Floats:
     return np.zeros((0, task.d)) if law is None else sampling.combine(law.V, task.Q.T)
 
 
+def beyond_S(law: Law, rows: Floats, along: Floats) -> Floats:
+    """Find what variances outside S add to the inner products (n, n) of rows (n, d).
+
+    Of each eigenvalue block, (variance - 1) times what of them is there beyond S; along: their
+    products (n, q) with the directions of the law.
+    """
+    added = np.zeros((len(rows), len(rows)))
+    if law.blocks is None:
+        return added
+    places = zip(law.blocks.slices, law.blocks.directions, law.blocks.variances, strict=True)
+    for here, there, variance in places:
+        inside = along[:, there]
+        added += (variance - 1.0) * (rows[:, here] @ rows[:, here].T - inside @ inside.T)
+    return added
+
+
 def loss_under_law(
     task: Task, gram: Floats, fields: Floats, weights: Floats, along: Floats, biases: Floats
 ) -> float:
@@ -41,7 +58,7 @@ def loss_under_law(
     ----------
     task : Task
     gram : ndarray of shape (k + n, k + n)
-        Inner products of these rows, the student's last.
+        Inner products of these rows, the student's last, in units of variances outside S.
     fields : ndarray of shape (n, r)
         Inner products of the student's rows with the teacher's directions.
     weights : ndarray of shape (k + n,)

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrft.core.engine import compiled
+from lrft.model import sampling
+from lrft.model.input_law import Blocks
 
 if TYPE_CHECKING:
     from lrft.model.task import Task
@@ -26,7 +28,8 @@ def rows_in_span(task: Task, coordinates: Floats, ambient: bool) -> dict[str, An
     if ambient:
         rows = task.W if coordinates is task.R else np.zeros((n, task.d))
         return {"rows_x": rows}
-    return {"rows_S": coordinates, "rows_rest": np.zeros((n, n))}
+    complements = 1 if task.law is None else task.law.complements
+    return {"rows_S": coordinates, "rows_rest": np.zeros((complements, n, n))}
 
 
 def given_rows(task: Task, rows: Floats, ambient: bool) -> dict[str, Any]:
@@ -34,5 +37,19 @@ def given_rows(task: Task, rows: Floats, ambient: bool) -> dict[str, Any]:
     rows = np.ascontiguousarray(rows)
     if ambient:
         return {"rows_x": rows}
-    inside, rest = compiled.coordinates(rows, np.ascontiguousarray(task.Q.T))
+    basis = np.ascontiguousarray(task.Q.T)
+    inside, rest = compiled.coordinates(rows, basis)
+    if task.law is not None and task.law.blocks is not None:
+        rest = _rest_of_blocks(rows, sampling.combine(task.law.V, basis), task.law.blocks)
     return {"rows_S": inside, "rows_rest": rest}
+
+
+def _rest_of_blocks(rows: Floats, directions: Floats, blocks: Blocks) -> Floats:
+    """Factors (J, n, n) of what rows have outside S in each block."""
+    factors = []
+    for here, there in zip(blocks.slices, blocks.directions, strict=True):
+        own = np.ascontiguousarray(directions[there, here])
+        if len(own) == 0:
+            own = np.zeros((1, here.stop - here.start))
+        factors.append(compiled.coordinates(np.ascontiguousarray(rows[:, here]), own)[1])
+    return np.array(factors)
