@@ -13,6 +13,7 @@
 #include "space/blocks.hpp"
 #include "space/law.hpp"
 #include "space/noise.hpp"
+#include "space/product.hpp"
 
 namespace lrft {
 

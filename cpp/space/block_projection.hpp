@@ -9,10 +9,7 @@
 
 #include <algorithm>
 
-#include "space/basis.hpp"
 #include "space/matrix.hpp"
-#include "space/product.hpp"
-#include "space/rows.hpp"
 #include "space/shape.hpp"
 
 namespace lrft {
@@ -29,41 +26,15 @@ class BlockProjection {
 
   // Is there a span?
   bool there() const { return rho_ > 0; }
-  void set_task(const TaskData& task) {
-    task_ = &task;
-    if (there())
-      pinv_ = Eigen::Map<const Matrix>(pseudo_inverse(task.R, k_, s_, first_, first_ + rho_).data(),
-                                       rho_, k_);
-  }
+  void set_task(const TaskData& task);
   // Rows A (n, d) <- A Pi.
-  void project(Matrix& A) const {
-    if (there()) project_out(task_->W, pinv_, first_ > 0, A);
-  }
+  void project(Matrix& A) const;
   // Of the fields W x (k, N) of a block: what is outside of <u, x> (r, N), and of X^T X if it is
   // asked for.
-  void outside(const double* fields, Matrix& teacher, Matrix* gram_matrix) {
-    if (!there()) return;
-    F_.setZero();
-    product({pinv_.data(), k_, 1}, rho_, {fields, N_}, k_, N_, F_.data(), N_);
-    const Eigen::Map<const Matrix> a(task_->a.data(), teacher.rows(), s_);
-    teacher.noalias() -= a.middleCols(first_, rho_) * F_;
-    if (gram_matrix == nullptr) return;
-    within_.setZero(N_, N_);
-    gram({F_.data(), N_}, rho_, N_, within_.data());
-    *gram_matrix -= within_;
-  }
+  void outside(const double* fields, Matrix& teacher, Matrix* gram_matrix);
   // Moves are to be `back` X^T (n, N); then a tile of them is made to lie outside.
-  void prepare(const Matrix& back) {
-    if (!there()) return;
-    const Matrix in_features = -back * F_.transpose();
-    along_.noalias() = in_features * pinv_;
-  }
-  void take_back(Index begin, Index depth, double* rows, Index stride) const {
-    if (!there()) return;
-    const auto d = static_cast<Index>(task_->d);
-    product({along_.data(), k_, 1}, static_cast<int>(along_.rows()), {task_->W + begin, d}, k_,
-            depth, rows, stride);
-  }
+  void prepare(const Matrix& back);
+  void take_back(Index begin, Index depth, double* rows, Index stride) const;
 
  private:
   int k_, s_;

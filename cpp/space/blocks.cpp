@@ -313,7 +313,7 @@ void Blocks::put_outside(Rows& rows) {
 void Blocks::sum(const Rows& rows, Index begin) {
   if (slow_)
     Poll::spend(tile_depth * shape_.rows * (shape_.rank + (shape_.follow ? shape_.n : 1)) / 8);
-  rows.add_products(begin, [this](int j, int i) { return asked_for(shape_, j, i); }, sums_);
+  rows.add_products(begin, shape_, sums_);
 }
 
 void Blocks::sum(const Rows& rows) {

@@ -84,15 +84,8 @@ class LawAlong {
 };
 
 // The inner products (n, q) of rows with the directions V (q, width) of a law.
-inline std::vector<double> along_directions(const TaskData& task,
-                                            const Eigen::Ref<const Matrix>& rows, const double* V,
-                                            Index width) {
-  std::vector<double> along(static_cast<std::size_t>(rows.rows() * task.directions));
-  if (!along.empty())
-    Eigen::Map<Matrix>(along.data(), rows.rows(), task.directions).noalias() =
-        rows * Eigen::Map<const Matrix>(V, task.directions, width).transpose();
-  return along;
-}
+std::vector<double> along_directions(const TaskData& task, const Eigen::Ref<const Matrix>& rows,
+                                     const double* V, Index width);
 
 // The same of rows in R^d, and what the variances of eigenvalue blocks outside S add to their inner
 // products: in each block, the inner products there less those of the parts in S.

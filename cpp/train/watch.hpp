@@ -171,8 +171,7 @@ class ErrorWatch {
     const Samples& held_out = spec_.data.held_out;
     std::vector<double> rows = lanes_.space().rows_now(lane);
     const TaskData& task = lanes_.task(chain);
-    const Eigen::Map<const Matrix> A(rows.data(), shape_.n, static_cast<Index>(task.d));
-    const double error = mean_loss(lanes_.student(), lanes_.loss(), A, task, held_out);
+    const double error = held_out_error(rows, task);
     if (spec_.keep_best && least_yet(error, chain)) keep(lane, std::move(rows));
     Seen seen{shape_, task, nullptr, lanes_.initial(chain), population_, spec_.link_activation};
     seen.validation_loss = error;
@@ -192,13 +191,17 @@ class ErrorWatch {
   void observe(int) {}
 
  private:
+  double held_out_error(const std::vector<double>& rows, const TaskData& task) {
+    return mean_loss(rows, shape_.n, task, spec_.data.held_out,
+                     [this](const Input<double>& x, double y) {
+                       return lanes_.loss().value(lanes_.student().forward(x), y);
+                     });
+  }
   // The student with its averages in the place of its parameters for as long as it takes.
   double averaged_error(int lane, const Chain& chain) {
     const double share = share_of(lanes_.training(chain).optimiser, chain.step);
     const std::vector<double> rows = lanes_.space().rows_now(lane, share),
                               own = lanes_.student().own_of(lane);
-    const TaskData& task = lanes_.task(chain);
-    const Eigen::Map<const Matrix> A(rows.data(), shape_.n, static_cast<Index>(task.d));
     struct Restored {  // the path goes on from its own, also where this is left
       Lanes& lanes;
       int lane;
@@ -206,7 +209,7 @@ class ErrorWatch {
       ~Restored() { lanes.student().set_own(lane, own); }
     } const restored{lanes_, lane, own};
     lanes_.student().set_own(lane, lanes_.averaged_own(lane, share));
-    return mean_loss(lanes_.student(), lanes_.loss(), A, task, spec_.data.held_out);
+    return held_out_error(rows, lanes_.task(chain));
   }
   void keep(int lane, std::vector<double> rows) {
     Chain& chain = *lanes_.chain(lane);
