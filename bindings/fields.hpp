@@ -5,7 +5,9 @@
 #pragma once
 
 #include <algorithm>
-#include <iterator>
+#include <cstddef>
+#include <functional>
+#include <optional>
 #include <string>
 #include <type_traits>
 #include <vector>
@@ -67,40 +69,11 @@ inline std::string type_name(const py::handle& value) {
   return py::type::handle_of(value).attr("__name__").cast<std::string>();
 }
 
-// Sets one field by name; what is wrong with its value names it.
-template <class T>
-void set_field(T& object, const std::string& name, const py::handle& value) {
-  bool known = false;
-  each_field<T>([&](const auto& one) {
-    if (known || name != one.name) return;
-    known = true;
-    try {
-      read(object.*one.at, value);
-    } catch (const py::cast_error&) {
-      throw py::type_error(name + " is " + type_name(value) + ", which it cannot be");
-    } catch (const py::error_already_set& error) {
-      if (!error.matches(PyExc_TypeError) && !error.matches(PyExc_ValueError)) throw;
-      throw py::type_error(name + " is no array of its type");
-    } catch (const py::value_error& error) {
-      throw py::value_error(name + ": " + error.what());
-    }
-  });
-  if (!known) throw py::type_error("no field is called " + name);
-}
-
 // What a run says once and its parts repeat.
 template <class T>
 void settle(T&) {}
 inline void settle(RunSpec& run) {
   if (!run.students.empty()) run.student = run.students.front();
-}
-
-template <class T>
-T replaced(T object, const py::kwargs& changes) {
-  for (const auto& [name, value] : changes) set_field(object, py::cast<std::string>(name), value);
-  settle(object);
-  check(object);
-  return object;
 }
 
 // ---- to Python --------------------------------------------------------------------------------
@@ -112,10 +85,9 @@ py::array_t<T> view(const T* data, const Dims& shape, const py::object& owner) {
   return out;
 }
 
-// one: of a list of fields.  A view where it is an array.
-template <class T, class M>
-auto write(const py::object& owner, const T& object, const Field<T, M>& one) {
-  const M& value = object.*one.at;
+// A view where it is an array, of this shape or flat.
+template <class M>
+auto write(const py::object& owner, const M& value, const std::optional<Dims>& shape) {
   if constexpr (requires { Names<M>::all; }) {
     return py::str(Names<M>::all[static_cast<std::size_t>(value)]);
   } else if constexpr (std::is_same_v<M, Records>) {
@@ -128,35 +100,109 @@ auto write(const py::object& owner, const T& object, const Field<T, M>& one) {
                          value[0] * 1.0;
                          value.size();
                        }) {
-    const Dims shape =
-        one.shape == nullptr ? Dims{static_cast<std::int64_t>(value.size())} : one.shape(object);
+    const Dims dims = shape.value_or(Dims{static_cast<std::int64_t>(value.size())});
     if constexpr (std::is_same_v<M, Given<double>>)
       return value == nullptr ? py::object(py::none())
-                              : py::object(view<double>(value, shape, owner));
+                              : py::object(view<double>(value, dims, owner));
     else
-      return view(value.data(), shape, owner);
+      return view(value.data(), dims, owner);
   } else {
     return value;
   }
 }
 
+// ---- fields whatever their types -------------------------------------------------------------
+
+// Compiled once a type of member, not once a field.
+struct AnyField {
+  const char* name;
+  std::ptrdiff_t at;  // bytes into its object
+  void (*read)(void* member, const py::handle& from);
+  py::object (*write)(const py::object& owner, const void* member,
+                      const std::optional<Dims>& shape);
+  std::function<std::optional<Dims>(const void* object)> shape;
+};
+template <class M>
+void read_any(void* member, const py::handle& from) {
+  read(*static_cast<M*>(member), from);
+}
+template <class M>
+py::object write_any(const py::object& owner, const void* member,
+                     const std::optional<Dims>& shape) {
+  auto out = write(owner, *static_cast<const M*>(member), shape);
+  if constexpr (std::is_base_of_v<py::object, decltype(out)>)
+    return out;
+  else
+    return py::cast(std::move(out));
+}
+template <class T>
+std::optional<Dims> shape_in(Dims (*shape)(const T&), const void* object) {
+  if (shape == nullptr) return {};
+  return shape(*static_cast<const T*>(object));
+}
+template <class T>
+const std::vector<AnyField>& any_fields() {
+  static const std::vector<AnyField> all = [] {
+    std::vector<AnyField> found;
+    const T object{};
+    each_field<T>([&]<class M>(const Field<T, M>& one) {
+      const auto at =
+          reinterpret_cast<const char*>(&(object.*one.at)) - reinterpret_cast<const char*>(&object);
+      found.push_back({one.name, at, &read_any<M>, &write_any<M>,
+                       [shape = one.shape](const void* of) { return shape_in<T>(shape, of); }});
+    });
+    return found;
+  }();
+  return all;
+}
+
+// Sets one field by name; what is wrong with its value names it.
+inline void set_field(const std::vector<AnyField>& fields, void* object, const std::string& name,
+                      const py::handle& value) {
+  const auto one =
+      std::find_if(fields.begin(), fields.end(), [&](const auto& f) { return name == f.name; });
+  if (one == fields.end()) throw py::type_error("no field is called " + name);
+  try {
+    one->read(static_cast<char*>(object) + one->at, value);
+  } catch (const py::cast_error&) {
+    throw py::type_error(name + " is " + type_name(value) + ", which it cannot be");
+  } catch (const py::error_already_set& error) {
+    if (!error.matches(PyExc_TypeError) && !error.matches(PyExc_ValueError)) throw;
+    throw py::type_error(name + " is no array of its type");
+  } catch (const py::value_error& error) {
+    throw py::value_error(name + ": " + error.what());
+  }
+}
+inline py::object get_field(const AnyField& one, const py::object& owner, const void* object) {
+  return one.write(owner, static_cast<const char*>(object) + one.at, one.shape(object));
+}
+
+template <class T>
+T replaced(T object, const py::kwargs& changes) {
+  for (const auto& [name, value] : changes)
+    set_field(any_fields<T>(), &object, py::cast<std::string>(name), value);
+  settle(object);
+  check(object);
+  return object;
+}
+
 template <class T>
 py::dict fields_of(const py::object& self) {
   py::dict out;
-  each_field<T>([&](const auto& one) { out[one.name] = write(self, self.cast<const T&>(), one); });
+  for (const AnyField& one : any_fields<T>())
+    out[one.name] = get_field(one, self, &self.cast<const T&>());
   return out;
 }
 
 // One field by name.
 template <class T>
 py::object field_of(const py::object& self, const std::string& name) {
-  py::list found;
-  each_field<T>([&](const auto& one) {
-    if (name == one.name) found.append(write(self, self.cast<const T&>(), one));
-  });
-  if (found.empty()) throw py::attribute_error(type_name(self) + " has no field " + name);
-  return found[0];
+  for (const AnyField& one : any_fields<T>())
+    if (name == one.name) return get_field(one, self, &self.cast<const T&>());
+  throw py::attribute_error(type_name(self) + " has no field " + name);
 }
+
+// ---- classes -----------------------------------------------------------------------------------
 
 // Names are the module's own: another instruction set is another module with such classes.
 template <class T>
@@ -190,7 +236,8 @@ void bind_fields(py::module_& m, const char* name, const char* doc) {
   py::class_<T> bound = bind_plain<T>(m, name, doc);
   each_field<T>([&](const auto& one) {
     bound.def_property_readonly(one.name, [one](const py::object& self) {
-      return write(self, self.cast<const T&>(), one);
+      const T& object = self.cast<const T&>();
+      return write(self, object.*one.at, shape_in<T>(one.shape, &object));
     });
   });
 }
