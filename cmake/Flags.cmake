@@ -8,8 +8,7 @@
 add_library(lrft_flags INTERFACE)
 target_compile_options(
   lrft_flags
-  INTERFACE $<$<CONFIG:Release,RelWithDebInfo>:-O3>
-            -ffp-contract=off
+  INTERFACE -ffp-contract=off
             -fno-math-errno
             -Wall
             -Wextra

@@ -86,7 +86,8 @@ function(lrft_engine_options target isa)
   lrft_isa_flags(${isa} flags)
   target_include_directories(${target} PRIVATE "${PROJECT_SOURCE_DIR}/cpp"
                                                "${PROJECT_SOURCE_DIR}/cpp/include")
-  target_compile_options(${target} PRIVATE ${flags} ${LRFT_SCHEDULE_FLAGS})
+  target_compile_options(${target} PRIVATE $<$<CONFIG:Release,RelWithDebInfo>:-O3> ${flags}
+                                           ${LRFT_SCHEDULE_FLAGS})
   list(FILTER flags INCLUDE REGEX "^-m|^\\$<") # what `lrft info` shows
   string(JOIN " " shown_flags ${flags})
   target_compile_definitions(
@@ -96,13 +97,15 @@ function(lrft_engine_options target isa)
   target_link_libraries(${target} PRIVATE lrft_flags Eigen3::Eigen)
 endfunction()
 
-# How a file of bindings is compiled: for the baseline, whatever the set.
+# How a file of bindings is compiled: for the baseline, whatever the set, and quickly, as nothing
+# here is called often.
 function(lrft_bindings_options target)
   target_include_directories(
     ${target} PRIVATE "${PROJECT_SOURCE_DIR}/cpp" "${PROJECT_SOURCE_DIR}/cpp/include"
                       "${PROJECT_SOURCE_DIR}/bindings")
   target_link_libraries(${target} PRIVATE lrft_flags pybind11::module)
-  target_compile_options(${target} PRIVATE ${LRFT_BASELINE_FLAGS})
+  target_compile_options(${target} PRIVATE $<$<CONFIG:Release,RelWithDebInfo>:-O1>
+                                           ${LRFT_BASELINE_FLAGS})
 endfunction()
 
 # A module lrft/isa_<isa>/<name> from bindings, the engine and other objects of that set.
