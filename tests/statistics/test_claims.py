@@ -25,7 +25,8 @@ def data(claim):
 def test_sigmoid_is_linear_in_d():
     dimensions = claim1.DIMENSIONS[:4]
     delta, _ = claim1.ACTIVATIONS["sigmoid"]
-    jobs = claim1.known_c_jobs("sigmoid", delta, dimensions, claim1.REPLICAS[:4])
+    replicas = tuple(claim1.REPLICAS[d] for d in dimensions)
+    jobs = claim1.known_c_jobs("sigmoid", delta, dimensions, replicas)
     steps = [intervals.hitting_steps(ds.hit_step.values[:, 0]) for ds in run_all(Context(), jobs)]
     assert abs(exponents.power_law(dimensions, steps).exponent.value - 1) <= 0.03
 

@@ -38,6 +38,13 @@ def reproduce(
         bool,
         typer.Option("--resume", help="keep data in the folder that this very code computed"),
     ] = False,
+    instances: Annotated[
+        int | None,
+        typer.Option(
+            help="of every curve of figures; by default few, and verdicts are those of many",
+            show_default=False,
+        ),
+    ] = None,
     quiet: options.Quiet = False,
     threads: Annotated[
         int | None, typer.Option(help="all by default; results do not depend on it")
@@ -54,6 +61,7 @@ def reproduce(
             quick=quick,
             threads=threads,
             resume=resume,
+            instances=instances,
             progress=not quiet,
             on_interrupt="return",
         )

@@ -30,7 +30,8 @@ class Ahead:
     Parameters
     ----------
     experiments : sequence of Experiment
-    quick : bool
+    quick, instances
+        As for `Context`.
     threads : int
         Of each computation; with one, they come one after the other.
 
@@ -47,8 +48,15 @@ class Ahead:
     False
     """
 
-    def __init__(self, experiments: Sequence[Experiment], *, quick: bool, threads: int) -> None:
-        self._quick, self._threads = quick, threads
+    def __init__(
+        self,
+        experiments: Sequence[Experiment],
+        *,
+        quick: bool,
+        threads: int,
+        instances: int | None = None,
+    ) -> None:
+        self._quick, self._threads, self._instances = quick, threads, instances
         # Data and the seconds they took, of what was not given out.
         self._futures: dict[Future[tuple[xr.Dataset, float]], Experiment] = {
             Future(): one for one in experiments
@@ -115,4 +123,4 @@ class Ahead:
             self._shares[one.name] = fraction
 
         tell(0.0)
-        return one.run(Context(self._quick, self._threads, tell))
+        return one.run(Context(self._quick, self._threads, tell, self._instances))

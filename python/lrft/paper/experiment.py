@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.figure import Figure
 
-__all__ = ["Context", "Experiment", "Outcome", "Verdict"]
+__all__ = ["Context", "Experiment", "Outcome", "Verdict", "command"]
 
 Outcome = Literal["supported", "not supported", "not decided"]
 
@@ -28,11 +28,14 @@ class Context:
         As in `lrft.simulate`. Results do not depend on it.
     progress : callable
         Called with a fraction from 0 to 1 of this experiment done.
+    instances : int, optional
+        Of each curve of a figure; by default those of `lrft.paper.figures.settings`.
     """
 
     quick: bool = False
     threads: int | None = None
     progress: Callable[[float], None] = lambda fraction: None
+    instances: int | None = None
 
 
 @dataclass(frozen=True)
@@ -91,6 +94,21 @@ class Experiment:
     judge: Callable[[xr.Dataset], list[Verdict]]
 
 
+def command(name: str, quick: bool, instances: int | None) -> str:
+    """Write the command that makes an experiment alone.
+
+    Examples
+    --------
+    >>> command("fig2a", False, 128)
+    'lrft reproduce fig2a --instances 128'
+    """
+    return (
+        f"lrft reproduce {name}"
+        + (" --quick" if quick else "")
+        + (f" --instances {instances}" if instances else "")
+    )
+
+
 @dataclass(frozen=True)
 class Finished:
     """One experiment that has been run.
@@ -123,8 +141,10 @@ class Finished:
     @property
     def command(self) -> str:
         """The command that makes this one alone."""
-        quick = " --quick" if self.data is not None and self.data.attrs.get("quick") else ""
-        return f"lrft reproduce {self.experiment.name}{quick}"
+        about = {} if self.data is None else self.data.attrs
+        return command(
+            self.experiment.name, bool(about.get("quick")), int(about.get("asked_instances", 0))
+        )
 
 
 @dataclass

@@ -19,11 +19,13 @@ if TYPE_CHECKING:
 
 #: Replicas that a step moves together.
 LANES = 8
+#: Instances of a job of many: where one ends before the others, its lane takes up the next.
+INSTANCES = 4 * LANES
 
 
 @dataclass(frozen=True, eq=False)
 class Job(lrft.Job):
-    """One simulation of eight replicas or so, which fill the lanes of one thread."""
+    """One simulation on one thread, of as many replicas as fill its lanes, or a few times that."""
 
     replicas: int | Sequence[int] = LANES
     expected: float | None = None  #: steps until a replica stops, if known
@@ -74,21 +76,21 @@ def paired_jobs(
     seed: int,
     expected: float | None = None,
 ) -> list[Job]:
-    """Run each task once, with random numbers of its own: jobs of as many tasks as lanes.
+    """Run each task once, with random numbers of its own, in jobs of `INSTANCES` of them.
 
     Instance i is replica i of task i, whatever job it is in; results in order give `hit_step` of
     shape (instances, thresholds) when put one after the other.
     """
     return [
         Job(
-            tasks[first : first + LANES],
+            tasks[first : first + INSTANCES],
             training,
-            replicas=range(len(tasks))[first : first + LANES],
+            replicas=range(len(tasks))[first : first + INSTANCES],
             seed=seed,
             paired=True,
             expected=expected,
         )
-        for first in range(0, len(tasks), LANES)
+        for first in range(0, len(tasks), INSTANCES)
     ]
 
 

@@ -6,7 +6,6 @@ import hashlib
 import io
 import json
 import os
-import shlex
 import sys
 import time
 import traceback
@@ -20,14 +19,15 @@ from string import ascii_lowercase
 from typing import TYPE_CHECKING, Any
 
 from lrft import RateWarning
+from lrft.base import checks, interrupts, netcdf
 from lrft.base import files as whole_files
-from lrft.base import interrupts, netcdf
 from lrft.base.progress import Bars, showing
 from lrft.base.threads import settle_threads
 from lrft.paper import registry
 from lrft.paper.ahead import Ahead
 from lrft.paper.drawing import style
-from lrft.paper.experiment import Experiment, Finished, Reproduction, Verdict
+from lrft.paper.experiment import Experiment, Finished, Reproduction, Verdict, command
+from lrft.paper.figures import measured
 from lrft.paper.report import html as report
 from lrft.plot import plain
 from lrft.result import code_version, environment
@@ -45,6 +45,7 @@ def reproduce(
     quick: bool = False,
     threads: int | None = None,
     resume: bool = False,
+    instances: int | None = None,
     progress: Callable[[str, float], object] | bool | None = None,
     on_interrupt: str = "raise",
 ) -> Reproduction:
@@ -65,6 +66,9 @@ def reproduce(
         As in `lrft.simulate`; results do not depend on it.
     resume : bool
         Take data that are already in `out` if they come from this very code and instruction set.
+    instances : int, optional
+        Of every curve of figures, 4 at least. By default few, and their verdicts are those that
+        many gave (`lrft.paper.figures.measured`).
     progress : bool or callable, optional
         True for bars, in a terminal or a notebook; or called with the name of an experiment that is
         computed, of which there may be two at a time, and a fraction from 0 to 1.
@@ -78,7 +82,8 @@ def reproduce(
     Raises
     ------
     ValueError
-        For a name that does not exist, or a folder that cannot be written.
+        For a name that does not exist, a folder that cannot be written, or instances of what is no
+        figure.
     ImportError
         If matplotlib or Jinja2 is not installed.
     Interrupted
@@ -95,6 +100,7 @@ def reproduce(
     on_interrupt = interrupts.check(on_interrupt)
     chosen = registry.experiments(names)
     _ask_for_libraries()
+    instances = _instances(instances, chosen, quick)
     threads = None if threads is None else settle_threads(threads)
     folder = whole_files.folder(out)
     done = Reproduction(out=folder, report=folder / "report.html", quick=bool(quick))
@@ -121,17 +127,23 @@ def reproduce(
 
             known: dict[Callable[..., Any], xr.Dataset] = {}
             for one in chosen if resume else []:
-                if (data := _saved(folder / f"{one.name}.nc", done.quick)) is not None:
+                data = _saved(folder / f"{one.name}.nc", done.quick, instances)
+                if data is not None:
                     known.setdefault(one.run, data)
             missing = [group[0] for run, group in panels.items() if run not in known]
-            ahead = Ahead(missing, quick=done.quick, threads=settle_threads(threads))
+            ahead = Ahead(
+                missing,
+                quick=done.quick,
+                threads=settle_threads(threads),
+                instances=instances,
+            )
 
             def finish(
                 run: Callable[..., Any], made: Callable[[], tuple[xr.Dataset, float]]
             ) -> bool:
                 """Whether there was something to finish: data, or an error."""
                 for panel in panels[run]:
-                    one = _one(panel, made, folder, done.quick)
+                    one = _one(panel, made, folder, done.quick, instances)
                     if one is None:
                         return False
                     made = partial(_again, made)
@@ -176,6 +188,7 @@ def _one(
     made: Callable[[], tuple[xr.Dataset, float]],
     folder: Path,
     quick: bool,
+    instances: int | None,
 ) -> Finished | None:
     """Write, judge and draw the data of one experiment; None if they were interrupted."""
     seconds = 0.0
@@ -188,10 +201,13 @@ def _one(
             data.attrs |= {
                 "fingerprint": fingerprint(),
                 "quick": int(quick),
+                "asked_instances": instances or 0,
                 "seconds": round(seconds, 2),
             }
         files += _write_data(data, experiment, folder)
         verdicts = list(experiment.judge(data))
+        if not quick and instances is None:
+            verdicts = measured.of_many(experiment, verdicts, data.sizes.get("instance", 0))
     except KeyboardInterrupt:
         return None
     except (MemoryError, OSError):
@@ -202,13 +218,29 @@ def _one(
         return Finished(experiment, data, verdicts, files, seconds, why)
     no_picture = ""
     try:
-        files += _write_pictures(data, experiment, folder, quick)
+        files += _write_pictures(
+            data, experiment, folder, command(experiment.name, quick, instances)
+        )
     except (MemoryError, OSError):
         raise
     except Exception as error:
         no_picture = f"{type(error).__name__}: {error}"
         _say(f"no picture of {experiment.name}: {no_picture}")
     return Finished(experiment, data, verdicts, files, seconds, no_picture=no_picture)
+
+
+def _instances(given: int | None, chosen: list[Experiment], quick: bool) -> int | None:
+    if given is None:
+        return None
+    count = checks.integer("instances", given, 4)
+    if quick:
+        raise ValueError(f"instances must be None with quick, which has its own, got {given}")
+    if others := [one.name for one in chosen if not one.name.startswith("fig")]:
+        raise ValueError(
+            f"instances={given} is for figures only, got {', '.join(others)} in names: what is no "
+            "figure has sizes of its own"
+        )
+    return count
 
 
 def _ask_for_libraries() -> None:
@@ -260,11 +292,10 @@ def _write_text(text: str, path: Path) -> None:
 
 
 def _write_pictures(
-    data: xr.Dataset, experiment: Experiment, folder: Path, quick: bool
+    data: xr.Dataset, experiment: Experiment, folder: Path, origin: str
 ) -> list[Path]:
     """PNG and SVG of every panel, each carrying the command and the seed that make it alone."""
-    flag = " --quick" if quick else ""
-    origin = shlex.join(["lrft", "reproduce", experiment.name]) + flag
+    dpi = 60 if data.attrs["quick"] else style.DPI
     if "seed" in data.attrs:
         origin += f"   seed {data.attrs['seed']}"
     about = {"Title": experiment.title, "Description": origin}
@@ -284,7 +315,6 @@ def _write_pictures(
                 "color": style.MUTED,
             }
             figure.text(0.99, 0.0, origin, **place)
-            dpi = 60 if quick else style.DPI
             figure.savefig(image, format="png", metadata=about | {"Software": None}, dpi=dpi)
             for suffix, content in (("png", image), ("svg", drawing)):
                 write = partial(whole_files.write, content.getvalue())
@@ -326,7 +356,7 @@ def fingerprint() -> str:
     return digest.hexdigest()
 
 
-def _saved(path: Path, quick: bool) -> xr.Dataset | None:
+def _saved(path: Path, quick: bool, instances: int | None) -> xr.Dataset | None:
     """Read data of an earlier run, if they are what this run would compute."""
     if not path.is_file():
         return None
@@ -334,5 +364,6 @@ def _saved(path: Path, quick: bool) -> xr.Dataset | None:
         data = netcdf.read(path, ours=True)
     except (OSError, ValueError):
         return None
+    found = (bool(data.attrs.get("quick")), int(data.attrs.get("asked_instances", 0)))
     same = data.attrs.get("fingerprint") == fingerprint()
-    return data if same and bool(data.attrs.get("quick")) == quick else None
+    return data if same and found == (quick, instances or 0) else None

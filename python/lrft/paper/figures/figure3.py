@@ -29,7 +29,7 @@ def _run(context: Context) -> xr.Dataset:
     import xarray as xr
 
     # ĉ goes on being learned after û: neither curve stops before the end.
-    pair = curves("fig3", context.quick, stop_at=None)
+    pair = curves("fig3", context, stop_at=None)
     data = simulate_curves(context, pair, settings.SEED)
     unperturbed = [population_loss(task, rows=task.W) for task in pair[0].tasks]
     return data.assign(base_loss=xr.DataArray(unperturbed, dims="instance"))

@@ -29,7 +29,7 @@ _NAMES = [line.name for line in LINES["fig6"]]
 
 def _run(context: Context) -> xr.Dataset:
     # Dense where the fast curves are: records at growing distances.
-    lines = curves("fig6", context.quick, record=geometric(400), stop_at=0.95)
+    lines = curves("fig6", context, record=geometric(400), stop_at=0.95)
     return simulate_curves(context, lines, settings.SEED)
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 import lrft
 from lrft import Task, Training, held
 from lrft.paper.experiment import Context
-from lrft.paper.jobs import LANES
+from lrft.paper.jobs import INSTANCES
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -82,16 +82,16 @@ def simulate_curves(context: Context, curves: Sequence[Curve], seed: int) -> xr.
         (
             number,
             lrft.Job(
-                curve.tasks[first : first + LANES],
+                curve.tasks[first : first + INSTANCES],
                 curve.training,
-                replicas=range(len(curve.tasks))[first : first + LANES],
+                replicas=range(len(curve.tasks))[first : first + INSTANCES],
                 seed=seed,
                 engine="reduced",
                 paired=True,
             ),
         )
         for number, curve in reversed(list(enumerate(curves)))
-        for first in range(0, len(curve.tasks), LANES)
+        for first in range(0, len(curve.tasks), INSTANCES)
     ]
     parts = lrft.simulate_all(
         [job for _, job in jobs],

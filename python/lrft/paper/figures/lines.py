@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from lrft.paper.experiment import Context
 from lrft.paper.figures import settings
 from lrft.paper.figures.instances import Curve
 from lrft.paper.figures.settings import Convention
@@ -135,15 +136,15 @@ def curve(
     return Curve(line.name, tasks, training)
 
 
-def curves(figure: str, quick: bool, **options: Any) -> list[Curve]:
+def curves(figure: str, context: Context, **options: Any) -> list[Curve]:
     """Make the curves of a figure as it is shown, under the convention chosen for it.
 
     Parameters
     ----------
     figure : str
         Of `LINES`.
-    quick : bool
-        Four instances of small tasks.
+    context : Context
+        A smoke run: four instances of small tasks.
     **options
         For `settings.training`.
 
@@ -153,12 +154,12 @@ def curves(figure: str, quick: bool, **options: Any) -> list[Curve]:
 
     Examples
     --------
-    >>> [(one.label, len(one.tasks)) for one in curves("fig2", quick=True)]
+    >>> [(one.label, len(one.tasks)) for one in curves("fig2", Context(quick=True))]
     [('ĉ trained', 4), ('ĉ frozen', 4)]
     """
-    instances = 4 if quick else settings.INSTANCES[figure]
+    instances = 4 if context.quick else context.instances or settings.INSTANCES[figure]
     convention, rates = settings.CHOSEN[figure], settings.RATES
     return [
-        curve(line, convention, rates[line.rate], instances, quick=quick, **options)
+        curve(line, convention, rates[line.rate], instances, quick=context.quick, **options)
         for line in LINES[figure]
     ]
