@@ -32,7 +32,7 @@ Floats = NDArray[np.float64]
 SUCCESS = 0.8
 #: Resamples that may choose a rate on the edge before the search goes on there.
 ON_EDGE = 0.002
-#: A rate is given up at this many times the steps in which `SUCCESS` of the best so far hit.
+#: As `search` says.
 PATIENCE = 4.0
 
 Where = Literal["inside", "on the edge", "none succeeds"]
@@ -179,7 +179,7 @@ class Point:
         First steps of one job's result, shape (instances,) or (instances, members), ``inf``: a
         miss.
     start : float
-        The middle of the first three rates.
+        The middle of the first three rates, tried before the others.
     longest : int
         Steps of a run before any rate has succeeded.
     """
@@ -198,7 +198,9 @@ class Point:
     def wanted(self, factor: float, success: float, most: int) -> list[float]:
         """Rates to run next; none if the best is inside, or `most` have been tried."""
         if not self.found:
-            return [self.start / factor, self.start, self.start * factor]
+            return [self.start]  # says how long the others are worth waiting for
+        if len(self.found) == 1:
+            return [self.start / factor, self.start * factor]
         now = self.chosen(success)
         ends = [
             (now.low > ON_EDGE or now.where != "inside", min(self.found) / factor),
@@ -208,13 +210,13 @@ class Point:
             ends = [ends[0]] if now.index == int(np.argmin(list(self.found))) else [ends[1]]
         return [rate for go_on, rate in ends if go_on][: max(0, most - len(self.found))]
 
-    def horizon(self, success: float) -> int:
+    def horizon(self, success: float, patience: float) -> int:
         """Count the steps after which a rate is given up."""
         ends = []
         for steps in self.found.values():
             ordered = np.sort(steps.ravel())
             ends.append(ordered[int(np.ceil(success * len(ordered))) - 1])
-        slowest = PATIENCE * min(ends, default=np.inf)
+        slowest = patience * min(ends, default=np.inf)
         return int(min(self.longest, slowest))
 
 
@@ -225,6 +227,7 @@ def search(
     factor: float = 2.0,
     success: float = SUCCESS,
     most: int = 10,
+    patience: float = PATIENCE,
 ) -> xr.Dataset:
     """Run rates at every point until its best one is inside those tried.
 
@@ -238,6 +241,9 @@ def search(
     success : float
     most : int
         Rates at one point; what is on the edge then stays so.
+    patience : float
+        A rate is given up at this many times the steps in which the share `success` of the best so
+        far hit. At too large a rate most never do, and each costs all of that.
 
     Returns
     -------
@@ -253,7 +259,7 @@ def search(
             (point, rate, job)
             for point, rates in zip(points, wanted, strict=True)
             for rate in rates
-            for job in point.jobs(rate, point.horizon(success))
+            for job in point.jobs(rate, point.horizon(success, patience))
         ]
         if not plan:
             context.progress(1.0)

@@ -23,6 +23,8 @@ SEED = 200
 D = 256
 THRESHOLD = 0.9
 SUCCESS = 0.8
+#: As `best_rate.search` says; also of the draws that never come at any rate.
+PATIENCE = 2.5
 #: Draws of (c, ĉ, û₀), each a task of its own.
 INSTANCES = 96
 #: Draws behind the automatic rate.
@@ -123,7 +125,7 @@ def _run(context: Context) -> xr.Dataset:
         for i, j in places
     ]
     part = Context(quick, context.threads, lambda share: context.progress(0.6 * share))
-    data = best_rate.search(part, points).assign_coords(
+    data = best_rate.search(part, points, patience=PATIENCE).assign_coords(
         case=("point", [CASES[i].name for i, _ in places]),
         k=("point", [widths[j] for _, j in places]),
     )

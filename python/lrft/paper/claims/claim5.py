@@ -98,7 +98,7 @@ def _run(context: Context) -> xr.Dataset:
             points.append(_point(one, d, instances, SEED + 10_000 * i + 1000 * j))
             names.append(one.name)
             dimensions.append(d)
-    data = best_rate.search(context, points)
+    data = best_rate.search(context, points, patience=2.5)
     data = data.assign_coords(student=("point", names), dimension=("point", dimensions))
     return data.assign_attrs(seed=SEED)
 

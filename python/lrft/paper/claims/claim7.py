@@ -50,7 +50,7 @@ def _run(context: Context) -> xr.Dataset:
     strengths = len({job.task.xi / job.task.k**0.5 for job in lists[0]})  # type: ignore[union-attr]
     sizes = [(job.task.d, job.task.k) for job in lists[0][::strengths]]  # type: ignore[union-attr]
     rest = Context(quick, context.threads, lambda share: context.progress(0.6 + 0.4 * share))
-    rank = best_rate.search(rest, claim7_jobs.rank_points(quick))
+    rank = best_rate.search(rest, claim7_jobs.rank_points(quick), patience=2.5)
     dimensions = rank.sizes["point"] // len(claim7_jobs.RANKS)
     return xr.Dataset(
         {
