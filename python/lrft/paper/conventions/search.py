@@ -58,7 +58,7 @@ CANDIDATES: dict[str, tuple[Convention, ...]] = {
     "fig4b": (
         *_batches(Convention(), 1, 4),
         *_others(Convention(4)),
-        *_batches(Convention(lam="signs"), 1, 8, 16),
+        *_batches(Convention(lam="signs"), 1),
     ),
     "fig5": (Convention(), *_others(Convention())),
     "fig6": (Convention(), _PRINTED, *_with(_PRINTED, c_init="sphere")),
@@ -116,7 +116,7 @@ def _guess(key: str, convention: Convention, task: dict[str, float]) -> float:
         guess *= task["xi"] ** (-2.0 if chosen.divided else 2.0)
     if chosen.lam != convention.lam and task["xi"] > 1.0:
         # Signs cancel the sums over pairs of neurons, which rule at large ξ.
-        guess *= 20.0 if chosen.lam == "ones" else 1 / 20.0
+        guess *= 20.0 if convention.lam == "signs" else 1 / 20.0
     return guess
 
 
