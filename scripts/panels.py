@@ -22,22 +22,19 @@ TARGET = Path(__file__).parents[1] / "python" / "lrft" / "data" / "panels.json"
 
 
 def main(folder: Path) -> None:
-    panels: dict[str, Any] = {}
-    counts, sets = set(), set()
+    # Panels that are not in the folder keep what they have.
+    panels: dict[str, Any] = json.loads(TARGET.read_text(encoding="utf-8"))["panels"]
     for one in registry.experiments("figures"):
-        data = netcdf.read(folder / f"{one.name}.nc", ours=True)
-        counts.add(data.sizes["instance"])
-        sets.add(data.attrs["instruction_set"])
-        verdicts = [asdict(verdict) for verdict in one.judge(data)]
-        panels[one.name] = {"settings": one.settings, "verdicts": verdicts}
-    (instances,), (instruction_set,) = counts, sets
-    kept = {
-        "what": f"lrft reproduce figures --instances {instances}",
-        "instances": instances,
-        "version": lrft.__version__,
-        "instruction_set": instruction_set,
-        "panels": panels,
-    }
+        if not (path := folder / f"{one.name}.nc").is_file():
+            continue
+        data = netcdf.read(path, ours=True)
+        panels[one.name] = {
+            "instances": data.sizes["instance"],
+            "instruction_set": data.attrs["instruction_set"],
+            "settings": one.settings,
+            "verdicts": [asdict(verdict) for verdict in one.judge(data)],
+        }
+    kept = {"version": lrft.__version__, "panels": dict(sorted(panels.items()))}
     TARGET.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 

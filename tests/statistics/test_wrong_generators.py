@@ -56,6 +56,20 @@ def test_batches_give_the_curve_of_he3_in_figure_4a_and_single_samples_do_not() 
     assert "not supported" in he3(1, 3e-5)
 
 
+def quadratic(lam: str, lr: float) -> str:
+    """Outcome of the shape of Fig. 4b's quadratic, from 64 instances."""
+    line = next(one for one in LINES["fig4b"] if one.name == "quadratic")
+    made = curve(line, Convention(4, lam=lam), lr, 64, steps=400_000, stop_at=0.98, record=2)
+    data = simulate_curves(Context(), [made], settings.SEED)
+    _, shape = matching.printed_curve(data, "4b", "quadratic", "quadratic", "s")
+    return shape.outcome
+
+
+def test_signs_of_lambda_give_the_tail_of_the_quadratic_in_figure_4b_and_ones_do_not() -> None:
+    assert quadratic("signs", settings.RATES["fig4b quadratic"]) == "supported"
+    assert quadratic("ones", 7.3e-7) == "not supported"
+
+
 DELTA, D, HORIZON = 0.4, 4000, 6.0
 
 

@@ -24,12 +24,12 @@ def stored() -> dict[str, Any]:
     Returns
     -------
     dict
-        ``instances``, and ``panels``: of each its ``settings``, as the experiment states them, and
+        ``panels``: of each its ``instances``, its ``settings``, as the experiment states them, and
         ``verdicts``.
 
     Examples
     --------
-    >>> stored()["instances"]
+    >>> stored()["panels"]["fig2a"]["instances"]
     128
     """
     text = (resources.files("lrft.data") / "panels.json").read_text(encoding="utf-8")
@@ -61,12 +61,11 @@ def of_many(experiment: Experiment, verdicts: Sequence[Verdict], here: int) -> l
     >>> one.outcome, one.measured.endswith("128; here, 8 instances: 8 of 8")
     ('supported', True)
     """
-    many = stored()
-    panel = many["panels"].get(experiment.name, {})
-    if here >= many["instances"] or panel.get("settings") != experiment.settings:
+    panel = stored()["panels"].get(experiment.name)
+    if panel is None or here >= panel["instances"] or panel["settings"] != experiment.settings:
         return list(verdicts)
     known = {one["statement"]: one for one in panel["verdicts"]}
-    said = command(experiment.name, False, many["instances"])
+    said = command(experiment.name, False, panel["instances"])
     return [
         Verdict(
             one.statement,
