@@ -218,7 +218,7 @@ void Blocks::draw_block() {
   if (waiting_) prepare();
   Index formed = 0;
   try {
-    const Index tiles = keep_ ? 2 * tile_depth : tile_depth;  // drawn together: a call costs 3 % of one
+    const Index tiles = keep_ ? 2 * tile_depth : tile_depth;  // a call costs 3 % of one
     for (Index begin = 0; begin < d_; begin += tiles) {
       const Index end = std::min(begin + tiles, d_);
       for (Index at = begin; waiting_ && at < end; at += tile_depth) form(A_, at), sum(A_, at);
