@@ -148,13 +148,17 @@ def test_what_they_measure_is_what_is_recorded(name: str) -> None:
     assert ode.loss[0] == pytest.approx(float(recorded.loss[0]), rel=tolerance)
 
 
-def test_a_training_and_its_numbers_have_one_solution() -> None:
-    task = lrft.Task.sample(d=1000, k=3, xi=1.0, c="sphere", activation="tanh", parallel=0.4)
+@pytest.mark.parametrize("biases", [None, 0.4])
+def test_a_training_and_its_numbers_have_one_solution(biases: float | None) -> None:
+    task = lrft.Task.sample(
+        d=1000, k=3, xi=1.0, c="sphere", activation="tanh", parallel=0.4, biases=biases
+    )
     c_hat = np.array([0.6, 0.0, 0.8])
     student = lrft.RankOne(train_c=True, orthogonal=False, c_init=c_hat, lr_c=5e-5)
     training = lrft.Training(student=student, lr=1e-4, steps=10_000, record=11)
     P = np.array([0.1, 0.2, -0.3, 0.4])
-    start = {"M": P[None], "Q": np.ones((1, 1)), "c_hat": c_hat}
+    M = P if biases is None else np.append(0.0, P)  # nothing along the constant
+    start = {"M": M[None], "Q": np.ones((1, 1)), "c_hat": c_hat}
     one = theory.order_parameter_ode(task, training, start, samples=2**10)
     other = theory.order_parameter_ode(
         task,
