@@ -63,7 +63,8 @@ def test_every_experiment_computes_draws_and_judges(done: Reproduction) -> None:
 def stems(name: str) -> list[str]:
     """Names of the pictures of an experiment, without suffix."""
     panels = {"claim1": "abc", "claim6": "abc", "claim7": "abcd"}
-    panels |= dict.fromkeys(("claim2", "claim4", "joint"), "ab")
+    panels |= dict.fromkeys(("claim2", "claim4", "joint", "ranks"), "ab")
+    panels["conditions"] = "abc"
     return [name + letter for letter in panels[name]] if name in panels else [name]
 
 
@@ -460,7 +461,7 @@ def test_panels_of_one_figure_share_their_data() -> None:
         (["fig1a", "fig4b"], ["fig4b"]),
         (["fig3b", "fig2", "fig3b"], ["fig2a", "fig2b", "fig3b"]),
         ("figures", sorted(PANELS)),
-        (["findings", "conventions4b"], ["conventions4b", "joint"]),
+        (["joint", "conventions4b"], ["conventions4b", "joint"]),
     ],
 )
 def test_names(wanted: Any, found: list[str]) -> None:

@@ -50,7 +50,7 @@ class Best:
         Of the rate in what was given; -1 if none succeeds.
     rate, median : float
         NaN unless inside.
-    medians : ndarray of shape (resamples,)
+    medians, rates : ndarray of shape (resamples,)
         Of resamples, each at its own best rate; NaN where that is on the edge or none succeeds.
     low, high : float
         Share of resamples whose best rate is the least, the greatest.
@@ -61,6 +61,7 @@ class Best:
     rate: float
     median: float
     medians: Floats
+    rates: Floats
     low: float
     high: float
 
@@ -133,7 +134,8 @@ def best(
     # Where none succeeds, too small a rate and too large a one look alike.
     low = float(np.mean(chosen[1:] <= 0))
     high = float(np.mean((chosen[1:] == last) | (chosen[1:] < 0)))
-    return Best(where, at, rate, float(known[0]), known[1:], low, high)
+    rates_chosen = np.where(np.isfinite(known), given[order][chosen], np.nan)
+    return Best(where, at, rate, float(known[0]), known[1:], rates_chosen[1:], low, high)
 
 
 def _admitted(samples: Floats, success: float) -> Floats:

@@ -45,6 +45,8 @@ def jobs_to(
     student: lrft.RankOne | lrft.LoRA,
     seed: int,
     expected: float | None = None,
+    *,
+    batch: int = 1,
 ) -> Callable[[float, int], list[Job]]:
     """Make jobs to a threshold from δ = lr d and the longest run, for `best_rate`.
 
@@ -55,6 +57,7 @@ def jobs_to(
         training = lrft.Training(
             student=student,
             lr=delta / tasks[0].d,
+            batch=batch,
             steps=steps,
             stop_at=threshold,
             thresholds=(threshold,),

@@ -22,11 +22,20 @@ _FIGURES = {
 }
 #: Panels that the paper prints twice.
 _TWICE = {"fig1a": "fig4b", "fig1b": "fig6a"}
-_CLAIMS = 7
+_CLAIMS = 8
 # Experiments that are no part of "all": what the figures were made with, what the paper leaves
 # open, and what is not of the paper, each a module.
 _CONVENTIONS = tuple(f"conventions{figure}" for figure in ("2", "3", "4a", "4b", "5", "6"))
-_FINDINGS = ("joint",)
+_FINDINGS = (
+    "joint",
+    "transition",
+    "worst",
+    "ranks",
+    "batches",
+    "conditions",
+    "sides",
+    "degree",
+)
 _BEYOND = ("reuse",)
 
 

@@ -59,6 +59,8 @@ def logarithmic(axes: Axes, x_label: str, y_label: str) -> None:
     axes.set_yscale("log")
     if not any(one.dataLim.y1 > 0 for one in axes.get_shared_y_axes().get_siblings(axes)):
         axes.set_ylim(1, 10)  # nothing was drawn, as in a smoke run without a hit
+    if not any(one.dataLim.x1 > 0 for one in axes.get_shared_x_axes().get_siblings(axes)):
+        axes.set_xlim(1, 10)
     axes.set_xlabel(x_label)
     axes.set_ylabel(y_label)
     few_decades(axes.xaxis)

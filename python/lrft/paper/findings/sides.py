@@ -1,0 +1,205 @@
+"""Whether the start has to be on the side that the drift points to: m₀ h(0) > 0."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lrft import RankOne, Task, Training, theory
+from lrft.paper.deciding import needed
+from lrft.paper.drawing import style
+from lrft.paper.experiment import Context, Experiment, Outcome, Verdict
+from lrft.paper.jobs import Job, paired_jobs, run_all
+from lrft.result import intervals
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.figure import Figure
+
+Floats = NDArray[np.float64]
+
+SEED = 1900
+INSTANCES = 256
+D, K = 256, 9
+#: Overlap that counts as learned, η over lr='auto', and steps per d.
+GOAL, SHARE, HORIZON = 0.5, 0.25, 6000
+_STUDENT = RankOne(u_init="uniform")
+
+
+class Case(NamedTuple):
+    """An activation and ξ/√k."""
+
+    activation: str
+    strength: float
+
+    @property
+    def name(self) -> str:
+        """Its name in data."""
+        return f"{self.activation} {self.strength:g}"
+
+    @property
+    def label(self) -> str:
+        """Its name in a sentence."""
+        strength = {1.0: "√k", 1 / 3: "1"}.get(self.strength, f"{self.strength:g} √k")
+        return f"{self.activation}, ξ = {strength}"
+
+    def task(self, seed: int) -> Task:
+        """Draw a task as the theorems have it."""
+        return Task.sample(
+            d=D,
+            k=K,
+            xi=self.strength * K**0.5,
+            activation=self.activation,
+            features="orthonormal",
+            normalization="unit",
+            seed=seed,
+        )
+
+
+CASES = (
+    Case("relu", 1 / 3),
+    Case("relu", 1.0),
+    Case("sigmoid", 1.0),
+    Case("he3", 1 / 3),
+    Case("he3", 1.0),
+)
+
+
+def _run(context: Context) -> xr.Dataset:
+    cases = CASES[-2:] if context.quick else CASES
+    return measure(context, list(cases), 16 if context.quick else INSTANCES)
+
+
+def measure(context: Context, cases: list[Case], instances: int) -> xr.Dataset:
+    """Count steps from uniform starts, and say on which side each was."""
+    import xarray as xr
+
+    plan: list[Job] = []
+    for i, case in enumerate(cases):
+        seed = SEED + 1000 * i
+        tasks = [case.task(seed + j) for j in range(instances)]
+        training = Training(
+            student=_STUDENT,
+            lr=SHARE * theory.auto_lr(tasks[0], _STUDENT)[0],
+            steps=(20 if context.quick else HORIZON) * D,
+            stop_at=GOAL,
+            thresholds=(GOAL,),
+            record=2,
+            record_parameters=("c_hat",),
+        )
+        plan += paired_jobs(tasks, training, seed)
+    results = run_all(context, plan)
+    steps = np.concatenate([intervals.hitting_steps(r.hit_step.values[:, 0]) for r in results])
+    found = np.concatenate([_sides(job, one) for job, one in zip(plan, results, strict=True)])
+    names = ("case", "instance")
+    return xr.Dataset(
+        {
+            "steps": (names, steps.reshape(len(cases), instances)),
+            "side": (names, found.reshape(len(cases), instances)),
+        },
+        coords={"case": [case.name for case in cases]},
+        attrs={"seed": SEED},
+    )
+
+
+def _sides(job: Job, result: xr.Dataset) -> Floats:
+    """Sign of m₀ h(0) of every replica; 0 where there is no drift."""
+    tasks = job.task if isinstance(job.task, list) else [job.task]
+    found = []
+    for task, one in zip(tasks, result.transpose("replica", ...).replica, strict=True):
+        run = result.sel(replica=one)
+        drift = float(theory.drift(task, run.c_hat.values[0], 0.0))
+        found.append(float(np.sign(drift * float(run.overlap_u.values[0]))))
+    return np.array(found)
+
+
+# ---- what is measured ---------------------------------------------------------------------------
+
+
+def shares(data: xr.Dataset, case: Case) -> tuple[intervals.Interval, intervals.Interval]:
+    """Shares of runs that learn from the wrong side and from the right one."""
+    one = data.sel(case=case.name)
+    came, side = np.isfinite(one.steps.values), one.side.values
+    wrong, right = (
+        intervals.proportion(int(came[side == sign].sum()), max(1, int((side == sign).sum())))
+        for sign in (-1.0, 1.0)
+    )
+    return wrong, right
+
+
+def _medians(data: xr.Dataset, case: Case) -> list[float]:
+    one = data.sel(case=case.name)
+    steps, side = one.steps.values, one.side.values
+    return [float(np.median(steps[side == sign])) / D for sign in (-1.0, 1.0)]
+
+
+def _cases(data: xr.Dataset) -> list[Case]:
+    return [case for case in CASES if case.name in data.case.values]
+
+
+def _draw(data: xr.Dataset) -> list[Figure]:
+    figure, axes = style.frame(height=4.0)
+    cases = _cases(data)
+    rows = np.array([shares(data, case) for case in cases])
+    for i, (name, colour) in enumerate(
+        (("wrong side", style.PALETTE[1]), ("right side", style.PALETTE[0]))
+    ):
+        places = np.arange(len(cases)) + 0.16 * (i - 0.5)
+        middle, low, high = rows[:, i].T
+        style.intervals(axes, places, middle, low, high, colour, line=False, label=name)
+    texts = []
+    for case in cases:
+        strength = {1.0: r"\sqrt{k}", 1 / 3: "1"}.get(
+            case.strength, rf"{case.strength:g}\sqrt{{k}}"
+        )
+        texts.append(f"{style.ACTIVATIONS[case.activation]}\n" + rf"$\xi={strength}$")
+    axes.set_xticks(np.arange(len(cases)), texts)
+    axes.set_xlim(-0.5, len(cases) - 0.5)
+    axes.set_ylim(0, 1.03)
+    axes.set_ylabel(f"share of runs that reach overlap {GOAL:g}")
+    style.legend(axes)
+    style.note(figure, f"frozen random $\\hat c$, within {HORIZON} $d$ steps; 95 % intervals")
+    return [figure]
+
+
+def _judge(data: xr.Dataset) -> list[Verdict]:
+    verdicts = []
+    for case in _cases(data):
+        wrong, right = shares(data, case)
+        slow, fast = _medians(data, case)
+        outcome: Outcome = "not decided"
+        if wrong.high < right.low / 2:
+            outcome = "supported"
+        elif wrong.low > right.high / 2:
+            outcome = "not supported"
+        count = int((data.side.sel(case=case.name) < 0).sum())
+        verdicts.append(
+            Verdict(
+                f"m₀ h(0) > 0 is needed: fewer than half as many runs learn from the wrong side, "
+                f"{case.label}, ĉ frozen",
+                f"{wrong.text(2)} from the wrong side, in {slow:.3g} d steps (median), "
+                f"{right.text(2)} from the right one, in {fast:.3g} d",
+                outcome,
+                "where h keeps its sign on the way, the overlap passes through 0; of He₃ "
+                "it has a zero at m "
+                "= −⟨ĉ,c⟩/(2x), x = ξ²/k, to first order",
+                needed(wrong, high=right.value / 2, count=count, of="runs"),
+            )
+        )
+    return verdicts
+
+
+EXPERIMENT = Experiment(
+    name="sides",
+    title="Whether the start has to be on the side the drift points to",
+    shows="The theorems need m₀ h(0) > 0, which a random start has with probability ½, and start "
+    "again from −u₀ where it is not so.",
+    settings=f"Uniform starts, a frozen random ĉ, orthonormal features, quantised c, λ = 1, unit "
+    f"neurons, d = {D}, k = {K}, η {SHARE:g} of lr='auto', {HORIZON} d steps to overlap {GOAL:g}. "
+    f"{INSTANCES} instances, each with c, ĉ, û₀ and samples of its own (seeds from {SEED}).",
+    run=_run,
+    draw=_draw,
+    judge=_judge,
+)

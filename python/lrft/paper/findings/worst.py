@@ -1,0 +1,285 @@
+"""The slowest c under joint training: equal entries by |Σc|, few entries, and a search."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lrft import RankOne, Task
+from lrft.paper.best_rate import Best
+from lrft.paper.deciding import needed
+from lrft.paper.drawing import style
+from lrft.paper.experiment import Context, Experiment, Verdict
+from lrft.paper.findings import tuned
+from lrft.paper.findings.tuned import KNOWN
+from lrft.paper.jobs import first_hits, jobs_to, run_all
+from lrft.result import exponents, intervals
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.figure import Figure
+
+Floats = NDArray[np.float64]
+
+SEED = 1500
+INSTANCES = 160
+D, K = 128, 9
+HORIZON = 1500.0
+_STUDENT = RankOne(train_c=True)
+#: The search: draws on the sphere, rounds of changes to the slowest, of which size, and the runs
+#: that a c is judged by.
+DRAWS, ROUNDS, CHANGES, WIDTH, RUNS = 48, 4, 24, 0.5, 24
+#: A c is slow if it takes this many times as long as quantised ones drawn at random.
+SLOW = 2.0
+
+
+class Case(NamedTuple):
+    """An activation and a regime."""
+
+    activation: str
+    regime: str  #: "1" or "sqrt"
+    delta: float  #: η d at which searches begin
+
+    @property
+    def name(self) -> str:
+        """Its name in data."""
+        return f"{self.activation} {self.regime}"
+
+    @property
+    def label(self) -> str:
+        """Its name in a sentence."""
+        return f"{self.activation}, ξ = {'1' if self.regime == '1' else '√k'}"
+
+    def task(self, seed: int, c: Floats | str = "quantized") -> Task:
+        """Draw a task: features of its own, and c if that is not given."""
+        return Task.sample(
+            d=D,
+            k=K,
+            xi=1.0 if self.regime == "1" else K**0.5,
+            activation=self.activation,
+            c=c,
+            features="orthonormal",
+            normalization="unit",
+            seed=seed,
+        )
+
+
+CASES = (
+    Case("relu", "1", 0.5),
+    Case("relu", "sqrt", 0.1),
+    Case("he3", "1", 0.06),
+    Case("he3", "sqrt", 0.01),
+)
+DRAWN, FOUND = "drawn", "found"
+
+
+def shapes() -> dict[str, Floats]:
+    """List the c that are tried by design.
+
+    Returns
+    -------
+    dict of ndarray of shape (k,)
+        ``"signs n"``: equal entries, n of them negative; ``"entries n"``: n equal entries, the
+        others zero.
+
+    Examples
+    --------
+    >>> found = shapes()
+    >>> bool(np.isclose(abs(found["signs 4"].sum()), 1 / 3)), found["entries 1"].sum()
+    (True, np.float64(1.0))
+    """
+    made = {f"signs {n}": np.r_[-np.ones(n), np.ones(K - n)] for n in range(K // 2 + 1)}
+    made |= {f"entries {n}": np.r_[np.ones(n), np.zeros(K - n)] for n in (1, 2, 4)}
+    return {name: c / np.linalg.norm(c) for name, c in made.items()}
+
+
+def slowest(context: Context, case: Case, seed: int) -> Floats:
+    """Search the sphere for the c with the longest mean time, at the rate of drawn ones.
+
+    Runs that do not get there count with the longest run; random numbers are the same for all.
+    """
+    draws, rounds, runs = (4, 1, 8) if context.quick else (DRAWS, ROUNDS, RUNS)
+    steps = int((20.0 if context.quick else HORIZON / 5) * D)
+    generator = np.random.default_rng(seed)
+
+    def times(candidates: list[Floats]) -> Floats:
+        jobs = [
+            jobs_to(0.9, [case.task(seed + i, c) for i in range(runs)], _STUDENT, seed)(
+                case.delta, steps
+            )
+            for c in candidates
+        ]
+        results = run_all(context, [job for group in jobs for job in group])
+        hits = np.concatenate([first_hits(one) for one in results])
+        found: Floats = np.minimum(hits, steps).reshape(len(candidates), runs).mean(axis=1)
+        return found
+
+    def changed(c: Floats, size: float) -> Floats:
+        made = c + size * generator.standard_normal(K) / K**0.5
+        unit: Floats = made / np.linalg.norm(made)
+        return unit
+
+    first = [changed(np.zeros(K), 1.0) for _ in range(draws)] + list(shapes().values())
+    found = times(first)
+    best, longest = first[int(found.argmax())], float(found.max())
+    for i in range(rounds):
+        trials = [changed(best, WIDTH * 0.6**i) for _ in range(min(draws, CHANGES))]
+        found = times(trials)
+        if found.max() > longest:
+            best, longest = trials[int(found.argmax())], float(found.max())
+    return best
+
+
+def _places(cases: list[tuple[Case, Floats]], quick: bool) -> list[tuned.Place]:
+    places: list[tuned.Place] = []
+    for case, found in cases:
+        family: dict[str, Floats | str] = {DRAWN: "quantized", **shapes(), FOUND: found}
+        if quick:
+            family = {name: family[name] for name in (DRAWN, "signs 0", "signs 1", FOUND)}
+        for name, c in family.items():
+            seed = SEED + 1000 * (len(places) + 1)
+            places.append(
+                tuned.Place(
+                    {
+                        "case": case.name,
+                        "c": name,
+                        "total": np.nan if isinstance(c, str) else abs(float(np.sum(c))),
+                    },
+                    [case.task(seed + i, c) for i in range(8 if quick else INSTANCES)],
+                    _STUDENT,
+                    case.delta,
+                    seed,
+                    20.0 if quick else HORIZON,
+                )
+            )
+    return places
+
+
+def _run(context: Context) -> xr.Dataset:
+    cases = CASES[:1] if context.quick else CASES
+    first = Context(context.quick, context.threads, lambda share: context.progress(0.2 * share))
+    found = [slowest(first, case, SEED + 100_000 * (i + 1)) for i, case in enumerate(cases)]
+    rest = Context(
+        context.quick, context.threads, lambda share: context.progress(0.2 + 0.8 * share)
+    )
+    data = tuned.measure(
+        rest, _places(list(zip(cases, found, strict=True)), context.quick), factor=2.0, most=14
+    )
+    return data.assign(slowest=(("searched", "neuron"), np.array(found))).assign_attrs(seed=SEED)
+
+
+# ---- what is measured ---------------------------------------------------------------------------
+
+
+def _best(data: xr.Dataset, case: Case, name: str) -> Best:
+    _, (one,) = tuned.bests(data, "total", case=case.name, c=name)
+    return one
+
+
+def ratio(data: xr.Dataset, case: Case, name: str) -> intervals.Interval:
+    """Ratio of the time of one c to that of drawn ones, each at its best rate."""
+    over, under = _best(data, case, name), _best(data, case, DRAWN)
+    return intervals.interval(over.median / under.median, over.medians / under.medians)
+
+
+def fit(data: xr.Dataset, case: Case) -> exponents.PowerLaw:
+    """Fit T against |Σc| among equal entries."""
+    names = [str(name) for name in np.unique(data.c.values) if str(name).startswith("signs")]
+    chosen = [_best(data, case, name) for name in names]
+    total = [abs(float(shapes()[name].sum())) for name in names]
+    return exponents.fit_line(total, [b.median for b in chosen], [b.medians for b in chosen])
+
+
+def _names(data: xr.Dataset, case: Case) -> list[str]:
+    """List what c are called, but for drawn ones."""
+    here = data.c.values[data.case.values == case.name]
+    return [str(name) for name in here if name != DRAWN]
+
+
+def _cases(data: xr.Dataset) -> list[Case]:
+    return [case for case in CASES if case.name in data.case.values]
+
+
+def _draw(data: xr.Dataset) -> list[Figure]:
+    figure, axes = style.frame(height=4.4)
+    cases = _cases(data)
+    for i, (case, colour) in enumerate(zip(cases, style.PALETTE, strict=False)):
+        names = _names(data, case)
+        rows = np.array([ratio(data, case, name) for name in names])
+        known = np.isfinite(rows).all(axis=1)
+        places = np.arange(len(names))[known] + 0.12 * (i - (len(cases) - 1) / 2)
+        xi = r"\xi = 1" if case.regime == "1" else r"\xi = \sqrt{k}"
+        label = f"{style.ACTIVATIONS[case.activation]}, ${xi}$"
+        middle, low, high = rows[known].T
+        style.intervals(axes, places, middle, low, high, colour, line=False, label=label)
+    names = _names(data, cases[0])
+    axes.set_xticks(np.arange(len(names)), [_short(name) for name in names])
+    axes.set_xlim(-0.6, len(names) - 0.4)
+    style.reference(axes, 1.0)
+    axes.set_ylim(0, None)
+    axes.set_xlabel(r"negative signs among 9, or entries that are not zero")
+    axes.set_ylabel("$T$ over that of drawn quantised $c$")
+    style.legend(axes)
+    style.note(figure, r"$\hat c$ trained, each at its best rate; 95 % intervals")
+    return [figure]
+
+
+def _short(name: str) -> str:
+    kind, _, count = name.partition(" ")
+    return {"signs": f"{count} −", "entries": f"{count} of 9"}.get(kind, "slowest\nfound")
+
+
+def _judge(data: xr.Dataset) -> list[Verdict]:
+    verdicts = []
+    count = data.sizes["instance"]
+    for case in _cases(data):
+        rows = {name: ratio(data, case, name) for name in _names(data, case)}
+        last = max(rows, key=lambda name: np.nan_to_num(rows[name].value, nan=-1.0))
+        verdicts.append(
+            Verdict(
+                f"with ĉ trained, at the best rates, no c takes over {SLOW:g} times the steps of "
+                f"drawn quantised ones, {case.label}",
+                f"the slowest is {last}: {rows[last].text(2)} times; "
+                + ", ".join(f"{one.value:.2f} {name}" for name, one in rows.items()),
+                intervals.within(rows[last], high=SLOW),
+                "of equal entries with 0 to 4 negative signs, of 1, 2 and 4 entries, and of what a "
+                "search of the sphere found",
+                needed(rows[last], high=SLOW, count=count),
+            )
+        )
+        law = fit(data, case)
+        found = law.exponent
+        reach = max(found.high - found.value, found.value - found.low)
+        verdicts.append(
+            Verdict(
+                f"with ĉ trained, at the best rates, the exponent of T in |Σc| is known to ± "
+                f"{KNOWN:g}, quantised c, {case.label}",
+                f"exponent {found.text(2)}, |Σc| = 1/3 to 3",
+                "supported" if reach <= KNOWN else "not decided",
+                "",
+                needed(found, widest=KNOWN, count=count),
+            )
+        )
+    return verdicts
+
+
+EXPERIMENT = Experiment(
+    name="worst",
+    title="The slowest c under joint training",
+    shows="The theorems assume quantised c and freeze ĉ. How much longer the worst c takes when ĉ "
+    "is trained is not in the paper.",
+    settings=f"Orthonormal features, quantised ĉ₀, λ = 1, unit neurons, d = {D}, k = {K}, first "
+    f"|<û,u>| ≥ 0.9. c: equal entries with 0 to 4 negative signs (|Σc| = 3 to 1/3), 1, 2 and 4 "
+    f"equal entries and zeros, and the slowest found at the rate where searches begin: {DRAWS} on "
+    f"the sphere and those above, then {ROUNDS} rounds of {CHANGES} changes of it, by the mean of "
+    f"{RUNS} runs. Beside them quantised c drawn at random. Rates a factor 2 apart, tried at "
+    f"either end until the best is inside, in resamples too; {INSTANCES} instances, each "
+    "with features, "
+    f"ĉ₀, û₀ and samples of its own, and none of those of the search; every point has seeds of its "
+    f"own (from {SEED}).",
+    run=_run,
+    draw=_draw,
+    judge=_judge,
+)
