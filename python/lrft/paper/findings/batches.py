@@ -74,29 +74,29 @@ def settings(quick: bool = False) -> list[Setting]:
     return list(dict.fromkeys(every[:1] if quick else every))
 
 
-def _places(quick: bool) -> list[tuned.Place]:
+def _run(context: Context) -> xr.Dataset:
+    return measure(context, settings(context.quick), 8 if context.quick else INSTANCES)
+
+
+def measure(context: Context, chosen: list[Setting], instances: int) -> xr.Dataset:
+    """Find steps and rates of every batch at every setting."""
     places: list[tuned.Place] = []
-    for setting in settings(quick):
-        for size in (0.0, *(BATCHES[:2] if quick else BATCHES)):
+    for setting in chosen:
+        for size in (0.0, *(BATCHES[:2] if context.quick else BATCHES)):
             seed = SEED + 1000 * len(places)
             batch = max(1, round(size * setting.d))
             places.append(
                 tuned.Place(
                     setting._asdict() | {"batch": batch},
-                    setting.tasks(seed, 8 if quick else INSTANCES),
+                    setting.tasks(seed, instances),
                     RankOne(train_c=True),
                     DELTA * min(batch, LARGE * setting.d) * 9 / setting.k,
                     seed,
-                    20.0 if quick else HORIZON / min(batch, setting.d / 8),
+                    20.0 if context.quick else HORIZON / min(batch, setting.d / 8),
                     batch=batch,
                 )
             )
-    return places
-
-
-def _run(context: Context) -> xr.Dataset:
-    data = tuned.measure(context, _places(context.quick), factor=2.0, most=14)
-    return data.assign_attrs(seed=SEED)
+    return tuned.measure(context, places, factor=2.0, most=14).assign_attrs(seed=SEED)
 
 
 def crossing(batches: Floats, samples: Floats, factor: float = DEARER) -> Floats:

@@ -101,7 +101,9 @@ def orthonormal(seed: int, d: int, k: int, **options: Any) -> Task:
     return Task.sample(d=d, k=k, activation="relu", seed=seed, **given)
 
 
-def _place(line: _Line, value: float, seed: int, quick: bool) -> tuned.Place:
+def place(
+    line: _Line, value: float, seed: int, instances: int, horizon: float = HORIZON
+) -> tuned.Place:
     """Make one point of a line."""
     d = int(value) if line.by == "d" else D
     k = int(value) if line.by == "k" else K
@@ -120,11 +122,11 @@ def _place(line: _Line, value: float, seed: int, quick: bool) -> tuned.Place:
         delta *= min(1.0, value / 0.2)
     return tuned.Place(
         {"line": line.name, "value": value},
-        [make(seed + i) for i in range(8 if quick else INSTANCES)],
+        [make(seed + i) for i in range(instances)],
         JOINT if joint else FROZEN,
         delta,
         seed,
-        20.0 if quick else HORIZON,
+        horizon,
         threshold=float((1 - epsilon) ** 0.5),
     )
 
@@ -136,9 +138,8 @@ def _run(context: Context) -> xr.Dataset:
         for line in lines
         for value in (line.values[:2] if context.quick else line.values)
     ]
-    places = [
-        _place(line, value, SEED + 1000 * i, context.quick) for i, (line, value) in enumerate(pairs)
-    ]
+    size = (8, 20.0) if context.quick else (INSTANCES, HORIZON)
+    places = [place(line, value, SEED + 1000 * i, *size) for i, (line, value) in enumerate(pairs)]
     return tuned.measure(context, places, factor=2.0, most=14).assign_attrs(seed=SEED)
 
 

@@ -1,0 +1,99 @@
+"""Findings at reduced size: what was measured comes out again."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from lrft.paper.claims import claim8
+from lrft.paper.experiment import Context
+from lrft.paper.findings import batches, conditions, ranks, sides, transition, tuned, worst
+from lrft.paper.findings.transition import Place
+
+pytestmark = pytest.mark.verification
+
+
+def test_the_plateau_sets_in_where_the_equation_has_it() -> None:
+    places = [Place(32, 9, 3), Place(512, 16, 0), Place(512, 25, 0.6)]
+    data = transition.measure(Context(), places, replicas=32, steps=100_000_000)
+    for i, place in enumerate(places):
+        found, drawn = transition.onset(data, i)
+        low, high = np.quantile(drawn, [0.025, 0.975])
+        exact = transition.exact_onset(*place)
+        assert found == pytest.approx(exact, rel=0.06)
+        assert low / 1.03 <= exact <= 1.03 * high
+
+
+def test_no_c_is_slow_for_relu_and_large_sums_are_fast() -> None:
+    case = worst.CASES[0]
+    family = {worst.DRAWN: "quantized"} | {
+        name: worst.shapes()[name] for name in ("signs 0", "signs 4", "entries 1")
+    }
+    places = [
+        tuned.Place(
+            {"case": case.name, "c": name, "total": 1.0},
+            [case.task(10_000 * i + j, c) for j in range(64)],
+            worst._STUDENT,
+            case.delta,
+            10_000 * i,
+            worst.HORIZON,
+        )
+        for i, (name, c) in enumerate(family.items())
+    ]
+    data = tuned.measure(Context(), places, factor=2.0)
+    assert worst.ratio(data, case, "signs 0").high < 0.7
+    assert worst.ratio(data, case, "signs 4").high < worst.SLOW
+    assert worst.ratio(data, case, "entries 1").high < worst.SLOW
+
+
+def test_the_weaker_direction_is_found_later_and_spare_rank_is_free() -> None:
+    chosen = [
+        one
+        for one in ranks.settings()
+        if one.d == ranks.D and (one.weaker == 0.5 if one.part == "order" else one.teacher == 2)
+    ]
+    data = ranks.measure(Context(), chosen, 32)
+    rows, _ = ranks.gaps(data, "d", weaker=0.5, c="even")
+    assert rows[0, 1] > 3.0
+    law, where = tuned.fit(data, "student", part="spare", teacher=2)
+    assert where == ""
+    assert law.exponent.high < ranks.KNOWN
+
+
+def test_the_largest_free_batch_is_about_twice_d() -> None:
+    setting = batches.Setting(64, batches.K, batches.STRENGTH)
+    data = batches.measure(Context(), [setting], 128)
+    found, drawn, where = batches.largest_free(data, setting)
+    assert where == ""
+    assert np.quantile(drawn, 0.025) / 64 > 1.0
+    assert np.quantile(drawn, 0.975) / 64 < 4.0
+    assert 1.5 < found / 64 < 3.0
+
+
+def test_the_side_of_the_start_matters_for_he3_at_large_strength_only() -> None:
+    cases = [sides.CASES[3], sides.CASES[4]]
+    data = sides.measure(Context(), cases, 96)
+    (wrong, _), (late, right) = (sides.shares(data, case) for case in cases)
+    assert wrong.low > 0.8
+    assert late.high < right.low
+
+
+def test_accuracy_costs_steps_only_where_the_student_stays_wrong() -> None:
+    values = {"frozen 1": (0.3, 0.1), "joint 1": (0.3, 0.1)}
+    lines = {line.name: line for line in conditions.LINES}
+    places = [
+        conditions.place(lines[name], value, 50_000 + 1000 * i, instances=48)
+        for i, (name, value) in enumerate((n, v) for n, vs in values.items() for v in vs)
+    ]
+    data = tuned.measure(Context(), places, factor=2.0)
+    frozen, joint = (conditions.fit(data, lines[name])[0].exponent for name in values)
+    assert frozen.high < joint.low
+
+
+def test_the_second_stage_needs_less_than_printed() -> None:
+    for case in claim8.CASES:
+        gaps = []
+        for k in (5, 17):
+            gaps.append(np.median([claim8.largest_gap(case.task(k, i), 1e-4) for i in range(24)]))
+        power = np.log(gaps[1] / gaps[0]) / np.log(17 / 5)
+        assert -case.printed - 0.05 < power < 0.1, case.name
