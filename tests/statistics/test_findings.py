@@ -70,12 +70,13 @@ def test_the_largest_free_batch_is_about_twice_d() -> None:
     assert 1.5 < found / 64 < 3.0
 
 
-def test_the_side_of_the_start_matters_for_he3_at_large_strength_only() -> None:
+def test_runs_learn_from_the_wrong_side_too() -> None:
     cases = [sides.CASES[3], sides.CASES[4]]
     data = sides.measure(Context(), cases, 96)
-    (wrong, _), (late, right) = (sides.shares(data, case) for case in cases)
-    assert wrong.low > 0.8
-    assert late.high < right.low
+    for case in cases:
+        wrong, right = sides.shares(data, case)
+        assert wrong.low > 0.8
+        assert right.low > 0.9
 
 
 def test_accuracy_costs_steps_only_where_the_student_stays_wrong() -> None:

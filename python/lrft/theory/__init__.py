@@ -3,7 +3,8 @@
 One file an idea: `hermite` (coefficients of an activation), `population` (loss and gradient),
 `linearized` (the loss of the kernel regime),
 `drift` (h(m) and the noise scale), `dynamics` (the limit of infinite dimension as differential
-equations), `rates` (what step size the dynamics bear).
+equations), `rates` (what step size the dynamics bear), `second_stage` (what the
+regression for c leaves).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from lrft.theory.linearized import linearized_loss
 from lrft.theory.order_parameters import OrderParameters
 from lrft.theory.population import population_gradient, population_loss
 from lrft.theory.rates import auto_lr, stability_limit
+from lrft.theory.second_stage import regression_loss
 
 __all__ = [
     "Estimate",
@@ -30,6 +32,7 @@ __all__ = [
     "population_gradient",
     "population_loss",
     "predicted_hitting_time",
+    "regression_loss",
     "stability_limit",
 ]
 

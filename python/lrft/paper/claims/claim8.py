@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lrft import Task
-from lrft.core import callbacks
-from lrft.core.engine import compiled
+from lrft import Task, theory
 from lrft.paper.deciding import needed
 from lrft.paper.drawing import power_laws, style
 from lrft.paper.experiment import Context, Experiment, Verdict
@@ -67,55 +65,11 @@ CASES = tuple(
 )
 
 
-def regression_loss(task: Task, gap: float) -> float:
-    """Compute the loss of the best network on the 2k features of App. F.2.
-
-    The features are σ(neuron_scale ⟨w_i ± (ξ/√k) û, x⟩), with û of overlap 1 − gap with u and
-    outside span(W) otherwise; population quantities, so no samples and no û of size d.
-
-    Parameters
-    ----------
-    task : Task
-        Of rank one, u orthogonal to span(W).
-    gap : float
-        1 − |⟨û, u⟩|, in [0, 1].
-
-    Returns
-    -------
-    float
-
-    Examples
-    --------
-    >>> task = Task.sample(d=10, k=4, features="orthonormal", normalization="unit")
-    >>> regression_loss(task, 0.0) < 1e-12 < regression_loss(task, 0.01)
-    True
-    """
-    k = task.k
-    overlap = 1.0 - gap
-    base = np.pad(task.R, ((0, 0), (0, 1)))
-    u = np.append(task.a[0], 0.0)
-    u_hat = np.append(overlap * task.a[0], np.sqrt((1 - overlap) * (1 + overlap)))
-    step = task.xi / np.sqrt(k)
-    rows = [base + step * u_hat, base - step * u_hat, base + task.xi * np.outer(task.c, u)]
-    neurons = task.neuron_scale * np.concatenate(rows)
-    with callbacks.raising(task.activation.guards):
-        products = np.asarray(
-            compiled.moments(task.activation.core, np.ascontiguousarray(neurons @ neurons.T), False)
-        )
-    features = products[: 2 * k, : 2 * k]
-    with_label = products[: 2 * k, 2 * k :] @ task.lam
-    # Features may depend on each other.
-    weights = np.linalg.lstsq(features, with_label, rcond=1e-12)[0]
-    square = task.lam @ products[2 * k :, 2 * k :] @ task.lam
-    left = float(square - with_label @ weights)
-    return task.output_scale**2 * max(0.0, left)
-
-
 def largest_gap(task: Task, loss: float) -> float:
     """Solve for the gap at which the regression has this loss."""
     gap = FIRST
     for _ in range(ROUNDS):  # the loss is nearly proportional to a small gap
-        gap *= loss / regression_loss(task, gap)
+        gap *= loss / theory.regression_loss(task, 1 - gap)
     return gap
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 
 SEED = 1600
-INSTANCES = 256
+INSTANCES = 128
 #: d, k and ξ/√k where others are varied.
 D, K, STRENGTH = 256, 9, 1.0
 VARIED: dict[str, tuple[float, ...]] = {
@@ -32,7 +32,7 @@ VARIED: dict[str, tuple[float, ...]] = {
     "strength": (1 / 3, 1.0, 3.0),
 }
 #: Beside batch 1, in units of d.
-BATCHES = (1 / 4, 1, 2, 4)
+BATCHES = (1 / 4, 1, 2, 4, 8)
 #: η d at which the search begins at batch 1, and the batch over d at which it stops growing.
 DELTA, LARGE = 0.1, 0.25
 HORIZON = 300.0
@@ -175,7 +175,7 @@ _NAMES = {"d": "d", "k": "k", "strength": "ξ/√k"}
 
 
 def _draw(data: xr.Dataset) -> list[Figure]:
-    figure, axes = style.frame(height=4.4)
+    figure, axes = style.frame(height=6.0)
     colour = iter(style.PALETTE * 2)
     for by, marker in (("d", "o"), ("k", "s"), ("strength", "^")):
         for setting in _along(data, by):
@@ -187,11 +187,12 @@ def _draw(data: xr.Dataset) -> list[Figure]:
                 [batches / setting.d, *(y / rows[0, 0] for y in (rows[:, 0], low, high))]
             )
             x, middle, low, high = points[:, np.isfinite(points).all(axis=0)]
-            xi = rf"{setting.strength:.2g}\sqrt{{k}}"
+            times = "" if setting.strength == 1 else f"{setting.strength:.2g}"
+            xi = rf"{times}\sqrt{{k}}"
             label = rf"$d={setting.d}$, $k={setting.k}$, $\xi={xi}$"
             style.intervals(axes, x, middle, low, high, next(colour), marker=marker, label=label)
     style.reference(axes, DEARER)
-    power_laws.logarithmic(axes, "batch over $d$", "samples over those at batch 1")
+    power_laws.logarithmic(axes, "batch over $d$", "samples, 1 at batch 1")
     style.legend(axes)
     style.note(figure, "ReLU, ĉ trained, to overlap 0.9, at the best rate of each point")
     return [figure]

@@ -25,8 +25,8 @@ STUDENTS = (
         "from scratch, width 8",
         FullNetwork(width=2 * claim5.K, init="gaussian", lam_init="ones", train_lam=True),
         0.001,
-        (8, 12, 16, 20),
-        48,
+        (8, 12, 16),
+        32,
         (0.0, 4000.0),
     ),
     claim5.Student(
@@ -34,8 +34,8 @@ STUDENTS = (
         "rank-one fine-tuning",
         RankOne(train_c=True),
         0.004,
-        (16, 64, 256, 1024),
-        64,
+        (16, 64, 256),
+        32,
         (4000.0, 0.0),
     ),
 )

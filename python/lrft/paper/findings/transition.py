@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from lrft import RankOne, Task, Training, theory
 from lrft.paper.deciding import needed
-from lrft.paper.drawing import power_laws, style
+from lrft.paper.drawing import style
 from lrft.paper.experiment import Context, Experiment, Outcome, Verdict
 from lrft.paper.findings.tuned import KNOWN
 from lrft.paper.jobs import LANES, Job, run_all
@@ -284,7 +284,7 @@ _NAMES = {"d": "d", "k": "k", "s": "|Σc|"}
 
 
 def _draw(data: xr.Dataset) -> list[Figure]:
-    figure, axes = style.frame(height=4.4)
+    figure, axes = style.frame(height=5.6)
     colours = style.PALETTE * 2
     for i in range(data.sizes["place"]):
         place = _place(data, i)
@@ -303,10 +303,8 @@ def _draw(data: xr.Dataset) -> list[Figure]:
         exact = [flow_time(place, place.xi(r), 0.5) / flow_time(place, place.xi(r), 2) for r in x]
         axes.plot(x * one, exact, color=colour, linewidth=0.9)
     style.reference(axes, ONSET)
-    axes.set_xscale("log")
-    power_laws.few_decades(axes.xaxis)
     axes.set_xlabel(r"$\xi\,/\,(d^{1/4} k^{1/2} |\Sigma c|^{-1/2})$")
-    axes.set_ylabel("$T$ from half of $d^{-1/2}$, over $T$ from twice that")
+    axes.set_ylabel(r"$T$ from $\frac{1}{2} d^{-1/2}$ over $T$ from $2 d^{-1/2}$")
     style.legend(axes)
     style.note(figure, "points: medians of SGD; lines: the equation for the drift")
     return [figure]

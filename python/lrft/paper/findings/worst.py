@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 
 SEED = 1500
-INSTANCES = 160
-D, K = 128, 9
+INSTANCES = 64
+D, K = 256, 9
 HORIZON = 1500.0
 _STUDENT = RankOne(train_c=True)
 #: The search: draws on the sphere, rounds of changes to the slowest, of which size, and the runs
@@ -203,7 +203,7 @@ def _cases(data: xr.Dataset) -> list[Case]:
 
 
 def _draw(data: xr.Dataset) -> list[Figure]:
-    figure, axes = style.frame(height=4.4)
+    figure, axes = style.frame(height=4.8)
     cases = _cases(data)
     for i, (case, colour) in enumerate(zip(cases, style.PALETTE, strict=False)):
         names = _names(data, case)
@@ -219,7 +219,7 @@ def _draw(data: xr.Dataset) -> list[Figure]:
     axes.set_xlim(-0.6, len(names) - 0.4)
     style.reference(axes, 1.0)
     axes.set_ylim(0, None)
-    axes.set_xlabel(r"negative signs among 9, or entries that are not zero")
+    axes.set_xlabel("negative signs (−); entries that are not zero; the slowest found")
     axes.set_ylabel("$T$ over that of drawn quantised $c$")
     style.legend(axes)
     style.note(figure, r"$\hat c$ trained, each at its best rate; 95 % intervals")
@@ -228,7 +228,7 @@ def _draw(data: xr.Dataset) -> list[Figure]:
 
 def _short(name: str) -> str:
     kind, _, count = name.partition(" ")
-    return {"signs": f"{count} −", "entries": f"{count} of 9"}.get(kind, "slowest\nfound")
+    return {"signs": f"{count}−", "entries": f"{count}\nof 9"}.get(kind, "found")
 
 
 def _judge(data: xr.Dataset) -> list[Verdict]:
