@@ -34,7 +34,6 @@ _FINDINGS = (
     "batches",
     "conditions",
     "sides",
-    "degree",
 )
 _BEYOND = ("reuse",)
 
