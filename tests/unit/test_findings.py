@@ -227,6 +227,12 @@ def test_exponents_of_the_conditions() -> None:
     assert "on the edge" in cut[0].note
 
 
+def test_the_pair_of_signs_is_as_it_is_said() -> None:
+    assert conditions.C @ conditions.C_HAT == pytest.approx(1 / 3)
+    assert conditions.C.sum() == pytest.approx(1.0)
+    assert conditions.C_HAT.sum() == pytest.approx(1 / 3)
+
+
 def test_correlated_features_are_as_far_as_the_assumption_goes() -> None:
     gram = conditions.correlated(0, 64, 9).gram
     assert np.diag(gram) == pytest.approx(np.ones(9))
