@@ -228,7 +228,7 @@ def test_exponents_of_the_conditions() -> None:
 
 
 def test_the_pair_of_signs_is_as_it_is_said() -> None:
-    assert conditions.C @ conditions.C_HAT == pytest.approx(1 / 3)
+    assert pytest.approx(1 / 3) == conditions.C @ conditions.C_HAT
     assert conditions.C.sum() == pytest.approx(1.0)
     assert conditions.C_HAT.sum() == pytest.approx(1 / 3)
 
