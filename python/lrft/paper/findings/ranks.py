@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 
 SEED = 1800
-INSTANCES = 48
+INSTANCES = 192
 D, K = 512, 16
 #: Strength of the second direction over that of the first.
 WEAKER = (1.0, 0.7, 0.5, 0.35)
