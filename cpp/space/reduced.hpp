@@ -11,10 +11,9 @@
 // product with G^T matters, which has the law of chol(G^T G) times an n x n factor.
 //
 // This is the same Markov chain as in R^d, exactly in law, at any d >= s + n + b (docs/reduced.md).
-// Eight replicas run side by side, each with its own task.  Of all N rows the student's are some
-// where an optimiser remembers others (reduced_general.hpp).  There too the complement of S may
-// have several isotropic parts, one an eigenvalue block of the covariance: each has an L, a Z and a
-// T of its own, and what is drawn of it is multiplied by the root of its variance.
+// Eight replicas run side by side, each with its own task.  In the general step the student's rows
+// are some of N, and the complement of S may have several isotropic parts, one an eigenvalue block
+// of the covariance: each has an L, Z and T of its own, times the root of its variance.
 //
 // Cost of a step of one replica: b (s + n) normals, min(b, n) chi variates, and b (nnz(R) + 2 n s)
 // + n^2 (n + b) multiplications, or 4 b n^2 for the last where b is small beside n.
@@ -33,6 +32,7 @@
 #include "space/given_fields.hpp"
 #include "space/law.hpp"
 #include "space/noise.hpp"
+#include "space/reduced_moves.hpp"
 #include "space/reduced_rows.hpp"
 #include "space/rotations.hpp"
 #include "space/space.hpp"
@@ -137,8 +137,7 @@ class ReducedSpace {
       noise_.draw(t, law_.shifts(at_ * batch()));
     fields();
   }
-  // After a step that was left: its numbers are drawn again.
-  void undo_draw() { at_ = ahead() - 1; }
+  void undo_draw() { at_ = ahead() - 1; }  // of a step that was left: drawn again
   // The same with X_S (b, s) and Z (b, J N) from outside, in one lane; for tests.
   void set_coordinates(int lane, const double* X_S, const double* Z) {
     const int stride = 2 * pairs_;
@@ -178,15 +177,14 @@ class ReducedSpace {
       }
       for (int j = 0; j < n; ++j) {
         std::copy_n(L(c) + j * width(), n, M.data() + j * (n + b));
-        move_rest<false>(G, given.data(), b, j, M.data() + j * (n + b) + n);
+        move_rest<false>({G + j, n}, given.data(), b, M.data() + j * (n + b) + n);
       }
       triangular(M.data(), n, n + b, [](std::int64_t) {});
       for (int j = 0; j < n; ++j) std::copy_n(M.data() + j * (n + b), n, L(c) + j * width());
     }
     if (unit) normalise();
   }
-  // The squared lengths of the rows together, before they were made unit.
-  Scalar health() const { return health_; }
+  Scalar health() const { return health_; }  // squared lengths together, before they were made 1
   // The rows' inner products with each other, (n, n) lower triangle, and with u, (n, r).
   void products(Scalar* gram, Scalar* teacher) const {
     const int n = this->n(), s = shape_.s, r = shape_.rank, first = shape_.first();
@@ -229,11 +227,11 @@ class ReducedSpace {
   int J() const { return Memory ? shape_.complements() : 1; }
   // Chi variates a step, of each.
   int m() const { return Rows == 1 && Batch == 1 ? 1 : m_; }
-  // Steps whose numbers are drawn together.
+  // Steps drawn together.
   int ahead() const { return batch() == 1 && J() == 1 ? 4 : 1; }
 
-  // Draws the numbers of steps t .. t + ahead - 1, which do not depend on the state;
-  // four steps at a time hide the latency of each other's arithmetic.
+  // Draws the numbers of steps t .. t + ahead - 1: four hide the latency of each other's
+  // arithmetic.
   void draw_block(const Bits& t) {
     const int slots = batch() * pairs_;
     const Bits replica = load_bits(replica_);
@@ -322,36 +320,15 @@ class ReducedSpace {
     Pack sum = broadcast(0.0);
     for (int j = 0; j < n; ++j) {
       Pack* P = &P_[j * shape_.s + first];
-      move_along<Polls>(x_S(0) + first, G + j, scale[j], count, P);
+      move_along<Polls>({x_S(0) + first, 2 * pairs_}, {G + j, n}, batch(), scale[j], count, P);
       sum = squares(P, count, sum);
       for (int c = 0; c < J(); ++c)
         if (!rotates())
-          move_along<Polls>(z(0, c), G + j, scale[j], n, L(c, j));
+          move_along<Polls>({z(0, c), 2 * pairs_}, {G + j, n}, batch(), scale[j], n, L(c, j));
         else if (any(~(scale[j] == 1.0)))
           for (int i = 0; i <= j; ++i) L(c, j)[i] *= scale[j];
     }
     return sum;
-  }
-  // row <- scale row - sum_b G[b n] x[b], `count` entries of it, four at a time.
-  template <bool Polls>
-  LRFT_INLINE void move_along(const Pack* x, const Pack* G, const Pack scale, int count,
-                              Pack* row) const {
-    const auto some = [&]<int Count>(std::integral_constant<int, Count>, int q) {
-      spend_in<Polls>(std::int64_t{Count} * batch());
-      Pack p[Count];
-#pragma GCC unroll 4
-      for (int i = 0; i < Count; ++i) p[i] = G[0] * x[q + i];
-      for (int b = 1; b < batch(); ++b) {
-        const Pack g = G[b * n()];
-#pragma GCC unroll 4
-        for (int i = 0; i < Count; ++i) p[i] = fma(g, x[2 * pairs_ * b + q + i], p[i]);
-      }
-#pragma GCC unroll 4
-      for (int i = 0; i < Count; ++i) row[q + i] = fma(scale, row[q + i], -p[i]);
-    };
-    int q = 0;
-    for (; q + 4 <= count; q += 4) some(std::integral_constant<int, 4>{}, q);
-    for (; q < count; ++q) some(std::integral_constant<int, 1>{}, q);
   }
   template <bool Polls>
   void move_rows(const Scalar* G, const Scalar* scale, bool unit) {
@@ -374,7 +351,7 @@ class ReducedSpace {
   void rest_of(const Scalar* G, int c, Pack* to, int stride) {
     const int n = this->n();
     if (batch() <= n) {
-      for (int j = 0; j < n; ++j) move_rest<Polls>(G, T(c), m(), j, to + j * stride);
+      for (int j = 0; j < n; ++j) move_rest<Polls>({G + j, n}, T(c), m(), to + j * stride);
       return;
     }
     factor_of_gram(G, batch(), n, work_.data(), [](std::int64_t units) { spend_in<Polls>(units); });
@@ -396,20 +373,6 @@ class ReducedSpace {
       std::copy_n(before_.data() + P_.size(), J() * N() * width(), L_.data());
       throw;
     }
-  }
-  // What row j moves along the b coordinates of T.
-  template <bool Polls>
-  void move_rest(const Scalar* G, const Pack* T, int b, int j, Pack* to) const {
-    spend_in<Polls>(std::int64_t{b} * b / 2);
-    for (int i = 0; i < b; ++i) {
-      Pack g = broadcast(0.0);
-      for (int l = i; l < b; ++l) g = fma(G[l * n() + j], T[l * b + i], g);
-      to[i] = g;
-    }
-  }
-  template <bool Polls>
-  static void spend_in(std::int64_t units) {
-    if constexpr (Polls) Poll::spend(units);
   }
   void spend(std::int64_t units) const {
     if (shape_.slow()) [[unlikely]]
@@ -482,7 +445,6 @@ class ReducedSpace {
   int first_a_ = 0;
 };
 
-// Of the paper's own case, `RankOne`.
 using RankOneSpace = ReducedSpace<1, 1>;
 
 }  // namespace lrft

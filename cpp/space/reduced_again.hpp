@@ -82,11 +82,12 @@ class ReducedAgain : public ReducedSpace<0, 0, true> {
     health_ = broadcast(0.0);
     for (int j = 0; j < n; ++j) {
       Pack* P = &P_[j * shape_.s + first];
-      move_along<Polls>(x_S(0) + first, move.G + j, move.M[j], count, P);
+      move_along<Polls>({x_S(0) + first, 2 * pairs_}, {move.G + j, n}, batch(), move.M[j], count,
+                        P);
       Pack square = squares(P, count, broadcast(0.0));
       for (int c = 0; c < J(); ++c) {
         Pack* row = L(c, j);
-        move_along<Polls>(z(0, c), move.G + j, move.M[j], n, row);
+        move_along<Polls>({z(0, c), 2 * pairs_}, {move.G + j, n}, batch(), move.M[j], n, row);
         spend_in<Polls>(std::int64_t{m()} * m() / 2);
         for (int i = 0; i < m(); ++i) {
           Pack g = broadcast(0.0);

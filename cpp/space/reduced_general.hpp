@@ -71,7 +71,7 @@ class ReducedGeneral : public ReducedAgain {
         continue;
       }
       AlignedPacks rest(n * b), M(N * (N + b));
-      for (int j = 0; j < n; ++j) move_rest<false>(G_, given.data(), b, j, &rest[j * b]);
+      for (int j = 0; j < n; ++j) move_rest<false>({G_ + j, n}, given.data(), b, &rest[j * b]);
       for (int i = 0; i < N; ++i) std::copy_n(L(c, i), N, &M[i * (N + b)]);
       mixed_.move_L(move, c, M.data(), N + b, spending());
       mixed_.move_rest(move, M.data(), N + b, b, [&](int j) { return &rest[j * b]; });
@@ -93,7 +93,7 @@ class ReducedGeneral : public ReducedAgain {
     for (int c = 0; c < J(); ++c) {
       const AlignedPacks given = packed(lane, T + c * b * b, b * b);
       for (int j = 0; j < n(); ++j) {
-        move_rest<false>(G_, given.data(), b, j, rest.data());
+        move_rest<false>({G_ + j, n()}, given.data(), b, rest.data());
         sum = squares(rest.data(), b, sum);
       }
     }

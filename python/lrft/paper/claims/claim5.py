@@ -48,7 +48,7 @@ STUDENTS = (
         0.012,
         (16, 32, 64, 128, 256, 512),
         128,
-        (1300.0, 11.0),
+        (2500.0, 40.0),
     ),
     Student(
         "full",
@@ -101,7 +101,7 @@ def _run(context: Context) -> xr.Dataset:
             points.append(point(one, d, instances, SEED + 10_000 * i + 1000 * j))
             names.append(one.name)
             dimensions.append(d)
-    data = best_rate.search(context, points, patience=2.5)
+    data = best_rate.search(context, points)
     data = data.assign_coords(student=("point", names), dimension=("point", dimensions))
     return data.assign_attrs(seed=SEED)
 
