@@ -61,7 +61,7 @@ class MixedRows {
     for (int j = 0; j < n_; ++j) sum = squares(g(j) + first_, width_ - first_, sum);
     return sum;
   }
-  // P (N, s) and the columns along the rows of L (N, .) of part c, `width` packs apart.
+  // P (N, s).
   template <class Spend>
   void move_P(const MixedMove<Pack>& move, Pack* P, const Spend& spend) const {
     each_row(move, [&](const auto& mix, int j) {
@@ -69,18 +69,14 @@ class MixedRows {
       mix.move(P + j * s_, n_ * s_, g(j), first_, s_);
     });
   }
-  template <class Spend>
-  void move_L(const MixedMove<Pack>& move, int c, Pack* L, int width, const Spend& spend) const {
+  // L (N, N + count) of part c, rows `width` packs apart; the columns beyond N are of what is left
+  // of it: from(j) has those of row j of the gradient.
+  template <class From, class Spend>
+  void move_L(const MixedMove<Pack>& move, int c, Pack* L, int width, int count, const From& from,
+              const Spend& spend) const {
     each_row(move, [&](const auto& mix, int j) {
       spend(std::int64_t{2} * N_);
       mix.move(L + j * width, n_ * width, g(j) + s_ + c * N_, 0, N_);
-    });
-  }
-  // The columns of L beyond, along `count` coordinates of what is left: from(j) has those of row j.
-  template <class From>
-  void move_rest(const MixedMove<Pack>& move, Pack* L, int width, int count,
-                 const From& from) const {
-    each_row(move, [&](const auto& mix, int j) {
       mix.begin(L + j * width + N_, n_ * width, from(j), count);
     });
   }

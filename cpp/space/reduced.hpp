@@ -54,6 +54,7 @@ class ReducedSpace {
 
   ReducedSpace(const Shape& shape, const RunSpec& spec)
       : shape_(shape),
+        J_(shape.complements()),
         m_(shape.uses > 1 ? shape.batch : std::min(shape.n, shape.batch)),
         seed_(spec.seed),
         random_(spec.seed),
@@ -224,7 +225,13 @@ class ReducedSpace {
   int first_row() const { return Memory ? shape_.first_row : 0; }  // of the student's
   int batch() const { return Batch > 0 ? Batch : shape_.batch; }
   // Parts of the complement of S.
-  int J() const { return Memory ? shape_.complements() : 1; }
+  int J() const { return Memory ? J_ : 1; }
+  // f(part) of each; the first, mostly the only one, apart, so that its places are constants.
+  template <class F>
+  LRFT_INLINE void each_part(const F& f) const {
+    f(0);
+    for (int c = 1; c < J(); ++c) f(c);
+  }
   // Chi variates a step, of each.
   int m() const { return Rows == 1 && Batch == 1 ? 1 : m_; }
   // Steps drawn together.
@@ -340,27 +347,11 @@ class ReducedSpace {
         health_ += rotations_.update(L(c), width(), G, z(0, c), 2 * pairs_, T(c), poll);
         continue;
       }
-      rest_of<Polls>(G, c, L(c) + n, width());
+      rest_of<Polls>({G, n}, batch(), T(c), m(), work_.data(), L(c) + n, width());
       triangular(L(c), n, width(), poll);
       for (int j = 0; j < n; ++j) health_ = squares(L(c, j), j + 1, health_);
     }
     if (unit) normalise();
-  }
-  // What row j of G^T X is along what is left of part c, m numbers, at `to` + j `stride`.
-  template <bool Polls>
-  void rest_of(const Scalar* G, int c, Pack* to, int stride) {
-    const int n = this->n();
-    if (batch() <= n) {
-      for (int j = 0; j < n; ++j) move_rest<Polls>({G + j, n}, T(c), m(), to + j * stride);
-      return;
-    }
-    factor_of_gram(G, batch(), n, work_.data(), [](std::int64_t units) { spend_in<Polls>(units); });
-    for (int j = 0; j < n; ++j)
-      for (int i = 0; i < n; ++i) {
-        Pack g = broadcast(0.0);
-        for (int l = i; l <= j; ++l) g = fma(work_[j * n + l], T(c)[l * m() + i], g);
-        to[j * stride + i] = g;
-      }
   }
   template <class F>
   void or_as_before(const F& move) {
@@ -419,7 +410,7 @@ class ReducedSpace {
                      [&](int i, const Pack& sum) { return move_entry(first + i, g, factor, sum); });
   }
   Shape shape_;
-  int m_;
+  int J_, m_;
   std::uint64_t seed_;
   Philox random_;
   LabelNoise<Layout> noise_;

@@ -36,11 +36,13 @@ class ReducedGeneral : public ReducedAgain {
   void take_gradient(const Scalar* G) {
     G_ = G;
     mixed_.take(G, x_S(0), 2 * pairs_, batch(), spending());
-    for (int c = 0; c < J(); ++c)
-      if (shape_.slow())
-        rest_of<true>(G, c, mixed_.rest(0, c), mixed_.width());
-      else
-        rest_of<false>(G, c, mixed_.rest(0, c), mixed_.width());
+    each_part([&](int c) __attribute__((always_inline)) {
+      const auto rest = [&]<bool Polls>(std::bool_constant<Polls>) {
+        rest_of<Polls>({G, n()}, batch(), T(c), m(), work_.data(), mixed_.rest(0, c),
+                       mixed_.width());
+      };
+      shape_.slow() ? rest(std::true_type{}) : rest(std::false_type{});
+    });
   }
   Scalar gradient_square() const { return mixed_.square(); }
   Scalar along_velocity(int j) const {
@@ -73,8 +75,7 @@ class ReducedGeneral : public ReducedAgain {
       AlignedPacks rest(n * b), M(N * (N + b));
       for (int j = 0; j < n; ++j) move_rest<false>({G_ + j, n}, given.data(), b, &rest[j * b]);
       for (int i = 0; i < N; ++i) std::copy_n(L(c, i), N, &M[i * (N + b)]);
-      mixed_.move_L(move, c, M.data(), N + b, spending());
-      mixed_.move_rest(move, M.data(), N + b, b, [&](int j) { return &rest[j * b]; });
+      mixed_.move_L(move, c, M.data(), N + b, b, [&](int j) { return &rest[j * b]; }, spending());
       if (N == 2) {
         set_pair(c, factor_of_pair(M.data(), N + b));
       } else {
@@ -109,14 +110,15 @@ class ReducedGeneral : public ReducedAgain {
       square_[i] = squares(&P_[i * s + first], s - first, broadcast(0.0));
       health_ = health_ + square_[i];
     }
-    for (int c = 0; c < J(); ++c) mix_part(move, c);
+    each_part([&](int c) __attribute__((always_inline)) { mix_part(move, c); });
     if (!move.unit) return;
     if (rotates()) return normalise();
     for (int i = from; i < from + n(); ++i) {
       const Pack scale = 1.0 / sqrt(square_[i]);
       for (int q = first; q < s; ++q) P_[i * s + q] *= scale;
-      for (int c = 0; c < J(); ++c)
+      each_part([&](int c) __attribute__((always_inline)) {
         for (int q = 0; q <= i; ++q) L(c, i)[q] *= scale;
+      });
     }
   }
   LRFT_INLINE void mix_part(const MixedMove<Scalar>& move, int c) {
@@ -127,8 +129,8 @@ class ReducedGeneral : public ReducedAgain {
           health_ + rotations_.update(L(c), width(), G, z(0, c), 2 * pairs_, T(c), spending());
       return;
     }
-    mixed_.move_L(move, c, L(c), width(), spending());
-    mixed_.move_rest(move, L(c), width(), m(), [&](int j) { return mixed_.rest(j, c); });
+    mixed_.move_L(
+        move, c, L(c), width(), m(), [&](int j) { return mixed_.rest(j, c); }, spending());
     // Reflections change no length, so lengths need not wait for them.
     for (int i = 0; i < N; ++i) {
       const Pack square = squares(L(c, i), width(), broadcast(0.0));
