@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lrft.paper.claims import claim8
 from lrft.paper.experiment import Context
-from lrft.paper.findings import batches, conditions, ranks, sides, transition, tuned, worst
+from lrft.paper.findings import batches, conditions, ranks, sides, stage, transition, tuned, worst
 from lrft.paper.findings.transition import Place
 
 pytestmark = pytest.mark.verification
@@ -92,9 +91,9 @@ def test_accuracy_costs_steps_only_where_the_student_stays_wrong() -> None:
 
 
 def test_the_second_stage_needs_less_than_printed() -> None:
-    for case in claim8.CASES:
+    for case in stage.CASES:
         gaps = []
         for k in (5, 17):
-            gaps.append(np.median([claim8.largest_gap(case.task(k, i), 1e-4) for i in range(24)]))
+            gaps.append(np.median([stage.largest_gap(case.task(k, i), 1e-4) for i in range(24)]))
         power = np.log(gaps[1] / gaps[0]) / np.log(17 / 5)
         assert -case.printed - 0.05 < power < 0.1, case.name

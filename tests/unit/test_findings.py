@@ -11,9 +11,8 @@ import xarray as xr
 
 import lrft
 from lrft import theory
-from lrft.paper.claims import claim8
 from lrft.paper.experiment import Context
-from lrft.paper.findings import batches, conditions, ranks, sides, transition, worst
+from lrft.paper.findings import batches, conditions, ranks, sides, stage, transition, worst
 from lrft.paper.jobs import paired_jobs, run_all
 
 pytestmark = pytest.mark.any_set
@@ -275,12 +274,12 @@ def test_shares_of_either_side() -> None:
 # ---- the second stage --------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("case", [claim8.CASES[0], claim8.CASES[7]])
-def test_the_loss_of_the_regression_is_that_of_samples(case: claim8._Case) -> None:
+@pytest.mark.parametrize("case", [stage.CASES[0], stage.CASES[7]])
+def test_the_loss_of_the_regression_is_that_of_samples(case: stage._Case) -> None:
     task, gap = case.task(5, 2), 0.02
     exact = theory.regression_loss(task, 1 - gap)
     found = lrft.recover_c(task, 1 - gap, samples=40_000).residual
     assert found == pytest.approx(exact, rel=0.1)
-    assert theory.regression_loss(task, 1 - claim8.largest_gap(task, exact)) == pytest.approx(
+    assert theory.regression_loss(task, 1 - stage.largest_gap(task, exact)) == pytest.approx(
         exact, rel=1e-3
     )

@@ -22,7 +22,7 @@ _FIGURES = {
 }
 #: Panels that the paper prints twice.
 _TWICE = {"fig1a": "fig4b", "fig1b": "fig6a"}
-_CLAIMS = 8
+_CLAIMS = 7
 # Experiments that are no part of "all": what the figures were made with, what the paper leaves
 # open, and what is not of the paper, each a module.
 _CONVENTIONS = tuple(f"conventions{figure}" for figure in ("2", "3", "4a", "4b", "5", "6"))
@@ -34,6 +34,7 @@ _FINDINGS = (
     "batches",
     "conditions",
     "sides",
+    "stage",
 )
 _BEYOND = ("reuse",)
 

@@ -1,4 +1,4 @@
-"""Claim 8: how well û must be known before c is found by regression (App. F.2), exactly."""
+"""How well û must be known before c is found by regression (App. F.2), exactly."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ def _judge(data: xr.Dataset) -> list[Verdict]:
 
 
 EXPERIMENT = Experiment(
-    name="claim8",
+    name="stage",
     title="How well û must be known for the second stage",
     shows="Before c is found by linear regression, û has to be within 1 − |<u,û>| = Θ(ε/k) at "
     "ξ = Θ(1), and Θ(ε/k²) at ξ = Θ(√k) (App. F.2).",
