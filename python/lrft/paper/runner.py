@@ -314,6 +314,9 @@ def _write_pictures(
                 "fontsize": 7.5,
                 "color": style.MUTED,
             }
+            # Anchored to the file's edge, as they are, the names of lines would move down onto it.
+            for legend in figure.legends:
+                legend.set_bbox_to_anchor((0, 0, 1, 1), figure.transFigure)
             figure.text(0.99, 0.0, origin, **place)
             figure.savefig(image, format="png", metadata=about | {"Software": None}, dpi=dpi)
             for suffix, content in (("png", image), ("svg", drawing)):
