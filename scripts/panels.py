@@ -17,6 +17,7 @@ from typing import Any
 import lrft
 from lrft.base import netcdf
 from lrft.paper import registry
+from lrft.paper.experiment import Verdict
 
 TARGET = Path(__file__).parents[1] / "python" / "lrft" / "data" / "panels.json"
 
@@ -32,10 +33,15 @@ def main(folder: Path) -> None:
             "instances": data.sizes["instance"],
             "instruction_set": data.attrs["instruction_set"],
             "settings": one.settings,
-            "verdicts": [asdict(verdict) for verdict in one.judge(data)],
+            "verdicts": [_kept(verdict) for verdict in one.judge(data)],
         }
     kept = {"version": lrft.__version__, "panels": dict(sorted(panels.items()))}
     TARGET.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _kept(verdict: Verdict) -> dict[str, Any]:
+    needs = verdict.needs if verdict.outcome == "not decided" else ""
+    return asdict(verdict) | {"needs": needs}
 
 
 if __name__ == "__main__":

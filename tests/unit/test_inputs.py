@@ -139,6 +139,16 @@ WRONG = {
     "isotropic outside S": lambda: theory.order_parameter_ode(
         BLOCKED, lrft.Training(student=lrft.LoRA(rank=1), lr=0.01, steps=1)
     ),
+    "lr='auto' needs inputs that are isotropic": lambda: lrft.check_compatible(
+        BLOCKED, lrft.Training(lr="auto", steps=1)
+    ),
+    "lr='auto' needs inputs that are": lambda: lrft.check_compatible(
+        BLOCKED, lrft.Training(student=lrft.FullNetwork(), lr="auto", steps=1, stop_at=None)
+    ),
+    "lr='auto' needs inputs that": lambda: theory.stability_limit(BLOCKED, lrft.LoRA(rank=2)),
+    "got 'blocks 1 2 parts'": lambda: TASK.replace(inputs="blocks 1 2 parts"),
+    "got 'blocks parts 1'": lambda: TASK.replace(inputs="blocks parts 1"),
+    "d must be an integer": lambda: lrft.EigenBlocks([1.0, 2.0]).sizes(10.5),  # type: ignore[arg-type]
     "linearized=True needs": lambda: simulate(BLOCKED, student=lrft.LoRA(rank=1, linearized=True)),
     "needs 9 coordinates in block 0": lambda: simulate(
         lrft.Task.sample(d=12, k=4, inputs="blocks 1 2"),
@@ -191,6 +201,28 @@ def test_wrong(message):
     """Named, and where the theory is of standard normal inputs, refused."""
     with pytest.raises((TypeError, ValueError), match=message):
         WRONG[message]()
+
+
+@pytest.mark.parametrize("law", NAMED + BLOCKS, ids=str)
+def test_laws_are_alike_where_their_texts_are(law):
+    assert len({law, lrft.model.inputs.parse_inputs(str(law))}) == 1
+
+
+@pytest.mark.parametrize("law", BLOCKS, ids=str)
+def test_a_fit_knows_nothing_of_its_bases_law(law):
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((60, 10)), rng.standard_normal(60)
+    base = lrft.Task(**GIVEN, inputs=law)
+    with_law, without = (
+        lrft.fit(one, lrft.LoRA(rank=2), X, y, lr=0.01, seed=1).train_loss.values
+        for one in (base, base.replace(inputs=None))
+    )
+    np.testing.assert_array_equal(with_law, without)
+
+
+def test_no_rate_is_far_above_a_limit_that_is_not_known(recwarn):
+    simulate(BLOCKED, student=lrft.LoRA(rank=2))
+    assert not [one for one in recwarn if one.category is lrft.RateWarning]
 
 
 def test_a_run_with_a_law(tmp_path):

@@ -85,8 +85,8 @@ class EigenBlocks(Inputs):
 
         Raises
         ------
-        ValueError
-            If a block has none.
+        TypeError, ValueError
+            If a block has none, or for what is no dimension.
 
         Examples
         --------
@@ -94,6 +94,7 @@ class EigenBlocks(Inputs):
         >>> lrft.EigenBlocks([1.0, 2.0, 3.0]).sizes(10)
         (3, 4, 3)
         """
+        d = checks.integer("d", d, 1)
         ends = [round(d * float(end)) for end in np.cumsum(self.parts)[:-1]]
         sizes = tuple(np.diff([0, *ends, d]).tolist())
         if min(sizes) < 1:

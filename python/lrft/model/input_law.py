@@ -119,9 +119,9 @@ class Inputs:
 
 
 def _key(inputs: Inputs) -> tuple[Any, ...]:
-    arrays = inputs.arrays().items()
+    scalars, arrays = inputs.scalars().items(), inputs.arrays().items()
     return (
-        *sorted(inputs.scalars().items()),
+        *sorted((n, tuple(v) if isinstance(v, list) else v) for n, v in scalars),
         *sorted((n, v.shape, (v + 0.0).tobytes()) for n, v in arrays),
     )
 

@@ -348,6 +348,8 @@ def _numbers(inputs: str, words: list[str], names: tuple[str, ...]) -> dict[str,
             groups[name].append([float(x) for x in word.split(",")])
         except ValueError:
             raise _unread(inputs) from None
+    if not all(groups.values()):
+        raise _unread(inputs)
     return groups
 
 

@@ -30,7 +30,12 @@ from lrft.model.recording import (
 from lrft.model.sizes import Sizes
 from lrft.model.students import FullNetwork, LoRA, RankOne, Student
 from lrft.model.students.student import OptionalPositive, RateOrAuto
-from lrft.model.task_state import check_no_link, check_perturbed, check_unbiased
+from lrft.model.task_state import (
+    check_isotropic,
+    check_no_link,
+    check_perturbed,
+    check_unbiased,
+)
 
 if TYPE_CHECKING:
     from lrft.model.task import Task
@@ -405,4 +410,5 @@ def check_compatible(task: Task, training: Training) -> None:
         check_unbiased(task, "linearized=True", student)
     if training.lr == "auto":
         check_no_link(task, "lr='auto'")
+        check_isotropic(task, "lr='auto'")
     student.check(task)

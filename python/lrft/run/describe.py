@@ -147,11 +147,6 @@ def _with_start(
     task: Task, student: StudentModel, ambient: bool, seed: int, replica: int
 ) -> tuple[compiled.TaskData, compiled.StudentSpec]:
     """Describe the task of one replica, and the student with its start."""
-    if task.law is not None and task.law.blocks is not None:
-        raise ValueError(
-            f"student={student!r} is seen beside its start, which needs inputs without eigenvalue "
-            f"blocks, got inputs={task.inputs!r}"
-        )
     spec, data = student.specification(task, ambient=ambient), task_data(task, ambient)
     if student.worked_out_start:
         start = started(task, student, ambient=ambient, seed=seed, replica=replica)

@@ -12,7 +12,7 @@ from lrft.base import checks
 from lrft.model.loss import Loss, name_of
 from lrft.model.schedule import Constant, Schedule, ScheduleModel
 from lrft.model.students import RankOne, StudentModel
-from lrft.model.task_state import check_no_link, check_standard
+from lrft.model.task_state import check_isotropic, check_no_link, check_standard
 from lrft.model.training import Training, check_compatible
 from lrft.theory import pulls
 from lrft.theory.frame import frame
@@ -73,11 +73,7 @@ def of_training(task: Task, training: Training, start: Any, numbers: Mapping[str
     """Take what `lrft.simulate` takes; `numbers` are for another form of the question."""
     check_compatible(task, training)
     refuse_unknown(training)
-    if task.law is not None and task.law.blocks is not None:
-        raise ValueError(
-            "the order-parameter equations need inputs that are isotropic outside S, got "
-            f"inputs={task.inputs!r}"
-        )
+    check_isotropic(task, "order_parameter_ode")
     defaults = {"delta": (None, 0.0), "batch": (1,), "train_c": (False,), "rate_c": (1.0,)}
     for name, value in numbers.items():
         if value not in defaults.get(name, (True,)):

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from lrft.base import checks, interrupts
 from lrft.core.engine import compiled
-from lrft.model.task_state import check_no_link
+from lrft.model.task_state import check_isotropic, check_no_link
 from lrft.theory.drift import drift
 from lrft.theory.euclidean_rates import Limit, euclidean_limits
 from lrft.theory.population import perturbation, unit_vector
@@ -152,7 +152,8 @@ def far_above(task: Task, student: Any, lr: float, *, batch: int = 1) -> str | N
     Returns
     -------
     str or None
-        A sentence; none where there is no limit either, for a teacher that is no perturbed base.
+        A sentence; none where there is no limit either, for a teacher that is no perturbed base or
+        inputs with several variances outside S.
 
     Examples
     --------
@@ -161,7 +162,7 @@ def far_above(task: Task, student: Any, lr: float, *, batch: int = 1) -> str | N
     >>> far_above(task, lrft.RankOne(), 1e-5) is None
     True
     """
-    if task.link is not None:
+    if task.link is not None or (task.law is not None and task.law.blocks is not None):
         return None
     try:
         with np.errstate(all="ignore"):
@@ -208,6 +209,7 @@ def _tightest(task: Task, student: Any, batch: int, samples: int) -> Limit:
 
 def _worked_out(task: Task, student: Any, batch: int, samples: int) -> Limit:
     check_no_link(task, "lr='auto'")
+    check_isotropic(task, "lr='auto'")
     batch = checks.integer("batch", batch, 1)
     if not getattr(student, "spherical", False):
         limits = euclidean_limits(student, task, batch, samples)
