@@ -127,7 +127,8 @@ class ReducedSpace {
       given_.look();
       draw_block(t);
       if constexpr (Memory)
-        if (shape_.blocks > 0) scale_parts();
+        if (shape_.blocks > 0) [[unlikely]]
+          scale_parts();
       if (law_.there()) [[unlikely]]
         law_.apply(t, ahead(), batch(), X_.data(), 2 * pairs_,
                    [this](auto units) { spend(units); });
@@ -226,10 +227,20 @@ class ReducedSpace {
   int batch() const { return Batch > 0 ? Batch : shape_.batch; }
   // Parts of the complement of S.
   int J() const { return Memory ? J_ : 1; }
-  // f(part) of each; the first, mostly the only one, apart, so that its places are constants.
+  // f(part) of each; what is mostly the only one apart, where its places are constants.
   template <class F>
   LRFT_INLINE void each_part(const F& f) const {
     f(0);
+    further_parts(f);
+  }
+  template <class F>
+  LRFT_INLINE void further_parts(const F& f) const {
+    if constexpr (Memory)
+      if (J() > 1) [[unlikely]]
+        from_second_part(f);
+  }
+  template <class F>
+  __attribute__((noinline, cold)) void from_second_part(const F& f) const {
     for (int c = 1; c < J(); ++c) f(c);
   }
   // Chi variates a step, of each.
@@ -303,12 +314,11 @@ class ReducedSpace {
         dots<Count>({P_.data() + at * s + first, s, x + first, s - first},
                     {L_.data() + at * width(), width(), z(b), at + Count}, long_rows(),
                     &rows_[b * n + j]);
-        if constexpr (Memory)
-          for (int c = 1; c < J(); ++c) {
-            Pack more[Count];
-            dots<Count>({L(c, at), width(), z(b, c), at + Count}, {}, long_rows(), more);
-            for (int l = 0; l < Count; ++l) rows_[b * n + j + l] += more[l];
-          }
+        further_parts([&](int c) {
+          Pack more[Count];
+          dots<Count>({L(c, at), width(), z(b, c), at + Count}, {}, long_rows(), more);
+          for (int l = 0; l < Count; ++l) rows_[b * n + j + l] += more[l];
+        });
       };
       int j = 0;
       if constexpr (Rows != 1)
@@ -329,11 +339,12 @@ class ReducedSpace {
       Pack* P = &P_[j * shape_.s + first];
       move_along<Polls>({x_S(0) + first, 2 * pairs_}, {G + j, n}, batch(), scale[j], count, P);
       sum = squares(P, count, sum);
-      for (int c = 0; c < J(); ++c)
+      each_part([&](int c) __attribute__((always_inline)) {
         if (!rotates())
           move_along<Polls>({z(0, c), 2 * pairs_}, {G + j, n}, batch(), scale[j], n, L(c, j));
         else if (any(~(scale[j] == 1.0)))
           for (int i = 0; i <= j; ++i) L(c, j)[i] *= scale[j];
+      });
     }
     return sum;
   }
@@ -342,15 +353,15 @@ class ReducedSpace {
     health_ = move_seen<Polls>(G, scale);
     const int n = this->n();
     const auto poll = [](std::int64_t units) { spend_in<Polls>(units); };
-    for (int c = 0; c < J(); ++c) {
+    each_part([&](int c) __attribute__((always_inline)) {
       if (rotates()) {
         health_ += rotations_.update(L(c), width(), G, z(0, c), 2 * pairs_, T(c), poll);
-        continue;
+        return;
       }
       rest_of<Polls>({G, n}, batch(), T(c), m(), work_.data(), L(c) + n, width());
       triangular(L(c), n, width(), poll);
       for (int j = 0; j < n; ++j) health_ = squares(L(c, j), j + 1, health_);
-    }
+    });
     if (unit) normalise();
   }
   template <class F>

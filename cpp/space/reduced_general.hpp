@@ -37,11 +37,12 @@ class ReducedGeneral : public ReducedAgain {
     G_ = G;
     mixed_.take(G, x_S(0), 2 * pairs_, batch(), spending());
     each_part([&](int c) __attribute__((always_inline)) {
-      const auto rest = [&]<bool Polls>(std::bool_constant<Polls>) {
-        rest_of<Polls>({G, n()}, batch(), T(c), m(), work_.data(), mixed_.rest(0, c),
+      if (shape_.slow())
+        rest_of<true>({G, n()}, batch(), T(c), m(), work_.data(), mixed_.rest(0, c),
+                      mixed_.width());
+      else
+        rest_of<false>({G, n()}, batch(), T(c), m(), work_.data(), mixed_.rest(0, c),
                        mixed_.width());
-      };
-      shape_.slow() ? rest(std::true_type{}) : rest(std::false_type{});
     });
   }
   Scalar gradient_square() const { return mixed_.square(); }
@@ -116,9 +117,8 @@ class ReducedGeneral : public ReducedAgain {
     for (int i = from; i < from + n(); ++i) {
       const Pack scale = 1.0 / sqrt(square_[i]);
       for (int q = first; q < s; ++q) P_[i * s + q] *= scale;
-      each_part([&](int c) __attribute__((always_inline)) {
+      for (int c = 0; c < J(); ++c)
         for (int q = 0; q <= i; ++q) L(c, i)[q] *= scale;
-      });
     }
   }
   LRFT_INLINE void mix_part(const MixedMove<Scalar>& move, int c) {

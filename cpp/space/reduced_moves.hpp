@@ -58,7 +58,8 @@ void move_rest(OfInputs G, const Pack* T, int b, Pack* to) {
 // What the n = G.stride rows of G^T X are along what is left, m numbers each, `stride` apart: with
 // more inputs than rows by way of a factor of G^T G, for which `work` (n, n) is.
 template <bool Polls>
-void rest_of(OfInputs G, int inputs, const Pack* T, int m, Pack* work, Pack* to, int stride) {
+LRFT_INLINE void rest_of(OfInputs G, int inputs, const Pack* T, int m, Pack* work, Pack* to,
+                         int stride) {
   const int n = G.stride;
   if (inputs <= n) {
     for (int j = 0; j < n; ++j) move_rest<Polls>({G.data + j, n}, T, m, to + j * stride);
