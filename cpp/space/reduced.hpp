@@ -245,8 +245,7 @@ class ReducedSpace {
   }
   // Chi variates a step, of each.
   int m() const { return Rows == 1 && Batch == 1 ? 1 : m_; }
-  // Steps drawn together.
-  int ahead() const { return batch() == 1 && J() == 1 ? 4 : 1; }
+  int ahead() const { return batch() == 1 && J() == 1 ? 4 : 1; }  // steps drawn together
 
   // Draws the numbers of steps t .. t + ahead - 1: four hide the latency of each other's
   // arithmetic.
@@ -329,7 +328,6 @@ class ReducedSpace {
   bool long_rows() const { return shape_.s - shape_.first() + N() >= 8; }
   bool rotates() const { return Rows != 1 && rotates_; }
   // The part of the move along the coordinates X_S, and along Z where it is not left to rotations.
-  // Polls only where a step is slow: short ones would lose speed to it.
   // Returns the sum of the squares of P, while its rows are near.
   template <bool Polls>
   Pack move_seen(const Scalar* G, const Scalar* scale) {

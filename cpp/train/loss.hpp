@@ -50,6 +50,8 @@ class AnyLoss {
     put(limit_, lane, bent ? loss.delta : std::numeric_limits<double>::infinity());
     put(correlation_, lane, loss.kind == LossData::Kind::correlation ? 1 : 0);
     put(logistic_, lane, loss.kind == LossData::Kind::logistic ? 1 : 0);
+    squared_ = !any(limit_ < std::numeric_limits<double>::infinity()) && !any(correlation_ > 0.0) &&
+               !any(logistic_ > 0.0);
   }
   Scalar value(const Scalar& f, const Scalar& y) const {
     const Pack F = Layout::spread(f), Y = Layout::spread(y);
@@ -60,7 +62,12 @@ class AnyLoss {
       value = select(logistic_ > 0.0, Softplus::at({}, -(F * Y)).value, value);
     return Layout::entry(&value, 0);
   }
-  Scalar slope(const Scalar& f, const Scalar& y) const {
+  LRFT_INLINE Scalar slope(const Scalar& f, const Scalar& y) const {
+    return squared_ ? 2.0 * (f - y) : slope_of_any(f, y);
+  }
+
+ private:
+  Scalar slope_of_any(const Scalar& f, const Scalar& y) const {
     const Pack F = Layout::spread(f), Y = Layout::spread(y);
     const Pack error = select(correlation_ > 0.0, -Y, F - Y);
     Pack slope = 2.0 * max(-limit_, min(error, limit_));
@@ -69,10 +76,10 @@ class AnyLoss {
     return Layout::entry(&slope, 0);
   }
 
- private:
   // One replica is the first entry.
   Pack limit_ = broadcast(std::numeric_limits<double>::infinity());
   Pack correlation_ = broadcast(0.0), logistic_ = broadcast(0.0);  // 1 where it is
+  bool squared_ = true;  // in all lanes, as it mostly is where the optimiser makes a run general
 };
 
 }  // namespace lrft
