@@ -117,7 +117,7 @@ def crossing(batches: Floats, samples: Floats, factor: float = DEARER) -> Floats
 
     Examples
     --------
-    >>> crossing(np.array([1.0, 4, 16]), np.array([[10.0], [10.0], [40.0]])).tolist()
+    >>> crossing(np.array([1.0, 4, 16]), np.array([[10.0], [10.0], [40.0]])).round(9).tolist()
     [8.0]
     """
     with np.errstate(invalid="ignore"):
