@@ -31,7 +31,7 @@ def test_no_c_is_slow_for_relu_and_large_sums_are_fast() -> None:
     places = [
         tuned.Place(
             {"case": case.name, "c": name, "total": 1.0},
-            [case.task(10_000 * i + j, c) for j in range(64)],
+            [case.task(worst.D, worst.K, 10_000 * i + j, c=c) for j in range(64)],
             worst._STUDENT,
             case.delta,
             10_000 * i,
@@ -94,6 +94,8 @@ def test_the_second_stage_needs_less_than_printed() -> None:
     for case in stage.CASES:
         gaps = []
         for k in (5, 17):
-            gaps.append(np.median([stage.largest_gap(case.task(k, i), 1e-4) for i in range(24)]))
+            gaps.append(
+                np.median([stage.largest_gap(case.task(k + 1, k, i), 1e-4) for i in range(24)])
+            )
         power = np.log(gaps[1] / gaps[0]) / np.log(17 / 5)
         assert -case.printed - 0.05 < power < 0.1, case.name

@@ -276,7 +276,7 @@ def test_shares_of_either_side() -> None:
 
 @pytest.mark.parametrize("case", [stage.CASES[0], stage.CASES[7]])
 def test_the_loss_of_the_regression_is_that_of_samples(case: stage._Case) -> None:
-    task, gap = case.task(5, 2), 0.02
+    task, gap = case.task(6, 5, 2), 0.02
     exact = theory.regression_loss(task, 1 - gap)
     found = lrft.recover_c(task, 1 - gap, samples=40_000).residual
     assert found == pytest.approx(exact, rel=0.1)

@@ -18,12 +18,12 @@ from xml.etree import ElementTree
 
 import pytest
 import xarray as xr
+from experiments import give, tiny
 
 import lrft
 from lrft.cli import main
 from lrft.paper import registry, runner
-from lrft.paper.experiment import Context, Experiment, Reproduction, Verdict
-from lrft.paper.figures import measured
+from lrft.paper.experiment import Context, Reproduction, Verdict
 from lrft.paper.report import baseline
 
 pytestmark = pytest.mark.any_set
@@ -164,7 +164,7 @@ def test_every_statement_is_counted_once_and_those_that_fail_come_first(
 ) -> None:
     outcomes = ["supported", "not decided", "not supported", "supported"]
     verdicts = [Verdict(f"statement {i} at d^(1/4)", "1", o) for i, o in enumerate(outcomes)]  # type: ignore[arg-type]
-    _give(monkeypatch, replace(_tiny("fig9a"), judge=lambda data: verdicts))
+    give(monkeypatch, replace(tiny("fig9a"), judge=lambda data: verdicts))
     text = lrft.reproduce("fig9a", out=tmp_path).report.read_text(encoding="utf-8")
     assert re.findall(r"statement (\d) at d<sup>1/4</sup>", text) == ["2", "1", "0", "3"]
     assert re.findall(r"<b>(. \d)</b>", text) == ["✗ 1", "? 1", "✓ 2"]
@@ -200,7 +200,7 @@ def test_the_report_in_a_browser(done: Reproduction) -> None:
 
 def test_text_from_experiments_is_escaped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     verdict = Verdict("a < b & c", '"x"', "supported", "<script>")
-    _give(monkeypatch, replace(_tiny("fig9a"), title="<b>", judge=lambda data: [verdict]))
+    give(monkeypatch, replace(tiny("fig9a"), title="<b>", judge=lambda data: [verdict]))
     text = lrft.reproduce("fig9a", out=tmp_path).report.read_text(encoding="utf-8")
     assert "a &lt; b &amp; c" in text
     assert "<script" not in text
@@ -224,28 +224,6 @@ def test_baseline_time_is_that_of_the_steps(done: Reproduction) -> None:
 # ---- side by side -------------------------------------------------------------------------------
 
 
-def _tiny(name: str, value: float = 1.0) -> Experiment:
-    def run(context: Context) -> xr.Dataset:
-        context.progress(0.5)
-        return xr.Dataset({"y": ("x", [value, 2.0])}, {"x": [0, 1]}, {"seed": 3})
-
-    def draw(data: xr.Dataset) -> Any:
-        from lrft.paper.drawing import style
-
-        figure, axes = style.frame()
-        axes.plot(data.x, data.y)
-        return [figure]
-
-    def judge(data: xr.Dataset) -> list[Verdict]:
-        return [Verdict("it is", f"{data.y.values[0]}", "supported")]
-
-    return Experiment(name, "a title", "what it shows", "what was chosen", run, draw, judge)
-
-
-def _give(monkeypatch: pytest.MonkeyPatch, *experiments: Experiment) -> None:
-    monkeypatch.setattr(registry, "experiments", lambda names: list(experiments))
-
-
 def test_interruption_keeps_what_is_finished(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -254,7 +232,7 @@ def test_interruption_keeps_what_is_finished(
             time.sleep(0.01)
         raise KeyboardInterrupt
 
-    _give(monkeypatch, _tiny("fig9a"), replace(_tiny("fig9b"), run=stop))
+    give(monkeypatch, tiny("fig9a"), replace(tiny("fig9b"), run=stop))
     with pytest.raises(lrft.Interrupted) as caught:
         lrft.reproduce("all", out=tmp_path)
     done = caught.value.result
@@ -271,13 +249,13 @@ def test_two_are_computed_at_a_time_and_drawn_as_they_come(
 
     def long(context: Context) -> xr.Dataset:
         assert drawn.wait(60)
-        return _tiny("").run(context)
+        return tiny("").run(context)
 
     def draw(data: xr.Dataset) -> Any:
         drawn.set()
-        return _tiny("").draw(data)
+        return tiny("").draw(data)
 
-    _give(monkeypatch, replace(_tiny("fig9a"), run=long), replace(_tiny("fig9b"), draw=draw))
+    give(monkeypatch, replace(tiny("fig9a"), run=long), replace(tiny("fig9b"), draw=draw))
     done = lrft.reproduce("all", out=tmp_path, threads=2)
     assert [(one.experiment.name, one.error) for one in done.finished] == [
         ("fig9a", ""),
@@ -290,9 +268,9 @@ def test_rates_that_are_tried_on_purpose_are_not_warned_of(
 ) -> None:
     def wild(context: Context) -> xr.Dataset:
         lrft.simulate(lrft.Task.sample(d=100, k=2), lrft.Training(lr=10.0, steps=2))
-        return _tiny("").run(context)
+        return tiny("").run(context)
 
-    _give(monkeypatch, replace(_tiny("fig9a"), run=wild))
+    give(monkeypatch, replace(tiny("fig9a"), run=wild))
     with warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always")
         done = lrft.reproduce("all", out=tmp_path, threads=2)
@@ -315,7 +293,7 @@ def test_ctrl_c_leaves_what_is_computed(tmp_path: Path, monkeypatch: pytest.Monk
         if name == "fig9a" and fraction == 1.0:
             signal.raise_signal(signal.SIGINT)
 
-    _give(monkeypatch, _tiny("fig9a"), replace(_tiny("fig9b"), run=long))
+    give(monkeypatch, tiny("fig9a"), replace(tiny("fig9b"), run=long))
     done = lrft.reproduce("all", out=tmp_path, threads=2, progress=stop, on_interrupt="return")
     assert done.interrupted
     assert [one.experiment.name for one in done.finished] == ["fig9a"]
@@ -328,7 +306,7 @@ def test_a_failure_does_not_stop_the_others(
     def fail(data: xr.Dataset) -> list[Verdict]:
         raise RuntimeError("no such thing")
 
-    _give(monkeypatch, replace(_tiny("fig9a"), judge=fail), _tiny("fig9b"))
+    give(monkeypatch, replace(tiny("fig9a"), judge=fail), tiny("fig9b"))
     done = lrft.reproduce("all", out=tmp_path)
     assert [bool(one.error) for one in done.finished] == [True, False]
     assert "no such thing" in done.report.read_text(encoding="utf-8")
@@ -341,7 +319,7 @@ def test_verdicts_do_not_need_the_picture(
     def fail(data: xr.Dataset) -> Any:
         raise RuntimeError("no pen")
 
-    _give(monkeypatch, replace(_tiny("fig9a"), draw=fail))
+    give(monkeypatch, replace(tiny("fig9a"), draw=fail))
     done = lrft.reproduce("all", out=tmp_path)
     (one,) = done.finished
     assert [v.outcome for v in one.verdicts] == ["supported"]
@@ -354,7 +332,7 @@ def test_resume_takes_only_data_of_this_code(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def report(value: float, **options: Any) -> float:
-        _give(monkeypatch, _tiny("fig9a", value))
+        give(monkeypatch, tiny("fig9a", value))
         (one,) = lrft.reproduce("fig9a", out=tmp_path, **options).finished
         assert one.data is not None
         return float(one.data.y[0])
@@ -367,74 +345,15 @@ def test_resume_takes_only_data_of_this_code(
     assert report(9.0, resume=True) == 9.0
 
 
-def test_instances_are_asked_for_or_few_with_the_verdicts_of_many(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked = []
-    one = _tiny("fig9a")
-
-    def run(context: Context) -> xr.Dataset:
-        asked.append(context.instances)
-        return one.run(context).expand_dims(instance=context.instances or 8)
-
-    _give(monkeypatch, replace(one, run=run))
-    here = lrft.reproduce("fig9a", out=tmp_path, instances=9).finished[0]
-    lrft.reproduce("fig9a", out=tmp_path, instances=9, resume=True)
-    assert asked == [9]
-    assert here.command == "lrft reproduce fig9a --instances 9"
-    verdict = {"outcome": "not supported", "measured": "5 of 99", "note": "why", "needs": ""}
-    panel = {
-        "instances": 99,
-        "settings": one.settings,
-        "verdicts": [verdict | {"statement": here.verdicts[0].statement}],
-    }
-    monkeypatch.setattr(measured, "stored", lambda: {"panels": {"fig9a": panel}})
-    (found,) = lrft.reproduce("fig9a", out=tmp_path, resume=True).finished[0].verdicts
-    assert asked == [9, None]
-    assert (found.outcome, found.note) == ("not supported", "why")
-    said = "5 of 99: lrft reproduce fig9a --instances 99; here, 8 instances: "
-    assert found.measured == said + here.verdicts[0].measured
-    # As measured here, where many are asked for, or settings are others.
-    assert lrft.reproduce("fig9a", out=tmp_path, instances=9).finished[0].verdicts == here.verdicts
-    panel["settings"] = "other"
-    assert lrft.reproduce("fig9a", out=tmp_path).finished[0].verdicts == here.verdicts
-
-
-@pytest.mark.parametrize(
-    ("names", "options", "text"),
-    [
-        ("figures", {"instances": 3}, "instances must be at least 4, got 3"),
-        ("fig2", {"instances": 9, "quick": True}, "instances must be None with quick"),
-        (["fig2", "claim1"], {"instances": 9}, "instances=9 is for figures only, got claim1"),
-    ],
-)
-def test_instances_that_mean_nothing(
-    tmp_path: Path, names: Any, options: dict[str, Any], text: str
-) -> None:
-    with pytest.raises(ValueError, match=text):
-        lrft.reproduce(names, out=tmp_path, **options)
-
-
-def test_verdicts_of_many_instances_are_of_these_settings_and_decided() -> None:
-    kept = measured.stored()["panels"]
-    assert set(kept) == PANELS
-    for one in registry.experiments(kept):
-        panel = kept[one.name]
-        assert panel["instances"] >= 128
-        assert panel["settings"] == one.settings, f"{one.name}: see scripts/panels.py"
-        assert {v["outcome"] for v in panel["verdicts"]} <= OUTCOMES - {"not decided"}
-        assert all(v["note"] for v in panel["verdicts"] if v["outcome"] == "not supported")
-
-
 def test_shared_data_are_computed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
-    one = _tiny("fig9a")
+    one = tiny("fig9a")
 
     def run(context: Context) -> xr.Dataset:
         calls.append(1)
         return one.run(context)
 
-    _give(monkeypatch, replace(one, run=run), replace(one, run=run, name="fig9b"))
+    give(monkeypatch, replace(one, run=run), replace(one, run=run, name="fig9b"))
     told: list[tuple[str, float]] = []
     lrft.reproduce("all", out=tmp_path, progress=lambda name, share: told.append((name, share)))
     assert len(calls) == 1
@@ -502,9 +421,9 @@ def test_exit_codes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         def run(context: Context) -> xr.Dataset:
             raise error
 
-        return replace(_tiny("fig9a"), run=run)
+        return replace(tiny("fig9a"), run=run)
 
-    _give(monkeypatch, raising(RuntimeError("x")))
+    give(monkeypatch, raising(RuntimeError("x")))
     assert _main("reproduce", "all", "--out", str(tmp_path)) == 1
-    _give(monkeypatch, raising(KeyboardInterrupt()))
+    give(monkeypatch, raising(KeyboardInterrupt()))
     assert _main("reproduce", "all", "--out", str(tmp_path)) == 130

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lrft import RankOne, Task
+from lrft import RankOne
 from lrft.paper import best_rate
 from lrft.paper.deciding import needed
 from lrft.paper.drawing import power_laws, style
 from lrft.paper.experiment import Context, Experiment, Verdict
+from lrft.paper.findings.regime import Regime
 from lrft.paper.jobs import first_hits, jobs_to
 from lrft.result import exponents
 
@@ -33,28 +35,13 @@ KNOWN = 0.1
 _STUDENT = RankOne(train_c=True)
 
 
-class Case(NamedTuple):
+@dataclass(frozen=True)
+class Case(Regime):
     """An activation and a regime."""
 
-    activation: str
-    regime: str  #: "1" or "sqrt"
     delta: float  #: η d at which the search begins at k = 5
     power: float  #: of k, with which that grows
     bound: float  #: the exponent of k printed for a frozen ĉ
-
-    @property
-    def name(self) -> str:
-        """Its name in data."""
-        return f"{self.activation} {self.regime}"
-
-    @property
-    def label(self) -> str:
-        """Its name in a sentence."""
-        return f"{self.activation}, ξ = {'1' if self.regime == '1' else '√k'}"
-
-    def xi(self, k: int) -> float:
-        """ξ at a width."""
-        return 1.0 if self.regime == "1" else float(np.sqrt(k))
 
 
 CASES = (
@@ -67,19 +54,6 @@ CASES = (
     Case("he2", "sqrt", 0.03, -1.0, 4.0),
     Case("he3", "sqrt", 0.03, -1.0, 4.0),
 )
-
-
-def task_of(case: Case, d: int, k: int, seed: int) -> Task:
-    """Draw a task as the theorems have it: orthonormal features, quantised c, unit neurons."""
-    return Task.sample(
-        d=d,
-        k=k,
-        xi=case.xi(k),
-        activation=case.activation,
-        features="orthonormal",
-        normalization="unit",
-        seed=seed,
-    )
 
 
 def _places(quick: bool) -> list[tuple[Case, int, int]]:
@@ -115,7 +89,7 @@ def measure(
         best_rate.Point(
             jobs_to(
                 THRESHOLD,
-                [task_of(case, d, k, SEED + 1000 * i + j) for j in range(instances)],
+                [case.task(d, k, SEED + 1000 * i + j) for j in range(instances)],
                 _STUDENT,
                 SEED + 1000 * i,
             ),
@@ -159,15 +133,13 @@ def _draw(data: xr.Dataset) -> list[Figure]:
         figure, axes = style.frame(height=6.2)
         for i, case in enumerate(_cases(data, by)):
             line, _ = fit(data, case, by)
-            xi = r"\xi = 1" if case.regime == "1" else r"\xi = \sqrt{k}"
-            name = f"{style.ACTIVATIONS[case.activation]}, ${xi}$"
             slope = power_laws.exponent_text(line.exponent)
             power_laws.power_law_points(
                 axes,
                 line,
                 style.PALETTE[i % 4],
-                f"{name}: slope {slope}",
-                marker="o" if case.regime == "1" else "s",
+                f"{case.shown}: slope {slope}",
+                marker=case.marker,
             )
         power_laws.logarithmic(axes, text, "$T$: median steps to overlap 0.9")
         power_laws.whole_ticks(axes, sorted(set(WIDTHS if by == "k" else DIMENSIONS)))

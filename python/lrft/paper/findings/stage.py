@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from lrft import Task, theory
 from lrft.paper.deciding import needed
 from lrft.paper.drawing import power_laws, style
 from lrft.paper.experiment import Context, Experiment, Verdict
+from lrft.paper.findings.regime import Regime
 from lrft.result import exponents, intervals
 
 if TYPE_CHECKING:
@@ -31,31 +33,11 @@ FIRST, ROUNDS = 1e-3, 4
 KNOWN = 0.1
 
 
-class _Case(NamedTuple):
-    """An activation and a regime, with the power of 1/k that is printed."""
+@dataclass(frozen=True)
+class _Case(Regime):
+    """An activation and a regime."""
 
-    activation: str
-    regime: str  #: "1" or "sqrt"
-    printed: float
-
-    @property
-    def name(self) -> str:
-        return f"{self.activation} {self.regime}"
-
-    @property
-    def label(self) -> str:
-        return f"{self.activation}, ξ = {'1' if self.regime == '1' else '√k'}"
-
-    def task(self, k: int, seed: int) -> Task:
-        return Task.sample(
-            d=k + 1,
-            k=k,
-            xi=1.0 if self.regime == "1" else k**0.5,
-            activation=self.activation,
-            features="orthonormal",
-            normalization="unit",
-            seed=seed,
-        )
+    printed: float  #: the power of 1/k
 
 
 CASES = tuple(
@@ -82,7 +64,7 @@ def _run(context: Context) -> xr.Dataset:
     for i, case in enumerate(CASES):
         for j, k in enumerate(widths):
             for n in range(instances):
-                task = case.task(k, SEED + 1000 * (10 * i + j) + n)
+                task = case.task(k + 1, k, SEED + 1000 * (10 * i + j) + n)
                 for level, loss in enumerate(LOSSES):
                     # In ε at one k only.
                     if j == 1 or level == MIDDLE:
@@ -107,15 +89,13 @@ def _draw(data: xr.Dataset) -> list[Figure]:
     figure, axes = style.frame(height=5.4)
     for i, case in enumerate(CASES):
         law, _ = fits(data, case)
-        xi = r"\xi = 1" if case.regime == "1" else r"\xi = \sqrt{k}"
-        name = f"{style.ACTIVATIONS[case.activation]}, ${xi}$"
         slope = power_laws.exponent_text(law.exponent)
         power_laws.power_law_points(
             axes,
             law,
             style.PALETTE[i % 4],
-            f"{name}: slope {slope}, printed −{case.printed:g}",
-            marker="o" if case.regime == "1" else "s",
+            f"{case.shown}: slope {slope}, printed −{case.printed:g}",
+            marker=case.marker,
         )
     power_laws.logarithmic(axes, "neurons $k$", r"largest $1-|\langle \hat u, u\rangle|$")
     power_laws.whole_ticks(axes, WIDTHS)

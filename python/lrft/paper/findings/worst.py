@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lrft import RankOne, Task
+from lrft import RankOne
 from lrft.paper.best_rate import Best
 from lrft.paper.deciding import needed
 from lrft.paper.drawing import style
 from lrft.paper.experiment import Context, Experiment, Verdict
 from lrft.paper.findings import tuned
+from lrft.paper.findings.regime import Regime
 from lrft.paper.findings.tuned import KNOWN
 from lrft.paper.jobs import first_hits, jobs_to, run_all
 from lrft.result import exponents, intervals
@@ -35,35 +37,11 @@ DRAWS, ROUNDS, CHANGES, WIDTH, RUNS = 48, 4, 24, 0.5, 24
 SLOW = 2.0
 
 
-class Case(NamedTuple):
+@dataclass(frozen=True)
+class Case(Regime):
     """An activation and a regime."""
 
-    activation: str
-    regime: str  #: "1" or "sqrt"
     delta: float  #: η d at which searches begin
-
-    @property
-    def name(self) -> str:
-        """Its name in data."""
-        return f"{self.activation} {self.regime}"
-
-    @property
-    def label(self) -> str:
-        """Its name in a sentence."""
-        return f"{self.activation}, ξ = {'1' if self.regime == '1' else '√k'}"
-
-    def task(self, seed: int, c: Floats | str = "quantized") -> Task:
-        """Draw a task: features of its own, and c if that is not given."""
-        return Task.sample(
-            d=D,
-            k=K,
-            xi=1.0 if self.regime == "1" else K**0.5,
-            activation=self.activation,
-            c=c,
-            features="orthonormal",
-            normalization="unit",
-            seed=seed,
-        )
 
 
 CASES = (
@@ -106,7 +84,7 @@ def slowest(context: Context, case: Case, seed: int) -> Floats:
 
     def times(candidates: list[Floats]) -> Floats:
         jobs = [
-            jobs_to(0.9, [case.task(seed + i, c) for i in range(runs)], _STUDENT, seed)(
+            jobs_to(0.9, [case.task(D, K, seed + i, c=c) for i in range(runs)], _STUDENT, seed)(
                 case.delta, steps
             )
             for c in candidates
@@ -147,7 +125,7 @@ def _places(cases: list[tuple[Case, Floats]], quick: bool) -> list[tuned.Place]:
                         "c": name,
                         "total": np.nan if isinstance(c, str) else abs(float(np.sum(c))),
                     },
-                    [case.task(seed + i, c) for i in range(8 if quick else INSTANCES)],
+                    [case.task(D, K, seed + i, c=c) for i in range(8 if quick else INSTANCES)],
                     _STUDENT,
                     case.delta,
                     seed,
@@ -210,8 +188,7 @@ def _draw(data: xr.Dataset) -> list[Figure]:
         rows = np.array([ratio(data, case, name) for name in names])
         known = np.isfinite(rows).all(axis=1)
         places = np.arange(len(names))[known] + 0.12 * (i - (len(cases) - 1) / 2)
-        xi = r"\xi = 1" if case.regime == "1" else r"\xi = \sqrt{k}"
-        label = f"{style.ACTIVATIONS[case.activation]}, ${xi}$"
+        label = case.shown
         middle, low, high = rows[known].T
         style.intervals(axes, places, middle, low, high, colour, line=False, label=label)
     names = _names(data, cases[0])
