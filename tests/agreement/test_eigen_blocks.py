@@ -6,13 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cases import final, initial_student, mover_of, reference_path, spec, task_of
+from cases import check_bits, final, initial_student, mover_of, reference_path, spec, task_of
 from coupling import follow
 from laws import assert_same, two_samples
 
 import lrft
 from lrft.core.engine import compiled
-from lrft.run import describe
 
 SEED, REPLICA, LR = 77, 3, 0.005
 B3 = np.random.default_rng(8).standard_normal((4, 3)) / 4
@@ -301,22 +300,7 @@ def test_bits(name, ambient):
     """Whatever threads, company and stops."""
     task, training = case(name, 2000)
     run = spec([task], training, range(11), seed=4, ambient=ambient, threads=1)
-    expected = {chain.replica: chain for chain in final(run)}
-
-    def same(chains: Any) -> None:
-        for chain in chains:
-            for part in ("rows", "own"):
-                bits = getattr(expected[chain.replica], part)
-                np.testing.assert_array_equal(getattr(chain, part), bits)
-
-    same(final(run.replace(threads=2)))
-    same(final(run.replace(chains=[describe.new_chain(0, r) for r in (9, 2, 5)])))
-    stopped = compiled.Run(run)
-    stopped.advance(0.0)
-    stopped.save()
-    chains = stopped.chains()
-    assert any(0 < chain.step < 2000 for chain in chains)
-    same(final(run.replace(chains=chains)))
+    check_bits(run, 2000)
 
 
 def test_bad_input():

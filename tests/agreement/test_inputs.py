@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cases import final, initial_student, mover_of, reference_path, spec, task_of
+from cases import check_bits, final, initial_student, mover_of, reference_path, spec, task_of
 from coupling import follow
 from inputs import Law, laws
 from laws import assert_same, two_samples
@@ -149,22 +149,7 @@ def test_bits(batch, ambient):
     task, training, law = case("LoRA, labels, Huber", 3000)
     for plain in (training.replace(loss="squared", batch=batch), training.replace(batch=batch)):
         run = law.of(spec([task], plain, range(11), seed=4, ambient=ambient, threads=1), task)
-        expected = {chain.replica: chain for chain in final(run)}
-
-        def same(chains: Any, expected: Any = expected) -> None:
-            for chain in chains:
-                for name in ("rows", "own"):
-                    bits = getattr(expected[chain.replica], name)
-                    np.testing.assert_array_equal(getattr(chain, name), bits)
-
-        same(final(run.replace(threads=2)))
-        same(final(run.replace(chains=[describe.new_chain(0, r) for r in (9, 2, 5)])))
-        stopped = compiled.Run(run)
-        stopped.advance(0.0)
-        stopped.save()
-        chains = stopped.chains()
-        assert any(0 < chain.step < 3000 for chain in chains)
-        same(final(run.replace(chains=chains)))
+        check_bits(run, 3000)
 
 
 def test_training_loss():

@@ -129,6 +129,26 @@ def final(run_spec: compiled.RunSpec) -> list[compiled.Chain]:
     return run.chains()
 
 
+def check_bits(run: compiled.RunSpec, steps: int) -> None:
+    """Eleven replicas end alike whatever threads, company and stops."""
+    expected = {chain.replica: chain for chain in final(run)}
+
+    def same(chains: list[compiled.Chain]) -> None:
+        for chain in chains:
+            for name in ("rows", "own"):
+                bits = getattr(expected[chain.replica], name)
+                np.testing.assert_array_equal(getattr(chain, name), bits)
+
+    same(final(run.replace(threads=2)))
+    same(final(run.replace(chains=[describe.new_chain(0, r) for r in (9, 2, 5)])))
+    stopped = compiled.Run(run)
+    stopped.advance(0.0)
+    stopped.save()
+    chains = stopped.chains()
+    assert any(0 < chain.step < steps for chain in chains)
+    same(final(run.replace(chains=chains)))
+
+
 # ---- the reference twin on the engine's own random numbers --------------------------------------
 
 
