@@ -1,4 +1,4 @@
-"""Two threads against one, to the same bits."""
+"""All threads against fewer, to the same bits."""
 
 from __future__ import annotations
 

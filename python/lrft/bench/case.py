@@ -22,8 +22,8 @@ class Contest:
     ours : Contender
         What `lrft` does.
     others : sequence of (Contender, str)
-        What it is compared with, each with its kind: "loop", "blocked", "batched", or "self" for
-        `lrft` itself under other conditions.
+        What it is compared with, each with its kind: "loop", "blocked", "batched", "self" for
+        `lrft` itself under other conditions, or "fewer threads" for that.
     limit : Contender or None
         The unavoidable parts of the same work alone.
     check : callable

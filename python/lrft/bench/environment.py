@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
+from lrft.base.threads import available_threads
 from lrft.core.engine import compiled
 
 __all__ = ["describe", "one_core", "one_thread_environment", "slug"]
@@ -82,9 +83,7 @@ def describe() -> dict[str, object]:
     return {
         "cpu": cpu(),
         "vector_sets": vector_sets(),
-        "cores": len(os.sched_getaffinity(0))
-        if hasattr(os, "sched_getaffinity")
-        else os.cpu_count(),
+        "cores": available_threads(),
         "system": f"{platform.system()} {platform.machine()}",
         "python": f"{platform.python_implementation()} {sys.version.split()[0]}",
         "lrft": build,

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 import lrft
+from lrft.base.threads import available_threads
 from lrft.bench import rivals
 from lrft.bench.case import Case, Contest
 from lrft.bench.interleave import Contender
@@ -24,6 +25,7 @@ __all__ = ["SIMULATION_CASES", "problem_of", "simulator", "task_of", "training_o
 _SEED = 7
 _STEPS_CHECKED = 150
 _REPLICAS = 64
+_MANY = 256
 
 
 @cache
@@ -229,29 +231,39 @@ def _any_dimension(k: int) -> Contest:
     )
 
 
-def _threads(engine: str, d: int, k: int) -> Contest:
+def _threads(engine: str, d: int, k: int, counts: tuple[int, ...]) -> Contest:
     problem = problem_of(d, k, "relu", False)
 
     def check() -> None:
-        one, two = (
+        one, *more = (
             lrft.simulate(
                 task_of(problem),
                 training_of(problem, 700),
-                replicas=16,
+                replicas=_REPLICAS,
                 seed=_SEED,
                 engine=engine,
                 threads=n,
-            )
-            for n in (1, 2)
+            ).overlap_u.values
+            for n in counts
         )
-        if not np.array_equal(one.overlap_u.values, two.overlap_u.values):
-            raise AssertionError("two threads give other bits than one")
+        if not all(np.array_equal(one, other) for other in more):
+            raise AssertionError(f"{counts} threads do not give the same bits")
+
+    def on(threads: int) -> Contender:
+        name = "one thread" if threads == 1 else f"{threads} threads"
+        return simulator(name, problem, engine, _MANY, threads=threads, clock=time.perf_counter)
 
     return Contest(
-        simulator("two threads", problem, engine, 16, threads=2, clock=time.perf_counter),
-        [(simulator("one thread", problem, engine, 16, clock=time.perf_counter), "self")],
+        on(counts[-1]),
+        [(on(n), "self" if n == 1 else "fewer threads") for n in counts[:-1]],
         check,
     )
+
+
+def _thread_counts(most: int) -> tuple[int, ...]:
+    """Return the powers of two below `most`, and `most`; 1 and 2 on one core."""
+    most = max(most, 2)
+    return (*(2**p for p in range((most - 1).bit_length())), most)
 
 
 def _whole_run(engine: str, steps: int, thorough: bool) -> Contest:
@@ -322,16 +334,17 @@ def _reduced_case(k: int, features: str, joint: bool, goal: float | None) -> Cas
 
 
 def _threads_case(engine: str) -> Case:
+    counts = _thread_counts(available_threads())
     return Case(
-        f"{engine}, 16 replicas, two threads",
+        f"{engine}, {_MANY} replicas, {counts[-1]} threads",
         "ensemble",
         "replica-step",
-        partial(_threads, engine, 1000, 16),
-        goal=1.8,
+        partial(_threads, engine, 1000, 16, counts),
+        goal=0.9 * counts[-1],
         goal_kinds=("self",),
         quick=engine == "ambient",
         all_cores=True,
-        note="The ratio is the time on one thread over that on two.",
+        note="The ratio is the time on fewer threads over that on all.",
     )
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 from typing import Annotated, Any
 
 import typer
 
+from lrft.base.threads import available_threads
 from lrft.cli import options
 from lrft.core import isa
 from lrft.core.engine import compiled
@@ -54,7 +54,7 @@ def collect() -> dict[str, Any]:
         "version": provenance.lrft_version(),
         "instruction_set": build["isa"],
         "instruction_sets": list(isa.available()),
-        "threads": _threads(),
+        "threads": available_threads(),
         "compiler": build["compiler"],
         "flags": build["flags"],
         "eigen": build["eigen"],
@@ -66,10 +66,3 @@ def collect() -> dict[str, Any]:
     if commit is not None:
         found["git_commit"] = commit
     return found
-
-
-def _threads() -> int:
-    """Count the threads a run uses by default: the processors this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
