@@ -1,6 +1,6 @@
 """Write docs/performance.md from a result of `lrft bench --full`.
 
-    python bench/report.py bench/results/<cpu>-<date>.json
+    python bench/report.py bench/results/<cpu>-<date>.json [those of other machines ...]
 
 Every sentence with a number in it is made from the file, so that the page cannot say more than was
 measured.
@@ -164,8 +164,18 @@ def reached(rows: list[dict]) -> str:
     return "\n".join(lines) or "- None."
 
 
-def page(report: dict, source: str) -> str:
-    """Return the whole page."""
+def elsewhere(report: dict, source: str) -> str:
+    """Return a section on what was measured on another machine."""
+    environment, rows = report["environment"], report["rows"]
+    title = f"## On another machine: {environment['cpu']}, {environment['cores']} cores\n"
+    parts = [title, f"From `{source}`.\n", machine(environment) + when(report) + "\n"]
+    parts += [overview(rows) + "\n", *(text for row in rows if (text := details(row)))]
+    missed = losses(rows)
+    return "\n".join([*parts, f"Slower than something else, or below its goal:\n\n{missed}\n"])
+
+
+def page(report: dict, source: str, others: list[tuple[dict, str]]) -> str:
+    """Return the whole page: of one machine, and after it what others add."""
     settings, rows = report["settings"], report["rows"]
     parts = [
         INTRODUCTION.format(
@@ -181,7 +191,7 @@ def page(report: dict, source: str) -> str:
         chosen = list(members)
         parts.append(f"## {TITLES.get(group, group)}\n\n{overview(chosen)}\n")
         parts += [text for row in chosen if (text := details(row))]
-    return "\n".join(parts)
+    return "\n".join([*parts, *(elsewhere(*other) for other in others)])
 
 
 def main() -> None:
@@ -190,10 +200,14 @@ def main() -> None:
         description="Write docs/performance.md from a benchmark result."
     )
     parser.add_argument("result", type=Path)
+    parser.add_argument("others", type=Path, nargs="*", help="of other machines")
     parser.add_argument("--out", type=Path, default=Path("docs/performance.md"))
     options = parser.parse_args()
-    report = json.loads(options.result.read_text(encoding="utf-8"))
-    options.out.write_text(page(report, f"bench/results/{options.result.name}"), encoding="utf-8")
+    report, *others = (
+        (json.loads(path.read_text(encoding="utf-8")), f"bench/results/{path.name}")
+        for path in (options.result, *options.others)
+    )
+    options.out.write_text(page(*report, others), encoding="utf-8")
     print(f"written: {options.out}", file=sys.stderr)
 
 
