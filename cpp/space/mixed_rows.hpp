@@ -33,6 +33,50 @@ class MixedRows {
         g_(shape.plain ? 0 : n_ * width_),
         G_(shape.plain ? 0 : shape.batch * N_) {}
 
+  // The numbers of row j of `Groups` groups.
+  template <int Groups>
+  struct Mix {
+    Pack M[Groups][Groups], gamma[Groups];
+    LRFT_INLINE Mix(const MixedMove<Pack>& move, int n, int j) {
+#pragma GCC unroll 4
+      for (int a = 0; a < Groups; ++a) {
+        gamma[a] = move.gamma[a * n + j];
+#pragma GCC unroll 4
+        for (int c = 0; c < Groups; ++c) M[a][c] = move.M[(a * Groups + c) * n + j];
+      }
+    }
+    // Entries [from, to) of rows that are `apart` packs from one group to the next.
+    LRFT_INLINE void move(Pack* row, int apart, const Pack* g, int from, int to) const {
+      for (int q = from; q < to; ++q) {
+        Pack old[Groups];
+#pragma GCC unroll 4
+        for (int c = 0; c < Groups; ++c) old[c] = row[c * apart + q];
+#pragma GCC unroll 4
+        for (int a = 0; a < Groups; ++a) {
+          Pack sum = -(gamma[a] * g[q]);
+#pragma GCC unroll 4
+          for (int c = 0; c < Groups; ++c) sum = fma(M[a][c], old[c], sum);
+          row[a * apart + q] = sum;
+        }
+      }
+    }
+    LRFT_INLINE void begin(Pack* row, int apart, const Pack* g, int count) const {
+      for (int a = 0; a < Groups; ++a)
+        for (int q = 0; q < count; ++q) row[a * apart + q] = -(gamma[a] * g[q]);
+    }
+    LRFT_INLINE void only_rows(Pack* row, int apart, int count) const {
+      for (int q = 0; q < count; ++q) {
+        Pack old[Groups];
+        for (int c = 0; c < Groups; ++c) old[c] = row[c * apart + q];
+        for (int a = 0; a < Groups; ++a) {
+          Pack sum = M[a][0] * old[0];
+          for (int c = 1; c < Groups; ++c) sum = fma(M[a][c], old[c], sum);
+          row[a * apart + q] = sum;
+        }
+      }
+    }
+  };
+
   // Coordinates of row j of the gradient: along S and then the rows; and of what is left of part c.
   Pack* g(int j) { return g_.data() + j * width_; }
   const Pack* g(int j) const { return g_.data() + j * width_; }
@@ -89,49 +133,6 @@ class MixedRows {
   }
 
  private:
-  // The numbers of row j of `Groups` groups.
-  template <int Groups>
-  struct Mix {
-    Pack M[Groups][Groups], gamma[Groups];
-    LRFT_INLINE Mix(const MixedMove<Pack>& move, int n, int j) {
-#pragma GCC unroll 4
-      for (int a = 0; a < Groups; ++a) {
-        gamma[a] = move.gamma[a * n + j];
-#pragma GCC unroll 4
-        for (int c = 0; c < Groups; ++c) M[a][c] = move.M[(a * Groups + c) * n + j];
-      }
-    }
-    // Entries [from, to) of rows that are `apart` packs from one group to the next.
-    LRFT_INLINE void move(Pack* row, int apart, const Pack* g, int from, int to) const {
-      for (int q = from; q < to; ++q) {
-        Pack old[Groups];
-#pragma GCC unroll 4
-        for (int c = 0; c < Groups; ++c) old[c] = row[c * apart + q];
-#pragma GCC unroll 4
-        for (int a = 0; a < Groups; ++a) {
-          Pack sum = -(gamma[a] * g[q]);
-#pragma GCC unroll 4
-          for (int c = 0; c < Groups; ++c) sum = fma(M[a][c], old[c], sum);
-          row[a * apart + q] = sum;
-        }
-      }
-    }
-    LRFT_INLINE void begin(Pack* row, int apart, const Pack* g, int count) const {
-      for (int a = 0; a < Groups; ++a)
-        for (int q = 0; q < count; ++q) row[a * apart + q] = -(gamma[a] * g[q]);
-    }
-    LRFT_INLINE void only_rows(Pack* row, int apart, int count) const {
-      for (int q = 0; q < count; ++q) {
-        Pack old[Groups];
-        for (int c = 0; c < Groups; ++c) old[c] = row[c * apart + q];
-        for (int a = 0; a < Groups; ++a) {
-          Pack sum = M[a][0] * old[0];
-          for (int c = 1; c < Groups; ++c) sum = fma(M[a][c], old[c], sum);
-          row[a * apart + q] = sum;
-        }
-      }
-    }
-  };
   // f(mix, j) for every row j of the student.
   template <class F>
   LRFT_INLINE void each_row(const MixedMove<Pack>& move, const F& f) const {

@@ -104,6 +104,8 @@ class ReducedGeneral : public ReducedAgain {
 
  private:
   LRFT_INLINE void mix(const MixedMove<Scalar>& move) {
+    if (n() == 1 && N() == 2) return mix_row<2>(move);
+    if (n() == 1 && N() == 3) return mix_row<3>(move);
     const int N = this->N(), s = shape_.s, first = shape_.first(), from = shape_.first_row;
     mixed_.move_P(move, P_.data(), spending());
     health_ = broadcast(0.0);
@@ -119,6 +121,47 @@ class ReducedGeneral : public ReducedAgain {
       for (int q = first; q < s; ++q) P_[i * s + q] *= scale;
       for (int c = 0; c < J(); ++c)
         for (int q = 0; q <= i; ++q) L(c, i)[q] *= scale;
+    }
+  }
+  // The same of one row and what is remembered of it, N rows with a coordinate each of what is
+  // left: sizes that are known here.
+  template <int N>
+  LRFT_INLINE void mix_row(const MixedMove<Scalar>& move) {
+    const MixedRows::Mix<N> mix(move, 1, 0);
+    const int s = shape_.s, first = shape_.first();
+    const Pack* g = mixed_.g(0);
+    Pack *P = P_.data(), square[N];
+    spend(std::int64_t{2} * N * s);
+    mix.move(P, s, g, shape_.moving, s);
+#pragma GCC unroll 3
+    for (int i = 0; i < N; ++i) square[i] = squares(P + i * s + first, s - first, broadcast(0.0));
+    for (int c = 0; c < J(); ++c) {
+      Pack* L = L_.data() + c * N * (N + 1);
+      Pack M[N * (N + 1)];
+#pragma GCC unroll 12
+      for (int i = 0; i < N * (N + 1); ++i) M[i] = L[i];
+      mix.move(M, N + 1, g + s + c * N, 0, N);
+      mix.begin(M + N, N + 1, mixed_.rest(0, c), 1);
+#pragma GCC unroll 3
+      for (int i = 0; i < N; ++i) square[i] = squares(M + i * (N + 1), N + 1, square[i]);
+      if constexpr (N == 2) {
+        set_pair(c, factor_of_pair(M));
+      } else {
+        std::copy_n(M, N * (N + 1), L);
+        triangular(L, N, N + 1, spending());
+      }
+    }
+    health_ = square[0];
+#pragma GCC unroll 3
+    for (int i = 1; i < N; ++i) health_ = health_ + square[i];
+    if (!move.unit) return;
+#pragma GCC unroll 3
+    for (int i = 0; i < N; ++i) {
+      if (i != shape_.first_row) continue;
+      const Pack scale = sqrt(square[i]) * (1.0 / square[i]);
+      for (int q = first; q < s; ++q) P[i * s + q] *= scale;
+      for (int c = 0; c < J(); ++c)
+        for (int q = 0; q <= i; ++q) L_[(c * N + i) * (N + 1) + q] *= scale;
     }
   }
   LRFT_INLINE void mix_part(const MixedMove<Scalar>& move, int c) {

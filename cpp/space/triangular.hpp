@@ -85,6 +85,16 @@ void triangular(Pack* M, int n, int wide, const Spend& spend) {
 struct PairFactor {
   Pack x0, y0, y1;
 };
+// The same by reflections, in lanes that are not good; the others keep what was found.
+__attribute__((noinline, cold)) inline PairFactor reflected_pair(const Pack* M, int wide,
+                                                                 const Mask good,
+                                                                 const PairFactor found) {
+  std::vector<Pack> other(M, M + 2 * wide);
+  triangular(other.data(), 2, wide, [](std::int64_t) {});
+  const auto at = [&](int i) { return other[static_cast<std::size_t>(i)]; };
+  return {select(good, found.x0, at(0)), select(good, found.y0, at(wide)),
+          select(good, found.y1, at(wide + 1))};
+}
 // Where squares leave the range of doubles reflections serve instead, in lanes that are not safe
 // and whose rows are not zero.
 __attribute__((noinline, cold)) inline PairFactor refactor_pair(const Pack* M, int wide,
@@ -99,12 +109,7 @@ __attribute__((noinline, cold)) inline PairFactor refactor_pair(const Pack* M, i
   const Mask plain = ((largest_x == 0.0) | ((largest_x >= 0x1p-250) & (largest_x <= 0x1p240))) &
                      ((largest_y == 0.0) | ((largest_y >= 0x1p-250) & (largest_y <= 0x1p240)));
   const Mask good = safe | plain;
-  if (!any(~good)) return found;
-  std::vector<Pack> other(M, M + 2 * wide);
-  triangular(other.data(), 2, wide, [](std::int64_t) {});
-  const auto at = [&](int i) { return other[static_cast<std::size_t>(i)]; };
-  return {select(good, found.x0, at(0)), select(good, found.y0, at(wide)),
-          select(good, found.y1, at(wide + 1))};
+  return any(~good) ? reflected_pair(M, wide, good, found) : found;
 }
 LRFT_INLINE PairFactor factor_of_pair(const Pack* M, int wide) {
   const Pack *x = M, *y = M + wide;
@@ -125,6 +130,25 @@ LRFT_INLINE PairFactor factor_of_pair(const Pack* M, int wide) {
   if (any(~safe)) [[unlikely]]
     return refactor_pair(M, wide, safe, found);
   return found;
+}
+
+// The same of rows of three entries.  The area between them is that of its three shadows, so no
+// root waits for another, nor for a division.
+LRFT_INLINE PairFactor factor_of_pair(const Pack (&M)[6]) {
+  const Pack *x = M, *y = M + 3;
+  const auto dot = [](const Pack* a, const Pack* b) __attribute__((always_inline)) {
+    return fma(a[2], b[2], fma(a[1], b[1], a[0] * b[0]));
+  };
+  const auto shadow = [&](int i, int j) __attribute__((always_inline)) {
+    return fma(x[i], y[j], -(x[j] * y[i]));
+  };
+  const Pack shadows[3] = {shadow(0, 1), shadow(0, 2), shadow(1, 2)};
+  const Pack square = dot(x, x), whole = dot(y, y), length = sqrt(square);
+  const Pack inverse = length * (1.0 / square);
+  const PairFactor found = {length, dot(x, y) * inverse, sqrt(dot(shadows, shadows)) * inverse};
+  const Mask safe =
+      (square >= 0x1p-400) & (square <= 0x1p400) & (whole >= 0x1p-400) & (whole <= 0x1p400);
+  return any(~safe) ? reflected_pair(M, 3, safe, found) : found;
 }
 
 // The lower Cholesky factor (n, n) of G^T G, G (rows, n); a pivot that rounding leaves at or below

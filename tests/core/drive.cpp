@@ -12,7 +12,8 @@ namespace {
 
 using General = AnyLabels<ReducedGeneral>;
 
-// A reduced space whose T and label noise come from outside.
+// A reduced space whose T and label noise come from outside; `rest`: T is set, as that of a batch
+// of no more inputs than rows, or one used again, can be, and a step is the space's own.
 template <class Space>
 struct Given {
   using Layout = ReplicaLanes;
@@ -20,7 +21,7 @@ struct Given {
   using Input = typename Space::Input;
   static constexpr bool labelled = false;
   Space& space;
-  int uses;
+  bool rest;
   int lane;
   const double *T, *noise;
   int inputs() const { return space.inputs(); }
@@ -32,7 +33,7 @@ struct Given {
     return broadcast(noise[b]);
   }
   void move(const Move<Pack>& move) {
-    if (uses > 1)
+    if (rest)
       space.move(move);
     else
       space.move_given(move.G, move.M, move.unit, lane, T);
@@ -42,9 +43,16 @@ struct Given {
   void mark() { space.mark(); }
   void back() { space.back(); }
   void take_gradient(const Pack* G) { space.take_gradient(G); }
-  Pack gradient_square() const { return space.gradient_square_given(lane, T); }
+  Pack gradient_square() const {
+    return rest ? space.gradient_square() : space.gradient_square_given(lane, T);
+  }
   Pack along_velocity(int j) const { return space.along_velocity(j); }
-  void move(const MixedMove<Pack>& move) { space.move_given(move, lane, T); }
+  void move(const MixedMove<Pack>& move) {
+    if (rest)
+      space.move(move);
+    else
+      space.move_given(move, lane, T);
+  }
   Pack health() const { return space.health(); }
 };
 
@@ -55,6 +63,7 @@ class DriveReduced final : public Drive {
                int lane)
       : lane_(lane),
         plan_(spec.trainings.front()),
+        rest_(Reusable<Space> && (plan_.uses() > 1 || plan_.batch <= spec.student.rows)),
         optimiser_(shape_of(spec)),
         reuse_(shape_of(spec)),
         space_(shape_of(spec), spec),
@@ -75,17 +84,18 @@ class DriveReduced final : public Drive {
     if constexpr (Reusable<Space>)
       if (space_.whole())
         space_.find_labels(nullptr, [noise](int b) { return broadcast(noise[b]); });
-    Given<Space> given{space_, plan_.uses(), lane_, T, noise};
+    Given<Space> given{space_, rest_, lane_, T, noise};
     plan_.lr.rate = lr;
     plan_.lr_own.rate = lr_own;
     optimiser_.set(lane_, plan_, step_++);
-    if constexpr (Reusable<Space>)
+    if constexpr (Reusable<Space>) {
+      if (rest_) space_.set_rest(lane_, T);
       if (plan_.uses() > 1) {
-        space_.set_rest(lane_, T);
         reuse_.set(lane_, plan_);
         reuse_.template step<false>(given, student_, loss_, optimiser_);
         return;
       }
+    }
     lrft::step<false>(given, student_, loss_, optimiser_);
   }
   std::vector<double> rows() const override { return space_.rows_of(lane_); }
@@ -94,6 +104,7 @@ class DriveReduced final : public Drive {
  private:
   int lane_;
   TrainingData plan_;
+  bool rest_;
   Loss loss_;
   Optimiser optimiser_;
   Reuse<ReplicaLanes> reuse_;

@@ -1,9 +1,10 @@
-// The two ways back to triangular form: L L^T is the Gram matrix of the rows they were given,
+// The ways back to triangular form: L L^T is the Gram matrix of the rows they were given,
 // whatever the size of each row, in every lane.
 #include <doctest/doctest.h>
 
 #include <algorithm>
 #include <cmath>
+#include <vector>
 
 #include "numbers.hpp"
 #include "simd/aligned.hpp"
@@ -86,6 +87,47 @@ TEST_CASE("reflections") {
         check_factor(M, wide, lane, normals(n, wide, static_cast<std::uint64_t>(lane)));
       }
     }
+}
+
+TEST_CASE("two rows") {
+  for (const int wide : {2, 3, 4})
+    // Rows in one direction but for `apart` have an area that is a difference.
+    for (const double apart : {1.0, 0x1p-20, 0x1p-60, 0.0}) {
+      AlignedPacks M(2 * wide), L(4);
+      Pack three[6];
+      std::vector<Matrix> rows;
+      for (int lane = 0; lane < lanes; ++lane) {
+        rows.push_back(normals(2, wide, static_cast<std::uint64_t>(lane)));
+        Matrix& own = rows.back();
+        for (int j = 0; j < wide; ++j) own(1, j) = apart * own(1, j) + (1 - apart) * own(0, j);
+        for (int i = 0; i < 2; ++i)
+          for (int j = 0; j < wide; ++j) set(M[i * wide + j], lane, own(i, j) * size(lane, i));
+      }
+      const auto check = [&](const PairFactor& found) {
+        L[0] = found.x0, L[1] = broadcast(0.0), L[2] = found.y0, L[3] = found.y1;
+        for (int lane = 0; lane < lanes; ++lane) {
+          CAPTURE(wide);
+          CAPTURE(apart);
+          CAPTURE(lane);
+          check_factor(L, 2, lane, rows[static_cast<std::size_t>(lane)]);
+        }
+      };
+      check(factor_of_pair(M.data(), wide));
+      if (wide != 3) continue;
+      std::copy_n(M.data(), 6, three);
+      check(factor_of_pair(three));
+    }
+  // The square of the area leaves the range of doubles before those of the rows do.
+  for (const double size : {0x1p-300, 1.0, 0x1p300}) {
+    const Pack o = broadcast(0.0), l = broadcast(size);
+    const PairFactor corner = factor_of_pair({l, o, o, l, o, l}),
+                     alone = factor_of_pair({o, o, o, o, l, o});
+    CHECK(entry(corner.x0, 0) == size);
+    CHECK(entry(corner.y0, 0) / size == doctest::Approx(1).epsilon(1e-15));
+    CHECK(entry(corner.y1, 0) / size == doctest::Approx(1).epsilon(1e-15));
+    CHECK(entry(alone.x0, 0) == 0);
+    CHECK(std::hypot(entry(alone.y0, 0), entry(alone.y1, 0)) == size);
+  }
 }
 
 TEST_CASE("rotations: [L, 0] - G^T [Z, T]") {
