@@ -7,12 +7,13 @@ namespace {
 
 std::size_t size(int n) { return static_cast<std::size_t>(n); }
 
-// Adds sum_q factor_q (A v_q) (B v_q), of products (n, q) and (m, q) whose rows are `width` apart.
-void add(const std::vector<double>& factor, const double* A, std::size_t n, const double* B,
-         std::size_t m, std::size_t width, std::vector<double>& to) {
+// Adds sum_q factor_q (A v_q) (B v_q), of products (n, q) and (m, q) whose rows are `width` apart;
+// q from `first` on.
+void add(const std::vector<double>& factor, std::size_t first, const double* A, std::size_t n,
+         const double* B, std::size_t m, std::size_t width, std::vector<double>& to) {
   for (std::size_t i = 0; i < n; ++i)
     for (std::size_t j = 0; j < m; ++j)
-      for (std::size_t q = 0; q < factor.size(); ++q)
+      for (std::size_t q = first; q < factor.size(); ++q)
         to[i * m + j] += factor[q] * A[i * width + q] * B[j * width + q];
 }
 
@@ -54,9 +55,10 @@ Statistics weighed(const Shape& shape, const TaskData& task, const std::vector<d
   std::vector<double> factor;
   for (const double x : task.stretch) factor.push_back(x * (2 + x));
   const double* rows = statistics.along.data();
-  add(factor, rows, n, along.data(), k, q, statistics.features);
-  add(factor, rows, n, along.data() + k * q, r, q, statistics.teacher);
-  add(factor, rows, n, rows, n, q, statistics.gram);
+  const std::size_t first = task.constant ? 1 : 0;  // a mean, and no part of the statistics
+  add(factor, first, rows, n, along.data(), k, q, statistics.features);
+  add(factor, first, rows, n, along.data() + k * q, r, q, statistics.teacher);
+  add(factor, first, rows, n, rows, n, q, statistics.gram);
   for (std::size_t i = 0; i < statistics.beyond.size(); ++i)
     statistics.gram[i] += statistics.beyond[i];
   return statistics;

@@ -60,6 +60,13 @@ Numbers basis_of(const TaskData& task) {
   return basis;
 }
 
+// The same without what they have along the constant.
+Numbers beside_constant(const TaskData& task, Numbers rows) {
+  if (task.constant)
+    for (std::size_t i = 0; i < rows.size(); i += static_cast<std::size_t>(task.s)) rows[i] = 0;
+  return rows;
+}
+
 Numbers teachers_covariance(const Shape& shape, const TaskData& task,
                             const TaskProducts& products) {
   const int k = shape.k, neurons = shape.neurons;
@@ -123,7 +130,7 @@ TaskLaw::TaskLaw(const Population& population, const ActivationSpec& link, const
 
 TaskGram::TaskGram(const Population& population, const ActivationSpec& link, const Shape& shape,
                    const TaskData& task)
-    : TaskProducts(shape, task, basis_of(task)), second_moment(0) {
+    : TaskProducts(shape, task, beside_constant(task, basis_of(task))), second_moment(0) {
   if (task.directions > 0) {
     law = std::make_shared<TaskLaw>(population, link, shape, task, basis_of(task));
     return;
@@ -149,7 +156,8 @@ const TaskGram& TaskGrams::of(const TaskData& task) {
 Statistics reduced_statistics(const Shape& shape, const TaskData& task,
                               const std::vector<double>& rows) {
   const int k = shape.k, r = shape.rank, n = shape.n, s = shape.s;
-  const double* P = rows.data();
+  const Numbers beside = beside_constant(task, Numbers(rows.begin(), rows.begin() + n * s));
+  const double* P = beside.data();
   const Numbers Pt = transposed(P, n, s);
   // W and u are read once however many rows there are.
   Numbers features = zeros(k, n), teacher = zeros(r, n);
@@ -162,17 +170,19 @@ Statistics reduced_statistics(const Shape& shape, const TaskData& task,
   add_product({P, s}, n, {Pt.data(), n}, s, n, out.gram.data(), n, Part::lower);
   if (shape.blocks > 0) out.beyond = zeros(n, n);
   for (int part = 0; part < shape.complements(); ++part) {
-    const double* L = P + n * (s + part * n);
+    const double* L = rows.data() + n * (s + part * n);
     const Numbers Lt = transposed(L, n, n);
     add_product({L, n}, n, {Lt.data(), n}, n, n, out.gram.data(), n, Part::lower);
     if (shape.blocks == 0) continue;
+    Numbers here = zeros(n, n);
+    add_product({L, n}, n, {Lt.data(), n}, n, n, here.data(), n, Part::lower);
+    mirror(here, n);
     const double more = task.variances[static_cast<std::size_t>(part)] - 1;
-    const Numbers scaled = times(more, Numbers(L, L + n * n));
-    add_product({scaled.data(), n}, n, {Lt.data(), n}, n, n, out.beyond.data(), n, Part::lower);
+    for (std::size_t i = 0; i < here.size(); ++i) out.beyond[i] += more * here[i];
+    out.blocks.insert(out.blocks.end(), here.begin(), here.end());
   }
   mirror(out.gram, n);
-  if (shape.blocks > 0) mirror(out.beyond, n);
-  if (!shape.sizes.parameters.empty()) out.inside.assign(P, P + n * s);
+  if (!shape.sizes.parameters.empty()) out.inside.assign(rows.begin(), rows.begin() + n * s);
   return out;
 }
 

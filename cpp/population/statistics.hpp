@@ -13,12 +13,13 @@
 
 namespace lrft {
 
-// Statistics of reduced rows: P (n, s) then L (J, n, n).
+// Statistics of reduced rows: P (n, s) then L (J, n, n); of the blocks what is outside S, and
+// nothing along the directions of a law.
 Statistics reduced_statistics(const Shape& shape, const TaskData& task,
                               const std::vector<double>& rows);
 
-// What no training changes, the inner products of a task's features and neurons: k^2 s
-// multiplications and 2 k^2 numbers, once a task instead of once a record.
+// What no training changes, the inner products of a task's features and neurons, without the
+// constant: k^2 s multiplications and 2 k^2 numbers, once a task instead of once a record.
 struct TaskProducts {
   // basis: rows of W and then of u, (k + r, s).
   TaskProducts(const Shape& shape, const TaskData& task, const std::vector<double>& basis);

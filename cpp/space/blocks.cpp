@@ -83,7 +83,33 @@ std::vector<double> Blocks::given_rows(const StudentSpec& student) const {
   return {rows, rows + shape_.n * d_};
 }
 
+Statistics Blocks::look(const TaskData& task, std::vector<double> A) const {
+  const int n = shape_.n, r = shape_.rank, f = shape_.followed;
+  Statistics out;
+  Eigen::Map<Matrix> own(A.data(), n, d_);
+  const Eigen::Map<const Matrix> u(task.u, r, d_);
+  look_at_law(task, own, out);
+  if (shape_.constant) own.rightCols(1).setZero();
+  Rows rows(r, n, false);
+  rows.set_u(task.u, d_);
+  rows.set(A);
+  Matrix features, gram;
+  rows.look(task.W, shape_.k, features, gram);
+  const Matrix teacher = own * u.transpose();
+  out.features.assign(features.data(), features.data() + features.size());
+  out.teacher.assign(teacher.data(), teacher.data() + teacher.size());
+  out.gram.assign(gram.data(), gram.data() + gram.size());
+  if (shape_.follow) {
+    const Eigen::Map<const Matrix> a(task.a.data(), f, shape_.s);
+    out.cosines = subspace_cosines(n, f, out.gram, gram_of(a), first_of_each(out.teacher, r, f),
+                                   [&] { return RowSets{own, u.topRows(f)}; });
+  }
+  return out;
+}
+
 Statistics Blocks::statistics(int, const TaskData& task) {
+  // Of the products here inputs have a part along the constant, and rows the same.
+  if (shape_.constant && shape_.first() == 0) return look(task, rows_now(0));
   settle();
   if (!start_known_) look_at_start(A_);
   const int n = shape_.n, k = shape_.k, r = shape_.rank;

@@ -140,6 +140,8 @@ class Blocks {
   void sum(const Rows& rows);
   void settled();
   void look_at_start(const Rows& rows);
+  // Statistics of rows A (n, d), from these alone: n d (k + r + n) multiplications.
+  Statistics look(const TaskData& task, std::vector<double> A) const;
 
   Shape shape_;
   std::uint64_t seed_;

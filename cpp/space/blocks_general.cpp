@@ -1,8 +1,6 @@
 #include "space/blocks_general.hpp"
 
-#include "space/law.hpp"
 #include "space/product.hpp"
-#include "space/subspace.hpp"
 
 namespace lrft {
 
@@ -26,27 +24,7 @@ std::vector<double> BlocksGeneral::rows_now(int lane, double share) {
 
 Statistics BlocksGeneral::statistics(int lane, const TaskData& task, double share) {
   if (shape_.plain) return BlocksAgain::statistics(lane, task);
-  const int n = shape_.n, r = shape_.rank;
-  const std::vector<double> A = rows_now(lane, share);
-  Rows rows(r, n, false);
-  rows.set_u(task.u, d_);
-  rows.set(A);
-  Matrix features, gram;
-  rows.look(task.W, shape_.k, features, gram);
-  const Eigen::Map<const Matrix> own(A.data(), n, d_), u(task.u, r, d_);
-  const Matrix teacher = own * u.transpose();
-  const auto numbers = [](const Matrix& m) {
-    return std::vector<double>(m.data(), m.data() + m.size());
-  };
-  Statistics out{numbers(features), numbers(teacher), numbers(gram), {}, {}, {}, {}};
-  look_at_law(task, own, out);
-  if (shape_.follow) {
-    const int f = shape_.followed;
-    const Eigen::Map<const Matrix> a(task.a.data(), f, shape_.s);
-    out.cosines = subspace_cosines(n, f, out.gram, gram_of(a), first_of_each(out.teacher, r, f),
-                                   [&] { return RowSets{own, u.topRows(f)}; });
-  }
-  return out;
+  return look(task, rows_now(lane, share));
 }
 
 void BlocksGeneral::products(double* gram, double* teacher) const {

@@ -87,8 +87,8 @@ class LawAlong {
 std::vector<double> along_directions(const TaskData& task, const Eigen::Ref<const Matrix>& rows,
                                      const double* V, Index width);
 
-// The same of rows in R^d, and what the variances of eigenvalue blocks outside S add to their inner
-// products: in each block, the inner products there less those of the parts in S.
+// The same of rows in R^d, their inner products in each eigenvalue block, and what the variances of
+// these outside S add to all: in each block, the inner products there less those of the parts in S.
 inline void look_at_law(const TaskData& task, const Eigen::Ref<const Matrix>& A, Statistics& out) {
   const Index n = A.rows();
   out.along = along_directions(task, A, task.V_x, A.cols());
@@ -99,8 +99,9 @@ inline void look_at_law(const TaskData& task, const Eigen::Ref<const Matrix>& A,
   for (std::size_t c = 0; c < task.block_d.size(); ++c) {
     const auto here = A.middleCols(from, static_cast<Index>(task.block_d[c]));
     const auto inside = along.middleCols(first, task.block_s[c]);
-    beyond.noalias() += (task.variances[c] - 1) * here * here.transpose();
-    beyond.noalias() -= (task.variances[c] - 1) * inside * inside.transpose();
+    const Matrix whole = here * here.transpose();
+    out.blocks.insert(out.blocks.end(), whole.data(), whole.data() + whole.size());
+    beyond += (task.variances[c] - 1) * (whole - inside * inside.transpose());
     from += here.cols();
     first += inside.cols();
   }

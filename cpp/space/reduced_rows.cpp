@@ -122,6 +122,14 @@ Statistics reduced_view(const Shape& shape, const TaskData& task, const std::vec
   if (shape.follow) out.cosines = reduced_cosines(shape, task, rows, out);
   const Eigen::Map<const Matrix> P(rows.data(), shape.n, shape.s);
   out.along = along_directions(task, P, task.V.data(), shape.s);
+  const Eigen::Map<const Matrix> along(out.along.data(), shape.n, shape.directions);
+  Index first = shape.constant ? 1 : 0;
+  for (int c = 0; c < shape.blocks; ++c) {
+    const auto inside = along.middleCols(first, task.block_s[static_cast<std::size_t>(c)]);
+    Eigen::Map<Matrix>(out.blocks.data() + c * shape.n * shape.n, shape.n, shape.n) +=
+        inside * inside.transpose();
+    first += inside.cols();
+  }
   return out;
 }
 

@@ -93,9 +93,6 @@ void Rows::look(const double* W, int k, Matrix& features, Matrix& gram) const {
     gram.noalias() += tile * tile.transpose();
     features.noalias() += tile * columns(W, k, begin, depth(begin), d_).transpose();
   }
-  if (still_.size() == 0) return;
-  gram.noalias() += still_ * still_.transpose();
-  features.noalias() += still_ * columns(W, k, d_ - 1, 1, d_).transpose();
 }
 
 void Rows::swap(Rows& other) { all_.swap(other.all_), still_.swap(other.still_); }

@@ -50,7 +50,7 @@ class Rows {
   // A tile of [A u^T, A A^T] (n, r + n), of A A^T the diagonal and what else is asked for, is
   // added.
   void add_products(Index begin, const Shape& shape, Matrix& to) const;
-  // A W^T (n, k) and A A^T (n, n).
+  // A W^T (n, k) and A A^T (n, n), without what is kept beside them.
   void look(const double* W, int k, Matrix& features, Matrix& gram) const;
 
  private:

@@ -117,15 +117,18 @@ inline std::vector<double> first_of_each(const std::vector<double>& x, int all, 
 }
 
 // What the population quantities and overlaps need to know of a student's rows
-// A: their inner products with the features, the teacher's directions and each other.
+// A: their inner products with the features, the teacher's directions and each other.  Of these the
+// constant is no part: it is a mean, and large biases would take the digits of all else.
 struct Statistics {
   std::vector<double> features;  // (n, k)  A W^T
   std::vector<double> teacher;   // (n, r)  A u^T
   std::vector<double> gram;      // (n, n)  A A^T
   std::vector<double> cosines;   // of the rows with u as subspaces, where they are followed
   std::vector<double> inside;    // (n, s)  coordinates in S, where they are recorded and known
-  std::vector<double> along;     // (n, q)  A V^T, where inputs have a law of their own
+  std::vector<double> along;     // (n, q)  A V^T, where inputs have a law of their own; and along
+                                 //         the constant, b / neuron_scale
   std::vector<double> beyond;    // (n, n)  what their variances outside S add to A A^T
+  std::vector<double> blocks;    // (J, n, n)  A_j A_j^T in each eigenvalue block of theirs
 };
 
 }  // namespace lrft

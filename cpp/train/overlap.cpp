@@ -19,14 +19,6 @@ double geometric_mean(double x, double y) {
   return product > 1e-280 && product < 1e280 ? std::sqrt(product) : std::sqrt(x) * std::sqrt(y);
 }
 
-// What row j of a student, or feature i, has along the constant: no part of an overlap.
-double bias_of_row(const Shape& shape, const Statistics& statistics, int j) {
-  return shape.constant ? statistics.along[index(j, 0, shape.directions)] : 0;
-}
-double bias_of_feature(const Shape& shape, const TaskData& task, int i) {
-  return shape.constant ? task.R[index(i, 0, shape.s)] : 0;
-}
-
 // Cosines (n, r) of rows with the teacher's directions.
 std::vector<double> with_directions(const Shape& shape, const TaskGram& gram,
                                     const Statistics& statistics) {
@@ -34,9 +26,8 @@ std::vector<double> with_directions(const Shape& shape, const TaskGram& gram,
   std::vector<double> cosines;
   for (int j = 0; j < n; ++j)
     for (int i = 0; i < r; ++i) {
-      const double b = bias_of_row(shape, statistics, j);
-      const double size = geometric_mean(std::max(statistics.gram[index(j, j, n)] - b * b, 0.0),
-                                         gram.fixed[index(k + i, k + i, all)]);
+      const double size =
+          geometric_mean(statistics.gram[index(j, j, n)], gram.fixed[index(k + i, k + i, all)]);
       cosines.push_back(
           size == 0 ? 0 : std::clamp(statistics.teacher[index(j, i, r)] / size, -1.0, 1.0));
     }
@@ -53,16 +44,11 @@ std::vector<double> overlaps_u(const Shape& shape, const TaskData& task, const T
     if (task.link != LinkKind::none) return with_directions(shape, gram, statistics);
     const int m = k + n;
     const std::vector<double> C = covariance(shape, task, gram, student, statistics, own);
-    const double scale = task.neuron_scale;
     std::vector<double> cosines;
     for (int j = 0; j < n; ++j)
       for (int i = 0; i < shape.neurons; ++i) {
-        const double bj = scale * bias_of_row(shape, statistics, j),
-                     bi = scale * bias_of_feature(shape, task, i);
-        const double size = geometric_mean(std::max(C[index(k + j, k + j, m)] - bj * bj, 0.0),
-                                           std::max(C[index(i, i, m)] - bi * bi, 0.0));
-        cosines.push_back(
-            size == 0 ? 0 : std::clamp((C[index(k + j, i, m)] - bj * bi) / size, -1.0, 1.0));
+        const double size = geometric_mean(C[index(k + j, k + j, m)], C[index(i, i, m)]);
+        cosines.push_back(size == 0 ? 0 : std::clamp(C[index(k + j, i, m)] / size, -1.0, 1.0));
       }
     return cosines;
   }
@@ -108,7 +94,13 @@ std::vector<double> coordinates(const Shape& shape, const TaskData& task,
   put(0, k, task.R, statistics.features);
   put(k, r, task.a, statistics.teacher);
   if (q > 0) put(k + r, q, task.V, statistics.along);
-  const Matrix P = basis.colPivHouseholderQr().solve(fields).transpose();
+  if (shape.constant) {  // no part of the products, nor of what is solved for
+    basis.col(0).setZero();
+    fields.row(k + r).setZero();
+  }
+  Matrix P = basis.colPivHouseholderQr().solve(fields).transpose();
+  if (shape.constant)
+    for (int i = 0; i < n; ++i) P(i, 0) = statistics.along[index(i, 0, q)];
   return {P.data(), P.data() + P.size()};
 }
 

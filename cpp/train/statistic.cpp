@@ -41,6 +41,21 @@ double loss_of(const Seen& x, const Statistics& rows, const std::vector<double>&
   return std::isnan(loss) ? std::numeric_limits<double>::infinity() : loss;
 }
 std::vector<double> own_of(const Seen& x) { return x.own; }
+// What the rows have along the constant, which is the first direction of a law.
+std::vector<double> along_constant(const Seen& x) {
+  std::vector<double> out(static_cast<std::size_t>(x.shape.n));
+  const auto q = static_cast<std::size_t>(x.shape.directions);
+  if (x.task.constant)
+    for (std::size_t i = 0; i < out.size(); ++i) out[i] = x.rows.along[i * q];
+  return out;
+}
+// Inner products of the rows with it.
+std::vector<double> gram_of(const Seen& x) {
+  std::vector<double> gram = x.rows.gram;
+  const std::vector<double> b = along_constant(x);
+  for (std::size_t i = 0; i < gram.size(); ++i) gram[i] += b[i / b.size()] * b[i % b.size()];
+  return gram;
+}
 
 // A new statistic is an entry at the end; what it may look at is `Seen`.
 constexpr Statistic table[] = {
@@ -66,13 +81,16 @@ constexpr Statistic table[] = {
      [](const Seen& x) { return std::vector{x.validation_loss}; }},
     {"M", teacher, asked, [](const Sizes& z) { return only_if(true, {z.rows, z.s}); },
      [](const Seen& x) { return coordinates(x.shape, x.task, x.rows); }},
-    {"Q", both, asked, [](const Sizes& z) { return only_if(true, {z.rows, z.rows}); },
-     [](const Seen& x) { return x.rows.gram; }},
+    {"Q", both, asked, [](const Sizes& z) { return only_if(true, {z.rows, z.rows}); }, gram_of},
+    {"Q_blocks", teacher, asked,
+     [](const Sizes& z) { return only_if(z.blocks > 0, {z.blocks, z.rows, z.rows}); },
+     [](const Seen& x) { return x.rows.blocks; }},
     {"norms", both, asked, [](const Sizes& z) { return only_if(true, {z.rows}); },
      [](const Seen& x) {
        std::vector<double> norms;
-       for (std::size_t i = 0; i < x.rows.gram.size(); i += static_cast<std::size_t>(x.shape.n) + 1)
-         norms.push_back(std::sqrt(x.rows.gram[i]));
+       const std::vector<double> gram = gram_of(x);
+       for (std::size_t i = 0; i < gram.size(); i += static_cast<std::size_t>(x.shape.n) + 1)
+         norms.push_back(std::sqrt(gram[i]));
        return norms;
      }},
     {"c_hat", both, asked,
@@ -100,11 +118,8 @@ constexpr Statistic table[] = {
     {"biases", both, asked,
      [](const Sizes& z) { return only_if(facts_of(z.kind).network, {z.rows}); },
      [](const Seen& x) {
-       std::vector<double> biases(static_cast<std::size_t>(x.shape.n));
-       if (!x.task.constant) return biases;
-       const auto q = static_cast<std::size_t>(x.shape.directions);  // the constant is the first
-       for (std::size_t i = 0; i < biases.size(); ++i)
-         biases[i] = x.task.neuron_scale * x.rows.along[i * q];
+       std::vector<double> biases = along_constant(x);
+       for (double& b : biases) b *= x.task.neuron_scale;
        return biases;
      }},
 };
@@ -140,6 +155,7 @@ std::vector<std::pair<const char*, std::optional<Dims>>> statistics_of(const Siz
 std::vector<const char*> parameters_of(StudentKind kind) {
   Sizes sizes;
   sizes.kind = kind;
+  sizes.blocks = 1;
   std::vector<const char*> names;
   for (const Statistic& one : table)
     if (one.when == asked && one.shape(sizes)) names.push_back(one.name);

@@ -38,12 +38,13 @@ std::vector<double> along_law(const Seen& x) {
 }
 
 // A lower-triangular factor of the covariance of the fields (k + r + n) and what is along the law's
-// directions (q), of normal inputs; what depends on those before it up to rounding has a column of
-// zeros.
+// directions (q), of normal inputs without the constant; what depends on those before it up to
+// rounding, or is the constant, has a column of zeros.
 std::vector<double> factor_of_fields(const Seen& x, const std::vector<double>& along) {
   const int k = x.shape.k, given = k + x.shape.rank, n = x.shape.n, q = x.shape.directions,
             fields = given + n, m = fields + q;
   const auto covariance = [&](int i, int j) {
+    if (x.shape.constant && (i == fields || j == fields)) return 0.0;
     if (i >= fields) return j < fields ? along[index(j, i - fields, q)] : i == j ? 1.0 : 0.0;
     if (i < given) return x.gram->fixed[index(i, j, given)];
     if (j < k) return x.rows.features[index(i - given, j, k)];

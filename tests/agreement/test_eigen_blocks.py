@@ -165,6 +165,34 @@ def test_exact_loss(name, ambient):
         assert far < 5 * np.hypot(own, losses.std() / len(losses) ** 0.5)
 
 
+@pytest.mark.parametrize("ambient", [False, True], ids=["reduced", "ambient"])
+@pytest.mark.parametrize("name", ["rank one", "LoRA, Huber", "full, biases"])
+def test_products_in_each_block(name, ambient):
+    """Recorded, they are those of the rows, and make up Q."""
+    task, training = case(name, 40)
+    training = training.replace(record_parameters=True)
+    engine = "ambient" if ambient else "reduced"
+    simulation = lrft.Simulation(
+        task, training, replicas=[REPLICA], seed=SEED, engine=engine, keep_students=True
+    )
+    simulation.run()
+    ds, (chain,) = simulation.dataset().isel(replica=0), simulation.chains()
+    n, biased, blocks = ds.sizes["row"], training.student.biased(task), task.law.blocks
+    if ambient:
+        rows = chain.rows.reshape(n, -1)
+        products = [rows[:, here] @ rows[:, here].T for here in blocks.slices]
+    else:
+        P, L = np.split(chain.rows, [n * ds.sizes["basis"]])
+        along = P.reshape(n, -1)[:, biased:] @ task.law.V.T
+        parts = zip(blocks.directions, L.reshape(-1, n, n), strict=True)
+        products = [along[:, there] @ along[:, there].T + one @ one.T for there, one in parts]
+    np.testing.assert_allclose(ds.final_Q_blocks, products, rtol=1e-9, atol=1e-12)
+    assert ds.Q_blocks.dims == ("step", "block", "row", "other_row")
+    b = ds.M.values[..., :1] if biased else np.zeros((1, n, 1))
+    whole = ds.Q_blocks.sum("block").values + b @ np.swapaxes(b, 1, 2)
+    np.testing.assert_allclose(ds.Q, whole, rtol=1e-10, atol=1e-12)
+
+
 def test_rank_one_in_the_theory():
     """One rank-one student, as a vector and as rows; and where its part in blocks is open."""
     task, _ = case("rank one", 1)

@@ -89,6 +89,45 @@ def test_the_reduced_space_records_its_state(name: str) -> None:
         np.testing.assert_allclose(ds.M.values[:, :, 0] @ task.a[0], ds.overlap_u, atol=1e-14)
 
 
+@pytest.mark.parametrize("teacher", ["a perturbed base", "a network"])
+@pytest.mark.parametrize(
+    "options",
+    [{"engine": "reduced"}, {"engine": "ambient"}, {"engine": "ambient", "optimiser": "momentum"}],
+    ids=str,
+)
+@pytest.mark.parametrize("trained", [False, True])
+def test_large_biases_take_no_digits(teacher: str, options: dict[str, str], trained: bool) -> None:
+    """Cosines and M are those of the rows, which were once what biases leave of their squares."""
+    biases = np.array([1e8, -3e7, 2e8])
+    if teacher == "a network":
+        task = lrft.Task.teacher(width=2, d=60, activation="erf", biases_star=0.5)
+        student = lrft.FullNetwork(
+            width=3, init="gaussian", lam_init=0.5, biases=biases, train_biases=trained
+        )
+        directions = np.atleast_2d(task.u)
+    else:
+        task = lrft.Task.sample(d=60, k=3, activation="erf", xi=1.5, biases=biases)
+        student = lrft.FullNetwork(train_biases=trained)
+        directions = task.W + task.xi * np.outer(task.c, task.u)
+    given = {"lr": 1e-3, "steps": 20, "record": 2, "record_parameters": True}
+    given |= {"optimiser": options.get("optimiser", "sgd")}
+    simulation = lrft.Simulation(
+        task,
+        lrft.Training(student=student, **given),
+        replicas=[0],
+        engine=options["engine"],
+        keep_students=True,
+    )
+    simulation.run()
+    ds, found = simulation.dataset().isel(replica=0, step=-1), simulation.trained(0)
+    assert found.b is not None
+    assert np.abs(found.b).max() > 1e7
+    sizes = np.outer(np.linalg.norm(found.W, axis=1), np.linalg.norm(directions, axis=1))
+    np.testing.assert_allclose(ds.overlap_u, found.W @ directions.T / sizes, rtol=0, atol=1e-14)
+    np.testing.assert_allclose(ds.M[:, 1:], found.W @ task.Q, rtol=0, atol=1e-14)
+    np.testing.assert_allclose(ds.M[:, 0], found.b / task.neuron_scale, rtol=1e-14)
+
+
 def test_nothing_else_changes_and_no_name_is_there_unasked() -> None:
     task, training = recording("LoRA, rank 3")
     with_all = lrft.simulate(task, training, replicas=2)
@@ -106,8 +145,10 @@ def test_nothing_else_changes_and_no_name_is_there_unasked() -> None:
     assert named.record_size(task) == default.record_size(task) + 3 * 5 + 3 * 3 + 3 + 4 * 3
 
 
-def test_they_survive_a_stop_a_file_and_a_study(tmp_path: Path) -> None:
+@pytest.mark.parametrize("inputs", [None, "blocks 1 0.4"])
+def test_they_survive_a_stop_a_file_and_a_study(inputs: str | None, tmp_path: Path) -> None:
     task, training = recording("full, scratch, nine")
+    task = task.replace(inputs=inputs)
     whole = lrft.simulate(task, training, replicas=2, seed=9)
     simulation = lrft.Simulation(task, training, replicas=2, seed=9)
     simulation.advance(0.0)
@@ -123,7 +164,9 @@ def test_they_survive_a_stop_a_file_and_a_study(tmp_path: Path) -> None:
         "run": {"replicas": 2, "seed": 9},
     }
     study = lrft.sweep(tables, tmp_path / "study.db", threads=1)
-    for name in training.recorded_parameters:
+    names = {name for name in training.recorded_parameters if name in whole}
+    assert set(training.recorded_parameters) - names == ({"Q_blocks"} if inputs is None else set())
+    for name in names:
         np.testing.assert_array_equal(loaded[name], whole[name])
         assert loaded[name].dims == whole[name].dims
         np.testing.assert_array_equal(study[name][1], whole[name])
@@ -136,7 +179,11 @@ def test_they_survive_a_stop_a_file_and_a_study(tmp_path: Path) -> None:
     [
         (["N"], ValueError, "record_parameters must be one of .*got 'N'"),
         (["M", "M"], ValueError, "record_parameters must be distinct"),
-        (["B"], ValueError, "record_parameters of a RankOne student are M, Q, norms, c_hat"),
+        (
+            ["B"],
+            ValueError,
+            "record_parameters of a RankOne student are M, Q, Q_blocks, norms, c_hat",
+        ),
         ("M", TypeError, "record_parameters must be True, False or a list of M, Q,"),
         (1, TypeError, "record_parameters must be True, False or a list .*got 1"),
     ],

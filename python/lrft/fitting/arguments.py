@@ -38,16 +38,24 @@ def open_training(common: dict[str, Any], record: Any) -> Training:
 
 
 def beside_data(training: Training) -> Training:
-    """Leave out M, of which there is no basis without a teacher; refuse it where it is named."""
-    if "M" not in training.recorded_parameters:
-        return training
-    if training.record_parameters is not True:
-        raise ValueError(
-            "record_parameters: 'M' is in a basis of span(W, u), and samples have no u, got "
-            f"{list(training.recorded_parameters)}"
-        )
-    known = [name for name in training.student.order_parameters if name != "M"]
-    return training.replace(record_parameters=known)
+    """Leave out what goes with a teacher and its inputs; refuse it where it is named."""
+    known = training.student.order_parameters
+    if training.record_parameters is True:
+        there = tuple(name for name in known if name not in _OF_TEACHERS)
+        return training.replace(record_parameters=there)
+    for name, why in _OF_TEACHERS.items():
+        if name in training.recorded_parameters:
+            raise ValueError(
+                f"record_parameters: {name!r} is {why}, got {list(training.recorded_parameters)}"
+            )
+    return training
+
+
+#: Order parameters that are not recorded beside samples, and why.
+_OF_TEACHERS = {
+    "M": "in a basis of span(W, u), and samples have no u",
+    "Q_blocks": "of the eigenvalue blocks of inputs that are drawn, and samples are given",
+}
 
 
 def window_steps(d: int, batch: int) -> int:

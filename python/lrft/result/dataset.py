@@ -21,7 +21,6 @@ from lrft.result.variables import (
     SEQUENCE_VARIABLES,
     STATISTICS,
     VARIABLES,
-    recorded,
 )
 
 if TYPE_CHECKING:
@@ -121,10 +120,9 @@ def assemble(
     sizes = {"task": rows} | {name: len(values) for name, values in coordinates.items()}
 
     data = {}
-    asked = recorded(training)
     for name, variable in VARIABLES.items():
         statistic = STATISTICS.get(name.removeprefix("final_"))
-        if statistic is not None and name.removeprefix("final_") not in asked:
+        if statistic is not None and statistic.later and name not in raw:
             continue
         values = status if name == "status" else np.asarray(raw[name])
         expected = tuple(sizes[dim] for dim in variable.dims if dim in sizes)

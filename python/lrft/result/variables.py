@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container, Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 from lrft.core.engine import compiled
@@ -85,6 +86,14 @@ STATISTICS: dict[str, _Statistic] = {
     "loss": _Statistic("population loss", _LOSS),
     "M": _order_parameter("rows in S", f"inner products of the rows with {_BASIS}", "basis"),
     "Q": _order_parameter("inner products of the rows", "A Aᵀ", "other_row"),
+    "Q_blocks": _Statistic(
+        "inner products of the rows in each block",
+        "A_j A_jᵀ of the parts A_j of the rows in each eigenvalue block of the inputs, without "
+        "biases; rows are û, the rows of A, or the neurons of a full network",
+        True,
+        True,
+        ("block", "row", "other_row"),
+    ),
     "norms": _order_parameter("norms of the rows", "square roots of the diagonal of Q"),
     "c_hat": _Statistic("ĉ", "own parameters of a rank-one student", True, True, ("neuron",)),
     "B": _Statistic("B", "own parameters of LoRA", True, True, ("neuron", "row")),
@@ -148,7 +157,11 @@ COORDINATES = {
 }
 
 
-def recorded(training: Training) -> list[str]:
-    """List the statistics that a training records: some only where they are asked for."""
+def recorded(training: Training, shapes: Iterable[Container[str]]) -> list[str]:
+    """List the statistics that a training records of tasks with these, by name.
+
+    Some only where they are asked for, and there is a task that has them.
+    """
     asked = {*training.recorded_parameters, *training.recorded_losses}
-    return [name for name, one in STATISTICS.items() if not one.later or name in asked]
+    there = {name for one in shapes for name in asked if name in one}
+    return [name for name, one in STATISTICS.items() if not one.later or name in there]

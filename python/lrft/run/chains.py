@@ -217,7 +217,7 @@ def gather(
         "stop_step": np.zeros(shape, dtype=np.int64),
     }
     of_task = [Sizes.of(task, training).records for task in tasks]
-    for name in recorded(training):
+    for name in recorded(training, of_task):
         # Tasks with fewer overlaps leave the rest NaN; what is not recorded is NaN.
         most = tuple(
             np.max(_aligned([shapes.get(name, ()) for shapes in of_task]), axis=0).tolist()

@@ -196,7 +196,7 @@ def record_shapes(unit: Unit) -> dict[str, tuple[int, ...]]:
     if isinstance(unit, SequenceUnit):
         return series_shapes(unit.tasks, unit.trainings)
     found = Sizes.of(unit.task, unit.training).records
-    return {name: found.get(name, ()) for name in recorded(unit.training)}
+    return {name: found.get(name, ()) for name in recorded(unit.training, [found])}
 
 
 def of_each_task(unit: SequenceUnit) -> dict[str, tuple[int, ...]]:
