@@ -67,15 +67,85 @@ def test_without_noise_they_are_the_population_gradient(name: str, activation: s
     velocity = equations.unpacked(equations.velocity(0.0, equations.packed(found.start)))
     moved = not isinstance(student, lrft.LoRA) or student.train_a
     trained = getattr(student, "train_lam", getattr(student, "train_b", False))
-    rate = found.rates[1]
-    expected = (
-        -moved * grad @ task.Q,
-        -moved * (grad @ rows.T + rows @ grad.T),
-        -trained * rate * by_own,
+    expected = in_blocks(task, rows, -moved * grad), -trained * found.rates[1] * by_own
+    check_velocity(velocity, *expected, 1e-9)
+
+
+def in_blocks(task: lrft.Task, rows: np.ndarray, moves: np.ndarray) -> tuple[np.ndarray, ...]:
+    """What rows that move so in R^d have for P and the products outside S in every block."""
+    Q = task.Q
+    blocks = (
+        [slice(None)] if task.law is None or task.law.blocks is None else task.law.blocks.slices
     )
+    outside = rows - rows @ Q @ Q.T
+    products = [moves[:, here] @ outside[:, here].T for here in blocks]
+    return moves @ Q, np.array([one + one.T for one in products])
+
+
+def check_velocity(found: State, rows: tuple[np.ndarray, ...], own: Any, error: float) -> None:
+    expected = (*rows, np.reshape(own, found.own.shape))
     scale = max(np.abs(part).max() for part in expected)
-    for value, wanted in zip(velocity, expected, strict=True):
-        np.testing.assert_allclose(value, wanted, rtol=0, atol=1e-9 * scale)
+    for value, wanted in zip(found, expected, strict=True):
+        np.testing.assert_allclose(value, wanted, rtol=0, atol=error * scale)
+
+
+BLOCKS = lrft.EigenBlocks([0.4, 1.0, 1.8], parts=[0.3, 0.4, 0.3])
+LAWS = {
+    "one": lrft.RankOne(train_c=True, orthogonal=False),
+    "one, projected": lrft.RankOne(train_c=True),
+    "LoRA": lrft.LoRA(
+        rank=2, a_init="gaussian", b_init=np.random.default_rng(1).normal(size=(3, 2))
+    ),
+    "full": lrft.FullNetwork(width=4, init="gaussian", lam_init=0.7, train_lam=True),
+}
+
+
+@pytest.mark.parametrize("law", [BLOCKS, "spiked u 0.8"], ids=["blocks", "spike"])
+@pytest.mark.parametrize("name", LAWS)
+def test_under_a_law_they_are_the_gradient_of_the_exact_loss(name: str, law: Any) -> None:
+    """By differences in R^d, for each block; and the means over a sample agree with them."""
+    student = LAWS[name]
+    task = lrft.Task.sample(d=36, k=3, activation="tanh", parallel=0.3, seed=4, inputs=law)
+    training = lrft.Training(student=student, lr=0.1 / task.d, steps=10)
+    rows, own, recorded = start_at(task, training)
+    own = np.asarray(own, dtype=float)
+    if isinstance(student, lrft.RankOne):
+        rows = np.random.default_rng(6).normal(size=(1, task.d))
+        rows -= student.orthogonal * rows @ np.linalg.pinv(task.W) @ task.W
+        student = student.replace(u_init=rows[0] / np.linalg.norm(rows))
+        rows, own, recorded = start_at(task, training.replace(student=student))
+
+    def loss(A: np.ndarray, own: np.ndarray) -> float:
+        if student.network:
+            return theory.population_loss(task, rows=A, lam=own)
+        scale = task.xi if student.single else student.scale
+        return theory.population_loss(task, rows=task.W + scale * own.reshape(task.k, -1) @ A)
+
+    both = np.concatenate([rows.ravel(), own.ravel()])
+    step = 1e-5
+    slopes = [
+        (at(both + step * e) - at(both - step * e)) / (2 * step)
+        for at in [lambda x: loss(x[: rows.size].reshape(rows.shape), x[rows.size :])]
+        for e in np.eye(both.size)
+    ]
+    grad, by_own = np.reshape(slopes[: rows.size], rows.shape), np.array(slopes[rows.size :])
+    found = of_training(task, training.replace(student=student), recorded, {})
+    equations = Equations(task, found, 0.0, 2**15)
+    if student.single:  # on spheres, and where Pi projects
+        grad = grad - student.orthogonal * grad @ np.linalg.pinv(task.W) @ task.W
+        grad = grad - (grad @ rows.T) @ rows
+        by_own = by_own - own * (by_own @ own)
+    expected = in_blocks(task, rows, -grad), -found.rates[1] * by_own
+    assert equations.exact_drift
+    velocity = equations.unpacked(equations.velocity(0.0, equations.packed(found.start)))
+    check_velocity(velocity, *expected, 1e-7)
+    sample = equations.sampled(found, 2**15)
+    equations.exact_drift, equations.sample = False, sample
+    velocity = equations.unpacked(equations.velocity(0.0, equations.packed(found.start)))
+    assert 0 < equations.drift_error < 0.02
+    check_velocity(velocity, *expected, 4 * equations.drift_error)
+    # and a start recorded in R^d is that of its coordinates
+    np.testing.assert_allclose(found.start.Q, rows @ rows.T, atol=1e-10)
 
 
 @pytest.mark.parametrize("activation", ["erf", "relu"])

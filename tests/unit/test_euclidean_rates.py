@@ -12,6 +12,7 @@ TASKS = {
     "tanh": {"d": 300, "k": 6, "activation": "tanh", "features": "orthonormal"},
     "relu": {"d": 300, "k": 6, "normalization": "unit"},
     "xi = 1": {"d": 300, "k": 8, "xi": 1.0, "features": "orthonormal"},
+    "blocks": {"d": 300, "k": 6, "features": "orthonormal", "inputs": "blocks 3 0.3 parts 0.4 0.6"},
     "rank 2": {"d": 300, "k": 8, "rank": 2, "activation": "gelu", "features": "orthonormal"},
 }
 STUDENTS = {
@@ -43,7 +44,7 @@ def test_limits_of_linear_networks_are_known():
 # Not all pairs: they would repeat these. From scratch tanh waits on plateaus at any rate.
 PAIRS = [("tanh", name) for name in STUDENTS if name != "scratch"]
 PAIRS += [("relu", "LoRA 4"), ("relu", "full"), ("xi = 1", "LoRA 1"), ("rank 2", "LoRA 4")]
-PAIRS += [("rank 2", "scratch")]
+PAIRS += [("rank 2", "scratch"), ("blocks", "LoRA 4"), ("blocks", "full, output weights")]
 
 
 @pytest.mark.parametrize(("name", "kind"), PAIRS)
@@ -82,6 +83,22 @@ def test_a_rate_and_a_reason(kind):
             for d in (30_000, 3_000_000)
         ]
         assert 80 < limits[0] / limits[1] < 125
+
+
+@pytest.mark.parametrize("student", [lrft.FullNetwork(), lrft.RankOne(train_c=True)])
+def test_one_block_is_a_scale(student):
+    """A x = (2 A) z: as beside features that are twice as long, and for u as beside twice xi."""
+    task = lrft.Task.sample(**TASKS["tanh"], seed=1)
+    blocks = task.replace(inputs=lrft.EigenBlocks([4.0]))
+    one = {"inputs": lrft.EigenBlocks([1.0])}
+    longer = task.replace(neuron_scale=2 * task.neuron_scale, **one)
+    if not student.spherical:  # whose exact pull at the start is of standard normal inputs
+        assert theory.stability_limit(task.replace(**one), student) == pytest.approx(
+            theory.stability_limit(task, student), rel=1e-9
+        )
+    for batch in (1, 10**9):
+        one, two = (theory.stability_limit(t, student, batch=batch) for t in (blocks, longer))
+        assert one == pytest.approx(two, rel=1e-9)
 
 
 def test_own_rates_are_left_out_of_account():

@@ -136,16 +136,19 @@ WRONG = {
     "every block must have at least the 5": lambda: lrft.Task.sample(d=8, k=4, inputs="blocks 1 2"),
     "got 'blocks 1 x'": lambda: TASK.replace(inputs="blocks 1 x"),
     "got 'blocks 1 2 parts 1 1,2'": lambda: TASK.replace(inputs="blocks 1 2 parts 1 1,2"),
-    "isotropic outside S": lambda: theory.order_parameter_ode(
-        BLOCKED, lrft.Training(student=lrft.LoRA(rank=1), lr=0.01, steps=1)
+    "start must have 'M', 'Q_blocks' and 'B'": lambda: theory.order_parameter_ode(
+        BLOCKED,
+        lrft.Training(student=lrft.LoRA(rank=1), lr=0.01, steps=1),
+        {"M": np.zeros((1, 10)), "Q": np.eye(1), "B": np.zeros((4, 1))},
     ),
-    "lr='auto' needs inputs that are isotropic": lambda: lrft.check_compatible(
-        BLOCKED, lrft.Training(lr="auto", steps=1)
+    r"start\['Q_blocks'\] must be at least M Mᵀ": lambda: theory.order_parameter_ode(
+        BLOCKED,
+        lrft.Training(student=lrft.LoRA(rank=1), lr=0.01, steps=1),
+        {"M": np.ones((1, 10)), "Q_blocks": np.ones((2, 1, 1)), "B": np.zeros((4, 1))},
     ),
-    "lr='auto' needs inputs that are": lambda: lrft.check_compatible(
-        BLOCKED, lrft.Training(student=lrft.FullNetwork(), lr="auto", steps=1, stop_at=None)
+    "'Q_blocks' is of inputs with eigenvalue blocks, got inputs=Mixture": lambda: simulate(
+        TASK, record_parameters=["Q_blocks"]
     ),
-    "lr='auto' needs inputs that": lambda: theory.stability_limit(BLOCKED, lrft.LoRA(rank=2)),
     "got 'blocks 1 2 parts'": lambda: TASK.replace(inputs="blocks 1 2 parts"),
     "got 'blocks parts 1'": lambda: TASK.replace(inputs="blocks parts 1"),
     "d must be an integer": lambda: lrft.EigenBlocks([1.0, 2.0]).sizes(10.5),  # type: ignore[arg-type]

@@ -409,12 +409,6 @@ def check_standard(task: TaskBase, what: str) -> None:
         raise ValueError(f"{what} needs standard normal inputs, got {task.inputs!r}")
 
 
-def check_isotropic(task: TaskBase, what: str) -> None:
-    """Refuse inputs with several variances outside S."""
-    if task.law is not None and task.law.blocks is not None:
-        raise ValueError(f"{what} needs inputs that are isotropic outside S, got {task.inputs!r}")
-
-
 def check_perturbed(task: TaskBase, what: str) -> None:
     """Refuse what is no task, a teacher that is no perturbed base, biases, and a law of inputs."""
     check_unbiased(task, what)

@@ -31,7 +31,6 @@ from lrft.model.sizes import Sizes
 from lrft.model.students import FullNetwork, LoRA, RankOne, Student
 from lrft.model.students.student import OptionalPositive, RateOrAuto
 from lrft.model.task_state import (
-    check_isotropic,
     check_no_link,
     check_perturbed,
     check_unbiased,
@@ -99,8 +98,9 @@ class Training(Model):
         Positive and distinct; checked at records.
     record_parameters : bool or sequence of str
         Record the order parameters too, all or those named: ``"M"``, the rows in an orthonormal
-        basis of span(W, u), ``"Q"``, their inner products, ``"norms"``, their lengths, and the own
-        parameters, ``"c_hat"``, ``"B"`` or ``"lam_hat"``, and trained ``"biases"``. Their sizes do
+        basis of span(W, u), ``"Q"``, their inner products, ``"Q_blocks"``, those of their parts in
+        each eigenvalue block of the inputs, ``"norms"``, their lengths, and the own parameters,
+        ``"c_hat"``, ``"B"`` or ``"lam_hat"``, and trained ``"biases"``. Their sizes do
         not grow with d.
     loss : {"squared", "correlation", "huber", "logistic"}, Huber or Logistic
         The loss of a sample that a step lowers, of the student's output f and the label y:
@@ -410,5 +410,10 @@ def check_compatible(task: Task, training: Training) -> None:
         check_unbiased(task, "linearized=True", student)
     if training.lr == "auto":
         check_no_link(task, "lr='auto'")
-        check_isotropic(task, "lr='auto'")
+    named = () if training.record_parameters is True else training.recorded_parameters
+    if "Q_blocks" in named and (task.law is None or task.law.blocks is None):
+        raise ValueError(
+            "record_parameters: 'Q_blocks' is of inputs with eigenvalue blocks, got "
+            f"inputs={task.inputs!r}"
+        )
     student.check(task)

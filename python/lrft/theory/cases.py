@@ -12,7 +12,7 @@ from lrft.base import checks
 from lrft.model.loss import Loss, name_of
 from lrft.model.schedule import Constant, Schedule, ScheduleModel
 from lrft.model.students import RankOne, StudentModel
-from lrft.model.task_state import check_isotropic, check_no_link, check_standard
+from lrft.model.task_state import check_no_link, check_standard
 from lrft.model.training import Training, check_compatible
 from lrft.theory import pulls
 from lrft.theory.frame import frame
@@ -73,7 +73,6 @@ def of_training(task: Task, training: Training, start: Any, numbers: Mapping[str
     """Take what `lrft.simulate` takes; `numbers` are for another form of the question."""
     check_compatible(task, training)
     refuse_unknown(training)
-    check_isotropic(task, "order_parameter_ode")
     defaults = {"delta": (None, 0.0), "batch": (1,), "train_c": (False,), "rate_c": (1.0,)}
     for name, value in numbers.items():
         if value not in defaults.get(name, (True,)):
@@ -118,33 +117,39 @@ def _start_of(task: Task, student: StudentModel, start: Any) -> State:
     inside = s + n if student.start_of_its_own else s
     if start is None:
         return _own_start(task, student, own_shape)
-    name = student.own_name
+    blocks, name = task.law is not None and task.law.blocks is not None, student.own_name
+    products = "Q_blocks" if blocks else "Q"
     try:
-        M, Q, own = (_first(start[key]) for key in ("M", "Q", name))
+        M, Q, own = (_first(start[key]) for key in ("M", products, name))
     except (KeyError, TypeError, IndexError):
         raise TypeError(
-            f"start must have 'M', 'Q' and {name!r}, as one replica of a run with "
+            f"start must have 'M', {products!r} and {name!r}, as one replica of a run with "
             f"record_parameters=True has them, got {checks.describe(start)}"
         ) from None
     P = checks.array("start['M']", M, (n, inside))
-    Q = checks.array("start['Q']", Q, (n, n))
+    seen = frame(task, student.biased(task), inside - s)
+    parts = (len(seen.variances), n, n)
+    Q = checks.array(f"start[{products!r}]", Q, parts[0 if blocks else 1 :]).reshape(parts)
     shape = (n,) if student.network else np.shape(own)
     own = checks.array(f"start[{name!r}]", own, shape).reshape(own_shape)
-    _check_start(task, student, P, Q)
-    return State(P, Q, own)
+    state = State(P, Q - (seen.by_block(P, np.zeros_like(Q)) if blocks else P @ P.T), own)
+    _check_start(task, student, state, products)
+    return state
 
 
-def _check_start(task: Task, student: StudentModel, P: Floats, Q: Floats) -> None:
+def _check_start(task: Task, student: StudentModel, start: State, name: str) -> None:
     """Refuse rows that are shorter than their parts in S, and a start that is none."""
-    rest = np.linalg.eigvalsh(Q - P @ P.T)
-    size = max(1.0, float(np.abs(Q).max()))
+    rest = np.linalg.eigvalsh(start.rest)
+    size = max(1.0, float(np.abs(start.Q).max()))
     if rest.min() < -TOLERANCE * size:
-        raise ValueError("start['Q'] must be at least M Mᵀ: the rows are longer than their parts")
+        raise ValueError(
+            f"start[{name!r}] must be at least M Mᵀ: the rows are longer than their parts"
+        )
     if not student.linearized or student.spherical:
         return
     moved = rest.max()
     if not student.start_of_its_own:  # expanded around the base
-        moved = max(moved, float(np.abs(P - frame(task, student.biased(task)).R).max()))
+        moved = max(moved, float(np.abs(start.P - frame(task, student.biased(task)).R).max()))
     if moved > TOLERANCE * size:
         raise ValueError("start must be that of step 0, where a linearised student is expanded")
 
@@ -166,14 +171,15 @@ def _own_start(task: Task, student: StudentModel, own_shape: tuple[int, ...]) ->
         )
     own = np.asarray(spec.own).reshape(own_shape)
     if spec.init_rows == "given":
-        P, rest = np.reshape(spec.rows_S, (n, s)), np.reshape(spec.rows_rest, (n, n))
+        P, L = np.reshape(spec.rows_S, (n, s)), np.reshape(spec.rows_rest, (-1, n, n))
     else:
-        P = np.zeros((n, s))
-        rest = (1.0 if student.spherical else spec.rows_std * task.d**0.5) * np.eye(n)
+        P, std = np.zeros((n, s)), task.d**-0.5 if student.spherical else spec.rows_std
+        L = np.multiply.outer(std * np.sqrt(task.d * frame(task, False).shares), np.eye(n))
     if student.biased(task):  # along the constant
         P = np.column_stack([spec.biases if spec.biases.size else np.zeros(n), P])
-    Q = P @ P.T + rest @ rest.T
-    return State(np.concatenate([P, rest], axis=1) if student.start_of_its_own else P, Q, own)
+    if student.start_of_its_own:  # S has all that the rows have
+        P, L = np.concatenate([P, L[0]], axis=1), np.zeros_like(L)
+    return State(P, L @ np.swapaxes(L, -1, -2), own)
 
 
 # ---- a rank-one student in numbers --------------------------------------------------------------
@@ -192,7 +198,8 @@ def of_numbers(task: Task, c_hat: ArrayLike, start: Any, numbers: Mapping[str, A
     P = _coordinates(task, start, orthogonal)
     if student.biased(task):
         P = np.append(0.0, P)
-    state = State(P[None], np.ones((1, 1)), c0[:, None])
+    rest = max(0.0, 1.0 - float(P @ P))
+    state = State(P[None], np.full((1, 1, 1), rest), c0[:, None])
     return Case(student, state, delta, (1.0, rate_c), batch, None, None)
 
 

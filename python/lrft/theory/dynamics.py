@@ -78,7 +78,8 @@ def order_parameter_ode(
     start : mapping, or float or array_like of shape (s,)
         Of a training: what was recorded at the start of one replica, as
         ``ds.isel(replica=0)`` of a run with ``record_parameters=True``, or a dict of ``"M"``,
-        ``"Q"`` and ``"c_hat"``, ``"B"`` or ``"lam_hat"``. By default the limit of the student's
+        ``"Q"`` and ``"c_hat"``, ``"B"`` or ``"lam_hat"``; where the inputs have eigenvalue blocks
+        ``"Q_blocks"`` in place of ``"Q"``. By default the limit of the student's
         own start: given rows as they are; random ones are orthogonal to S and each other.
         Of numbers: the overlap of u_hat with u, for a u_hat orthogonal to span(W); or its
         coordinates P in the basis of ``task.R`` and ``task.a``, of norm at most 1. Where there are
@@ -114,7 +115,8 @@ def order_parameter_ode(
 
     Notes
     -----
-    Mean gradients are exact, as the loss is, but for linearised students. E[g g^T] is exact for
+    Mean gradients are exact, as the loss is, but for linearised students, inputs with means, and
+    teachers that are no perturbed base. E[g g^T] is exact for
     erf (Saad and Solla, Phys. Rev. E 52, 4225, 1995); else the mean over a fixed scrambled Sobol
     sample in the s + n dimensions that n rows and the features see. Its standard error, from
     independent scramblings, is ``noise_error``; it enters multiplied by delta. The mean
@@ -329,9 +331,9 @@ def _solution(
 
         def state_at(tau: Floats) -> State:
             # The part of P outside span(W) is along u: there is one direction only.
-            P = np.multiply.outer(clip(overlap(tau)[0]), a)[:, None]
+            m = clip(overlap(tau)[0])
             own = np.broadcast_to(case.start.own, (len(tau), task.k, 1))
-            return State(P, np.ones((len(tau), 1, 1)), own)
+            return State(np.multiply.outer(m, a)[:, None], (1 - m**2)[:, None, None, None], own)
 
     else:
         noise_scale = None
@@ -339,14 +341,16 @@ def _solution(
         found = _solve(equations.velocity, equations.packed(case.start), last, tolerances)
 
         def state_at(tau: Floats) -> State:
-            return equations.unpacked(found(tau))
+            return equations.solved(found(tau))
 
-    M, Q, own = state_at(times)
-    states = [State(*one) for one in zip(M, Q, own, strict=True)]
+    solved = state_at(times)
+    own = solved.own
+    states = [State(*one) for one in zip(*solved, strict=True)]
     return OrderParameters(
         time=times,
-        M=M,
-        Q=Q,
+        M=solved.P,
+        Q=solved.Q,
+        Q_blocks=equations.frame.by_block(solved.P, solved.rest),
         own=own[..., 0] if case.student.spherical else own,
         overlap_u=np.array([measure.overlap_u(state) for state in states]),
         overlap_c=np.array([measure.overlap_c(state) for state in states]),

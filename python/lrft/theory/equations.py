@@ -1,18 +1,23 @@
 """Right-hand sides of the order-parameter equations of students with rows, whatever they are.
 
 At rates ``lr = delta / d`` and ``lr_own = rate_own lr``, in time ``tau = lr t``, with
-``grad_A L = g x^T`` for one sample, h = A x and the coordinates P of the rows in S,
+``grad_A L = g x^T`` for one sample, the coordinates P of the rows in S, and the inner products C_j
+of what they have outside it, in block j of the covariance of the inputs: of variance v_j, with a
+share s_j of the d coordinates, and v = s = 1 where there is one,
 
     dP/dtau   = -E[g x_S^T]
-    dQ/dtau   = -E[g h^T] - E[h g^T] + (delta / batch) E[g g^T],      Q = A A^T
+    dC_j/dtau = -E[g c_j^T] - E[c_j g^T] + (delta / batch) v_j s_j E[g g^T]
     down/dtau = -rate_own E[dL/down]
 
-(Saad and Solla 1995; Goldt et al. 2019 for trained output weights). The term in delta is the
-squared length of a step, ``lr^2 |x|^2 g g^T``. A rank-one student pays for it by normalising:
-``dP/dtau = -T E[g x_S] - (delta / 2) P E[g^2] / batch``, T its tangent space, and Q = 1.
+with the part c_j of the fields A x that is from there, so that A A^T = P P^T + sum_j C_j (Saad and
+Solla 1995; Goldt et al. 2019 for trained output weights; Yoshida and Okada 2019 for blocks). By
+Stein's lemma ``E[g c_j^T] = G v_j C_j`` with one matrix G for all blocks. The term in delta is the
+squared length of a step, ``lr^2 g g^T`` times that of x in the block. A rank-one student pays for
+it by normalising, which takes ``(delta / batch) sum_j v_j s_j E[g^2]`` times P / 2 and C_j, and
+moves in its tangent space.
 
 Where rows stay along the first coordinates of S, as frozen biases do and where Pi projects, P stays
-there, and what h has of it does not count in dQ.
+there.
 """
 
 from __future__ import annotations
@@ -71,7 +76,7 @@ class Equations:
             not self.student.linearized
             and case.loss == "squared"
             and task.link is None
-            and self.frame.law is None
+            and self.frame.covariance is not None
         )
         self.exact_noise = self.exact_drift and task.activation.kind == "erf"
         self.shapes = [part.shape for part in case.start]
@@ -79,9 +84,14 @@ class Equations:
         self.sample: StudentSample | None = None
         sampled = not self.exact_drift or (self.noise > 0 and not self.exact_noise)
         if sampled and not self.overlap_alone:
-            self.sample = StudentSample(
-                task, self.frame, self.student, case.start, self.scale, case.loss, samples
-            )
+            self.sample = self.sampled(case, samples)
+
+    def sampled(self, case: Case, samples: int) -> StudentSample:
+        """Draw the sample behind what has no closed form."""
+        frame = self.frame
+        return StudentSample(
+            self.task, frame, self.student, case.start, self.scale, case.loss, samples
+        )
 
     @property
     def overlap_alone(self) -> bool:
@@ -89,6 +99,7 @@ class Equations:
         return (
             self.student.spherical
             and self.exact_drift
+            and self.frame.law is None
             and self.rates[1] == 0
             and self.still == self.task.features_rank
             and self.task.u_orthogonal
@@ -108,41 +119,42 @@ class Equations:
             *(p.reshape(*p.shape[:-1], *s) for p, s in zip(parts, self.shapes, strict=True))
         )
 
+    def solved(self, y: Floats) -> State:
+        """Read what the solver has stepped to: off the spheres, where the student stays on them."""
+        P, rest, own = state = self.unpacked(y)
+        if not self.student.spherical:
+            return state
+        rest = np.maximum(rest, 0.0)
+        squares = np.sum(P**2, axis=-1) + rest.sum(axis=(-3, -1))  # (..., 1)
+        P, rest = P / np.sqrt(squares[..., None]), rest / squares[..., None, None]
+        return State(P, rest, own / np.linalg.norm(own, axis=-2, keepdims=True))
+
     # ---- the right-hand side ----------------------------------------------------------------
 
     def velocity(self, _: float, y: Floats) -> Floats:
-        """d(P, Q, own)/dtau."""
-        state = self.unpacked(y)
-        if self.student.spherical:
-            state = self._on_spheres(state)
-        by_S, by_rows, by_own = self._drift(state)
-        noise = self._noise(state) if self.noise > 0 else np.zeros_like(state.Q)
-        still = self.still
-        by_rows = by_rows - by_S[:, :still] @ state.P[:, :still].T
-        by_S[:, :still] = 0.0
+        """d(P, rest, own)/dtau."""
+        state = self.solved(y)
+        by_S, by_rest, by_own = self._drift(state)
+        squares = self._noise(state) if self.noise > 0 else np.zeros_like(by_rest)
+        by_S[:, : self.still] = 0.0
+        by_c = by_rest @ (self.frame.variances[:, None, None] * state.rest)
+        steps = self.noise * np.multiply.outer(self.frame.variances * self.frame.shares, squares)
         own = -self.rates[1] * by_own
         if self.student.spherical:
             own += state.own * np.sum(state.own * -own)
-            P = -(by_S - state.P * by_rows) - self.noise / 2 * noise * state.P
-            return self.packed(State(P, np.zeros_like(state.Q), own))
+            along = np.sum(by_S * state.P) + by_c.sum() - steps.sum() / 2
+            P = -by_S + along * state.P
+            return self.packed(State(P, -2 * by_c + 2 * along * state.rest + steps, own))
         rate = self.rates[0]
-        Q = -rate * (by_rows + by_rows.T) + self.noise * noise
-        return self.packed(State(-rate * by_S, Q, own))
-
-    @staticmethod
-    def _on_spheres(state: State) -> State:
-        """Bring back a stage of the solver that stepped outside."""
-        P = state.P / max(1.0, float(np.linalg.norm(state.P)))
-        return State(P, np.ones((1, 1)), state.own / np.linalg.norm(state.own))
+        rest = -rate * (by_c + np.swapaxes(by_c, -1, -2)) + steps
+        return self.packed(State(-rate * by_S, rest, own))
 
     def _drift(self, state: State) -> Means:
         if self.exact_drift:
             return self._exact_drift(state)
         assert self.sample is not None
-        means, error = self.sample.means(state)
-        self.first_length = self.first_length or float(
-            np.linalg.norm(np.concatenate([part.ravel() for part in means]))
-        )
+        means, length, error = self.sample.means(state)
+        self.first_length = self.first_length or length
         if self.first_length > 0:
             self.drift_error = max(self.drift_error, error / self.first_length)
         return means
@@ -163,31 +175,45 @@ class Equations:
         """How the student's neurons are made of its rows, in the basis of S."""
         return self.student.composition(self.frame.R, self.task.lam, state.own, self.scale)
 
-    def gram(self, state: State) -> tuple[Floats, Floats, Floats]:
-        """Inner products of the neurons of teacher and student; their weights (f* - f_hat).
+    def neurons(self, state: State) -> tuple[Floats, Floats, Floats]:
+        """Return the neurons of teacher and student in S, (k + m, s), and their weights.
 
-        And of them all with the rows, (k + m, n).
+        The weights are of f* - f_hat. And what is outside S, that the student's alone have, adds
+        to the covariance of their fields, (k + m, k + m).
         """
-        T, (P, Q, _) = self.frame.teacher, state
         R, B, lam = self.composition(state)
-        TV = T @ (R + B @ P).T
-        cross = B @ P @ R.T
-        gram = np.block([[T @ T.T, TV], [TV.T, R @ R.T + cross + cross.T + B @ Q @ B.T]])
-        with_rows = np.concatenate([T @ P.T, R @ P.T + B @ Q])
-        return gram, np.concatenate([self.task.lam, -lam]), with_rows
+        neurons = np.concatenate([self.frame.teacher, R + B @ state.P])
+        added = np.zeros((len(neurons), len(neurons)))
+        k = self.task.k
+        added[k:, k:] = B @ self.frame.outside(state.rest) @ B.T
+        return neurons, np.concatenate([self.task.lam, -lam]), added
+
+    def gram(self, state: State) -> tuple[Floats, Floats]:
+        """Return the covariance of the neurons' fields, over neuron_scale^2, and their weights.
+
+        Of inputs without means.
+        """
+        neurons, weights, added = self.neurons(state)
+        covariance = self.frame.covariance
+        assert covariance is not None
+        return neurons @ covariance @ neurons.T + added, weights
 
     def _exact_drift(self, state: State) -> Means:
-        gram, weights, with_rows = self.gram(state)
+        gram, weights = self.gram(state)
         mixing, by_weight = row_gradient_coefficients(self.task, gram, weights)
-        R, B, _ = self.composition(state)
-        neurons = np.concatenate([self.frame.teacher, R + B @ state.P])
-        along = mixing @ with_rows  # (m, n)
-        by_own = by_weight if self.student.network else self.scale * along
-        return Means(B.T @ mixing @ neurons, B.T @ along, by_own)
+        covariance, mix = self.frame.covariance, self.composition(state).mix
+        assert covariance is not None
+        by_S = mixing @ self.neurons(state)[0] @ covariance  # (m, s)
+        by_rest = mixing[:, self.task.k :] @ mix  # (m, n)
+        if self.student.network:
+            by_own = by_weight
+        else:
+            by_own = self.scale * (by_S @ state.P.T + by_rest @ self.frame.outside(state.rest))
+        return Means(mix.T @ by_S, mix.T @ by_rest, by_own)
 
     def _exact_noise(self, state: State) -> Floats:
         task = self.task
-        gram, weights, _ = self.gram(state)
+        gram, weights = self.gram(state)
         C, k = task.neuron_scale**2 * gram, task.k
         squares = task.output_scale**2 * weighted_slopes(C, weights, k)
         if task.noise > 0:

@@ -3,7 +3,7 @@
 With J = df_hat/d(parameters), a step on one sample changes its error by the factor
 1 - 2 lr |J|^2, and on average over fresh samples shrinks the error where
 
-    lr < E|J_p|^2 / E[|J_p|^2 |J|^2]        (linear regime; |x|^2 is d to good accuracy)
+    lr < E|J_p|^2 / E[|J_p|^2 |J|^2]        (linear regime; |x|^2 is E|x|^2 to good accuracy)
 
 for errors in either part p of the parameters, rows or own. It must hold where the student starts
 and where it fits. LoRA fits
@@ -13,9 +13,11 @@ the start; on the sphere a_l = 1. On the way, at overlap q of the leading pair, 
 times the full one; the direction of the row A_1 of length a turns by lr D / a against half the
 square of the noise,
 
-    lr < 2 D a / (q N d),       D the pull, N = E[g^2], dL/dA_1 = g x,
+    lr < 2 D a / (q N E|x|^2),       D the pull, N = E[g^2], dL/dA_1 = g x,
 
-the limit of the rank-one student with a = 1. All expectations are over one fixed sample.
+the limit of the rank-one student with a = 1. E|x|^2 is d, or what the eigenvalue blocks of the
+inputs make of it, in which rows that are drawn lie as a random direction does. All expectations are
+over one fixed sample.
 """
 
 from __future__ import annotations
@@ -55,22 +57,27 @@ class Limit(NamedTuple):
 
 
 class Sample:
-    """A task and rows of a student on one Gaussian sample: x in S, and in n directions outside."""
+    """A task on one Gaussian sample: x in S, and in n directions outside in every block."""
 
     def __init__(self, task: Task, student: StudentModel, samples: int) -> None:
-        n, self.frame = student.rows(task), frame(task, student.biased(task))
+        self.frame = frame(task, student.biased(task))
+        scales = np.repeat(np.sqrt(self.frame.variances), student.rows(task))
+        n = len(scales)
         size = self.frame.normals + n
         normals = compiled.normals(SEED, 0, compiled.purposes["inputs"], 0, samples * size)
         normals = np.asarray(normals).reshape(samples, size)
         X, shifts = self.frame.inputs(normals[:, : size - n])
-        self.task, self.X = task, np.concatenate([X, normals[:, size - n :]], axis=1)
+        self.task, self.X = task, np.concatenate([X, scales * normals[:, size - n :]], axis=1)
+        #: E|x|^2, and the largest variance outside S.
+        self.square = task.d * self.frame.variance
+        self.steepest = float(self.frame.variances.max())
         self.base = X @ self.frame.R.T  # (samples, k)
         moved = self.base + X @ self.frame.change.T
         labels = task.output_scale * (task.activation(task.neuron_scale * moved) @ task.lam)
         self.labels = labels + shifts
 
     def lora(self, student: LoRA, rows: Floats, B: Floats) -> tuple[Floats, Floats, Floats]:
-        """|J|^2 over d of A and |J|^2 of B, (samples,); and df_hat/d(A_1 x), with the residual."""
+        """|J|^2 over E|x|^2 of A and |J|^2 of B, (samples,); the residual, and df_hat/d(A_1 x)."""
         task = self.task
         fields = self.X @ rows.T
         z = task.neuron_scale * (self.base + student.scale * fields @ B.T)
@@ -82,7 +89,7 @@ class Sample:
         return np.stack([np.einsum("nr,nr->n", by_row, by_row), of_B]), residual, by_row
 
     def full(self, rows: Floats, lam: Floats) -> Floats:
-        """|J|^2 over d of the rows and |J|^2 of the output weights, (2, samples)."""
+        """|J|^2 over E|x|^2 of the rows and |J|^2 of the output weights, (2, samples)."""
         task = self.task
         value, slope = task.activation.evaluate(task.neuron_scale * self.X @ rows.T)
         by_row = slope * (task.output_scale * task.neuron_scale * lam)
@@ -99,9 +106,9 @@ def euclidean_limits(student: object, task: Task, batch: int, samples: int) -> l
     )
 
 
-def _linear_regime(task: Task, squares: Floats, batch: int, cause: str) -> Limit:
-    """Bound the rate by |J|^2 (rows over d, own parameters); zeros where these are not trained."""
-    weights = np.array([[float(task.d)], [1.0]])
+def _linear_regime(sample: Sample, squares: Floats, batch: int, cause: str) -> Limit:
+    """Bound the rate by |J|^2 of rows, over E|x|^2, and own parameters; 0 if they do not move."""
+    weights = np.array([[sample.square], [1.0]])
     length = (weights * squares).sum(axis=0)
     limits = []
     for part in squares:
@@ -109,7 +116,8 @@ def _linear_regime(task: Task, squares: Floats, batch: int, cause: str) -> Limit
         if fourth > 0:
             # Large batches leave the limit of plain gradient descent, curvature E[J J^T].
             by_noise = batch * float(part.mean()) / fourth
-            limits.append(1 / (1 / by_noise + float(squares.mean(axis=1).sum())))
+            curvature = float((squares.mean(axis=1) * [sample.steepest, 1.0]).sum())
+            limits.append(1 / (1 / by_noise + curvature))
     return Limit(min(limits, default=np.inf), cause)
 
 
@@ -119,12 +127,13 @@ def _full(student: FullNetwork, task: Task, batch: int, samples: int) -> list[Li
     sample = Sample(task, student, samples)
     trained = np.array([[1.0], [float(student.train_lam and student.lr_lam is None)]])
     found = [
-        _linear_regime(task, trained * sample.full(rows, lam), batch, AT_START) for lam in draws
+        _linear_regime(sample, trained * sample.full(rows, lam), batch, AT_START) for lam in draws
     ]
     if not student.linearized:  # whatever it comes from, the teacher is one network that fits
-        teacher = np.pad(sample.frame.teacher, ((0, 0), (0, len(rows))))
+        T = sample.frame.teacher
+        teacher = np.pad(T, ((0, 0), (0, rows.shape[1] - T.shape[1])))
         squares = trained * sample.full(teacher, task.lam)
-        found.append(_linear_regime(task, squares, batch, AT_TEACHER))
+        found.append(_linear_regime(sample, squares, batch, AT_TEACHER))
     return found
 
 
@@ -140,7 +149,7 @@ def _lora(student: LoRA, task: Task, batch: int, samples: int) -> list[Limit]:
         [[float(student.train_a)], [float(student.train_b and student.lr_b is None)]]
     )
     found = [
-        _linear_regime(task, trained * sample.lora(student, rows, B)[0], batch, AT_START)
+        _linear_regime(sample, trained * sample.lora(student, rows, B)[0], batch, AT_START)
         for B in starts
     ]
     if student.linearized or student.takes_start_off or not (student.train_a and student.train_b):
@@ -163,13 +172,13 @@ def _lora(student: LoRA, task: Task, batch: int, samples: int) -> list[Limit]:
                 squared = 1.0
             A[j] = 0.0
             A[j, :s] = q * right[j]
-            A[j, s + j] = np.sqrt(1 - q * q)
+            A[j, s + j :: n] = np.sqrt(1 - q * q) * np.sqrt(sample.frame.shares)
             A[j] *= np.sqrt(squared)
             C[:, j] = left[:, j] * strength / np.sqrt(squared)
         return A, C
 
     squares, _, _ = sample.lora(student, *at(1.0))
-    found.append(_linear_regime(task, trained * squares, batch, AT_TEACHER))
+    found.append(_linear_regime(sample, trained * squares, batch, AT_TEACHER))
     for q in OVERLAPS:
         A, C = at(q)
         _, residual, by_row = sample.lora(student, A, C)
@@ -181,25 +190,27 @@ def _lora(student: LoRA, task: Task, batch: int, samples: int) -> list[Limit]:
             continue
         noise = float((4 * (residual**2 + task.noise**2) * by_row[:, 0] ** 2).mean()) / batch
         if noise > 0:
-            limit = 2 * strength * length / (q * noise * task.d)
+            limit = 2 * strength * length / (q * noise * sample.square)
             found.append(Limit(limit, f"noise outweighs the pull at overlap {q:.2g}"))
     return found
 
 
 def _start(task: Task, student: StudentModel) -> tuple[Floats, list[Floats]]:
-    """Coordinates (n, s + n) of the rows at step 0; the own parameters, some draws if random."""
+    """Coordinates (n, s + J n) of the rows at step 0; the own parameters, some draws if random."""
     spec = student.specification(task, ambient=False)
     n, s = spec.rows, task.R.shape[1]
+    shares = frame(task, False).shares
     if spec.init_rows == "given":
-        parts = [spec.rows_S.reshape(n, s), spec.rows_rest.reshape(n, n)]
+        parts = [spec.rows_S.reshape(n, s), *spec.rows_rest.reshape(-1, n, n)]
         rows = np.concatenate(parts, axis=1)
     else:  # nearly orthogonal to S and to each other
         length = spec.rows_std * np.sqrt(task.d)
-        rows = np.concatenate([np.zeros((n, s)), length * np.eye(n)], axis=1)
+        outside = [length * np.sqrt(share) * np.eye(n) for share in shares]
+        rows = np.concatenate([np.zeros((n, s)), *outside], axis=1)
     if student.worked_out_start:  # of the population, whatever the samples
         population = student.replace(start_samples=None)
         start = started(task, population, ambient=False, seed=0, replica=0)
-        rows = np.concatenate([start.rows, np.zeros((n, n))], axis=1)
+        rows = np.concatenate([start.rows, np.zeros((n, n * len(shares)))], axis=1)
         return rows, [start.own]
     if student.biased(task):
         rows = np.column_stack([spec.biases if spec.biases.size else np.zeros(n), rows])

@@ -3,6 +3,8 @@
 Where the student or its base has biases, the first coordinate is the constant 1, along which a row
 has b/neuron_scale: the law of the inputs has that direction too. Rows that a linearised student is
 expanded around are further directions, the last.
+
+What is outside S has an isotropic part, or one in each eigenvalue block of the covariance.
 """
 
 from __future__ import annotations
@@ -29,11 +31,38 @@ class Frame(NamedTuple):
     a: Floats  #: (r, s)  the teacher's directions
     law: Law | None  #: of the inputs; None where it is the standard normal
     before: int  #: coordinates before the task's own: 1 where there is the constant
+    variances: Floats  #: (J,)  of the parts outside S, one where that is isotropic
+    shares: Floats  #: (J,)  how much of d each of them has
+    bases: tuple[Floats, ...]  #: (s_j, s)  of S in each, orthonormal rows
 
     @property
     def teacher(self) -> Floats:
         """Rows of a teacher that perturbs the base, (k, s)."""
         return self.R + self.change
+
+    @property
+    def variance(self) -> float:
+        """E|x|^2 / d."""
+        return float(self.variances @ self.shares)
+
+    @property
+    def covariance(self) -> Floats | None:
+        """That of x in S, (s, s); None where components have means, or their labels shifts."""
+        law, one = self.law, np.eye(self.R.shape[1])
+        if law is None:
+            return one
+        if law.means.any() or law.shifts.any():
+            return None
+        return one + (law.V.T * (law.stretch * (2.0 + law.stretch))) @ law.V
+
+    def outside(self, rest: Floats) -> Floats:
+        """Covariance (n, n) of what fields have from outside S, of rows whose parts are `rest`."""
+        return np.tensordot(self.variances, rest, axes=1)
+
+    def by_block(self, P: Floats, rest: Floats) -> Floats:
+        """Inner products (..., J, n, n) of the parts that rows P (..., n, s) have in the blocks."""
+        parts = [P @ base.T for base in self.bases]
+        return np.stack([part @ np.swapaxes(part, -1, -2) for part in parts], axis=-3) + rest
 
     @property
     def normals(self) -> int:
@@ -65,12 +94,18 @@ def frame(task: Task, constant: bool, beside: int = 0) -> Frame:
     R = np.pad(task.R, ends)
     if task.biases is not None:
         R[:, 0] = task.biases / task.neuron_scale
-    law = task.law
+    law, variances, shares = task.law, np.ones(1), np.ones(1)
+    bases: tuple[Floats, ...] = (np.eye(R.shape[1])[int(constant) :],)
     if law is not None:
-        law = Law(np.pad(law.V, ends), law.stretch, law.probabilities, law.means, law.shifts)
+        V, blocks = np.pad(law.V, ends), law.blocks
+        if blocks is not None:
+            variances, shares = np.array(blocks.variances), np.array(blocks.sizes) / task.d
+            bases = tuple(V[here] for here in blocks.directions)
+        law = Law(V, law.stretch, law.probabilities, law.means, law.shifts)
     if constant:
         law = _with_constant(law, R.shape[1])
-    return Frame(R, np.pad(perturbation(task), ends), np.pad(task.a, ends), law, int(constant))
+    change, a = (np.pad(rows, ends) for rows in (perturbation(task), task.a))
+    return Frame(R, change, a, law, int(constant), variances, shares, bases)
 
 
 def _with_constant(law: Law | None, s: int) -> Law:

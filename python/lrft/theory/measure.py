@@ -30,7 +30,7 @@ class Measure:
 
     def overlap_u(self, state: State) -> Any:
         """Return a number, singular values, or cosines of neurons with those of the teacher."""
-        equations, (P, Q, _) = self.equations, state
+        equations, P, Q = self.equations, state.P, state.Q
         if equations.student.single:
             return float(np.clip(P[0] @ self.a[0], -1.0, 1.0))
         if equations.student.network:
@@ -66,26 +66,27 @@ class Measure:
         if equations.student.linearized:
             assert equations.sample is not None
             return equations.sample.loss(state)
-        gram, weights, _ = equations.gram(state)
         frame = equations.frame
         if frame.law is not None or getattr(task.link, "biases", None) is not None:
-            neurons = np.concatenate([frame.teacher, self._neurons(state)])
+            neurons, weights, added = equations.neurons(state)
             b = neurons[:, : self.before]
             V = np.zeros((0, neurons.shape[1]))
             if frame.law is not None:
                 V = frame.law.V[self.before :]  # without the constant, whose part are the biases
+            beside = neurons[:, self.before :]
             return loss_under_law(
                 task,
-                gram - b @ b.T,
+                beside @ beside.T + added,
                 neurons[task.k :] @ self.a.T,
                 weights,
                 neurons @ V.T,
                 task.neuron_scale * b.sum(axis=1),
             )
+        gram, weights = equations.gram(state)
         C = np.ascontiguousarray(task.neuron_scale**2 * gram)
         if task.link is not None:
             k = task.k
-            fields = task.neuron_scale * self._neurons(state) @ self.a.T
+            fields = task.neuron_scale * equations.neurons(state)[0][k:] @ self.a.T
             lam = -task.output_scale * weights[k:]
             with callbacks.raising(task.guards):
                 loss, _ = links.moments(
@@ -95,11 +96,6 @@ class Measure:
         with callbacks.raising(task.activation.guards):
             value, _ = compiled.expected_square(task.activation.core, weights, C)
         return task.output_scale**2 * float(value)
-
-    def _neurons(self, state: State) -> Floats:
-        """Coordinates in S of the student's neurons."""
-        base, mix, _ = self.equations.composition(state)
-        return base + mix @ state.P
 
 
 def _subspaces(first: Floats, second: Floats, across: Floats) -> Any:

@@ -29,6 +29,9 @@ class OrderParameters:
         of a linearised student with a start of its own, that of its starting rows too.
     Q : ndarray of shape (n, rows, rows)
         Inner products of the rows.
+    Q_blocks : ndarray of shape (n, J, rows, rows)
+        The same of their parts in each of J eigenvalue blocks of the inputs, without biases;
+        J = 1 where these have none.
     own : ndarray of shape (n, k), (n, k, rows) or (n, rows)
         c_hat, B, or the output weights of a full network.
     overlap_u, overlap_c : ndarray
@@ -53,6 +56,7 @@ class OrderParameters:
     time: Floats
     M: Floats
     Q: Floats
+    Q_blocks: Floats
     own: Floats
     overlap_u: Floats
     overlap_c: Floats

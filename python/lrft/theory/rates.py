@@ -5,7 +5,8 @@ At rate ``lr = delta / d`` the overlap q of u_hat with its target obeys, as d gr
     dq/dtau = D(q) - (delta / 2) q N(q),      tau = lr * t,
 
 with D the pull of the population gradient and N = E[g^2] its noise (design: the normalisation of
-u_hat costs half the squared length of every step). The overlap therefore passes q only if
+u_hat costs half the squared length of every step; E|x|^2 is d, or what the eigenvalue blocks of the
+inputs make of it). The overlap therefore passes q only if
 ``delta < 2 D / (q N)``, and it passes the tightest q fastest at exactly half of that.
 Near a student that fits the teacher, noise vanishes with the loss and the limit is that of
 squared loss in its linear regime, ``lr < E|J|^2 / E|J|^4`` with J = df_hat/d(u_hat, c_hat).
@@ -22,7 +23,7 @@ from numpy.typing import NDArray
 
 from lrft.base import checks, interrupts
 from lrft.core.engine import compiled
-from lrft.model.task_state import check_isotropic, check_no_link
+from lrft.model.task_state import check_no_link
 from lrft.theory.drift import drift
 from lrft.theory.euclidean_rates import Limit, euclidean_limits
 from lrft.theory.population import perturbation, unit_vector
@@ -152,8 +153,7 @@ def far_above(task: Task, student: Any, lr: float, *, batch: int = 1) -> str | N
     Returns
     -------
     str or None
-        A sentence; none where there is no limit either, for a teacher that is no perturbed base or
-        inputs with several variances outside S.
+        A sentence; none where there is no limit either, for a teacher that is no perturbed base.
 
     Examples
     --------
@@ -162,7 +162,7 @@ def far_above(task: Task, student: Any, lr: float, *, batch: int = 1) -> str | N
     >>> far_above(task, lrft.RankOne(), 1e-5) is None
     True
     """
-    if task.link is not None or (task.law is not None and task.law.blocks is not None):
+    if task.link is not None:
         return None
     try:
         with np.errstate(all="ignore"):
@@ -209,7 +209,6 @@ def _tightest(task: Task, student: Any, batch: int, samples: int) -> Limit:
 
 def _worked_out(task: Task, student: Any, batch: int, samples: int) -> Limit:
     check_no_link(task, "lr='auto'")
-    check_isotropic(task, "lr='auto'")
     batch = checks.integer("batch", batch, 1)
     if not getattr(student, "spherical", False):
         limits = euclidean_limits(student, task, batch, samples)
@@ -274,7 +273,7 @@ class _Rule:
                     continue
             noise = float(state.squared_scale.mean()) / self.batch
             delta = 2 * strength / (q * noise) if noise > 0 else np.inf
-            by_noise = delta / self.task.d
+            by_noise = delta / self.sampled.square
             limits.append(
                 Limit(
                     self._not_too_stiff(by_noise, state),
@@ -301,12 +300,14 @@ class _Rule:
         return Limit(self._not_too_stiff(by_noise, state), "errors grow near the teacher")
 
     def _length(self, state: Gradients) -> Floats:
-        """|J|^2 of each sample; |x|^2 is d to good accuracy."""
-        return self.task.d * state.slope**2 + (state.squared_slope_c if self.train_c else 0.0)
+        """|J|^2 of each sample; |x|^2 is its mean to good accuracy."""
+        return self.sampled.square * state.slope**2 + (
+            state.squared_slope_c if self.train_c else 0.0
+        )
 
     def _not_too_stiff(self, by_noise: float, state: Gradients) -> float:
         """Large batches leave the limit of plain gradient descent, curvature 2 E[J J^T]."""
-        curvature = float(np.mean(state.slope**2))
+        curvature = self.sampled.steepest * float(np.mean(state.slope**2))
         if self.train_c:
             curvature += float(np.mean(state.squared_slope_c))
         rate = 1 / by_noise + curvature

@@ -59,7 +59,8 @@ class SampledGradient:
     ----------
     task : Task
     direction : ndarray, shape (s,)
-        Coordinates of t, a unit vector of S; v is orthogonal to S.
+        Coordinates of t, a unit vector of S; v is orthogonal to S, and where the inputs have
+        eigenvalue blocks as a random direction in them.
     samples : int
     """
 
@@ -73,7 +74,11 @@ class SampledGradient:
         self.base = task.neuron_scale * (X @ seen.R.T)
         moved = task.neuron_scale * (X @ seen.change.T)
         self.labels = task.output_scale * (task.activation(self.base + moved) @ task.lam) + shifts
-        self.target, self.rest = X[:, seen.before :] @ direction, normals[:, -1]
+        self.target = X[:, seen.before :] @ direction
+        self.rest = np.sqrt(seen.variance) * normals[:, -1]
+        #: E|x|^2, and the largest variance outside S.
+        self.square = task.d * seen.variance
+        self.steepest = float(seen.variances.max())
 
     def at(self, c_hat: Floats, overlap: float, *, linearized: bool = False) -> Gradients:
         """Evaluate the student with this c_hat and this overlap q = <t, u_hat>."""

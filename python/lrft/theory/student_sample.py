@@ -1,8 +1,9 @@
 """Any student on one fixed quasi-Monte Carlo sample: its output, its derivatives and their means.
 
 Fields of teacher and student are linear in independent normals: the coordinates of x in S and, for
-each row, one along what the rows have outside it. One sample serves all states, so the equations
-have one right-hand side; independent scramblings tell its error.
+each row, one along what the rows have outside it, in all blocks of the inputs together. One sample
+serves all states, so the equations have one right-hand side; independent scramblings tell its
+error.
 """
 
 from __future__ import annotations
@@ -25,19 +26,30 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 
 
+#: Of covariances outside S: below, against the largest, there is nothing.
+NONE = 1e-12
+
+
 class State(NamedTuple):
     """A student's order parameters at one time."""
 
     P: Floats  #: (n, s) rows in S, in the coordinates of a `Frame`
-    Q: Floats  #: (n, n) inner products of the rows
+    rest: Floats  #: (J, n, n) inner products of what they have outside S, in every block
     own: Floats  #: ĉ (k, 1), B (k, n) or the output weights (n,)
+
+    @property
+    def Q(self) -> Floats:
+        """Inner products (n, n) of the rows; of states at several times, as many."""
+        all_of_it: Floats = self.P @ np.swapaxes(self.P, -1, -2) + self.rest.sum(axis=-3)
+        return all_of_it
 
 
 class Means(NamedTuple):
     """Means over inputs of one student, ``grad_A L = g x^T`` for one sample; h = A x."""
 
     by_S: Floats  #: (n, s)  E[g x_S]
-    by_rows: Floats  #: (n, n)  E[g h^T]
+    #: (n, n)  G: by Stein's lemma E[g c_j^T] = G variance_j rest_j, c_j = A x outside S in block j
+    by_rest: Floats
     by_own: Floats  #: as own: E[dL/down]
 
 
@@ -96,8 +108,8 @@ class StudentSample:
 
     def look(self, state: State) -> tuple[Floats, Floats, Floats, Floats]:
         """Return f_hat (N,), df/dh (N, n), what df/down is made of, and h (N, n)."""
-        task, student, (P, Q, own) = self.task, self.student, state
-        h = self.X @ P.T + self.Z @ root(Q - P @ P.T)
+        task, student, own = self.task, self.student, state.own
+        h = self.X @ state.P.T + self.Z @ root(self.frame.outside(state.rest))
         out, inner = task.output_scale, task.neuron_scale
         _, mix, lam = self._composition(own)
         if not student.linearized:
@@ -125,19 +137,26 @@ class StudentSample:
         traces = np.einsum("bii->b", found)
         return found.mean(axis=0), float(traces.std(ddof=1) / np.sqrt(len(traces)))
 
-    def means(self, state: State) -> tuple[Means, float]:
-        """Return the mean gradients, and the standard error of their length."""
+    def means(self, state: State) -> tuple[Means, float, float]:
+        """Return the mean gradients, their length, and its standard error.
+
+        That of rows outside S is E[g c^T], c all that fields have from there.
+        """
         f, by_row, of_own, h = self.look(state)
         pull, _ = self._pulls(f)
         known = self.first if self.student.linearized and not self.student.single else h
-        parts = [self._blocks(pull, by_row, x) for x in (self.X, h)]
+        around = root(self.frame.outside(state.rest))
+        parts = [self._blocks(pull, by_row, x) for x in (self.X, self.Z @ around)]
         if self.student.network:
             parts.append(self._blocks(pull, of_own, np.ones((len(pull), 1)))[..., 0])
         else:
             parts.append(self._blocks(pull, of_own, known))
         together = np.concatenate([part.reshape(len(part), -1) for part in parts], axis=1)
         spread = together.std(axis=0, ddof=1) / np.sqrt(len(together))
-        return Means(*(part.mean(axis=0) for part in parts)), float(np.linalg.norm(spread))
+        length = float(np.linalg.norm(together.mean(axis=0)))
+        by_S, by_c, by_own = (part.mean(axis=0) for part in parts)
+        by_rest = by_c @ np.linalg.pinv(around @ around, rcond=NONE, hermitian=True)
+        return Means(by_S, by_rest, by_own), length, float(np.linalg.norm(spread))
 
     def loss(self, state: State) -> float:
         """``E[(f_hat - f*)^2]``."""
