@@ -57,8 +57,6 @@ void check_student(const StudentSpec& student, const TaskData& t, bool ambient, 
   require(t.directions == 0 || student.init_rows != InitRows::favourable,
           "init_rows='favourable' needs standard normal inputs");
   require(n >= 1, "rows must be at least 1");
-  require(t.blocks == 0 || !student.linearized || student.facts().single,
-          "linearized in its parameters needs inputs without eigenvalue blocks");
   require(!student.facts().single || (n == 1 && t.rank == 1),
           "a student of kind rank_one must have one row, and a teacher of rank 1");
   require(student.init_rows != InitRows::favourable || student.facts().single,

@@ -110,6 +110,7 @@ def check_coupling(task: lrft.Task, training: lrft.Training) -> None:
         moved=-1.0 if frozen else MOVED,
         Q=Q,
         mover=mover if mover.momentum else None,
+        blocks=task.law.blocks.slices if task.law and task.law.blocks else (slice(None),),
     )
 
 

@@ -147,6 +147,9 @@ CASES = {
     "biases trained beside biases": Case(
         "erf", 1, 4.0, 0.2, full(2, biases=0.3, train_biases=True), biased_network
     ),
+    "linearised LoRA, a spike": Case(
+        "erf", 3, 2.0, 0.1, expanded(lora), {"inputs": "spiked u 1.0"}
+    ),
     "full, 2 erf, two blocks": Case(
         "erf", 2, 4.0, 0.2, full(2), {"noise": 0.2, "inputs": "blocks 2 0.4 parts 0.3 0.7"}
     ),

@@ -240,6 +240,20 @@ def mover_of(training: lrft.Training) -> reference_module.Mover:
     return reference_module.Mover(**training.optimiser.model_dump())
 
 
+def under_law(task: lrft.Task, X: np.ndarray) -> np.ndarray:
+    """Inputs (..., d) of the task's law, which has no means, from standard normal ones.
+
+    The root of the covariance is symmetric: so rows (..., d) go the same way.
+    """
+    law = task.law
+    if law is None:
+        return X
+    if law.blocks is not None:
+        return X * np.repeat(np.sqrt(law.blocks.variances), law.blocks.sizes)
+    V = law.V @ task.Q.T
+    return np.asarray(X + (law.stretch * (X @ V.T)) @ V)
+
+
 def twin(
     task: lrft.Task, training: lrft.Training, *, seed: int, replica: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -253,7 +267,7 @@ def twin(
         noise = (
             task.noise * compiled.normals(seed, replica, purpose, t, 2 * b)[::2] for t in steps
         )
-    inputs = (lrft.normals(seed, replica, t, (b, task.d)) for t in steps)
+    inputs = (under_law(task, lrft.normals(seed, replica, t, (b, task.d))) for t in steps)
     turned = flips(training, seed=seed, replica=replica)
     return reference_path(task, training, (u0, c0), inputs, noise, flips=turned)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from cases import rate, task_of
+from cases import rate, task_of, under_law
 from coupling import STEPS
 
 import lrft
@@ -140,6 +140,42 @@ LINEAR: dict[str, tuple[Any, dict[str, Any], dict[str, Any], dict[str, Any]]] = 
         lrft.RankOne,
         {"parallel": 0.6},
         {"train_c": True, "orthogonal": False},
+        {},
+    ),
+    "rank one, a spike": (
+        lrft.RankOne,
+        {"inputs": "spiked u 1.5"},
+        {"train_c": True, "orthogonal": False},
+        {"batch": 2},
+    ),
+    "rank one, blocks": (
+        lrft.RankOne,
+        {"d": 40, "inputs": "blocks 1.5 0.5"},
+        {"train_c": True, "orthogonal": False},
+        {},
+    ),
+    "LoRA, a spike beside": (
+        lrft.LoRA,
+        {"inputs": "spiked beside 1.0"},
+        {"rank": 2, "alpha": 3.0, "b_init": "gaussian"},
+        {},
+    ),
+    "full, base, spikes": (
+        lrft.FullNetwork,
+        {"inputs": "spiked features 0.5 0.3 -0.5 1"},
+        {"train_lam": True},
+        {"batch": 3},
+    ),
+    "full, base, blocks": (
+        lrft.FullNetwork,
+        {"d": 40, "inputs": "blocks 1.5 0.5"},
+        {"train_lam": True},
+        {},
+    ),
+    "full, scratch, a spike": (
+        lrft.FullNetwork,
+        {"inputs": "spiked u 0.8"},
+        {"width": 6, "init": "gaussian", "lam_init": "signs", "train_lam": True},
         {},
     ),
     "LoRA": (lrft.LoRA, {}, {"rank": 2}, {}),
@@ -399,7 +435,7 @@ def difference_loss(task: lrft.Task, student: Any, start: Any, now: Any, step: f
         for sign in (1, -1):
             both.append(V + sign * h * step * dV)
             weights.append(-sign * part / step * lam)
-    both = task.neuron_scale * np.concatenate(both)
+    both = under_law(task, task.neuron_scale * np.concatenate(both))
     weights = task.output_scale * np.concatenate(weights)
     return compiled.expected_square(task.activation.core, weights, both @ both.T)[0]
 

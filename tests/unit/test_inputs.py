@@ -152,7 +152,9 @@ WRONG = {
     "got 'blocks 1 2 parts'": lambda: TASK.replace(inputs="blocks 1 2 parts"),
     "got 'blocks parts 1'": lambda: TASK.replace(inputs="blocks parts 1"),
     "d must be an integer": lambda: lrft.EigenBlocks([1.0, 2.0]).sizes(10.5),  # type: ignore[arg-type]
-    "linearized=True needs": lambda: simulate(BLOCKED, student=lrft.LoRA(rank=1, linearized=True)),
+    "linearized=True of a LoRA student needs inputs without eigenvalue blocks": lambda: simulate(
+        BLOCKED, student=lrft.LoRA(rank=1, linearized=True)
+    ),
     "needs 9 coordinates in block 0": lambda: simulate(
         lrft.Task.sample(d=12, k=4, inputs="blocks 1 2"),
         student=lrft.LoRA(rank=2),

@@ -32,7 +32,6 @@ from lrft.model.students import FullNetwork, LoRA, RankOne, Student
 from lrft.model.students.student import OptionalPositive, RateOrAuto
 from lrft.model.task_state import (
     check_no_link,
-    check_perturbed,
     check_unbiased,
 )
 
@@ -370,6 +369,24 @@ def training_data(training: Training, lr: float | schedule.Schedule) -> compiled
     )
 
 
+def _check_expanded(task: Task, student: Student) -> None:
+    """Refuse laws of the inputs under which a linearised student is not known."""
+    law = task.law
+    if law is None:
+        return
+    if law.means.any() or law.shifts.any():
+        raise ValueError(
+            "linearized=True needs inputs without means, whose moments with derivatives of σ are "
+            f"known for the exact loss, got {task.inputs!r}"
+        )
+    if law.blocks is not None and student.start_of_its_own:
+        raise ValueError(
+            f"linearized=True of a {type(student).__name__} student needs inputs without "
+            "eigenvalue blocks: S would hold the parts of its starting rows in each block, got "
+            f"{task.inputs!r}"
+        )
+
+
 def check_compatible(task: Task, training: Training) -> None:
     """Refuse a training that does not fit the task.
 
@@ -406,8 +423,9 @@ def check_compatible(task: Task, training: Training) -> None:
             f"form, for the exact loss; those of {task.activation} come from quadrature"
         )
     if student.linearized:
-        check_perturbed(task, "linearized=True")
         check_unbiased(task, "linearized=True", student)
+        check_no_link(task, "linearized=True")
+        _check_expanded(task, student)
     if training.lr == "auto":
         check_no_link(task, "lr='auto'")
     named = () if training.record_parameters is True else training.recorded_parameters
