@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cases import final, spec
+from cases import final, spec, under_law
 from coupling import STEPS, follow
 from scipy import stats
 
@@ -22,6 +22,8 @@ TASK = lrft.Task.sample(
 )
 WIDE = lrft.Task.sample(d=60, k=5, xi=1.5, rank=2, features="sphere", activation="relu", seed=4)
 SCALES = {"neuron_scale": TASK.neuron_scale, "output_scale": TASK.output_scale}
+SPIKED = TASK.replace(inputs=lrft.Spiked("u", 1.5))
+MIXTURE = TASK.replace(inputs=lrft.Mixture([-1.0, 0.5], [0.4, 0.6], labels=[0.3, -0.2]))
 STARTS: dict[str, tuple[lrft.Task, dict[str, Any]]] = {
     "gradient": (TASK, {"rank": 1, "start": "gradient"}),
     "gradient of samples": (TASK, {"rank": 2, "start": "gradient", "start_samples": 50}),
@@ -36,6 +38,29 @@ STARTS: dict[str, tuple[lrft.Task, dict[str, Any]]] = {
     "lora_ga of samples": (TASK, {"rank": 2, "start": "lora_ga", "start_samples": 50}),
     "pissa": (TASK, {"rank": 2, "start": "pissa", "alpha": 3.0}),
     "pissa, sphere": (TASK, {"rank": 2, "start": "pissa", "sphere": True}),
+    "gradient, a spike": (SPIKED, {"rank": 1, "start": "gradient"}),
+    "lora_ga of samples, a spike": (SPIKED, {"rank": 1, "start": "lora_ga", "start_samples": 50}),
+    "lora_one, spikes beside": (
+        WIDE.replace(inputs=lrft.Spiked("beside", 2.0)),
+        {"rank": 2, "start": "lora_one", "start_rate": 0.3},
+    ),
+    "lora_one, linearised, a spike": (
+        SPIKED,
+        {"rank": 1, "start": "lora_one", "start_rate": 0.3, "linearized": True},
+    ),
+    "pissa, a spike": (SPIKED, {"rank": 2, "start": "pissa"}),
+    "lora_one, blocks": (
+        TASK.replace(inputs="blocks 1.5 0.5"),
+        {"rank": 1, "start": "lora_one", "start_rate": 0.3},
+    ),
+}
+#: Of inputs with means, whose moves the twin of these tests does not make.
+MIXED = {
+    "gradient of samples, a mixture": (
+        MIXTURE,
+        {"rank": 2, "start": "gradient", "start_samples": 50},
+    ),
+    "pissa, a mixture": (MIXTURE, {"rank": 2, "start": "pissa"}),
 }
 
 
@@ -74,10 +99,41 @@ def test_the_gradient_of_the_population():
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize(("d", "samples"), [(60, 3), (60, 40), (7, 10)])
-def test_both_spaces_draw_the_gradient_from_one_law(d, samples):
-    """p < 1e-4 has a chance of 1 in 1700 over the six: two statistics of three cases."""
-    task = lrft.Task.sample(d=d, k=4, xi=1.5, features="sphere", activation="relu", seed=3)
+@pytest.mark.parametrize("inputs", ["spiked u 1.5", "spiked beside 2", "blocks 1.5 0.5"])
+def test_the_gradient_of_the_population_under_a_law(inputs):
+    """By differences of the exact loss, and as the mean over many samples."""
+    task, step = TASK.replace(inputs=inputs), 1e-5
+    found = first_gradient.population_gradient_at_base(task) @ task.Q.T
+    rng = np.random.default_rng(2)
+    for way in rng.standard_normal((5, task.k, task.d)):
+        ends = (lrft.theory.population_loss(task, rows=task.W + h * way) for h in (step, -step))
+        slope = next(ends) - next(ends)
+        assert abs(slope / (2 * step) - np.sum(found * way)) < 1e-8
+    if task.law.blocks is None:
+        sampled = [
+            first_gradient.sampled_gradient_at_base(task, 500, ambient=True, seed=1, replica=i)
+            for i in range(60)
+        ]
+        error = np.std(sampled, axis=0, ddof=1) / np.sqrt(len(sampled))
+        assert (np.abs(np.mean(sampled, axis=0) - found) < 6 * error).all()
+        assert (error.max() < 0.1 * np.abs(found).max()).all()
+
+
+@pytest.mark.parametrize(
+    ("d", "samples", "inputs"),
+    [
+        (60, 3, None),
+        (60, 40, None),
+        (7, 10, None),
+        (60, 40, "spiked u 2"),
+        (60, 40, "mixture beside -1 2 labels 0.5 0"),
+    ],
+)
+def test_both_spaces_draw_the_gradient_from_one_law(d, samples, inputs):
+    """p < 1e-4 has a chance of 1 in 1000 over the ten: two statistics of five cases."""
+    task = lrft.Task.sample(
+        d=d, k=4, xi=1.5, features="sphere", activation="relu", seed=3, inputs=inputs
+    )
     found: dict[bool, list[list[float]]] = {}
     for ambient in (False, True):
         values = found[ambient] = []
@@ -107,7 +163,7 @@ def test_the_loss_at_the_start(name, ambient):
     if known and not plan.student.linearized:
         assert abs(chain.records["loss"][0] - expected) < 1e-12
     if plan.student.start == "lora_one" and plan.student.start_samples is None:
-        gradient, _ = lrft.theory.population_gradient(task, rows=task.W)
+        gradient = first_gradient.population_gradient_at_base(task) @ task.Q.T
         left, sizes, right = np.linalg.svd(gradient, full_matrices=False)
         r = plan.student.rank
         best = (left[:, :r] * sizes[:r]) @ right[:r]
@@ -145,7 +201,9 @@ def reference(task: lrft.Task, plan: lrft.Training, inputs: Any, noise: Any) -> 
 def test_ambient_path(name):
     task, options = STARTS[name]
     plan = training(options)
-    inputs = [lrft.normals(SEED, REPLICA, t, (2, task.d)) for t in range(plan.steps)]
+    inputs = [
+        under_law(task, lrft.normals(SEED, REPLICA, t, (2, task.d))) for t in range(plan.steps)
+    ]
     number = compiled.purposes["noise"]
     noise = [
         task.noise * compiled.normals(SEED, REPLICA, number, t, 4)[::2] for t in range(plan.steps)
@@ -160,7 +218,9 @@ def test_ambient_path(name):
     np.testing.assert_allclose(found, np.abs(cosines), rtol=0, atol=1e-9)
 
 
-@pytest.mark.parametrize("name", ["lora_ga", "pissa", "pissa, sphere", "lora_one"])
+@pytest.mark.parametrize(
+    "name", ["lora_ga", "pissa", "pissa, sphere", "lora_one", "pissa, a spike", "gradient, a spike"]
+)
 def test_coupling(name):
     task, options = STARTS[name]
     task = task.replace(noise=0.0)
@@ -175,10 +235,13 @@ def test_coupling(name):
     follow(task, path, inputs, spec([task], plan), [plan.lr] * 2, moved=1e-3, Q=Q)
 
 
-@pytest.mark.parametrize("name", ["gradient of samples", "lora_ga of samples", "pissa"])
+@pytest.mark.parametrize(
+    "name",
+    ["gradient of samples", "lora_ga of samples", "pissa", *MIXED],
+)
 def test_spaces_agree_in_law(name):
-    """Of losses and overlaps at two records; p < 1e-4 has a chance of 1 in 800."""
-    task, options = STARTS[name]
+    """Of losses and overlaps at two records; p < 1e-4 has a chance of 1 in 400."""
+    task, options = (STARTS | MIXED)[name]
     plan = training(options, lr=0.02)
     runs = [
         lrft.simulate(task, plan, replicas=300, seed=9, engine=engine)
@@ -244,6 +307,24 @@ def test_followed_directions_come_first():
         assert (ds.hit_step.values > 0).any()
 
 
+@pytest.mark.parametrize(
+    ("inputs", "options", "message"),
+    [
+        ("mixture u -1 1", {"start": "gradient"}, "needs start_samples under inputs with means"),
+        ("blocks 1 2", {"start": "pissa"}, "start='pissa' needs inputs without eigenvalue blocks"),
+        (
+            "blocks 1 2",
+            {"start": "gradient", "start_samples": 50},
+            "start='gradient' with start_samples needs inputs without eigenvalue blocks",
+        ),
+    ],
+)
+def test_starts_that_are_not_known_under_a_law(inputs, options, message):
+    plan = lrft.Training(student=lrft.LoRA(rank=1, **options), lr=0.01, steps=10)
+    with pytest.raises(ValueError, match=message):
+        lrft.check_compatible(TASK.replace(inputs=inputs), plan)
+
+
 def test_a_gradient_with_too_few_values_is_refused():
     task = lrft.Task.sample(d=60, k=4, features="zero", activation="tanh")
     student = lrft.LoRA(rank=2, start="gradient")
@@ -261,7 +342,8 @@ def test_the_equations_refuse_what_they_do_not_know(options):
 def test_the_automatic_rate_looks_at_the_start():
     data = describe.task_data(TASK, ambient=False)
     assert data.followed == 0
-    for options in (STARTS["pissa"][1], STARTS["lora_one"][1] | {"rank": 1}):
-        lr, reason = lrft.theory.auto_lr(TASK, lrft.LoRA(**options))
+    plain = (TASK, STARTS["pissa"][1]), (TASK, STARTS["lora_one"][1] | {"rank": 1})
+    for task, options in (*plain, *MIXED.values(), STARTS["lora_one, blocks"]):
+        lr, reason = lrft.theory.auto_lr(task, lrft.LoRA(**options))
         assert 1e-5 < lr < 1
         assert "stability limit" in reason

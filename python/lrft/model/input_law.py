@@ -49,6 +49,14 @@ class Law:
     #: Where the covariance has eigenvalue blocks: V is made of bases of S in each of them.
     blocks: Blocks | None = None
 
+    def components_of(self, normals: Floats) -> NDArray[np.intp]:
+        """Components of inputs, drawn by a normal each."""
+        from scipy.special import ndtr
+
+        ends = np.cumsum(self.probabilities)[:-1]
+        found: NDArray[np.intp] = np.searchsorted(ends, ndtr(normals), side="right")
+        return found
+
     @property
     def complements(self) -> int:
         """Isotropic parts of what is outside S."""

@@ -154,7 +154,7 @@ def _with_start(
             init_rows="given",
             init_own="given",
             own=start.own,
-            **_given(start.rows, task.R.shape[1], ambient),
+            **_given(task, start.rows, ambient),
         )
     if not (student.start_of_its_own or student.takes_start_off):
         return data, spec
@@ -318,12 +318,13 @@ def _wide(array: Floats, s: int, n: int) -> Floats:
     return np.concatenate([rows, np.zeros((len(rows), n))], axis=1)
 
 
-def _given(rows: Floats, s: int, ambient: bool) -> dict[str, Any]:
+def _given(task: Task, rows: Floats, ambient: bool) -> dict[str, Any]:
     """Rows in R^d, or in S and some directions beside it, as the core takes them."""
     if ambient:
         return {"rows_x": rows}
-    inside, rest = coordinates(rows, s)
-    return {"rows_S": inside, "rows_rest": rest}
+    inside, rest = coordinates(rows, task.R.shape[1])
+    complements = 1 if task.law is None else task.law.complements
+    return {"rows_S": inside, "rows_rest": np.concatenate([rest] * complements)}  # 0 in several
 
 
 def coordinates(rows: Floats, s: int) -> tuple[Floats, Floats]:

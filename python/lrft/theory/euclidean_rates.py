@@ -207,10 +207,15 @@ def _start(task: Task, student: StudentModel) -> tuple[Floats, list[Floats]]:
         length = spec.rows_std * np.sqrt(task.d)
         outside = [length * np.sqrt(share) * np.eye(n) for share in shares]
         rows = np.concatenate([np.zeros((n, s)), *outside], axis=1)
-    if student.worked_out_start:  # of the population, whatever the samples
-        population = student.replace(start_samples=None)
+    if student.worked_out_start:  # of the population, whatever the samples, where that is known
+        means = task.law is not None and task.law.means.any()
+        population = student if means else student.replace(start_samples=None)
         start = started(task, population, ambient=False, seed=0, replica=0)
-        rows = np.concatenate([start.rows, np.zeros((n, n * len(shares)))], axis=1)
+        beside = start.rows[:, s:]
+        if beside.shape[1] > n:
+            beside = np.linalg.qr(beside.T)[1].T
+        rows = np.concatenate([start.rows[:, :s], beside], axis=1)
+        rows = np.pad(rows, ((0, 0), (0, s + n * len(shares) - rows.shape[1])))
         return rows, [start.own]
     if student.biased(task):
         rows = np.column_stack([spec.biases if spec.biases.size else np.zeros(n), rows])

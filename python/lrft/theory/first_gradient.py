@@ -8,6 +8,8 @@ g depends on the coordinates X_S of the samples in S only, so what is left of X 
 it: in law G = 1/N [gᵀX_S, C Z], C Cᵀ = gᵀg and Z (k, d − s) standard normal, whose rows have a
 triangular factor of k directions, uniform among those outside S. That is exact at any d ≥ s + k and
 any N, at a cost of N (k s + k²) operations, free of d.
+
+A law of the inputs changes X_S alone; that of the population is exact where it has no means.
 """
 
 from __future__ import annotations
@@ -22,12 +24,15 @@ from lrft.core.engine import compiled
 from lrft.theory.population import perturbation, row_gradient_coefficients
 
 if TYPE_CHECKING:
+    from lrft.model.inputs import Law
     from lrft.model.task import Task
 
 Floats = NDArray[np.float64]
 
 #: Samples of one step of the stream, in the reduced space; and numbers, in R^d.
 CHUNK, NUMBERS = 2**13, 2**20
+#: Steps of the stream "gradient_noise" from here on say which component a sample is of.
+COMPONENTS = 2**32
 #: A singular value below this share of the largest is that of rounding.
 NOTHING = 1e-12
 
@@ -58,10 +63,14 @@ def population_gradient_at_base(task: Task) -> Floats:
     (4, 5)
     """
     both = np.concatenate([task.R + perturbation(task), task.R])
-    gram = _product(both, both.T)
+    seen, law = both, task.law
+    if law is not None:  # by its covariance
+        along = _product(both, law.V.T) * (law.stretch * (2.0 + law.stretch))
+        seen = both + _product(along, law.V)
+    gram = _product(seen, both.T)
     weights = np.concatenate([task.lam, -task.lam])
     mixing, _ = row_gradient_coefficients(task, gram, weights)
-    return _product(mixing, both)
+    return _product(mixing, seen)
 
 
 def sampled_gradient_at_base(
@@ -97,8 +106,13 @@ def sampled_gradient_at_base(
     width = task.d if ambient else s
     teacher = task.R + perturbation(task)
     total, inner = np.zeros((k, width)), np.zeros((k, k))
-    for X, noise in _samples(task, samples, width, seed, replica):
+    for X, component, noise in _samples(task, samples, width, seed, replica):
         inside = _product(X, np.ascontiguousarray(task.Q)) if ambient else X
+        if task.law is not None:
+            moved = _moved(task.law, inside, component)
+            X = X + _product(moved, np.ascontiguousarray(task.Q.T)) if ambient else X + moved
+            inside = inside + moved
+            noise = noise + task.law.shifts[component]
         g = _coefficients(task, inside, teacher, noise)
         total += _product(g.T, X)
         inner += _product(g.T, g)
@@ -188,8 +202,8 @@ def _b_start(task: Task, student: Any, seed: int, replica: int) -> Floats:
 
 def _samples(
     task: Task, samples: int, width: int, seed: int, replica: int
-) -> Iterator[tuple[Floats, Floats]]:
-    """Coordinates (n, width) and label noise (n,) of the samples, some at a time."""
+) -> Iterator[tuple[Floats, NDArray[np.intp], Floats]]:
+    """Draw samples, some at a time: normals (n, width), components and label noise (n,)."""
     chunk = CHUNK if width < task.d else max(1, NUMBERS // width)
     purposes = compiled.purposes
     for step, begin in enumerate(range(0, samples, chunk)):
@@ -200,7 +214,18 @@ def _samples(
             noise = task.noise * np.asarray(
                 compiled.normals(seed, replica, purposes["gradient_noise"], step, n)
             )
-        yield np.asarray(X).reshape(n, width), noise
+        component = np.zeros(n, dtype=np.intp)
+        if task.law is not None and len(task.law.probabilities) > 1:
+            component = task.law.components_of(
+                compiled.normals(seed, replica, purposes["gradient_noise"], COMPONENTS + step, n)
+            )
+        yield np.asarray(X).reshape(n, width), component, noise
+
+
+def _moved(law: Law, inside: Floats, component: NDArray[np.intp]) -> Floats:
+    """Compute what the law adds to samples with these coordinates (n, s) in S."""
+    along = law.stretch * _product(inside, law.V.T) + law.means[component]
+    return _product(along, law.V)
 
 
 def _coefficients(task: Task, X: Floats, teacher: Floats, noise: Floats) -> Floats:

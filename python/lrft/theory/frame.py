@@ -77,10 +77,7 @@ class Frame(NamedTuple):
             return X, np.zeros(1)
         component = np.zeros(len(X), dtype=np.intp)
         if normals.shape[1] > X.shape[1]:
-            from scipy.special import ndtr
-
-            ends = np.cumsum(law.probabilities)[:-1]
-            component = np.searchsorted(ends, ndtr(normals[:, -1]), side="right")
+            component = law.components_of(normals[:, -1])
         X = X + (law.stretch * (X @ law.V.T) + law.means[component]) @ law.V
         return X, law.shifts[component]
 

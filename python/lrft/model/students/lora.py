@@ -21,7 +21,7 @@ from lrft.model.students.student import (
     expect,
     is_named,
 )
-from lrft.model.task_state import check_perturbed
+from lrft.model.task_state import check_no_link, check_unbiased
 
 if TYPE_CHECKING:
     from lrft.model.task import Task
@@ -339,13 +339,32 @@ class LoRA(StudentModel):
         expect("b_init", self.b_init, (task.k, self.rank))
         if self.start is None:
             return
-        check_perturbed(task, f"start={self.start!r}")
+        self._check_known(task)
         pissa, vectors = self.start == "pissa", self.rank * (1 + (self.start == "lora_ga"))
         most = task.features_rank if pissa else min(task.k, task.R.shape[1])
         if vectors > most:
             raise ValueError(
                 f"start={self.start!r} of rank {self.rank} needs {vectors} singular values, and "
                 f"{'W' if pissa else 'the gradient'} of this task has at most {most}"
+            )
+
+    def _check_known(self, task: Task) -> None:
+        """Refuse a start that is not known beside this teacher and these inputs."""
+        what, law = f"start={self.start!r}", task.law
+        check_unbiased(task, what)
+        check_no_link(task, what)
+        if law is None:
+            return
+        if law.means.any() and self.start != "pissa" and self.start_samples is None:
+            raise ValueError(
+                f"{what} needs start_samples under inputs with means, where the gradient of the "
+                f"population has no closed form, got {task.inputs!r}"
+            )
+        if law.blocks is not None and (self.takes_start_off or self.start_samples is not None):
+            why = f"{what} with start_samples" if self.start_samples is not None else what
+            raise ValueError(
+                f"{why} needs inputs without eigenvalue blocks: S would hold the parts of what it "
+                f"starts with in each block, got {task.inputs!r}"
             )
 
     def check_data(self, *, teacher: bool) -> None:
