@@ -21,6 +21,7 @@ from lrft.result.variables import (
     SEQUENCE_VARIABLES,
     STATISTICS,
     VARIABLES,
+    recorded,
 )
 
 if TYPE_CHECKING:
@@ -120,9 +121,10 @@ def assemble(
     sizes = {"task": rows} | {name: len(values) for name, values in coordinates.items()}
 
     data = {}
+    there = recorded(training, [raw])
     for name, variable in VARIABLES.items():
         statistic = STATISTICS.get(name.removeprefix("final_"))
-        if statistic is not None and statistic.later and name not in raw:
+        if statistic is not None and name.removeprefix("final_") not in there:
             continue
         values = status if name == "status" else np.asarray(raw[name])
         expected = tuple(sizes[dim] for dim in variable.dims if dim in sizes)

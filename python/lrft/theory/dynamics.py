@@ -337,8 +337,12 @@ def _solution(
 
     else:
         noise_scale = None
-        tolerances = EXACT if equations.sample is None else SAMPLED
-        found = _solve(equations.velocity, equations.packed(case.start), last, tolerances)
+        rtol, atol = EXACT if equations.sample is None else SAMPLED
+        # What is left outside S as rows are learned is a part of Q, whose error it may have.
+        parts = [np.full(part.shape, atol) for part in case.start]
+        parts[1] += rtol * np.abs(case.start.Q).max()
+        least = equations.packed(State(*parts))
+        found = _solve(equations.velocity, equations.packed(case.start), last, (rtol, least))
 
         def state_at(tau: Floats) -> State:
             return equations.solved(found(tau))
@@ -363,7 +367,7 @@ def _solution(
 
 
 def _solve(
-    velocity: Any, start: Floats, horizon: float, tolerances: tuple[float, float] = EXACT
+    velocity: Any, start: Floats, horizon: float, tolerances: tuple[float, Any] = EXACT
 ) -> Callable[[Floats], Floats]:
     from scipy.integrate import solve_ivp
 
