@@ -209,9 +209,14 @@ Moment smooth_pair(const Activation& f, const Activation& g, const Shifted& x, c
   const double along = scale > 0 ? y.s * (cosine / scale) : 0;
   const double across = scale > 0 ? y.s * (sine / scale) : y.s;
   const double widest = std::max(x.s, y.s), reach = reach_of(x.s + y.s);
-  double spacing = std::clamp(0.25 / std::max(widest, 1e-300), finest_in_plane, 0.4);
-  for (;; spacing /= 2) {
-    const Trapezoid outer(spacing, reach), inner(across == 0 ? 2 * reach : spacing, reach);
+  // Of two fields that are nearly one, what the second has across the first is narrow and smooth.
+  const auto spacing_of = [](double s) {
+    return std::clamp(0.25 / std::max(s, 1e-300), finest_in_plane, 0.4);
+  };
+  double spacing = spacing_of(widest), narrow = spacing_of(across);
+  for (;; spacing /= 2, narrow /= 2) {
+    const Trapezoid outer(spacing, reach),
+        inner(across == 0 ? 2 * reach : narrow, reach_of(across));
     const int packs = inner.x.size();
     Poll::spend(std::int64_t{outer.x.size()} * lanes * packs * 12);
     AlignedPacks first(outer.x.size()), second(packs);

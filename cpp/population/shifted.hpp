@@ -33,7 +33,8 @@ Shifted shifted(const ActivationSpec& spec, double mean, double s, int count);
 // Rows of E sigma(a_i + z_i) sigma(a_j + z_j), z ~ N(0, C), with bounds on the errors:
 // Mehler's series of the coefficients above, where 256 terms of it suffice, which is most pairs;
 // the others, as of neurons that nearly coincide, one by one: 10 microseconds at norms near 1 for
-// `smooth`, growing with the square of the norm up to milliseconds, and milliseconds for `values`.
+// `smooth`, growing with the norm of what they share and with that of what they do not up to a
+// millisecond, and milliseconds for `values`.
 // Sums over the plane end at a spacing of 0.015: norms up to 16 are exact to rounding, and beyond
 // bounds are what halving the spacing changes.
 // For m = 100 neurons (k = 50): 1 to 3 ms, for the smooth ones up to 30 ms at norms near 3.
