@@ -123,7 +123,7 @@ def test_the_gradient_under_a_law(inputs):
                     task, 500, ambient=True, seed=1, replica=replica
                 ),
             )
-            for replica in range(60)
+            for replica in range(30)
         ]
     )
     error = sampled.std(axis=0, ddof=1) / np.sqrt(len(sampled))
@@ -137,12 +137,11 @@ def test_the_gradient_under_a_law(inputs):
         (60, 3, None),
         (60, 40, None),
         (7, 10, None),
-        (60, 40, "spiked u 2"),
         (60, 40, "mixture beside -1 2 labels 0.5 0"),
     ],
 )
 def test_both_spaces_draw_the_gradient_from_one_law(d, samples, inputs):
-    """p < 1e-4 has a chance of 1 in 1000 over the ten: two statistics of five cases."""
+    """p < 1e-4 has a chance of 1 in 1250 over the eight: two statistics of four cases."""
     task = lrft.Task.sample(
         d=d, k=4, xi=1.5, features="sphere", activation="relu", seed=3, inputs=inputs
     )
@@ -249,10 +248,10 @@ def test_coupling(name):
 
 @pytest.mark.parametrize(
     "name",
-    ["gradient of samples", "lora_ga of samples", "pissa", *MIXED],
+    ["gradient of samples", "lora_ga of samples", "pissa", "pissa, a mixture"],
 )
 def test_spaces_agree_in_law(name):
-    """Of losses and overlaps at two records; p < 1e-4 has a chance of 1 in 400."""
+    """Of losses and overlaps at two records; p < 1e-4 has a chance of 1 in 600."""
     task, options = (STARTS | MIXED)[name]
     plan = training(options, lr=0.02)
     runs = [

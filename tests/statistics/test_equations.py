@@ -160,7 +160,7 @@ CASES = {
         "erf", 3, 4.0, 0.4, single, {"parallel": 0.5, "noise": 0.2, "inputs": "blocks 1.6 0.3"}
     ),
     "full, 3 relu, biases and blocks": Case(
-        "relu", 3, 1.0, 0.1, full(3), {"biases": 0.4, "inputs": "blocks 1.5 0.5"}
+        "relu", 3, 0.6, 0.1, full(3), {"biases": 0.4, "inputs": "blocks 1.5 0.5"}
     ),
     "linearised rank one, erf": Case("erf", 3, 6.0, 0.4, expanded(single), {"parallel": 0.5}),
 }

@@ -16,6 +16,8 @@ from lrft.model.task_state import check_perturbed
 #: What the tasks of a sequence share, beside d and the features.
 SHARED = ("lam", "activation", "neuron_scale", "output_scale")
 
+_ONE_LAW = "since its S has the directions of every task, and those of a law of one alone"
+
 
 class Sequence:
     """Tasks with one base, whose teachers' directions lie in one S, in the order they are learned.
@@ -53,7 +55,7 @@ class Sequence:
         for i, one in enumerate(tasks):
             if not isinstance(one, Task):
                 raise TypeError(f"tasks[{i}] must be a Task, got {type(one).__name__}")
-            check_perturbed(one, f"tasks[{i}] of a sequence")
+            check_perturbed(one, f"tasks[{i}] of a sequence", _ONE_LAW)
         first = tasks[0]
         for i, one in enumerate(tasks):
             for name in ("d", "given", *SHARED):
@@ -117,7 +119,7 @@ class Sequence:
             if name in options:
                 raise TypeError(f"{name} is settled by the sequence, got {name}={options[name]!r}")
         parent = Task.sample(d, k, rank=count, **options)
-        check_perturbed(parent, "a sequence")
+        check_perturbed(parent, "a sequence", _ONE_LAW)
         mix = np.eye(count)
         mix[1:] *= np.sqrt(1.0 - overlap**2)
         mix[1:, 0] = overlap

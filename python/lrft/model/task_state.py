@@ -403,16 +403,20 @@ def check_unbiased(task: TaskBase, what: str, student: Any = None) -> None:
         raise ValueError(f"{what} needs networks without biases, got {student!r}")
 
 
-def check_standard(task: TaskBase, what: str) -> None:
+#: Why most of what is for standard normal inputs is.
+_EXPANSIONS = "of which its Hermite expansions are"
+
+
+def check_standard(task: TaskBase, what: str, why: str = _EXPANSIONS) -> None:
     """Refuse inputs with a law of their own."""
     if task.inputs is not None:
-        raise ValueError(f"{what} needs standard normal inputs, got {task.inputs!r}")
+        raise ValueError(f"{what} needs standard normal inputs, {why}, got {task.inputs!r}")
 
 
-def check_perturbed(task: TaskBase, what: str) -> None:
+def check_perturbed(task: TaskBase, what: str, why: str = _EXPANSIONS) -> None:
     """Refuse what is no task, a teacher that is no perturbed base, biases, and a law of inputs."""
     check_unbiased(task, what)
-    check_standard(task, what)
+    check_standard(task, what, why)
     check_no_link(task, what)
 
 

@@ -89,7 +89,9 @@ def series_shapes(tasks: Several[Task], trainings: Several[Training]) -> dict[st
     sizes = {"basis": task.R.shape[1], "row": n, "other_row": n, "neuron": task.k}
     for one in trainings:
         for name in (*one.recorded_losses, *one.recorded_parameters):
-            shapes[name] = tuple(sizes[dim] for dim in STATISTICS[name].dims)
+            dims = STATISTICS[name].dims
+            if set(dims) <= set(sizes):  # inputs have no blocks
+                shapes[name] = tuple(sizes[dim] for dim in dims)
     return shapes
 
 

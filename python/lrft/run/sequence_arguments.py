@@ -11,7 +11,7 @@ import numpy as np
 from lrft.base import checks
 from lrft.model.sizes import Sizes
 from lrft.model.task import Task
-from lrft.model.task_state import check_standard, check_unbiased
+from lrft.model.task_state import check_unbiased
 from lrft.model.training import Training, check_compatible
 from lrft.run import arguments
 from lrft.run.stages import watched
@@ -58,7 +58,6 @@ def check_stage(task: Task, training: Training, between: str) -> None:
     check_compatible(task, training)
     student = training.student
     check_unbiased(task, "a sequence", student)
-    check_standard(task, "a sequence")
     for name in ("stop_at", "stop_loss"):
         if getattr(training, name) is not None:
             raise ValueError(

@@ -129,7 +129,7 @@ class Stage(NamedTuple):
         for name in self.training.recorded_losses:
             found[name] = chain.records[name][first:]
         sizes = parameter_sizes(task, self.student)
-        for name in self.training.recorded_parameters:
+        for name in filter(sizes.__contains__, self.training.recorded_parameters):
             values = chain.records[name].reshape(len(M) + first, *sizes[name][:-1], -1)[first:]
             found[name] = values[..., :s] if name == "M" else values
         return found
