@@ -114,6 +114,9 @@ FULL: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
     "normalised": ({}, {"train_lam": True}, {"optimiser": lrft.SGD(normalise=True), "lr": SLOW}),
     "clipped, wide batch": ({}, {}, {"optimiser": lrft.SGD(clip=0.05), "batch": 40}),
 }
+FREE = {"train_c": True, "orthogonal": False}
+DRAWN = {"rank": 2, "alpha": 3.0, "b_init": "gaussian"}
+SCRATCH = {"width": 6, "init": "gaussian", "lam_init": "signs", "train_lam": True}
 # name: kind of student, changes of the task, the student, changes of the training
 LINEAR: dict[str, tuple[Any, dict[str, Any], dict[str, Any], dict[str, Any]]] = {
     "rank one": (lrft.RankOne, {}, {}, {}),
@@ -129,12 +132,7 @@ LINEAR: dict[str, tuple[Any, dict[str, Any], dict[str, Any], dict[str, Any]]] = 
         {"train_c": True, "orthogonal": False, "c_init": "sphere"},
         {"reuse": 2},
     ),
-    "LoRA, lookahead": (
-        lrft.LoRA,
-        {},
-        {"rank": 2, "alpha": 3.0, "b_init": "gaussian"},
-        {"lookahead": 1.0, "batch": 2},
-    ),
+    "LoRA, lookahead": (lrft.LoRA, {}, DRAWN, {"lookahead": 1.0, "batch": 2}),
     "full, reused": (lrft.FullNetwork, {}, {"train_lam": True}, {"reuse": 3, "batch": 3}),
     "rank one, u inside": (
         lrft.RankOne,
@@ -142,49 +140,14 @@ LINEAR: dict[str, tuple[Any, dict[str, Any], dict[str, Any], dict[str, Any]]] = 
         {"train_c": True, "orthogonal": False},
         {},
     ),
-    "rank one, a spike": (
-        lrft.RankOne,
-        {"inputs": "spiked u 1.5"},
-        {"train_c": True, "orthogonal": False},
-        {"batch": 2},
-    ),
-    "rank one, blocks": (
-        lrft.RankOne,
-        {"d": 40, "inputs": "blocks 1.5 0.5"},
-        {"train_c": True, "orthogonal": False},
-        {},
-    ),
-    "LoRA, a spike beside": (
-        lrft.LoRA,
-        {"inputs": "spiked beside 1.0"},
-        {"rank": 2, "alpha": 3.0, "b_init": "gaussian"},
-        {},
-    ),
-    "full, base, spikes": (
-        lrft.FullNetwork,
-        {"inputs": "spiked features 0.5 0.3 -0.5 1"},
-        {"train_lam": True},
-        {"batch": 3},
-    ),
-    "full, base, blocks": (
-        lrft.FullNetwork,
-        {"d": 40, "inputs": "blocks 1.5 0.5"},
-        {"train_lam": True},
-        {},
-    ),
-    "full, scratch, a spike": (
-        lrft.FullNetwork,
-        {"inputs": "spiked u 0.8"},
-        {"width": 6, "init": "gaussian", "lam_init": "signs", "train_lam": True},
-        {},
-    ),
+    "rank one, a spike": (lrft.RankOne, {"inputs": "spiked u 1.5"}, FREE, {"batch": 2}),
+    "rank one, blocks": (lrft.RankOne, {"d": 40, "inputs": "blocks 1.5 0.5"}, FREE, {}),
+    "LoRA, a spike beside": (lrft.LoRA, {"inputs": "spiked beside 1.0"}, DRAWN, {}),
+    "full, base, spikes": (lrft.FullNetwork, {"inputs": "spiked features 0.5 0.3 -0.5 1"}, {}, {}),
+    "full, base, blocks": (lrft.FullNetwork, {"d": 40, "inputs": "blocks 1.5 0.5"}, {}, {}),
+    "full, scratch, a spike": (lrft.FullNetwork, {"inputs": "spiked u 0.8"}, SCRATCH, {}),
     "LoRA": (lrft.LoRA, {}, {"rank": 2}, {}),
-    "LoRA, both factors": (
-        lrft.LoRA,
-        {},
-        {"rank": 2, "alpha": 3.0, "b_init": "gaussian"},
-        {"batch": 2},
-    ),
+    "LoRA, both factors": (lrft.LoRA, {}, DRAWN, {"batch": 2}),
     "LoRA, given": (lrft.LoRA, {}, {"rank": 3, "a_init": A3, "b_init": B3, "lr_b": 0.004}, {}),
     "LoRA, momentum": (
         lrft.LoRA,
@@ -236,7 +199,7 @@ LOSSES: dict[str, tuple[Any, dict[str, Any], dict[str, Any], dict[str, Any]]] = 
     "logistic, full": (
         lrft.FullNetwork,
         {},
-        {"width": 6, "init": "gaussian", "lam_init": "signs", "train_lam": True},
+        SCRATCH,
         {"loss": "logistic"},
     ),
     "correlation, linear LoRA": (
@@ -270,7 +233,7 @@ TAUGHT: dict[str, tuple[Any, dict[str, Any], dict[str, Any], dict[str, Any]]] = 
     "full, staircase, scratch": (
         lrft.FullNetwork,
         {"teacher": "staircase", "features": "zero", "lam": 0.5},
-        {"width": 6, "init": "gaussian", "lam_init": "signs", "train_lam": True},
+        SCRATCH,
         {},
     ),
     "full, erf network": (lrft.FullNetwork, {"teacher": "erf network"}, {}, {"batch": 3}),
