@@ -28,15 +28,9 @@ class LabelNoise {
     noisy_ = noisy_ || task.noise > 0;
   }
   // Of the steps `t`, one a lane.
-  void draw(const Bits& t) {
-    if (!noisy_) return;
-    const Address at(random_, t, load_bits(replica_));
-    std::uint64_t slot = 0;
-    for (Scalar& noise : noise_) {
-      alignas(64) double z[lanes];
-      store(z, load(scale_) * at.normals(Purpose::noise, broadcast_bits(slot++)).first);
-      noise = Layout::load(z);
-    }
+  LRFT_INLINE void draw(const Bits& t) {
+    if (noisy_) [[unlikely]]
+      draw_noise(t);
   }
   // The same with these shifts (b) added; out of line, as few ask for it.
   __attribute__((noinline)) void draw(const Bits& t, const Scalar* shifts) {
@@ -47,6 +41,17 @@ class LabelNoise {
   const Scalar& operator[](int b) const { return noise_[static_cast<std::size_t>(b)]; }
 
  private:
+  // Out of line: most labels have no noise, and asking is all that a step does for them.
+  __attribute__((noinline)) void draw_noise(const Bits& t) {
+    const Address at(random_, t, load_bits(replica_));
+    std::uint64_t slot = 0;
+    for (Scalar& noise : noise_) {
+      alignas(64) double z[lanes];
+      store(z, load(scale_) * at.normals(Purpose::noise, broadcast_bits(slot++)).first);
+      noise = Layout::load(z);
+    }
+  }
+
   Philox random_;
   std::vector<Scalar> noise_;  // (b)
   alignas(64) double scale_[lanes] = {};

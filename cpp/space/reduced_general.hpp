@@ -124,9 +124,9 @@ class ReducedGeneral : public ReducedAgain {
     }
   }
   // The same of one row and what is remembered of it, N rows with a coordinate each of what is
-  // left: sizes that are known here.
+  // left: sizes that are known here.  Out of line, where the registers are its own.
   template <int N>
-  LRFT_INLINE void mix_row(const MixedMove<Scalar>& move) {
+  __attribute__((noinline)) void mix_row(const MixedMove<Scalar>& move) {
     const MixedRows::Mix<N> mix(move, 1, 0);
     const int s = shape_.s, first = shape_.first();
     const Pack* g = mixed_.g(0);

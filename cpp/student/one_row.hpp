@@ -7,8 +7,9 @@ namespace lrft {
 
 // The way there and back through the pointer would take as long as relu itself.
 LRFT_INLINE OneRowSums sums_of(const Activation& activation, const OneRow& fields) {
-  return activation.one_row == one_row<Relu> ? one_row<Relu>(activation.data, fields)
-                                             : activation.one_row(activation.data, fields);
+  if (activation.one_row == one_row<Relu>) return one_row<Relu>(activation.data, fields);
+  const OneRow copy = fields;  // what has an address is in memory, also for relu
+  return activation.one_row(activation.data, copy);
 }
 
 }  // namespace lrft
