@@ -22,7 +22,7 @@ void BlockProjection::outside(const double* fields, Matrix& teacher, Matrix* gra
   F_.setZero();
   product({pinv_.data(), k_, 1}, rho_, {fields, N_}, k_, N_, F_.data(), N_);
   const Eigen::Map<const Matrix> a(task_->a.data(), teacher.rows(), s_);
-  teacher.noalias() -= a.middleCols(first_, rho_) * F_;
+  subtract_product(a.middleCols(first_, rho_), F_, teacher);
   if (gram_matrix == nullptr) return;
   within_.setZero(N_, N_);
   gram({F_.data(), N_}, rho_, N_, within_.data());
@@ -31,8 +31,10 @@ void BlockProjection::outside(const double* fields, Matrix& teacher, Matrix* gra
 
 void BlockProjection::prepare(const Matrix& back) {
   if (!there()) return;
-  const Matrix in_features = -back * F_.transpose();
-  along_.noalias() = in_features * pinv_;
+  Matrix in_features = Matrix::Zero(back.rows(), rho_);
+  add_product_transposed(back, F_, in_features);
+  along_.setZero(back.rows(), k_);
+  subtract_product(in_features, pinv_, along_);
 }
 
 void BlockProjection::take_back(Index begin, Index depth, double* rows, Index stride) const {

@@ -95,7 +95,8 @@ Statistics Blocks::look(const TaskData& task, std::vector<double> A) const {
   rows.set(A);
   Matrix features, gram;
   rows.look(task.W, shape_.k, features, gram);
-  const Matrix teacher = own * u.transpose();
+  Matrix teacher = Matrix::Zero(n, r);
+  add_product_transposed(own, u, teacher);
   out.features.assign(features.data(), features.data() + features.size());
   out.teacher.assign(teacher.data(), teacher.data() + teacher.size());
   out.gram.assign(gram.data(), gram.data() + gram.size());

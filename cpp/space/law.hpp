@@ -89,24 +89,7 @@ std::vector<double> along_directions(const TaskData& task, const Eigen::Ref<cons
 
 // The same of rows in R^d, their inner products in each eigenvalue block, and what the variances of
 // these outside S add to all: in each block, the inner products there less those of the parts in S.
-inline void look_at_law(const TaskData& task, const Eigen::Ref<const Matrix>& A, Statistics& out) {
-  const Index n = A.rows();
-  out.along = along_directions(task, A, task.V_x, A.cols());
-  if (task.blocks == 0) return;
-  const Eigen::Map<const Matrix> along(out.along.data(), n, task.directions);
-  Matrix beyond = Matrix::Zero(n, n);
-  Index from = 0, first = task.constant ? 1 : 0;
-  for (std::size_t c = 0; c < task.block_d.size(); ++c) {
-    const auto here = A.middleCols(from, static_cast<Index>(task.block_d[c]));
-    const auto inside = along.middleCols(first, task.block_s[c]);
-    const Matrix whole = here * here.transpose();
-    out.blocks.insert(out.blocks.end(), whole.data(), whole.data() + whole.size());
-    beyond += (task.variances[c] - 1) * (whole - inside * inside.transpose());
-    from += here.cols();
-    first += inside.cols();
-  }
-  out.beyond.assign(beyond.data(), beyond.data() + beyond.size());
-}
+void look_at_law(const TaskData& task, const Eigen::Ref<const Matrix>& A, Statistics& out);
 
 // In coordinates of S, of eight replicas.
 class ReducedLaw {

@@ -19,4 +19,13 @@ inline void fix_cache_sizes() {
   static_cast<void>(fixed);
 }
 
+// to += a b, to -= a b, and to += a b^T: Eigen's products, which every file that writes one out
+// compiles again, for seconds.
+void add_product(const Eigen::Ref<const Matrix>& a, const Eigen::Ref<const Matrix>& b,
+                 Eigen::Ref<Matrix> to);
+void subtract_product(const Eigen::Ref<const Matrix>& a, const Eigen::Ref<const Matrix>& b,
+                      Eigen::Ref<Matrix> to);
+void add_product_transposed(const Eigen::Ref<const Matrix>& a, const Eigen::Ref<const Matrix>& b,
+                            Eigen::Ref<Matrix> to);
+
 }  // namespace lrft

@@ -25,7 +25,7 @@ void project_out(const double* W, const Matrix& pinv, bool constant, Matrix& A) 
   const auto all = columns(W, static_cast<int>(pinv.cols()), 0, A.cols(), A.cols());
   for (int pass = 0; pass < 2; ++pass) {
     const Matrix along = A * all.transpose() * pinv.transpose() * pinv;
-    A.noalias() -= along * all;
+    subtract_product(along, all, A);
     if (constant) A.rightCols(1).setZero();
   }
 }
@@ -90,8 +90,8 @@ void Rows::look(const double* W, int k, Matrix& features, Matrix& gram) const {
   for (Index begin = 0; begin < d_; begin += tile_depth) {
     Poll::spend(depth(begin) * n_ * (k + n_) / 8);
     const auto tile = columns(at(r_, 0), n_, begin, depth(begin), stride());
-    gram.noalias() += tile * tile.transpose();
-    features.noalias() += tile * columns(W, k, begin, depth(begin), d_).transpose();
+    add_product_transposed(tile, tile, gram);
+    add_product_transposed(tile, columns(W, k, begin, depth(begin), d_), features);
   }
 }
 

@@ -31,8 +31,8 @@ double mean_loss(const std::vector<double>& A, int n, const TaskData& task, cons
       const Index depth = std::min(tile, d - begin);
       Poll::spend(depth * width * (k + n + 8) / 8);
       gather(samples, which, width, begin, depth, X.data());
-      Y.topRows(k).noalias() += W.middleCols(begin, depth) * X.topRows(depth);
-      Y.bottomRows(n).noalias() += rows_A.middleCols(begin, depth) * X.topRows(depth);
+      add_product(W.middleCols(begin, depth), X.topRows(depth), Y.topRows(k));
+      add_product(rows_A.middleCols(begin, depth), X.topRows(depth), Y.bottomRows(n));
     }
     for (int q = 0; q < count; ++q) {
       for (int i = 0; i < k; ++i) features.doubles()[i] = Y(i, q);
