@@ -28,6 +28,11 @@ double longest_column(const Columns& X) { return X.colwise().norm().maxCoeff(); 
 
 std::vector<double> rows_of(const Matrix& X) { return {X.data(), X.data() + X.size()}; }
 
+// X with the least |left X - right|, by rows.
+std::vector<double> solved(const Columns& left, const Columns& right) {
+  return rows_of(Eigen::ColPivHouseholderQR<Columns>(left).solve(right));
+}
+
 }  // namespace
 
 Basis span_basis(const double* W, int k, const double* u, int r, std::int64_t d) {
@@ -100,12 +105,16 @@ Leading leading(const double* G, int k, int m, int r) {
   return {rows_of(left), rows_of(sizes), rows_of(right)};
 }
 
+std::vector<double> least_squares(const double* A, int m, int s, const double* B, int n) {
+  fix_cache_sizes();
+  return solved(Eigen::Map<const Matrix>(A, m, s), Eigen::Map<const Matrix>(B, m, n));
+}
+
 std::vector<double> pseudo_inverse(const std::vector<double>& R, int k, int s, int begin, int end) {
   if (begin == end) return {};
   fix_cache_sizes();
   const Columns left = Eigen::Map<const Matrix>(R.data(), k, s).middleCols(begin, end - begin);
-  const Eigen::ColPivHouseholderQR<Columns> qr(left);
-  return rows_of(qr.solve(Columns::Identity(k, k)));
+  return solved(left, Columns::Identity(k, k));
 }
 
 }  // namespace lrft

@@ -40,6 +40,9 @@ struct Leading {
 };
 Leading leading(const double* G, int k, int m, int r);
 
+// X (s, n) with the least |A X - B|, for A (m, s) and B (m, n).
+std::vector<double> least_squares(const double* A, int m, int s, const double* B, int n);
+
 // The pseudo-inverse (end - begin, k), row-major, of columns [begin, end) of R (k, s), which
 // must be independent.
 std::vector<double> pseudo_inverse(const std::vector<double>& R, int k, int s, int begin, int end);

@@ -3,9 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include <Eigen/QR>
-
 #include "lrft/poll.hpp"
+#include "space/basis.hpp"
 #include "space/subspace.hpp"
 
 namespace lrft {
@@ -98,7 +97,8 @@ std::vector<double> coordinates(const Shape& shape, const TaskData& task,
     basis.col(0).setZero();
     fields.row(k + r).setZero();
   }
-  Matrix P = basis.colPivHouseholderQr().solve(fields).transpose();
+  const std::vector<double> X = least_squares(basis.data(), k + r + q, s, fields.data(), n);
+  Matrix P = Eigen::Map<const Matrix>(X.data(), s, n).transpose();
   if (shape.constant)
     for (int i = 0; i < n; ++i) P(i, 0) = statistics.along[index(i, 0, q)];
   return {P.data(), P.data() + P.size()};
