@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lrft.paper.figures.instances import hits, paths
-from lrft.paper.figures.lines import LINES
+from lrft.paper.figures.lines import LINES, Line
 from lrft.paper.figures.matching import LEAST, level_times, points, same_law
+from lrft.paper.figures.printed import printed
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -27,9 +28,9 @@ class Fact(NamedTuple):
     Parameters
     ----------
     name : str
-    kind : {"time", "shape", "share", "value"}
-        A first step; the ratio of two of one curve, which no rate changes; whether it comes at all;
-        an overlap or a loss.
+    kind : {"time", "shape", "ratio", "share", "value"}
+        A first step; the ratio of two of one curve, or of two curves at one rate, which no rate
+        changes; whether it comes at all; an overlap or a loss.
     chance : float
         Two-sided share of instances as far out as what is printed.
     """
@@ -84,6 +85,8 @@ def facts(figure: str, data: Mapping[str, xr.Dataset]) -> list[Fact]:
         found += _rise(data, line.panel, line.name, line.name)
     if figure == "fig5":
         found += _instances(data, "5b", "1/2")
+    if figure == "fig6":
+        found += [_apart(data, one, other) for one, other in pairwise(LINES[figure])]
     return found
 
 
@@ -106,6 +109,18 @@ def _rise(data: Mapping[str, xr.Dataset], panel: str, name: str, label: str) -> 
     return [*found, Fact(f"{title}: comes to {read[-1][0]:g}", "share", share)]
 
 
+def _apart(data: Mapping[str, xr.Dataset], one: Line, other: Line) -> Fact:
+    """Say how far two curves that share a rate are apart, whatever the rate.
+
+    They may be of two instances: held against all pairs of ours.
+    """
+    first, then = (hits(data[line.name], line.name, 0.9) for line in (one, other))
+    ratio = printed(other.panel, other.name, 0.9) / printed(one.panel, one.name, 0.9)
+    text = f"{one.panel}: 0.9 at {other.name} after {ratio:.2f} times that at {one.name}"
+    came = first[np.isfinite(first)]
+    return Fact(text, "ratio", place(np.divide.outer(then, came), ratio))
+
+
 def _instances(data: Mapping[str, xr.Dataset], panel: str, label: str) -> list[Fact]:
     """List the times of several printed instances, and that all of them come."""
     read = points(panel)
@@ -119,9 +134,9 @@ def _instances(data: Mapping[str, xr.Dataset], panel: str, label: str) -> list[F
 
 
 def _first_loss(data: Mapping[str, xr.Dataset]) -> list[Fact]:
-    (printed,) = points("3a", "real")
+    (read,) = points("3a", "real")
     loss = paths(data["real network"], "loss", "real network")[:, 0]
-    return [Fact(f"3a: loss {printed.level:g} at the start", "value", place(loss, printed.level))]
+    return [Fact(f"3a: loss {read.level:g} at the start", "value", place(loss, read.level))]
 
 
 def _second(data: Mapping[str, xr.Dataset]) -> list[Fact]:

@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 
 import lrft
 from lrft import Task, Training, held
+from lrft.base.threads import settle_threads
 from lrft.paper.experiment import Context
-from lrft.paper.jobs import INSTANCES
+from lrft.paper.jobs import INSTANCES, LANES
 
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["Curve", "dots", "hits", "paths", "simulate_curves"]
+__all__ = ["Curve", "dots", "hits", "paths", "simulate_curves", "simulate_each"]
 
 _ALIKE = ("d", "k", "xi", "activation")
 
@@ -77,21 +78,71 @@ def simulate_curves(context: Context, curves: Sequence[Curve], seed: int) -> xr.
     """
     import xarray as xr
 
+    data: xr.Dataset = xr.concat(
+        simulate_each(context, curves, seed),
+        dim="curve",
+        data_vars="all",
+        coords="different",
+        compat="equals",
+        join="exact",
+        combine_attrs="override",
+    )
+    data.attrs["replica_steps"] = int(data.stop_step.sum())
+    return data
+
+
+def simulate_each(context: Context, curves: Sequence[Curve], seed: int) -> list[xr.Dataset]:
+    """Simulate as `simulate_curves` does, to a dataset for each curve: they need not be alike.
+
+    Parameters
+    ----------
+    context : Context
+    curves : sequence of Curve
+        The longest last.
+    seed : int
+
+    Returns
+    -------
+    list of xarray.Dataset
+        In the order of the curves, without the dimension ``curve``.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        On Ctrl-C.
+
+    Examples
+    --------
+    >>> import lrft
+    >>> from lrft.paper.experiment import Context
+    >>> tasks = tuple(lrft.Task.sample(d=50, k=2, seed=i) for i in range(3))
+    >>> curves = [
+    ...     Curve(f"{steps}", tasks, lrft.Training(lr=0.001, steps=steps, record=2))
+    ...     for steps in (50, 90)
+    ... ]
+    >>> [int(data.step[-1]) for data in simulate_each(Context(threads=1), curves, seed=0)]
+    [50, 90]
+    """
+    import xarray as xr
+
+    # A job is one thread's: where there are many threads, jobs are small.
+    share = sum(len(curve.tasks) for curve in curves) / (2 * settle_threads(context.threads))
+    size = min(INSTANCES, LANES * max(1, int(share / LANES)))
     # The last curve tends to be the slowest.
     jobs = [
         (
             number,
             lrft.Job(
-                curve.tasks[first : first + INSTANCES],
+                curve.tasks[first : first + size],
                 curve.training,
-                replicas=range(len(curve.tasks))[first : first + INSTANCES],
+                replicas=range(len(curve.tasks))[first : first + size],
                 seed=seed,
                 engine="reduced",
                 paired=True,
             ),
         )
         for number, curve in reversed(list(enumerate(curves)))
-        for first in range(0, len(curve.tasks), INSTANCES)
+        for first in range(0, len(curve.tasks), size)
     ]
     parts = lrft.simulate_all(
         [job for _, job in jobs],
@@ -105,26 +156,19 @@ def simulate_curves(context: Context, curves: Sequence[Curve], seed: int) -> xr.
         lines[number].append(
             part.drop_vars(["task_hash", *_ALIKE]).drop_dims("loss_threshold").assign_coords(alike)
         )
-    data: xr.Dataset = xr.concat(
-        [xr.concat(line, "replica") for line in lines],
-        dim="curve",
-        data_vars="all",
-        coords="different",
-        compat="equals",
-        join="exact",
-    ).rename(replica="instance")
-    data = data.assign_coords(
-        curve=[curve.label for curve in curves],
-        learning_rate=("curve", [float(curve.training.lr) for curve in curves]),  # type: ignore[arg-type]
-    )
-    data.attrs = {
-        "seed": seed,
-        "engine": "reduced",
-        "replica_steps": int(data.stop_step.sum()),
-        "created_by": f"lrft {lrft.__version__}",
-        "instruction_set": parts[0].attrs["instruction_set"],
-    }
-    return data
+    found = []
+    for curve, line in zip(curves, lines, strict=True):
+        one: xr.Dataset = xr.concat(line, "replica").rename(replica="instance")
+        one = one.assign_coords(curve=curve.label, learning_rate=float(curve.training.lr))  # type: ignore[arg-type]
+        one.attrs = {
+            "seed": seed,
+            "engine": "reduced",
+            "replica_steps": int(one.stop_step.sum()),
+            "created_by": f"lrft {lrft.__version__}",
+            "instruction_set": parts[0].attrs["instruction_set"],
+        }
+        found.append(one)
+    return found
 
 
 def paths(data: xr.Dataset, name: str, curve: int | str) -> NDArray[np.float64]:
