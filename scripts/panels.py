@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import lrft
 from lrft.base import netcdf
 from lrft.paper import registry
-from lrft.paper.experiment import Verdict
+from lrft.paper.figures import measured
 
 TARGET = Path(__file__).parents[1] / "python" / "lrft" / "data" / "panels.json"
 
@@ -32,16 +31,13 @@ def main(folder: Path) -> None:
         panels[one.name] = {
             "instances": data.sizes["instance"],
             "instruction_set": data.attrs["instruction_set"],
+            "seed": data.attrs["seed"],
             "settings": one.settings,
-            "verdicts": [_kept(verdict) for verdict in one.judge(data)],
+            "judged_by": measured.judged_by(one),
+            "verdicts": [verdict.as_dict() for verdict in one.judge(data)],
         }
     kept = {"version": lrft.__version__, "panels": dict(sorted(panels.items()))}
     TARGET.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def _kept(verdict: Verdict) -> dict[str, Any]:
-    needs = verdict.needs if verdict.outcome == "not decided" else ""
-    return asdict(verdict) | {"needs": needs}
 
 
 if __name__ == "__main__":

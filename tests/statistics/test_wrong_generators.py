@@ -11,10 +11,12 @@ import xarray as xr
 import lrft
 from lrft import theory
 from lrft.paper.claims import claim6
+from lrft.paper.conventions.facts import place
 from lrft.paper.experiment import Context
 from lrft.paper.figures import matching, settings
-from lrft.paper.figures.instances import Curve, paths, simulate_curves
+from lrft.paper.figures.instances import Curve, hits, paths, simulate_curves, simulate_each
 from lrft.paper.figures.lines import LINES, curve
+from lrft.paper.figures.printed import printed
 from lrft.paper.figures.settings import Convention
 
 pytestmark = pytest.mark.verification
@@ -68,6 +70,26 @@ def quadratic(lam: str, lr: float) -> str:
 def test_signs_of_lambda_give_the_tail_of_the_quadratic_in_figure_4b_and_ones_do_not() -> None:
     assert quadratic("signs", settings.RATES["fig4b quadratic"]) == "supported"
     assert quadratic("ones", 7.3e-7) == "not supported"
+
+
+def apart(root: bool, lr: float) -> float:
+    """Share of pairs of instances whose curves at ξ = 1 and 10 in Fig. 6 are as far apart."""
+    lines = {line.name: line for line in LINES["fig6"]}
+    made = [
+        curve(lines[xi], Convention(root=root), lr, 48, steps=steps, stop_at=0.9, record=2)
+        for xi, steps in (("1", 2_000_000), ("10", 7_000_000))
+    ]
+    first, then = (
+        hits(data.expand_dims("curve"), one.label, 0.9)
+        for data, one in zip(simulate_each(Context(), made, settings.SEED), made, strict=True)
+    )
+    ratio = printed("6", "10", 0.9) / printed("6", "1", 0.9)
+    return place(np.divide.outer(then, first[np.isfinite(first)]), ratio)
+
+
+def test_without_the_root_the_curves_of_figure_6_lie_too_far_apart() -> None:
+    assert apart(True, settings.RATES["fig6"]) >= matching.LEAST
+    assert apart(False, 2e-5) < matching.LEAST
 
 
 DELTA, D, HORIZON = 0.4, 4000, 6.0

@@ -30,6 +30,17 @@ def test_instance_i_is_replica_i_of_its_own_task() -> None:
             assert data[name].sel(curve="relu", instance=i) == alone[name][0]
 
 
+def test_jobs_are_smaller_for_more_threads_and_bits_the_same() -> None:
+    tasks = tuple(settings.task(i, d=60, k=3, xi=1.0) for i in range(20))
+    training = settings.training(settings.student(train_c=True), 1e-2, 300, record=3, stop_at=0.3)
+    one, three = (
+        simulate_curves(Context(threads=threads), [Curve("relu", tasks, training)], seed=5)
+        for threads in (1, 3)
+    )
+    assert len(set(one.stop_step.values.ravel().tolist())) > 5  # lanes take up what is left
+    xr.testing.assert_identical(one, three)
+
+
 def test_a_stopped_instance_is_flat_and_its_sign_is_that_of_the_end() -> None:
     data = xr.Dataset(
         {
@@ -88,9 +99,28 @@ def test_a_further_instance_is_one_of_them_and_another_is_not() -> None:
     # Times that are likely one by one, in ratios that are not.
     shape = np.diff(values)
     assert matching.one_more(shape, np.diff(np.array([0.5, 2.0, 3.0]))) == least
-    values[:40] = np.inf
-    assert matching.one_more(values, [1.0, 2.0, 3.0]) > 0.5
-    assert matching.one_more(values, [20.0, 20.0, 20.0]) > matching.LEAST  # as late as those
+
+
+def test_instances_that_never_come_do_not_hide_that_a_print_is_late() -> None:
+    read = matching.points("6", "1")
+    scale = np.exp(0.1 * np.random.default_rng(3).standard_normal((128, 1)))
+    steps = scale * [one.steps for one in read]
+
+    def found(steps: np.ndarray) -> list[Verdict]:
+        data = xr.Dataset(
+            {"hit_step": (("curve", "instance", "threshold"), np.rint(steps)[None])},
+            {"curve": ["1"], "threshold": [one.level for one in read]},
+        )
+        return matching.printed_curve(data, "6", "1", "1", "s")
+
+    assert found(steps)[0].outcome == "supported"
+    steps[:28, 2:] = -1  # they stall on their way
+    assert found(steps)[0].outcome == "supported"
+    times, shape = found(np.where(steps < 0, steps, steps / 3))
+    assert times.outcome == "not supported"
+    assert times.reason == "steps to 0.25 at least the printed 165,000 come in 0 of 128 instances"
+    assert shape.outcome == "supported"
+    assert found(np.full_like(steps, -1))[0].outcome == "supported"  # as late
 
 
 def test_the_same_law_and_another() -> None:

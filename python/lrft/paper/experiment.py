@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -54,6 +54,8 @@ class Verdict:
         Why, where the outcome needs it.
     needs : str
         What it would take to decide it; counts where it is not decided.
+    reason : str
+        Measured: why it does not hold; counts where it is decided against.
     """
 
     statement: str
@@ -61,6 +63,22 @@ class Verdict:
     outcome: Outcome
     note: str = ""
     needs: str = ""
+    reason: str = ""
+
+    def as_dict(self) -> dict[str, str]:
+        """Return what counts, by name: of what is decided no need, of what holds no reason.
+
+        Examples
+        --------
+        >>> found = Verdict("it is", "5", "supported", needs="more", reason="none").as_dict()
+        >>> found["outcome"], found["needs"], found["reason"]
+        ('supported', '', '')
+        """
+        undecided, against = (self.outcome == name for name in ("not decided", "not supported"))
+        return asdict(self) | {
+            "needs": self.needs if undecided else "",
+            "reason": self.reason if against else "",
+        }
 
 
 @dataclass(frozen=True)

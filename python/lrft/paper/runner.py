@@ -331,17 +331,7 @@ def _write_report(done: Reproduction) -> None:
 
 
 def _write_verdicts(done: Reproduction) -> None:
-    table = [
-        {
-            "experiment": name,
-            "statement": v.statement,
-            "measured": v.measured,
-            "outcome": v.outcome,
-            "note": v.note,
-            "needs": v.needs if v.outcome == "not decided" else "",
-        }
-        for name, v in done.verdicts
-    ]
+    table = [{"experiment": name} | v.as_dict() for name, v in done.verdicts]
     text = json.dumps(table, indent=1, ensure_ascii=False) + "\n"
     _keep(done.out / "verdicts.json", partial(_write_text, text))
 

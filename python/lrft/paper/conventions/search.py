@@ -58,9 +58,9 @@ CANDIDATES: dict[str, tuple[Convention, ...]] = {
     "fig4b": (
         *_batches(Convention(), 1, 4),
         *_others(Convention(4)),
-        *_batches(Convention(lam="signs"), 1, 8, 16),
+        *_batches(Convention(lam="signs"), 1, 16),
     ),
-    "fig5": (*_batches(Convention(), 1, 4), *_others(Convention())),
+    "fig5": (Convention(), *_others(Convention())),
     "fig6": (
         *_batches(Convention(), 1, 4),
         *_others(Convention()),

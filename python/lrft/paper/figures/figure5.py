@@ -65,8 +65,9 @@ def _judge_levels(data: xr.Dataset) -> list[Verdict]:
             "Fig. 5a: a little faster as the part in span(W) grows",
             f"steps to 0.9 at ‖Π_W u‖ = 0 over those at 1, medians {levels}",
             ratio,
-            _why_faster(data, ratio),
+            "the same W, c and random numbers at every level",
             _PRINTED_RATIO,
+            _why_faster(data, ratio),
         ),
         *(
             verdict
@@ -94,9 +95,9 @@ def _why_faster(data: xr.Dataset, ratio: NDArray[np.float64]) -> str:
     known = np.isfinite(ratio)
     follows = float(spearmanr(ratio[known], start[1, known] / start[0, known]).statistic)
     return (
-        f"the same W, c and random numbers at every level; {np.mean(ratio >= _PRINTED_RATIO):.0%} "
-        "of instances have the printed ratio or more: it follows that of the overlaps at the start "
-        f"(rank correlation {follows:.2f}), which differ between levels by the chance of one draw"
+        f"{np.mean(ratio >= _PRINTED_RATIO):.0%} of instances have the printed ratio or more: it "
+        f"follows that of the overlaps at the start (rank correlation {follows:.2f}), which differ "
+        "between levels by the chance of one draw"
     )
 
 

@@ -17,6 +17,7 @@ from lrft.paper.experiment import Context, Experiment, Verdict
 from lrft.paper.figures import judging, matching, settings
 from lrft.paper.figures.instances import hits, paths, simulate_curves
 from lrft.paper.figures.lines import LINES, curves
+from lrft.paper.figures.printed import printed
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 __all__ = ["EXPERIMENTS"]
 
 _NAMES = [line.name for line in LINES["fig6"]]
+#: Draws of an instance for each curve.
+_DRAWS = 5000
 
 
 def _run(context: Context) -> xr.Dataset:
@@ -95,10 +98,38 @@ def _judge_linear(data: xr.Dataset) -> list[Verdict]:
                 label,
                 label,
                 f"Fig. 6: the curve at ξ = {label}",
-                "one rate for all ξ, fitted to 0.9 at ξ = 10",
+                "one rate for all ξ, fitted to 0.9 at ξ = 1",
             )
         ),
+        _judge_distances(data),
     ]
+
+
+def _judge_distances(data: xr.Dataset) -> Verdict:
+    """Hold ratios of times at two ξ, which no rate changes, against those of four instances."""
+    times = np.log([hits(data, label, 0.9) for label in _NAMES])
+    read = np.diff(np.log([printed("6", label, 0.9) for label in _NAMES]))
+    came = [one[np.isfinite(one)] for one in times]
+    least = min(map(len, came))
+    generator = np.random.default_rng(settings.SEED)
+    several = np.diff([generator.choice(one, _DRAWS) for one in came], axis=0).T
+    alone = np.diff(times[:, np.isfinite(times).all(axis=0)], axis=0).T
+    chance = matching.one_more(several, read)
+    pairs = [f"ξ = {then} over those at {one}" for one, then in itertools.pairwise(_NAMES)]
+    ratios = ", ".join(
+        f"{np.exp(ratio):.1f} at {pair} (instances {judging.middle(np.exp(column))})"
+        for ratio, column, pair in zip(read, several.T, pairs, strict=True)
+    )
+    one = matching.farthest(np.exp(alone), np.exp(read), [f"steps at {pair}" for pair in pairs])
+    return Verdict(
+        "Fig. 6: its curves are as far apart as those of further instances at one rate",
+        f"{chance:.1%} of draws of four instances as far out; printed steps to 0.9: {ratios}",
+        matching.decided(chance, least),
+        f"ratios of times do not hang on the rate; of one instance the four curves hardly are: "
+        f"in the same instance {one}; {matching.RULE}",
+        matching.MORE,
+        f"of one instance: {one}",
+    )
 
 
 def _judge_logarithmic(data: xr.Dataset) -> list[Verdict]:

@@ -126,8 +126,8 @@ def simulate_each(context: Context, curves: Sequence[Curve], seed: int) -> list[
     import xarray as xr
 
     # A job is one thread's: where there are many threads, jobs are small.
-    share = sum(len(curve.tasks) for curve in curves) / (2 * settle_threads(context.threads))
-    size = min(INSTANCES, LANES * max(1, int(share / LANES)))
+    share = sum(len(curve.tasks) for curve in curves) // settle_threads(context.threads)
+    size = min(INSTANCES, LANES * max(1, share // LANES))
     # The last curve tends to be the slowest.
     jobs = [
         (

@@ -190,7 +190,12 @@ def most_reach(
 
 
 def more(
-    statement: str, what: str, ratios: Floats, note: str = "", printed: float = 1.0
+    statement: str,
+    what: str,
+    ratios: Floats,
+    note: str = "",
+    printed: float = 1.0,
+    reason: str = "",
 ) -> Verdict:
     """Hold it against ratios, instance by instance, that they are above 1.
 
@@ -205,6 +210,8 @@ def more(
     printed : float
         The ratio that is printed: where the interval lies below it, and not above 1, the statement
         is decided against.
+    reason : str
+        Why it is, then.
     """
     low, high = median_interval(ratios)
     rule = "supported if the interval is above 1, not supported if it is below " + (
@@ -216,6 +223,7 @@ def more(
         "supported" if low > 1 else "not supported" if high < printed else "not decided",
         "; ".join(filter(None, (note, rule))),
         needed(intervals.Interval(quantiles(ratios)[1], low, high), 1.0, count=ratios.size),
+        reason,
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,8 +22,12 @@ if TYPE_CHECKING:
 __all__ = [
     "DOTS",
     "LEAST",
+    "MORE",
+    "RULE",
     "all_come",
     "as_early",
+    "decided",
+    "farthest",
     "level_times",
     "one_more",
     "points",
@@ -59,7 +65,7 @@ def one_more(values: ArrayLike, printed: ArrayLike) -> float:
     Parameters
     ----------
     values : array_like of shape (instances, numbers)
-        Finite, but for ``inf``: later than all.
+        Finite, but for ``inf``: as late as the latest, the print among them.
     printed : array_like of shape (numbers,)
 
     Returns
@@ -73,10 +79,9 @@ def one_more(values: ArrayLike, printed: ArrayLike) -> float:
     (True, 0.02, 0.02)
     """
     rows = np.vstack([np.atleast_1d(printed)[None], np.asarray(values, dtype=np.float64)])
-    # Later than all: beyond the last of each number by as much again.
-    finite = np.where(np.isfinite(rows), rows, np.nan)
-    last, first = np.nanmax(finite, axis=0), np.nanmin(finite, axis=0)
-    rows = np.where(np.isfinite(rows), rows, 2 * last - first + 1e-9)
+    # No later: what stalls on its way shall not hide that the print is late from the start.
+    last = np.max(np.where(np.isfinite(rows), rows, -np.inf), axis=0)
+    rows = np.where(np.isfinite(rows), rows, last)
     low, half, high = np.quantile(rows, [0.16, 0.5, 0.84], axis=0)
     sides = (
         (half - rows) / np.maximum(half - low, 1e-9),
@@ -112,14 +117,15 @@ def same_law(values: ArrayLike, printed: ArrayLike) -> float:
 _FEWEST = round(2 / LEAST)
 
 
-_MORE = f"{_FEWEST} instances at least"
+#: What it takes to decide it.
+MORE = f"{_FEWEST} instances at least"
+#: The rule of `one_more`.
+RULE = f"supported if at least {LEAST:.0%} of instances are as far out on either side as the print"
 
 
-def _outcome(chance: float, instances: int) -> Outcome:
+def decided(chance: float, instances: int) -> Outcome:
+    """Decide by a chance of `one_more`, if there are instances enough to tell."""
     return "not decided" if instances < _FEWEST else judging.outcome(chance >= LEAST)
-
-
-_RULE = f"supported if at least {LEAST:.0%} of instances are as far out on either side as the print"
 
 
 def printed_curve(
@@ -153,12 +159,13 @@ def printed_curve(
         Verdict(
             f"{title} passes its overlaps when one more instance might",
             f"{chance:.1%} of instances as far out; printed: {at}",
-            _outcome(chance, len(times)),
-            "; ".join(filter(None, (note, _RULE))),
-            _MORE,
+            decided(chance, len(times)),
+            "; ".join(filter(None, (note, RULE))),
+            MORE,
+            farthest(np.exp(times), np.exp(print_of), [f"steps to {one.level:g}" for one in read]),
         )
     ]
-    came = np.isfinite(times[:, :1]).all(axis=1)
+    came = np.isfinite(times[:, 0])
     if len(read) < 2 or not came.any():
         return verdicts
     with np.errstate(invalid="ignore"):
@@ -175,12 +182,43 @@ def printed_curve(
             f"{title} has the shape of one more instance",
             f"{chance:.1%} of instances as far out; printed ratios of the times to {levels}: "
             + ratios,
-            _outcome(chance, len(shape)),
-            _RULE,
-            _MORE,
+            decided(chance, len(shape)),
+            RULE,
+            MORE,
+            farthest(
+                np.exp(shape),
+                np.exp(print_shape),
+                [
+                    f"steps to {then.level:g} over those to {one.level:g}"
+                    for one, then in pairwise(read)
+                ],
+            ),
         )
     )
     return verdicts
+
+
+def farthest(values: Floats, printed: Floats, names: Sequence[str]) -> str:
+    """Say which printed number the fewest instances reach, and how many do.
+
+    Parameters
+    ----------
+    values : ndarray of shape (instances, numbers)
+    printed : ndarray of shape (numbers,)
+    names : sequence of str
+        Of the numbers.
+
+    Returns
+    -------
+    str
+    """
+    counts = np.array([np.sum(values <= printed, axis=0), np.sum(values >= printed, axis=0)])
+    side, number = np.unravel_index(int(np.argmin(counts)), counts.shape)
+    form = ".3g" if printed[number] < 1000 else ",.0f"
+    return (
+        f"{names[int(number)]} {'at most' if side == 0 else 'at least'} the printed "
+        f"{printed[number]:{form}} come in {counts[side, number]} of {len(values)} instances"
+    )
 
 
 def same_times(data: xr.Dataset, panel: str, label: str, statement: str, note: str = "") -> Verdict:
@@ -202,13 +240,15 @@ def same_times(data: xr.Dataset, panel: str, label: str, statement: str, note: s
 
 def printed_value(statement: str, values: Floats, printed: float, note: str = "") -> Verdict:
     """Hold a printed number of one instance against the instances."""
-    chance = one_more(values[~np.isnan(values)][:, None], [printed])
+    known = values[~np.isnan(values)][:, None]
+    chance = one_more(known, [printed])
     return Verdict(
         statement,
         f"{judging.middle(values)}; {chance:.1%} of instances as far out as the print",
-        _outcome(chance, values.size),
-        "; ".join(filter(None, (note, _RULE))),
-        _MORE,
+        decided(chance, values.size),
+        "; ".join(filter(None, (note, RULE))),
+        MORE,
+        farthest(known, np.array([printed]), ["values"]),
     )
 
 

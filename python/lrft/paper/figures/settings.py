@@ -2,11 +2,10 @@
 
 Given by the paper: d, k, ξ, σ, w_i uniform on the sphere, c uniform on the sphere, horizons.
 Chosen: λ = 1 (the initial loss of Fig. 3a), but ±1 in Fig. 4b, whose slow tails λ = 1 has in no
-instance; neurons scaled by √(k/(k+ξ²)) (the formula printed lacks the root; the initial loss of
-Fig. 3a fits the root, the ratios of times of Fig. 6 the formula as printed): no single choice fits
-all figures. ĉ₀ uniform on {±1/√k}^k, as in the paper's algorithm (the initial loss of
-Fig. 3a is nearer to the printed one than with ĉ₀ on the sphere); Θ(1) = 1 and Θ(√k) = √k; the
-learning rates.
+instance; neurons scaled by √(k/(k+ξ²)): the formula printed lacks the root, but the initial loss of
+Fig. 3a fits it, and so do the shapes of Fig. 6's curves and how far they are apart. ĉ₀ uniform on
+{±1/√k}^k, as in the paper's algorithm (the initial loss of Fig. 3a is nearer to the printed one
+than with ĉ₀ on the sphere); Θ(1) = 1 and Θ(√k) = √k; the learning rates.
 """
 
 from __future__ import annotations
