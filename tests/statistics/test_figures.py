@@ -34,6 +34,8 @@ EXPECTED: dict[str, str] = {
     "Fig. 4a: He₃ passes its overlaps when one more instance might": "supported",
     "Fig. 4a: He₃ has the shape of one more instance": "supported",
     "Fig. 4b: ReLU passes its overlaps when one more instance might": "supported",
+    # At batch 4 noise keeps it from the steep end that is printed.
+    "Fig. 4b: He₃ has the shape of one more instance": "not supported",
     # With λ = 1 no instance has 0.95 after 2.9 times the steps to 0.9, as in print.
     "Fig. 4b: quadratic passes its overlaps when one more instance might": "supported",
     "Fig. 4b: quadratic has the shape of one more instance": "supported",
@@ -55,8 +57,8 @@ EXPECTED: dict[str, str] = {
 
 
 def test_figures(tmp_path: Path) -> None:
-    # A printed curve is held against 40 that come at least (`lrft.paper.figures.matching`).
-    done = lrft.reproduce("figures", out=tmp_path, instances=48)
+    # With fewer no printed curve is held against them (`lrft.paper.figures.matching`).
+    done = lrft.reproduce("figures", out=tmp_path, instances=40)
     assert [one.error for one in done.finished if one.error] == []
     verdicts = {verdict.statement: verdict for _, verdict in done.verdicts}
     assert {name: verdicts[name].outcome for name in EXPECTED} == EXPECTED

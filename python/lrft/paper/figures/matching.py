@@ -192,7 +192,8 @@ def printed_curve(
                     f"steps to {then.level:g} over those to {one.level:g}"
                     for one, then in pairwise(read)
                 ],
-            ),
+            )
+            + f"; {np.isfinite(times[:, -1]).sum()} of {len(times)} come to {read[-1].level:g}",
         )
     )
     return verdicts
