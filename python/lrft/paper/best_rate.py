@@ -267,11 +267,7 @@ def search(
             context.progress(1.0)
             return table(points)
         # How many rounds there will be is not known: each takes half of what is left.
-        here = Context(
-            context.quick,
-            context.threads,
-            lambda share, n=rounds: context.progress(1 - 0.5**n * (1 - 0.5 * share)),  # type: ignore[misc]
-        )
+        here = context.part(1 - 0.5**rounds, 1 - 0.5 ** (rounds + 1))
         results = run_all(here, [job for _, _, job in plan])
         parts: dict[tuple[int, float], list[Floats]] = {}
         for (point, rate, _), result in zip(plan, results, strict=True):

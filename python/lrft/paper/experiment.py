@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -36,6 +36,18 @@ class Context:
     threads: int | None = None
     progress: Callable[[float], None] = lambda fraction: None
     instances: int | None = None
+
+    def part(self, first: float, last: float) -> Context:
+        """Make the context of a part, which tells of the work from one fraction to another.
+
+        Examples
+        --------
+        >>> told = []
+        >>> Context(progress=told.append).part(0.5, 1.0).progress(0.5)
+        >>> told
+        [0.75]
+        """
+        return replace(self, progress=lambda share: self.progress(first + share * (last - first)))
 
 
 @dataclass(frozen=True)

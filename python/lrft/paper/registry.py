@@ -35,6 +35,7 @@ _FINDINGS = (
     "conditions",
     "sides",
     "stage",
+    "degree",
 )
 _BEYOND = ("reuse",)
 

@@ -26,7 +26,9 @@ RELATIVE_LOSS = 0.25
 RECORDS = 800
 
 
-class _Student(NamedTuple):
+class Student(NamedTuple):
+    """Who learns, at which sizes."""
+
     name: str
     label: str
     student: FullNetwork | RankOne
@@ -37,7 +39,7 @@ class _Student(NamedTuple):
 
 
 STUDENTS = (
-    _Student(
+    Student(
         "scratch",
         "from scratch, width 8",
         FullNetwork(width=2 * K, init="gaussian", lam_init="ones"),
@@ -46,7 +48,7 @@ STUDENTS = (
         128,
         (2500.0, 40.0),
     ),
-    _Student(
+    Student(
         "full",
         "full fine-tuning from the base",
         FullNetwork(init="base"),
@@ -55,7 +57,7 @@ STUDENTS = (
         64,
         (300.0, 0.0),
     ),
-    _Student(
+    Student(
         "rank_one",
         "rank-one fine-tuning",
         RankOne(train_c=True),
@@ -67,8 +69,9 @@ STUDENTS = (
 )
 
 
-def _point(one: _Student, d: int, instances: int, seed: int) -> best_rate.Point:
-    tasks = [Task.hard_from_scratch(d, K, DEGREE, seed=seed + i) for i in range(instances)]
+def point(one: Student, d: int, instances: int, seed: int, degree: int = DEGREE) -> best_rate.Point:
+    """Make what is given to the search for the best rate."""
+    tasks = [Task.hard_from_scratch(d, K, degree, seed=seed + i) for i in range(instances)]
 
     def jobs(rate: float, steps: int) -> list[Job]:
         training = Training(
@@ -93,7 +96,7 @@ def _run(context: Context) -> xr.Dataset:
     for i, one in enumerate(STUDENTS):
         for j, d in enumerate(one.dimensions[:2] if context.quick else one.dimensions):
             instances = 8 if context.quick else one.instances
-            points.append(_point(one, d, instances, SEED + 10_000 * i + 1000 * j))
+            points.append(point(one, d, instances, SEED + 10_000 * i + 1000 * j))
             names.append(one.name)
             dimensions.append(d)
     data = best_rate.search(context, points)
@@ -101,7 +104,7 @@ def _run(context: Context) -> xr.Dataset:
     return data.assign_attrs(seed=SEED)
 
 
-def _bests(data: xr.Dataset, name: str) -> tuple[list[int], list[best_rate.Best]]:
+def bests(data: xr.Dataset, name: str) -> tuple[list[int], list[best_rate.Best]]:
     """Dimensions of a student, and the best rate (as δ = ηd) at each."""
     points = np.flatnonzero(data.student.values == name)
     found = [best_rate.best(data.lr.values[i], data.steps.values[i], seed=int(i)) for i in points]
@@ -112,7 +115,7 @@ def fits(data: xr.Dataset) -> dict[str, exponents.PowerLaw]:
     """Fit steps to the relative loss, at the best rate of each dimension, against d."""
     found = {}
     for one in STUDENTS:
-        dimensions, chosen = _bests(data, one.name)
+        dimensions, chosen = bests(data, one.name)
         found[one.name] = exponents.fit_line(
             dimensions, [b.median for b in chosen], [b.medians for b in chosen]
         )
@@ -123,7 +126,7 @@ def _undecided(data: xr.Dataset, *names: str) -> str:
     """Say where a best rate is not known."""
     texts = []
     for name in names:
-        dimensions, chosen = _bests(data, name)
+        dimensions, chosen = bests(data, name)
         texts.append(best_rate.edges(chosen, [f"{name} d = {d}" for d in dimensions]))
     return "; ".join(filter(None, texts))
 
@@ -184,7 +187,7 @@ def _ratios(
     data: xr.Dataset,
 ) -> tuple[list[int], list[intervals.Interval], intervals.Interval]:
     """Ratios of medians at the dimensions that both have, and the last ratio over the first."""
-    over, under = (dict(zip(*_bests(data, name), strict=True)) for name in ("scratch", "rank_one"))
+    over, under = (dict(zip(*bests(data, name), strict=True)) for name in ("scratch", "rank_one"))
     common = sorted(over.keys() & under.keys())
     # The value first, then resamples; points are independent.
     rows = [

@@ -39,6 +39,8 @@ DELTA, HORIZON = 0.25, 4000.0
 C = np.r_[np.ones(6), -np.ones(3)] / 3
 C_HAT = np.r_[-np.ones(2), np.ones(5), -np.ones(2)] / 3
 PAIR = RankOne(c_init=C_HAT, u_init="favourable")
+#: What is run in the ambient space as well.
+AMBIENT = (("joint 1", 0.1), ("noise 4", 64), ("correlated d", 64))
 FROZEN, JOINT = RankOne(u_init="favourable"), RankOne(train_c=True)
 
 
@@ -135,6 +137,7 @@ def place(
         seed,
         horizon,
         threshold=float((1 - epsilon) ** 0.5),
+        ambient=f"{line.label}, {line.by} = {value:g}" if (line.name, value) in AMBIENT else "",
     )
 
 
@@ -217,7 +220,7 @@ def _judge(data: xr.Dataset) -> list[Verdict]:
                 needed(found, line.low, line.high, count=data.sizes["instance"]),
             )
         )
-    return verdicts
+    return verdicts + tuned.besides(data)
 
 
 EXPERIMENT = Experiment(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 
 SEED = 1800
-INSTANCES = 192
+INSTANCES = 320
 D, K = 512, 16
 #: Strength of the second direction over that of the first.
 WEAKER = (1.0, 0.7, 0.5, 0.35)
@@ -95,6 +96,14 @@ def settings(quick: bool = False) -> list[Setting]:
     return list(dict.fromkeys(order + spare))
 
 
+#: What is run in the ambient space as well; of what is in order, times of the directions too.
+AMBIENT = {
+    Setting("order", 128, 2, 2, 0.5, "even"): "rank 2, strength ½, d = 128",
+    Setting("spare", D, 1, 1, 1.0, "even"): "teacher of rank 1, student of 1",
+    Setting("spare", D, 1, 8, 1.0, "even"): "teacher of rank 1, student of 8",
+}
+
+
 def _run(context: Context) -> xr.Dataset:
     return measure(context, settings(context.quick), 8 if context.quick else INSTANCES)
 
@@ -109,12 +118,12 @@ def measure(context: Context, chosen: list[Setting], instances: int) -> xr.Datas
             DELTA,
             SEED + 1000 * i,
             20.0 if context.quick else HORIZON,
+            ambient=AMBIENT.get(setting, ""),
         )
         for i, setting in enumerate(chosen)
     ]
-    first = Context(context.quick, context.threads, lambda share: context.progress(0.9 * share))
-    data = tuned.measure(first, places, factor=2.0, most=12)
-    found = np.full((len(places), 2, data.sizes["instance"]), np.nan)
+    data = tuned.measure(context.part(0.0, 0.9), places, factor=2.0, most=12)
+    # Of every instance, and of some in the ambient space.
     plan = {}
     for i, (setting, place) in enumerate(zip(chosen, places, strict=True)):
         best = best_rate.best(data.lr.values[i], data.steps.values[i], seed=i)
@@ -129,18 +138,23 @@ def measure(context: Context, chosen: list[Setting], instances: int) -> xr.Datas
                 thresholds=(place.threshold,),
                 record=lrft.geometric(RECORDS),
             )
-            plan[i] = paired_jobs(place.tasks, training, place.seed)
-    rest = Context(
-        context.quick, context.threads, lambda share: context.progress(0.9 + 0.1 * share)
-    )
-    results = iter(run_all(rest, [job for jobs in plan.values() for job in jobs]))
-    for i, jobs in plan.items():
-        times = [
-            crossings(one.step.values, one.overlap_u.values)
-            for one in (next(results) for _ in jobs)
-        ]
-        found[i] = np.concatenate(times).T
-    return data.assign(found=(("point", "direction", "instance"), found)).assign_attrs(seed=SEED)
+            plan[i, False] = paired_jobs(place.tasks, training, place.seed)
+            if place.ambient:
+                checked = paired_jobs(place.tasks, training, place.seed + 500)
+                plan[i, True] = [replace(job, engine="ambient") for job in checked]
+    results = iter(run_all(context.part(0.9, 1.0), [job for jobs in plan.values() for job in jobs]))
+    shape = (len(places), 2, instances)
+    found, ambient = np.full(shape, np.nan), np.full(shape, np.nan)
+    for (i, is_ambient), jobs in plan.items():
+        times = np.concatenate(
+            [
+                crossings(one.step.values, one.overlap_u.values)
+                for one in (next(results) for _ in jobs)
+            ]
+        )
+        (ambient if is_ambient else found)[i, :, : len(times)] = times.T
+    names = ("point", "direction", "instance")
+    return data.assign(found=(names, found), found_ambient=(names, ambient)).assign_attrs(seed=SEED)
 
 
 def crossings(steps: Floats, values: Floats, level: float = FOUND) -> Floats:
@@ -194,13 +208,10 @@ def gaps(data: xr.Dataset, by: str, **marks: object) -> tuple[Floats, exponents.
     points = tuned.points(data, by, part="order", **marks)
     pairs = []
     for i in points:
-        first, last = data.found.values[i]
-        with np.errstate(invalid="ignore"):
-            ratio = np.where(np.isfinite(last), last / first, np.inf)
         if np.isnan(data.found.values[i]).all():
             pairs.append((np.nan, np.full(intervals.RESAMPLES, np.nan)))
         else:
-            pairs.append(intervals.bootstrap_median(ratio, seed=int(i)))
+            pairs.append(intervals.bootstrap_median(_ratios(data.found.values[i]), seed=int(i)))
     rows = np.array([intervals.interval(*pair) for pair in pairs])
     if len(pairs) < 2:
         return rows, None
@@ -208,6 +219,14 @@ def gaps(data: xr.Dataset, by: str, **marks: object) -> tuple[Floats, exponents.
         data[by].values[points], [pair[0] for pair in pairs], [pair[1] for pair in pairs]
     )
     return rows, law
+
+
+def _ratios(found: Floats) -> Floats:
+    """Time of the last direction over that of the first; infinite if it was never found."""
+    first, last = found
+    with np.errstate(invalid="ignore"):
+        ratios: Floats = np.where(np.isinf(last), np.inf, last / first)
+    return ratios
 
 
 def _spare(data: xr.Dataset, teacher: int) -> tuple[exponents.PowerLaw, str] | None:
@@ -305,6 +324,24 @@ def _order_verdicts(data: xr.Dataset) -> list[Verdict]:
     return verdicts
 
 
+def _ambient_verdicts(data: xr.Dataset) -> list[Verdict]:
+    verdicts = tuned.besides(data)
+    if "found_ambient" not in data:
+        return verdicts
+    for i, ambient in enumerate(data.found_ambient.values):
+        if not np.isnan(ambient).all():
+            label = f"strength {data.weaker.values[i]:g}, d = {data.d.values[i]}"
+            verdicts.append(
+                tuned.beside(
+                    label,
+                    _ratios(ambient),
+                    _ratios(data.found.values[i]),
+                    of="times of the last direction over those of the first",
+                )
+            )
+    return verdicts
+
+
 def _judge(data: xr.Dataset) -> list[Verdict]:
     verdicts = _order_verdicts(data)
     for teacher in RANKS:
@@ -325,7 +362,7 @@ def _judge(data: xr.Dataset) -> list[Verdict]:
                 needed(law.exponent, high=KNOWN, count=data.sizes["instance"]),
             )
         )
-    return verdicts
+    return verdicts + _ambient_verdicts(data)
 
 
 EXPERIMENT = Experiment(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -11,6 +12,7 @@ from lrft import RankOne, Task, Training, theory
 from lrft.paper.deciding import needed
 from lrft.paper.drawing import style
 from lrft.paper.experiment import Context, Experiment, Outcome, Verdict
+from lrft.paper.findings import tuned
 from lrft.paper.jobs import Job, paired_jobs, run_all
 from lrft.result import intervals
 
@@ -65,6 +67,8 @@ CASES = (
     Case("he3", 1 / 3),
     Case("he3", 1.0),
 )
+#: What is run in the ambient space as well.
+AMBIENT = CASES[1]
 
 
 def _run(context: Context) -> xr.Dataset:
@@ -77,6 +81,7 @@ def measure(context: Context, cases: list[Case], instances: int) -> xr.Dataset:
     import xarray as xr
 
     plan: list[Job] = []
+    checked: list[Job] = []
     for i, case in enumerate(cases):
         seed = SEED + 1000 * i
         tasks = [case.task(seed + j) for j in range(instances)]
@@ -90,18 +95,26 @@ def measure(context: Context, cases: list[Case], instances: int) -> xr.Dataset:
             record_parameters=("c_hat",),
         )
         plan += paired_jobs(tasks, training, seed)
-    results = run_all(context, plan)
-    steps = np.concatenate([intervals.hitting_steps(r.hit_step.values[:, 0]) for r in results])
-    found = np.concatenate([_sides(job, one) for job, one in zip(plan, results, strict=True)])
+        if case == AMBIENT:
+            jobs = paired_jobs(tasks, training, seed + 500)
+            checked += [replace(job, engine="ambient") for job in jobs]
+    # Steps, and on which side the start was.
+    rows = [
+        np.stack([intervals.hitting_steps(result.hit_step.values[:, 0]), _sides(job, result)])
+        for job, result in zip(plan + checked, run_all(context, plan + checked), strict=True)
+    ]
+    steps, side = (
+        one.reshape(len(cases), instances) for one in np.concatenate(rows[: len(plan)], axis=1)
+    )
     names = ("case", "instance")
-    return xr.Dataset(
-        {
-            "steps": (names, steps.reshape(len(cases), instances)),
-            "side": (names, found.reshape(len(cases), instances)),
-        },
+    data = xr.Dataset(
+        {"steps": (names, steps), "side": (names, side)},
         coords={"case": [case.name for case in cases]},
         attrs={"seed": SEED},
     )
+    if not checked:
+        return data
+    return data.assign(ambient=(("what", "instance"), np.concatenate(rows[len(plan) :], axis=1)))
 
 
 def _sides(job: Job, result: xr.Dataset) -> Floats:
@@ -188,6 +201,17 @@ def _judge(data: xr.Dataset) -> list[Verdict]:
                 needed(wrong, high=right.value / 2, count=count, of="runs"),
             )
         )
+    if "ambient" in data:
+        reduced = data.sel(case=AMBIENT.name)
+        ambient, side = data.ambient.values
+        verdicts += [
+            tuned.beside(
+                f"{AMBIENT.label}, from the {name} side",
+                ambient[side == sign],
+                reduced.steps.values[reduced.side.values == sign],
+            )
+            for sign, name in ((-1.0, "wrong"), (1.0, "right"))
+        ]
     return verdicts
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -11,6 +12,7 @@ from lrft import RankOne, Task, Training, theory
 from lrft.paper.deciding import needed
 from lrft.paper.drawing import style
 from lrft.paper.experiment import Context, Experiment, Outcome, Verdict
+from lrft.paper.findings import tuned
 from lrft.paper.findings.tuned import KNOWN
 from lrft.paper.jobs import LANES, Job, run_all
 from lrft.result import exponents, intervals
@@ -188,12 +190,22 @@ def measure(context: Context, places: list[Place], replicas: int, steps: int) ->
         for j, ratio in enumerate(GRID)
         for n, size in enumerate((-1.0, -1.0) if place.turns else STARTS)
     ]
-    results = run_all(context, plan)
+    # The first place, where the equation has its onset, in the ambient space as well.
+    checked = (
+        []
+        if places[0].turns
+        else [
+            replace(_job(places[0], 1.0, size, SEED + 50 + n, replicas, steps), engine="ambient")
+            for n, size in enumerate(STARTS)
+        ]
+    )
+    results = run_all(context, plan + checked)
+    results, ambient = results[: len(plan)], results[len(plan) :]
     shape = (len(places), len(GRID), 2, replicas)
     steps_to = np.array([intervals.hitting_steps(r.hit_step.values[:, 0]) for r in results])
     ends = np.array([r.final_overlap_u.values for r in results])
     names = ("place", "ratio", "start", "replica")
-    return xr.Dataset(
+    data = xr.Dataset(
         {"steps": (names, steps_to.reshape(shape)), "end": (names, ends.reshape(shape))},
         coords={
             "d": ("place", [place.d for place in places]),
@@ -203,6 +215,10 @@ def measure(context: Context, places: list[Place], replicas: int, steps: int) ->
         },
         attrs={"seed": SEED},
     )
+    if not checked:
+        return data
+    hits = np.array([intervals.hitting_steps(r.hit_step.values[:, 0]) for r in ambient])
+    return data.assign(ambient=(("start", "replica"), hits))
 
 
 def _run(context: Context) -> xr.Dataset:
@@ -344,6 +360,13 @@ def _judge(data: xr.Dataset) -> list[Verdict]:
                 ),
             )
         )
+    if "ambient" in data:
+        place, middle = _place(data, 0), GRID.index(1.0)
+        for size, ambient, reduced in zip(
+            STARTS, data.ambient.values, data.steps.values[0, middle], strict=True
+        ):
+            label = f"d = {place.d}, k = {place.k}, |Σc| = {place.s:g}, from {size:g} d^(−1/2)"
+            verdicts.append(tuned.beside(label, ambient, reduced))
     return verdicts
 
 
