@@ -5,8 +5,21 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from lrft.paper import best_rate
+from lrft.paper.claims import claim5
 from lrft.paper.experiment import Context
-from lrft.paper.findings import batches, conditions, ranks, sides, stage, transition, tuned, worst
+from lrft.paper.findings import (
+    batches,
+    conditions,
+    degree,
+    joint,
+    ranks,
+    sides,
+    stage,
+    transition,
+    tuned,
+    worst,
+)
 from lrft.paper.findings.transition import Place
 
 pytestmark = pytest.mark.verification
@@ -21,6 +34,34 @@ def test_the_plateau_sets_in_where_the_equation_has_it() -> None:
         exact = transition.exact_onset(*place)
         assert found == pytest.approx(exact, rel=0.06)
         assert low / 1.03 <= exact <= 1.03 * high
+
+
+def test_joint_training_hardly_pays_for_k() -> None:
+    relu = joint.Line(joint.CASES[4], "k", (5, 17, 65), joint.D, 64)
+    one = joint.Line(joint.CASES[5], "d", (64, 512), joint.K, 64, one=True)
+    data = tuned.measure(Context(), joint.places((relu, one)), most=24)
+    (in_k, at), (in_d, where) = joint.fit(data, relu), joint.fit(data, one)
+    assert at == where == ""
+    assert in_k.exponent.low > -0.4
+    assert in_k.exponent.high < 0.1
+    assert in_d.exponent.low > 0.9
+    assert in_d.exponent.high < 1.2
+
+
+def test_degree_four_costs_more_from_scratch() -> None:
+    scratch, fine_tuned = degree.STUDENTS
+    points = [
+        claim5.point(one, d, 16, 50_000 + 1000 * i, degree.DEGREE)
+        for i, (one, d) in enumerate(
+            [(scratch, 16), (scratch, 32), (fine_tuned, 64), (fine_tuned, 128)]
+        )
+    ]
+    data = best_rate.search(Context(), points)
+    times = [
+        best_rate.best(data.lr.values[i], data.steps.values[i]).median for i in range(len(points))
+    ]
+    assert times[1] / times[0] > 2**2
+    assert times[3] / times[2] < 2**1.8
 
 
 def test_no_c_is_slow_for_relu_and_large_sums_are_fast() -> None:

@@ -12,7 +12,18 @@ import xarray as xr
 import lrft
 from lrft import theory
 from lrft.paper.experiment import Context
-from lrft.paper.findings import batches, conditions, ranks, sides, stage, transition, worst
+from lrft.paper.findings import (
+    batches,
+    conditions,
+    degree,
+    joint,
+    ranks,
+    sides,
+    stage,
+    transition,
+    tuned,
+    worst,
+)
 from lrft.paper.jobs import paired_jobs, run_all
 
 pytestmark = pytest.mark.any_set
@@ -44,6 +55,88 @@ def without_the_last_rate(data: xr.Dataset, point: int) -> xr.Dataset:
     cut = data.copy(deep=True)
     cut.steps[point, 3], cut.lr[point, 3] = np.nan, np.nan
     return cut
+
+
+# ---- what they share ----------------------------------------------------------------------------
+
+
+def test_what_is_the_same_in_the_ambient_space() -> None:
+    """Twice the steps flip the verdict, and few of them decide nothing."""
+    spread = np.exp(0.1 * np.random.default_rng(0).standard_normal(200))
+    same = tuned.beside("", 100.0 * spread, 100.0 * spread[::-1])
+    twice = tuned.beside("", 200.0 * spread, 100.0 * spread[::-1])
+    few = tuned.beside("", 100.0 * spread[:3] ** 9, 100.0 * spread)
+    assert [v.outcome for v in (same, twice, few)] == ["supported", "not supported", "not decided"]
+
+
+@pytest.mark.parametrize("batch", [1, 8])
+def test_the_ambient_space_at_the_best_rate(batch: int) -> None:
+    """The check is of the point that asks for it, and hangs on threads as little as the search."""
+    tasks = [joint.CASES[0].task(16, 5, i) for i in range(16)]
+    places = [
+        tuned.Place({"x": x}, tasks, lrft.RankOne(train_c=True), 0.3, 7, 200.0, 0.7, batch, label)
+        for x, label in ((0, ""), (1, "here"))
+    ]
+    one, two = (tuned.measure(Context(threads=n), places, factor=2.0) for n in (1, 2))
+    assert one.identical(two)
+    assert one["at"].values.tolist() == [1]
+    best = tuned.bests(one, "x", x=1)[1][0]
+    assert best.where == "inside"
+    steps = np.median(one.ambient.values)
+    assert best.median / 3 < steps < best.median * 3
+    (verdict,) = tuned.besides(one)
+    assert "here" in verdict.statement
+
+
+# ---- joint training -----------------------------------------------------------------------------
+
+
+def test_exponents_of_joint_training() -> None:
+    data = planted(
+        [
+            ({"line": line.name, "value": x}, 50.0 * x ** (1.0 if line.by == "d" else 0.2))
+            for line in joint.LINES
+            for x in line.values
+        ]
+    )
+    for line in joint.LINES:
+        law, where = joint.fit(data, line)
+        assert law.exponent.value == pytest.approx(1.0 if line.by == "d" else 0.2, abs=0.05)
+        assert where == ""
+    assert {v.outcome for v in joint.EXPERIMENT.judge(data)} == {"supported"}
+    (cut, *_) = joint.EXPERIMENT.judge(without_the_last_rate(data, 2))
+    assert cut.outcome == "not decided"
+    assert "on the edge of the rates tried at k = 17" in cut.note
+
+
+def test_lines_of_one_sum_have_it() -> None:
+    lines = [line for line in joint.LINES if line.one]
+    assert lines
+    for line in lines:
+        for value in line.values:
+            assert abs(line.task(value, 3).c.sum()) == pytest.approx(1.0)
+
+
+# ---- degree four --------------------------------------------------------------------------------
+
+
+def degree_data(power: float) -> xr.Dataset:
+    """Steps from scratch as d^power, fine-tuned as d."""
+    return planted(
+        [
+            (
+                {"student": one.name, "dimension": d},
+                9.0 * d ** (power if one.name == "scratch" else 1.0),
+            )
+            for one in degree.STUDENTS
+            for d in one.dimensions
+        ]
+    )
+
+
+def test_degree_four_from_scratch_and_fine_tuned() -> None:
+    judged = [[v.outcome for v in degree.EXPERIMENT.judge(degree_data(p))] for p in (2.5, 1.5)]
+    assert judged == [["supported", "supported"], ["not supported", "supported"]]
 
 
 # ---- batches ------------------------------------------------------------------------------------

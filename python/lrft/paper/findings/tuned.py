@@ -192,7 +192,8 @@ def beside(label: str, ambient: Floats, reduced: Floats, of: str = "steps") -> V
         intervals.bootstrap_median(sample[~np.isnan(sample)], seed=seed)
         for seed, sample in enumerate((ambient, reduced))
     )
-    ratio = intervals.interval(one[0] / other[0], one[1] / other[1])
+    with np.errstate(invalid="ignore"):  # never in either space
+        ratio = intervals.interval(one[0] / other[0], one[1] / other[1])
     texts = [
         f"{values[0]:,.4g} [{low:,.4g}, {high:,.4g}]"
         for values in (one, other)
