@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 
 SEED = 1700
-INSTANCES = 32
+INSTANCES = 96
 #: k is odd: at even k a random ĉ has ⟨ĉ,c⟩ = 0 in a quarter of the draws.
 D, K = 256, 9
 #: 1 − m² that is to be reached.
