@@ -95,7 +95,7 @@ _SIGMOIDS = tuple(case for case in CASES if case.activation == "sigmoid")
 _OTHERS = tuple(case for case in CASES if case.activation != "sigmoid")
 LINES = (
     *(Line(case, "k", WIDTHS, D, count) for case, count in _COUNTS.items()),
-    *(Line(case, "k", FEWER, D, 64, 0.99) for case in _OTHERS),
+    *(Line(case, "k", FEWER, D, 128, 0.99) for case in _OTHERS),
     # He₃ at ξ = √k would take a minute a run.
     *(Line(case, "k", WIDE, WIDE_D, 32) for case in _OTHERS if case.name != "he3 sqrt"),
     *(Line(case, "k", SQUARES, SQUARE_D, 128, one=True) for case in _SIGMOIDS),
