@@ -322,6 +322,7 @@ def test_followed_directions_come_first():
     ("inputs", "options", "message"),
     [
         ("mixture u -1 1", {"start": "gradient"}, "needs start_samples under inputs with means"),
+        ("mixture u 0 0 labels 2 -1", {"start": "gradient"}, "needs start_samples"),
         ("blocks 1 2", {"start": "pissa"}, "start='pissa' needs inputs without eigenvalue blocks"),
         (
             "blocks 1 2",

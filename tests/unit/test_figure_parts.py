@@ -9,7 +9,7 @@ import xarray as xr
 import lrft
 from lrft.paper.deciding import needed
 from lrft.paper.experiment import Context, Verdict
-from lrft.paper.figures import judging, matching, settings
+from lrft.paper.figures import figure6, judging, matching, settings
 from lrft.paper.figures.instances import Curve, dots, hits, paths, simulate_curves
 from lrft.paper.figures.printed import printed, readings
 from lrft.result import intervals
@@ -101,6 +101,12 @@ def test_a_further_instance_is_one_of_them_and_another_is_not() -> None:
     assert matching.one_more(shape, np.diff(np.array([0.5, 2.0, 3.0]))) == least
 
 
+def test_a_print_is_alone_where_no_instance_comes() -> None:
+    values = np.random.default_rng(5).normal(5.0, 0.1, (40, 2))
+    values[:, 1] = np.inf
+    assert matching.one_more(values, [5.0, 7.0]) == pytest.approx(2 / 41)
+
+
 def test_instances_that_never_come_do_not_hide_that_a_print_is_late() -> None:
     read = matching.points("6", "1")
     scale = np.exp(0.1 * np.random.default_rng(3).standard_normal((128, 1)))
@@ -120,7 +126,20 @@ def test_instances_that_never_come_do_not_hide_that_a_print_is_late() -> None:
     assert times.outcome == "not supported"
     assert times.reason == "steps to 0.25 at least the printed 165,000 come in 0 of 128 instances"
     assert shape.outcome == "supported"
-    assert found(np.full_like(steps, -1))[0].outcome == "supported"  # as late
+    assert found(np.full_like(steps, -1))[0].outcome == "not supported"
+
+
+def test_fig6_whose_instances_never_come_is_not_decided() -> None:
+    names = ["1", "10", "14", "25"]
+    steps = np.full((4, 8, 1), 1000)
+    steps[3] = -1
+    data = xr.Dataset(
+        {"hit_step": (("curve", "instance", "threshold"), steps)},
+        {"curve": names, "threshold": [0.9]},
+    )
+    verdict = figure6.judge_distances(data)
+    assert verdict.outcome == "not decided"
+    assert verdict.measured == "no instance comes to 0.9 at ξ = 25"
 
 
 def test_the_same_law_and_another() -> None:

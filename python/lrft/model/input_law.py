@@ -58,6 +58,11 @@ class Law:
         return found
 
     @property
+    def centred(self) -> bool:
+        """Whether components have no means, nor shifts of their labels."""
+        return not (self.means.any() or self.shifts.any())
+
+    @property
     def complements(self) -> int:
         """Isotropic parts of what is outside S."""
         return 1 if self.blocks is None else len(self.blocks.sizes)

@@ -374,10 +374,10 @@ def _check_expanded(task: Task, student: Student) -> None:
     law = task.law
     if law is None:
         return
-    if law.means.any() or law.shifts.any():
+    if not law.centred:
         raise ValueError(
-            "linearized=True needs inputs without means, whose moments with derivatives of σ are "
-            f"known for the exact loss, got {task.inputs!r}"
+            "linearized=True needs inputs without means or label shifts, whose moments with "
+            f"derivatives of σ are known for the exact loss, got {task.inputs!r}"
         )
     if law.blocks is not None and student.start_of_its_own:
         raise ValueError(

@@ -208,8 +208,8 @@ def _start(task: Task, student: StudentModel) -> tuple[Floats, list[Floats]]:
         outside = [length * np.sqrt(share) * np.eye(n) for share in shares]
         rows = np.concatenate([np.zeros((n, s)), *outside], axis=1)
     if student.worked_out_start:  # of the population, whatever the samples, where that is known
-        means = task.law is not None and task.law.means.any()
-        population = student if means else student.replace(start_samples=None)
+        centred = task.law is None or task.law.centred
+        population = student.replace(start_samples=None) if centred else student
         start = started(task, population, ambient=False, seed=0, replica=0)
         beside = start.rows[:, s:]
         if beside.shape[1] > n:

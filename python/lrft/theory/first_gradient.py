@@ -9,7 +9,8 @@ it: in law G = 1/N [gᵀX_S, C Z], C Cᵀ = gᵀg and Z (k, d − s) standard no
 triangular factor of k directions, uniform among those outside S. That is exact at any d ≥ s + k and
 any N, at a cost of N (k s + k²) operations, free of d.
 
-A law of the inputs changes X_S alone; that of the population is exact where it has no means.
+A law of the inputs changes X_S alone; that of the population is exact where it has neither means
+nor label shifts.
 """
 
 from __future__ import annotations

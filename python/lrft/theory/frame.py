@@ -51,7 +51,7 @@ class Frame(NamedTuple):
         law, one = self.law, np.eye(self.R.shape[1])
         if law is None:
             return one
-        if law.means.any() or law.shifts.any():
+        if not law.centred:
             return None
         return one + (law.V.T * (law.stretch * (2.0 + law.stretch))) @ law.V
 

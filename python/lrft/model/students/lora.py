@@ -355,10 +355,10 @@ class LoRA(StudentModel):
         check_no_link(task, what)
         if law is None:
             return
-        if law.means.any() and self.start != "pissa" and self.start_samples is None:
+        if not law.centred and self.start != "pissa" and self.start_samples is None:
             raise ValueError(
-                f"{what} needs start_samples under inputs with means, where the gradient of the "
-                f"population has no closed form, got {task.inputs!r}"
+                f"{what} needs start_samples under inputs with means or label shifts, where the "
+                f"gradient of the population has no closed form, got {task.inputs!r}"
             )
         if law.blocks is not None and (self.takes_start_off or self.start_samples is not None):
             why = f"{what} with start_samples" if self.start_samples is not None else what

@@ -159,14 +159,12 @@ def search(
             line = next(one for one in lines if one.name == label)
             guess = _guess(key, convention, line.task)
             targets.append(Target(line, convention, level, steps, guess))
-    half = Context(context.quick, context.threads, lambda share: context.progress(share / 2))
-    calibrate(half, targets, 4 if context.quick else CALIBRATION)
+    calibrate(context.part(0.0, 0.5), targets, 4 if context.quick else CALIBRATION)
     rates = [
         dict(zip(keys, (t.rate for t in targets[i * len(keys) :]), strict=False))
         for i in range(len(candidates))
     ]
     plan = [(line, i) for line in lines for i in range(len(candidates))]
-    other = Context(context.quick, context.threads, lambda share: context.progress(0.5 + share / 2))
     made = [  # each as long as its own print
         curve(
             line,
@@ -179,7 +177,7 @@ def search(
         )
         for line, i in plan
     ]
-    simulated = simulate_each(other, made, SEED)
+    simulated = simulate_each(context.part(0.5, 1.0), made, SEED)
     parts = {(line.name, i): one for (line, i), one in zip(plan, simulated, strict=True)}
     found = [
         facts(figure, {line.name: parts[line.name, i].expand_dims("curve") for line in lines})

@@ -101,16 +101,22 @@ def _judge_linear(data: xr.Dataset) -> list[Verdict]:
                 "one rate for all ξ, fitted to 0.9 at ξ = 1",
             )
         ),
-        _judge_distances(data),
+        judge_distances(data),
     ]
 
 
-def _judge_distances(data: xr.Dataset) -> Verdict:
+def judge_distances(data: xr.Dataset) -> Verdict:
     """Hold ratios of times at two ξ, which no rate changes, against those of four instances."""
     times = np.log([hits(data, label, 0.9) for label in _NAMES])
     read = np.diff(np.log([printed("6", label, 0.9) for label in _NAMES]))
     came = [one[np.isfinite(one)] for one in times]
     least = min(map(len, came))
+    statement = "Fig. 6: its curves are as far apart as those of further instances at one rate"
+    if least == 0:
+        never = " and ".join(name for name, one in zip(_NAMES, came, strict=True) if not len(one))
+        return Verdict(
+            statement, f"no instance comes to 0.9 at ξ = {never}", "not decided", matching.RULE
+        )
     generator = np.random.default_rng(settings.SEED)
     several = np.diff([generator.choice(one, _DRAWS) for one in came], axis=0).T
     alone = np.diff(times[:, np.isfinite(times).all(axis=0)], axis=0).T
@@ -122,7 +128,7 @@ def _judge_distances(data: xr.Dataset) -> Verdict:
     )
     one = matching.farthest(np.exp(alone), np.exp(read), [f"steps at {pair}" for pair in pairs])
     return Verdict(
-        "Fig. 6: its curves are as far apart as those of further instances at one rate",
+        statement,
         f"{chance:.1%} of draws of four instances as far out; printed steps to 0.9: {ratios}",
         matching.decided(chance, least),
         f"ratios of times do not hang on the rate; of one instance the four curves hardly are: "

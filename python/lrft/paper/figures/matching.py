@@ -65,7 +65,8 @@ def one_more(values: ArrayLike, printed: ArrayLike) -> float:
     Parameters
     ----------
     values : array_like of shape (instances, numbers)
-        Finite, but for ``inf``: as late as the latest, the print among them.
+        Finite, but for ``inf``: as late as the latest, the print among them.  Where no instance
+        comes the print is alone.
     printed : array_like of shape (numbers,)
 
     Returns
@@ -79,6 +80,8 @@ def one_more(values: ArrayLike, printed: ArrayLike) -> float:
     (True, 0.02, 0.02)
     """
     rows = np.vstack([np.atleast_1d(printed)[None], np.asarray(values, dtype=np.float64)])
+    if np.any(np.isfinite(rows[0]) & ~np.isfinite(rows[1:]).any(axis=0)):
+        return float(min(1.0, 2 / len(rows)))  # of this only the print ever comes
     # No later: what stalls on its way shall not hide that the print is late from the start.
     last = np.max(np.where(np.isfinite(rows), rows, -np.inf), axis=0)
     rows = np.where(np.isfinite(rows), rows, last)

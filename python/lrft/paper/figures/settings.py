@@ -86,7 +86,7 @@ CHOSEN: dict[str, Convention] = {
     "fig2": Convention(),
     "fig3": Convention(),
     "fig4a": Convention(batch=4),
-    "fig4b": Convention(batch=4, lam="signs"),
+    "fig4b": Convention(batch=16, lam="signs"),
     "fig5": Convention(),
     "fig6": Convention(),
 }
@@ -100,9 +100,9 @@ RATES: dict[str, float] = {
     "fig4a quadratic": 8e-6,
     "fig4a he3": 2.4e-5,
     "fig4b relu": 2.2e-4,
-    "fig4b sigmoid": 3.5e-2,
-    "fig4b quadratic": 2.1e-5,
-    "fig4b he3": 2.6e-5,
+    "fig4b sigmoid": 8.3e-3,
+    "fig4b quadratic": 2e-5,
+    "fig4b he3": 1.2e-5,
     "fig5": 1.2e-6,
     "fig6": 1.4e-6,
 }
