@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
 
@@ -174,7 +175,7 @@ def elsewhere(report: dict, source: str) -> str:
     return "\n".join([*parts, f"Slower than something else, or below its goal:\n\n{missed}\n"])
 
 
-def page(report: dict, source: str, others: list[tuple[dict, str]]) -> str:
+def page(report: dict, source: str, others: Sequence[tuple[dict, str]] = ()) -> str:
     """Return the whole page: of one machine, and after it what others add."""
     settings, rows = report["settings"], report["rows"]
     parts = [

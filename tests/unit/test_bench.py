@@ -284,3 +284,7 @@ def test_page_is_made_from_a_result(tmp_path) -> None:
     assert "a case: times slow is 3.00, below the goal of 4.00" in text
     assert "the limit itself is 6.00 times as fast" in text
     assert "share of the limit is 0.500, below the goal of 0.700" in text
+    again = run([fake(goal=4.0)], rounds=1, seconds=1e-3)
+    text = module.page(again, "some.json", [(again, "other.json")])
+    assert text.count("share of the limit is 0.500") == 2
+    assert "## On another machine" in text.split("a case: times slow")[1]

@@ -184,7 +184,7 @@ def test_the_report_in_a_browser(done: Reproduction) -> None:
         page.goto(done.report.as_uri())
         others = "section:not([id^=fig], [id^=claim], #provenance)"  # than those of `all`
         page.add_style_tag(content=others + " { display: none }")
-        assert page.evaluate("document.documentElement.scrollHeight") < 12_300
+        assert page.evaluate("document.documentElement.scrollHeight") < 12_400
         contents = page.get_by_role("navigation").bounding_box()
         assert contents["y"] + contents["height"] < 900
         rows = page.locator("details[open]")
