@@ -123,14 +123,14 @@ def _run(context: Context) -> xr.Dataset:
     if context.quick:
         cases = tuple(case._replace(dimensions=(64, 128), longest=20.0) for case in CASES)
         tuned, replicas, few = (64, 128), LANES, LANES
-    part = Context(context.quick, context.threads, lambda share: context.progress(share / 2))
-    data = measured(part, cases, replicas)
+    data = measured(context.part(0.0, 0.5), cases, replicas)
     points = [
         best_rate.Point(jobs_of(ONCE, d, few, SEED + 100 + i), hits, ONCE.lr(d), cases[-1].steps(d))
         for i, d in enumerate(tuned)
     ]
-    rest = Context(context.quick, context.threads, lambda share: context.progress((1 + share) / 2))
-    found = best_rate.search(rest, points).rename(steps="tuned_steps", lr="tuned_lr", point="tuned")
+    found = best_rate.search(context.part(0.5, 1.0), points).rename(
+        steps="tuned_steps", lr="tuned_lr", point="tuned"
+    )
     return data.merge(found).assign_coords(tuned_d=("tuned", list(tuned))).assign_attrs(seed=SEED)
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from lrft.paper.deciding import needed
 from lrft.paper.drawing import power_laws, style
 from lrft.paper.experiment import Context, Experiment, Outcome, Verdict
 from lrft.paper.jobs import Job, first_hits, jobs_to, run_all
+from lrft.paper.regime import Regime
 from lrft.result import exponents, intervals
 
 if TYPE_CHECKING:
@@ -38,34 +40,20 @@ LEFT_OUT = {("he3", "1"): (33,)}
 HORIZON, THEOREM_HORIZON = {"relu": 2500.0, "he3": 6000.0}, 3.0
 
 
-class _Case(NamedTuple):
+@dataclass(frozen=True)
+class _Case(Regime):
     """An activation and a regime, with what the paper prints for it."""
 
-    activation: str
-    regime: str  #: "1" or "sqrt"
     rate_power: float  #: the theorem's rate falls as k^-rate_power
     drift_power: float  #: h(0) grows as k^drift_power over draws of (c, ĉ)
     bound: float  #: printed exponent of k
     source: str
 
     @property
-    def name(self) -> str:
-        return f"{self.activation} {self.regime}"
-
-    @property
-    def drawn(self) -> str:
-        """Its name in a picture."""
-        xi = r"\xi = 1" if self.regime == "1" else r"\xi = \sqrt{k}"
-        return f"{style.ACTIVATIONS[self.activation]}, ${xi}$"
-
-    @property
     def label(self) -> str:
-        xi = "ξ = 1" if self.regime == "1" else "ξ = √k"
+        """Its name in a sentence, with what theorems ask of its activation."""
         mu = "μ₁ ≠ 0" if self.activation == "relu" else "μ₁ = 0"
-        return f"{self.activation} ({mu}), {xi}"
-
-    def xi(self, k: int) -> float:
-        return 1.0 if self.regime == "1" else float(np.sqrt(k))
+        return super().label.replace(self.activation, f"{self.activation} ({mu})")
 
 
 CASES = (
@@ -78,17 +66,7 @@ _STUDENT = RankOne(u_init="favourable")
 
 
 def _task(case: _Case, k: int, draw: int) -> Task:
-    return Task.sample(
-        d=D,
-        k=k,
-        xi=case.xi(k),
-        activation=case.activation,
-        features="orthonormal",
-        c="quantized",
-        lam="ones",
-        normalization="unit",
-        seed=draw,
-    )
+    return case.task(D, k, draw, c="quantized", lam="ones")
 
 
 def _automatic(case: _Case, k: int, draws: int) -> float:
@@ -113,7 +91,7 @@ def _run(context: Context) -> xr.Dataset:
         (i, j)
         for i, case in enumerate(CASES)
         for j, k in enumerate(widths)
-        if k not in LEFT_OUT.get(case[:2], ())
+        if k not in LEFT_OUT.get((case.activation, case.regime), ())
     ]
     points = [
         best_rate.Point(
@@ -124,7 +102,7 @@ def _run(context: Context) -> xr.Dataset:
         )
         for i, j in places
     ]
-    part = Context(quick, context.threads, lambda share: context.progress(0.6 * share))
+    part = context.part(0.0, 0.6)
     data = best_rate.search(part, points, patience=PATIENCE).assign_coords(
         case=("point", [CASES[i].name for i, _ in places]),
         k=("point", [widths[j] for _, j in places]),
@@ -144,8 +122,7 @@ def _run(context: Context) -> xr.Dataset:
             seed = SEED + 1000 * (10 * i + j + 5)
             longest = int((0.5 if quick else THEOREM_HORIZON) * expected)
             jobs.append(_jobs(case, k, instances, seed, expected)(rates[i, j], longest))
-    rest = Context(quick, context.threads, lambda share: context.progress(0.6 + 0.4 * share))
-    results = run_all(rest, [job for point in jobs for job in point])
+    results = run_all(context.part(0.6, 1.0), [job for point in jobs for job in point])
     theorem = np.concatenate([first_hits(result) for result in results])
     return (
         data.assign(
@@ -196,7 +173,7 @@ def _draw(data: xr.Dataset) -> list[Figure]:
         figure, axes = style.frame(height=4.6)
         for case, fit, colour in zip(cases, lines, style.PALETTE, strict=False):
             slope = power_laws.exponent_text(fit.exponent)
-            text = f"{case.drawn}: slope {slope}, bound {case.bound:g}"
+            text = f"{case.shown}: slope {slope}, bound {case.bound:g}"
             power_laws.power_law_points(axes, fit, colour, text)
         power_laws.logarithmic(axes, "neurons $k$", "$T$: median steps to overlap 0.9")
         power_laws.whole_ticks(axes, sorted(set(widths.values.tolist())))

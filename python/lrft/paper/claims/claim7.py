@@ -37,8 +37,7 @@ def _run(context: Context) -> xr.Dataset:
         claim7_jobs.batch_jobs(quick),
         claim7_jobs.worst_jobs(worst, quick),
     ]
-    first = Context(quick, context.threads, lambda share: context.progress(0.6 * share))
-    results = iter(run_all(first, [job for jobs in lists for job in jobs]))
+    results = iter(run_all(context.part(0.0, 0.6), [job for jobs in lists for job in jobs]))
     found = []
     for jobs in lists:
         columns = [intervals.hitting_steps(next(results).hit_step.values[:, 0]) for _ in jobs]
@@ -49,8 +48,7 @@ def _run(context: Context) -> xr.Dataset:
     transition, batch, kinds = found
     strengths = len({job.task.xi / job.task.k**0.5 for job in lists[0]})  # type: ignore[union-attr]
     sizes = [(job.task.d, job.task.k) for job in lists[0][::strengths]]  # type: ignore[union-attr]
-    rest = Context(quick, context.threads, lambda share: context.progress(0.6 + 0.4 * share))
-    rank = best_rate.search(rest, claim7_jobs.rank_points(quick), patience=2.5)
+    rank = best_rate.search(context.part(0.6, 1.0), claim7_jobs.rank_points(quick), patience=2.5)
     dimensions = rank.sizes["point"] // len(claim7_jobs.RANKS)
     return xr.Dataset(
         {

@@ -106,11 +106,7 @@ def calibrate(context: Context, targets: Sequence[Target], instances: int) -> No
     """
     for number in range(1 if context.quick else _ROUNDS):
         plan = [(target, rate) for target in targets for rate in target.wanted()]
-        part = Context(
-            context.quick,
-            context.threads,
-            lambda share, n=number: context.progress((n + share) / _ROUNDS),  # type: ignore[misc]
-        )
+        part = context.part(number / _ROUNDS, (number + 1) / _ROUNDS)
         # Curves of one call share their thresholds and steps.
         for level, steps in sorted({(target.level, target.steps) for target, _ in plan}):
             some = [(t, rate) for t, rate in plan if (t.level, t.steps) == (level, steps)]

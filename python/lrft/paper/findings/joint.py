@@ -11,7 +11,7 @@ from lrft import RankOne, Task
 from lrft.paper.drawing import power_laws, style
 from lrft.paper.experiment import Context, Experiment, Verdict
 from lrft.paper.findings import tuned
-from lrft.paper.findings.regime import Regime
+from lrft.paper.regime import Regime
 from lrft.result import exponents
 
 if TYPE_CHECKING:

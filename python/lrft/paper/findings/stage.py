@@ -12,7 +12,7 @@ from lrft import Task, theory
 from lrft.paper.deciding import needed
 from lrft.paper.drawing import power_laws, style
 from lrft.paper.experiment import Context, Experiment, Verdict
-from lrft.paper.findings.regime import Regime
+from lrft.paper.regime import Regime
 from lrft.result import exponents, intervals
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from lrft.paper.deciding import needed
 from lrft.paper.drawing import style
 from lrft.paper.experiment import Context, Experiment, Verdict
 from lrft.paper.findings import tuned
-from lrft.paper.findings.regime import Regime
 from lrft.paper.jobs import first_hits, jobs_to, run_all
+from lrft.paper.regime import Regime
 from lrft.result import exponents, intervals
 
 if TYPE_CHECKING:

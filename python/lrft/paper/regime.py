@@ -1,4 +1,4 @@
-"""An activation and how ξ goes with k: what several findings are measured over."""
+"""An activation and how ξ goes with k: what claims and findings are measured over."""
 
 from __future__ import annotations
 
