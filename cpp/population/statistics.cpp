@@ -55,7 +55,7 @@ Numbers times(double factor, Numbers a) {
 
 // Rows of W and of u in S.
 Numbers basis_of(const TaskData& task) {
-  Numbers basis = task.R;
+  Numbers basis(task.R.begin(), task.R.end());
   basis.insert(basis.end(), task.a.begin(), task.a.end());
   return basis;
 }
@@ -161,7 +161,7 @@ Statistics reduced_statistics(const Shape& shape, const TaskData& task,
   const Numbers Pt = transposed(P, n, s);
   // W and u are read once however many rows there are.
   Numbers features = zeros(k, n), teacher = zeros(r, n);
-  add_product({task.R.data(), s}, k, {Pt.data(), n}, s, n, features.data(), n);
+  add_product({task.R, s}, k, {Pt.data(), n}, s, n, features.data(), n);
   add_product({task.a.data(), s}, r, {Pt.data(), n}, s, n, teacher.data(), n);
   Statistics out;
   out.features = transposed(features.data(), k, n);

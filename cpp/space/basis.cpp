@@ -110,10 +110,10 @@ std::vector<double> least_squares(const double* A, int m, int s, const double* B
   return solved(Eigen::Map<const Matrix>(A, m, s), Eigen::Map<const Matrix>(B, m, n));
 }
 
-std::vector<double> pseudo_inverse(const std::vector<double>& R, int k, int s, int begin, int end) {
+std::vector<double> pseudo_inverse(const double* R, int k, int s, int begin, int end) {
   if (begin == end) return {};
   fix_cache_sizes();
-  const Columns left = Eigen::Map<const Matrix>(R.data(), k, s).middleCols(begin, end - begin);
+  const Columns left = Eigen::Map<const Matrix>(R, k, s).middleCols(begin, end - begin);
   return solved(left, Columns::Identity(k, k));
 }
 

@@ -45,6 +45,6 @@ std::vector<double> least_squares(const double* A, int m, int s, const double* B
 
 // The pseudo-inverse (end - begin, k), row-major, of columns [begin, end) of R (k, s), which
 // must be independent.
-std::vector<double> pseudo_inverse(const std::vector<double>& R, int k, int s, int begin, int end);
+std::vector<double> pseudo_inverse(const double* R, int k, int s, int begin, int end);
 
 }  // namespace lrft

@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "lrft/fields.hpp"
 #include "simd/aligned.hpp"
 
 namespace lrft {
@@ -22,7 +23,7 @@ class GivenFields {
   GivenFields(int k, int rank, int s) : k_(k), rows_(k + rank), s_(s), R_(rows_ * s) {}
 
   // R (k, s) and a (r, s) of one lane; see `look`.
-  void set(int lane, const std::vector<double>& R, const std::vector<double>& a) {
+  void set(int lane, const Given<double>& R, const std::vector<double>& a) {
     double* to = R_.doubles() + lane;
     for (const double x : R) *to = x, to += lanes;
     for (const double x : a) *to = x, to += lanes;

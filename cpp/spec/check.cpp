@@ -233,6 +233,7 @@ void check(const TaskData& t) {
           "components must be at least 1 where there are directions, and else 0");
   require(t.blocks >= 0, "blocks must not be negative");
   check_shapes(t);
+  sized(t.R.size(), Size{t.k} * t.s, "R");  // never missing
   check_law(t);
   check_blocks(t);
   const bool polynomial = t.link == LinkKind::multi_index;

@@ -84,15 +84,15 @@ std::vector<double> coordinates(const Shape& shape, const TaskData& task,
   const int n = shape.n, k = shape.k, r = shape.rank, q = shape.directions, s = shape.s;
   Poll::spend(std::int64_t{k + r + q} * s * s / lanes);
   Matrix basis(k + r + q, s), fields(k + r + q, n);
-  const auto put = [&](int first, int count, const std::vector<double>& rows,
+  const auto put = [&](int first, int count, const double* rows,
                        const std::vector<double>& products) {
-    basis.middleRows(first, count) = Eigen::Map<const Matrix>(rows.data(), count, s);
+    basis.middleRows(first, count) = Eigen::Map<const Matrix>(rows, count, s);
     fields.middleRows(first, count) =
         Eigen::Map<const Matrix>(products.data(), n, count).transpose();
   };
   put(0, k, task.R, statistics.features);
-  put(k, r, task.a, statistics.teacher);
-  if (q > 0) put(k + r, q, task.V, statistics.along);
+  put(k, r, task.a.data(), statistics.teacher);
+  if (q > 0) put(k + r, q, task.V.data(), statistics.along);
   if (shape.constant) {  // no part of the products, nor of what is solved for
     basis.col(0).setZero();
     fields.row(k + r).setZero();

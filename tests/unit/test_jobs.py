@@ -6,6 +6,7 @@ import ctypes
 import math
 import re
 import threading
+import weakref
 
 import numpy as np
 import pytest
@@ -13,6 +14,8 @@ from matplotlib.text import Text
 
 import lrft
 from lrft.cli.table import show
+from lrft.run import describe
+from lrft.run import jobs as jobs_module
 from lrft.run.pool import Pool
 from lrft.study.replay import rerun
 
@@ -145,6 +148,37 @@ def test_progress_is_that_of_all_jobs_and_comes_to_its_end():
     assert shares[-1] == 1.0
     assert seen[-1].steps_per_second > 0.0
     assert (seen[-1].running, seen[-1].finished) == (0, 3 + 8 + 4 + 4)
+
+
+def test_what_has_ended_is_held_no_longer(monkeypatch):
+    cores = []
+
+    def watched(*arguments, **named):
+        simulation = simulation_of(*arguments, **named)
+        cores.extend(weakref.ref(part) for part in simulation._parts)
+        return simulation
+
+    simulation_of = jobs_module._simulation
+    monkeypatch.setattr(jobs_module, "_simulation", watched)
+    held = []
+    together = lrft.simulate_all(
+        JOBS,
+        threads=1,
+        progress=lambda moment: held.append(sum(one() is not None for one in cores)),
+    )
+    assert len(cores) >= len(together) == len(JOBS)
+    assert held[-1] == 0
+
+
+def test_tasks_are_not_copied():
+    one, other = (
+        lrft.Task.sample(d=100, k=30, features="orthonormal", seed=seed) for seed in (1, 2)
+    )
+    assert one.R is other.R
+    assert not one.R.flags.writeable
+    assert one.R is not lrft.Task.sample(d=100, k=31, features="orthonormal").R
+    for task in (one, lrft.Task.sample(d=100, k=30)):
+        assert np.shares_memory(describe.task_data(task, ambient=False).R, task.R)
 
 
 def test_an_interrupt_keeps_what_every_job_has():

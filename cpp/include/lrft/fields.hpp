@@ -42,7 +42,9 @@ struct Given {
   std::shared_ptr<const T> data;
   std::int64_t count = 0;
   std::size_t size() const { return static_cast<std::size_t>(count); }
-  operator const T*() const { return data.get(); }
+  const T* begin() const { return data.get(); }
+  const T* end() const { return begin() + count; }
+  operator const T*() const { return begin(); }
 };
 
 }  // namespace lrft

@@ -32,7 +32,7 @@ struct TaskData {
   int features_rank = 0;    // the first coordinates of S span the rows of W
   int rank = 1;             // directions r of the teacher: the rank of its perturbation
   int followed = 0;         // overlaps are with the first of its directions; 0: with all
-  std::vector<double> R;    // (k, s)  W = R Qt
+  Given<double> R;          // (k, s)  W = R Qt
   std::vector<double> a;    // (r, s)  u = a Qt
   std::vector<double> c;    // (k, r)
   std::vector<double> lam;  // (k)

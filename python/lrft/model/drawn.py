@@ -134,7 +134,7 @@ class Drawn(TaskBase):
         level = checks.real("parallel", parallel or 0.0, minimum=0.0, maximum=1.0)
         labels["u"] = f"parallel {level:g}" if level else "orthogonal"
         a = sampling.directions(rho, d, rank, level, seed)
-        R = np.pad(R, ((0, 0), (0, a.shape[1] - rho)))
+        R = sampling.widened(R, features, a.shape[1])
         task = cls._in_coordinates(d, R, a, rho, seed, labels, common)
         task.__dict__["recipe"] = recipe("sample", given)
         return task

@@ -7,6 +7,8 @@ does not change with d, and row i of R depends only on (seed, i, d).
 
 from __future__ import annotations
 
+from weakref import WeakValueDictionary
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,6 +19,9 @@ Floats = NDArray[np.float64]
 
 PERTURBATIONS = ("quantized", "sphere")
 OUTPUT_WEIGHTS = ("ones", "signs", "gaussian")
+
+#: Those that some task has, by shape.
+_ORTHONORMAL: WeakValueDictionary[tuple[int, int], Floats] = WeakValueDictionary()
 
 
 def _normals(seed: int, purpose: str, step: int, size: int) -> Floats:
@@ -36,14 +41,14 @@ def features(kind: str, d: int, k: int, seed: int) -> Floats:
     ``"sphere"``: the lower-triangular factor of a k×d Gaussian matrix (Bartlett), rows
     normalised: row i has normals before the diagonal and χ_{d−i} on it.  For d < k the rows from
     d on have d normals.  The Gram matrix has exactly the law of k uniform points on the sphere.
-    ``"orthonormal"``: the identity.  ``"zero"``: no columns, W = 0.
+    ``"orthonormal"``: `orthonormal`.  ``"zero"``: no columns, W = 0.
     """
     if kind == "zero":
         return np.zeros((k, 0))
     if kind == "orthonormal":
         if d < k:
             raise ValueError(f"features='orthonormal' needs d >= k, got d = {d}, k = {k}")
-        return np.eye(k)
+        return orthonormal(k, k)
     rho = min(d, k)
     rows = np.zeros((k, rho))
     dof = d - np.arange(rho, dtype=np.float64)
@@ -54,6 +59,24 @@ def features(kind: str, d: int, k: int, seed: int) -> Floats:
         rows[i, :before] = _normals(seed, "features", i, before)
     rows /= np.sqrt(np.einsum("ij,ij->i", rows, rows))[:, None]
     return rows
+
+
+def orthonormal(k: int, columns: int) -> Floats:
+    """Coordinates (k, columns) of orthonormal rows, read-only: tasks of one shape share them."""
+    found = _ORTHONORMAL.get((k, columns))
+    if found is None:
+        found = np.eye(k, columns)
+        found.flags.writeable = False
+        _ORTHONORMAL[k, columns] = found
+    return found
+
+
+def widened(rows: Floats, kind: str, columns: int) -> Floats:
+    """Give rows of `features` of this kind columns of zeros behind their own."""
+    k, own = rows.shape
+    if kind == "orthonormal":
+        return orthonormal(k, columns)
+    return np.pad(rows, ((0, 0), (0, columns - own)))
 
 
 def perturbation_c(kind: str, k: int, rank: int, seed: int) -> Floats:

@@ -60,10 +60,11 @@ def simulate_all(
     """Run many small simulations side by side; each gives what `simulate` gives.
 
     A few replicas fill one thread, and runs that must be independent need seeds of their own: so
-    threads share out jobs, not the replicas of one. The chains of all jobs are held from the start
-    on, so memory is that of all together. Where the activation of one is a Python function, all run
-    one after the other. An error that ends no replica, as of memory, ends the call; its note names
-    the job.
+    threads share out jobs, not the replicas of one. What a thread works with is held while its job
+    runs, and then only what the job gives; so memory is that of as many jobs as there are threads,
+    of the records of all, and of the tasks, which are not copied. Where the activation of one is a
+    Python function, all run one after the other. An error that ends no replica, as of memory, ends
+    the call; its note names the job.
 
     Parameters
     ----------
@@ -106,13 +107,15 @@ class Together:
         if isinstance(jobs, str | bytes) or not isinstance(jobs, Sequence):
             raise TypeError(f"jobs must be a sequence of Job, got {checks.describe(jobs)}")
         share = max(1, threads // max(1, len(jobs)))
-        self.simulations = [_simulation(i, job, share) for i, job in enumerate(jobs)]
+        simulations = [_simulation(i, job, share) for i, job in enumerate(jobs)]
         # Functions of Python run one at a time, and what one raises belongs to who called it.
-        tasks = [task for one in self.simulations for task in one.tasks]
+        tasks = [task for one in simulations for task in one.tasks]
         self._hands = 1 if any(task.guards for task in tasks) else threads
-        self._moments = [one.progress() for one in self.simulations]
-        self._begin: list[Callable[[], Future[None]]] = []
-        self._left: set[Future[None]] = set()
+        self._moments = [one.progress() for one in simulations]
+        # Of what has ended, what it gives: a core holds more than its results.
+        self._jobs: list[Simulation | xr.Dataset] = [*simulations]
+        self._begin: list[Callable[[], Future[int]]] = []
+        self._left: set[Future[int]] = set()
         self.seconds, self.interrupted, self._since = 0.0, False, 0.0
 
     def run(self, progress: ProgressCallback | bool | None = None) -> None:
@@ -121,14 +124,15 @@ class Together:
         with Pool(self._hands) as pool:
             # Begun by `advance`, when what a run needs is loaded: threads would slow that down.
             self._begin = [
-                partial(pool.submit, self._finish, number)
-                for number in range(len(self.simulations))
+                partial(pool.submit, self._finish, number) for number in range(len(self._jobs))
             ]
             self._left = set()
             runs.to_the_end(self, progress)
 
-    def _finish(self, number: int) -> None:
-        simulation = self.simulations[number]
+    def _finish(self, number: int) -> int:
+        simulation = self._jobs[number]
+        if not isinstance(simulation, Simulation):
+            return number
         try:
             while not simulation.advance():
                 self._moments[number] = simulation.progress()
@@ -136,6 +140,7 @@ class Together:
             error.add_note(f"in jobs[{number}]")
             raise
         self._moments[number] = simulation.progress()
+        return number
 
     def advance(self) -> bool:
         """Let the threads work for a while; what is raised in one is raised here."""
@@ -144,7 +149,8 @@ class Together:
         done, self._left = wait(self._left, runs.SLICE, FIRST_EXCEPTION)
         self.seconds = time.perf_counter() - self._since
         for future in done:
-            future.result()
+            number = future.result()
+            self._jobs[number] = self._given(self._jobs[number])
         return not self._left
 
     def progress(self) -> Progress:
@@ -167,9 +173,14 @@ class Together:
 
     def dataset(self) -> list[xr.Dataset]:
         """Return what each has, as `simulate` returns it."""
-        for one in self.simulations:
-            one.interrupted = self.interrupted and one.progress().running > 0
-        return [one.dataset() for one in self.simulations]
+        return [self._given(one) for one in self._jobs]
+
+    def _given(self, job: Simulation | xr.Dataset) -> xr.Dataset:
+        """Return what a job gives, as far as it got."""
+        if not isinstance(job, Simulation):
+            return job
+        job.interrupted = self.interrupted and job.progress().running > 0
+        return job.dataset()
 
 
 def _simulation(number: int, job: Job, threads: int) -> Simulation:
