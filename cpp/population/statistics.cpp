@@ -53,6 +53,14 @@ Numbers times(double factor, Numbers a) {
   return a;
 }
 
+bool is_identity(const Numbers& a, int rows, int columns) {
+  if (rows != columns) return false;
+  for (int i = 0; i < rows; ++i)
+    for (int j = 0; j < columns; ++j)
+      if (a[index(i, j, columns)] != (i == j ? 1.0 : 0.0)) return false;
+  return true;
+}
+
 // Rows of W and of u in S.
 Numbers basis_of(const TaskData& task) {
   Numbers basis(task.R.begin(), task.R.end());
@@ -91,10 +99,15 @@ LinkFields link_fields(const Shape& shape, const TaskLaw& law, int component) {
 
 TaskProducts::TaskProducts(const Shape& shape, const TaskData& task, const Numbers& basis) {
   const int k = shape.k, r = shape.rank, s = shape.s, all = k + r;
-  const Numbers turned = transposed(basis.data(), all, s);
   fixed = zeros(all, all);
-  add_product({basis.data(), s}, all, {turned.data(), all}, s, all, fixed.data(), all, Part::lower);
-  mirror(fixed, all);
+  if (is_identity(basis, all, s)) {  // its products, to the bit
+    for (int i = 0; i < all; ++i) fixed[index(i, i, all)] = 1;
+  } else {
+    const Numbers turned = transposed(basis.data(), all, s);
+    add_product({basis.data(), s}, all, {turned.data(), all}, s, all, fixed.data(), all,
+                Part::lower);
+    mirror(fixed, all);
+  }
   // Neuron i of the teacher is w_i + xi sum_q c_iq u_q.
   const Numbers c = times(task.xi, task.c), ct = transposed(c.data(), k, r);
   across = zeros(all, k);

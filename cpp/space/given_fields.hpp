@@ -22,35 +22,47 @@ class GivenFields {
  public:
   GivenFields(int k, int rank, int s) : k_(k), rows_(k + rank), s_(s), R_(rows_ * s) {}
 
-  // R (k, s) and a (r, s) of one lane; see `look`.
+  // R (k, s), which stays where it is, and a (r, s) of one lane; see `look`.  Tasks may share an R:
+  // one that the lane has already is not read again.
   void set(int lane, const Given<double>& R, const std::vector<double>& a) {
-    double* to = R_.doubles() + lane;
-    for (const double x : R) *to = x, to += lanes;
-    for (const double x : a) *to = x, to += lanes;
-    seen_ = false;
+    const auto put = [&](int row, const auto& numbers) {
+      double* to = R_.doubles() + row * s_ * lanes + lane;
+      for (const double x : numbers) *to = x, to += lanes;
+      seen_ = std::min(seen_, row);
+    };
+    if (R.begin() != of_lane_[lane]) put(0, R);
+    of_lane_[lane] = R.begin();
+    put(k_, a);
   }
   // Notes what all lanes have in common; to be called after `set`, before all that follows.
   // Adding exact zeros changes no bit, so this depends on company only in speed.
   void look() {
-    if (seen_) return;
-    seen_ = identity_ = shared_ = true;
-    begin_.assign(static_cast<std::size_t>(rows_), s_);
-    end_.assign(static_cast<std::size_t>(rows_), 0);
-    for (int i = 0; i < rows_; ++i)
+    if (seen_ == rows_) return;
+    if (seen_ == 0) identity_ = features_shared_ = true;
+    shared_ = features_shared_;
+    begin_.resize(static_cast<std::size_t>(rows_));
+    end_.resize(static_cast<std::size_t>(rows_));
+    for (int i = seen_; i < rows_; ++i) {
+      const auto row = static_cast<std::size_t>(i);
+      begin_[row] = s_;
+      end_[row] = 0;
       for (int q = 0; q < s_; ++q) {
         const Pack& r = R_[i * s_ + q];
         const double first = entry(i, q);
         identity_ = identity_ && (i >= k_ || same(r, q == i ? 1.0 : 0.0));
         shared_ = shared_ && same(r, first);
         if (first == 0 && same(r, 0.0)) continue;
-        const auto row = static_cast<std::size_t>(i);
         begin_[row] = std::min(begin_[row], q);
         end_[row] = q + 1;
       }
-    scalars_.clear();
-    if (shared_)
-      for (int i = 0; i < rows_; ++i)
-        for (int q = 0; q < s_; ++q) scalars_.push_back(entry(i, q));
+      if (i < k_) features_shared_ = shared_;
+    }
+    // Those of the features stay where only a changes.
+    scalars_.resize(features_shared_ ? static_cast<std::size_t>(rows_ * s_) : 0);
+    if (features_shared_)
+      for (int i = seen_; i < rows_; ++i)
+        for (int q = 0; q < s_; ++q) scalars_[static_cast<std::size_t>(i * s_ + q)] = entry(i, q);
+    seen_ = rows_;
   }
   // The features are the first coordinates themselves.
   bool identity() const { return identity_; }
@@ -139,7 +151,9 @@ class GivenFields {
   AlignedPacks R_;               // (k + r, s): R, then a
   std::vector<double> scalars_;  // the same, where all lanes have it
   std::vector<int> begin_, end_;
-  bool seen_ = false, identity_ = false, shared_ = false;
+  const double* of_lane_[lanes] = {};  // its R
+  int seen_ = 0;                       // rows that were looked at
+  bool identity_ = false, features_shared_ = false, shared_ = false;
 };
 
 }  // namespace lrft

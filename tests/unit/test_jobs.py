@@ -112,6 +112,26 @@ def test_pairs_that_do_not_fit_are_refused():
         lrft.simulate(TASKS, TRAINING, replicas=[1, 1, 2, 3], paired=True)
 
 
+@pytest.mark.parametrize(
+    "pattern", ["oooooooooooooooooooo", "osoosssoosoosososoos", "ssooooooooooooooooss"]
+)
+def test_lanes_take_up_tasks_whose_features_they_have_or_not(pattern):
+    kinds = {"o": "orthonormal", "s": "sphere"}
+    tasks = [
+        lrft.Task.sample(
+            d=60, k=5, xi=2.0, features=kinds[kind], parallel=0.1 * (i % 3), seed=i // 2
+        )
+        for i, kind in enumerate(pattern)
+    ]
+    training = TRAINING.model_copy(update={"stop_at": 0.2})
+    together = lrft.simulate(tasks, training, seed=2, paired=True, threads=1)
+    assert len(set(together.stop_step.values.tolist())) > 5  # so that lanes change at all times
+    for i, task in enumerate(tasks):
+        alone = lrft.simulate(task, training, replicas=[i], seed=2)
+        for name in SERIES:
+            np.testing.assert_array_equal(together[name][i], alone[name][0])
+
+
 # ---- side by side --------------------------------------------------------------------------
 
 JOBS = [
