@@ -11,6 +11,9 @@ from lrft.paper.drawing import style
 
 __all__ = ["Regime"]
 
+#: Those that are measured at both strengths.
+ACTIVATIONS = ("relu", "sigmoid", "he2", "he3")
+
 
 @dataclass(frozen=True)
 class Regime:
@@ -51,6 +54,11 @@ class Regime:
     def marker(self) -> str:
         """Its points in a picture."""
         return "o" if self.regime == "1" else "s"
+
+    @property
+    def colour(self) -> str:
+        """Its colour in a picture of several activations."""
+        return dict(zip(ACTIVATIONS, style.PALETTE, strict=False))[self.activation]
 
     def xi(self, k: int) -> float:
         """ξ at a width."""

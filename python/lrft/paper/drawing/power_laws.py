@@ -72,13 +72,13 @@ def few_decades(axis: Axis) -> None:
     from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
     low, high = axis.get_view_interval()
-    if low > 0 and high / low < 40:
+    if low > 0 and high / low < 100:
         axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-        axis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        axis.set_major_formatter(StrMethodFormatter("{x:,.10g}"))
         axis.set_minor_formatter(NullFormatter())
 
 
 def whole_ticks(axes: Axes, values: Sequence[float]) -> None:
     """Mark a logarithmic x axis at the values measured, written out."""
-    axes.set_xticks(np.asarray(values, dtype=np.float64), [f"{value:g}" for value in values])
+    axes.set_xticks(np.asarray(values, dtype=np.float64), [f"{value:,.10g}" for value in values])
     axes.minorticks_off()

@@ -78,6 +78,7 @@ def _draw(data: xr.Dataset) -> list[Figure]:
         text = f"{one.label}: slope {power_laws.exponent_text(law.exponent)}"
         power_laws.power_law_points(axes, law, colour, text)
     power_laws.logarithmic(axes, "dimension $d$", "median steps")
+    power_laws.whole_ticks(axes, sorted(set(data.dimension.values.tolist())))
     style.legend(axes)
     style.note(figure, f"He₄, to {claim5.RELATIVE_LOSS:g} of E f*², at the best rate of each $d$")
     return [figure]

@@ -173,16 +173,16 @@ def _draw(data: xr.Dataset) -> list[Figure]:
         if not lines:
             continue
         figure, axes = style.frame(height=6.2)
-        for i, line in enumerate(lines):
+        for line in lines:
             law, _ = fit(data, line)
             slope = power_laws.exponent_text(law.exponent)
             total = r", $|\Sigma c| = 1$" if line.one else ""
             power_laws.power_law_points(
                 axes,
                 law,
-                style.PALETTE[i % 4],
+                line.case.colour,
                 f"{line.case.shown}{total}: slope {slope}",
-                marker=line.case.marker,
+                marker={"o": "^", "s": "D"}[line.case.marker] if line.one else line.case.marker,
             )
         power_laws.logarithmic(axes, text, "$T$: median steps to overlap 0.9")
         power_laws.whole_ticks(axes, ticks)

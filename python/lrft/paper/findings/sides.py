@@ -171,7 +171,7 @@ def _draw(data: xr.Dataset) -> list[Figure]:
     axes.set_xticks(np.arange(len(cases)), texts)
     axes.set_xlim(-0.5, len(cases) - 0.5)
     axes.set_ylim(0, 1.03)
-    axes.set_ylabel(f"share of runs that reach overlap {GOAL:g}")
+    axes.set_ylabel(f"share that reach overlap {GOAL:g}")
     style.legend(axes)
     style.note(figure, f"frozen random $\\hat c$, within {HORIZON} $d$ steps; 95 % intervals")
     return [figure]

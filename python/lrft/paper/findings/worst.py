@@ -198,7 +198,7 @@ def _draw(data: xr.Dataset) -> list[Figure]:
     axes.set_xlim(-0.6, len(names) - 0.4)
     style.reference(axes, 1.0)
     axes.set_ylim(0, None)
-    axes.set_xlabel("negative signs (−); entries that are not zero; the slowest found")
+    axes.set_xlabel("negative signs (−); entries not zero; slowest found")
     axes.set_ylabel("$T$ over that of drawn quantised $c$")
     style.legend(axes)
     style.note(figure, r"$\hat c$ trained, each at its best rate; 95 % intervals")
