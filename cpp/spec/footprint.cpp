@@ -90,6 +90,7 @@ Sizes sizes_of(const RunSpec& spec) {
   z.followed = t.followed;
   z.directions = t.directions;
   z.blocks = t.blocks;
+  z.constant = t.constant;
   z.rows = student.rows;
   const OptimiserSpec& optimiser = spec.trainings.front().optimiser;
   z.velocity = optimiser.momentum > 0;

@@ -83,8 +83,10 @@ constexpr Statistic table[] = {
      [](const Seen& x) { return coordinates(x.shape, x.task, x.rows); }},
     {"Q", both, asked, [](const Sizes& z) { return only_if(true, {z.rows, z.rows}); }, gram_of},
     {"Q_blocks", teacher, asked,
-     [](const Sizes& z) { return only_if(z.blocks > 0, {z.blocks, z.rows, z.rows}); },
-     [](const Seen& x) { return x.rows.blocks; }},
+     [](const Sizes& z) {
+       return only_if(z.blocks > 0 || z.constant, {z.complements(), z.rows, z.rows});
+     },
+     [](const Seen& x) { return x.shape.blocks > 0 ? x.rows.blocks : x.rows.gram; }},
     {"norms", both, asked, [](const Sizes& z) { return only_if(true, {z.rows}); },
      [](const Seen& x) {
        std::vector<double> norms;

@@ -218,6 +218,26 @@ def test_what_they_measure_is_what_is_recorded(name: str) -> None:
     assert ode.loss[0] == pytest.approx(float(recorded.loss[0]), rel=tolerance)
 
 
+def test_large_biases_leave_the_digits_of_a_start() -> None:
+    """Rows start alike beside any bias; Q has its square, which takes the digits of all else."""
+    starts = []
+    for b in (0.5, 1e8):
+        task = lrft.Task.sample(d=200, k=2, activation="tanh", biases=[b, 0.5], seed=1)
+        student = lrft.FullNetwork(
+            width=3, init="gaussian", lam_init="signs", biases=[b, 0.5, -0.5]
+        )
+        training = lrft.Training(student=student, lr=1e-4, steps=9, record_parameters=True)
+        ds = lrft.simulate(task, training, replicas=1, seed=2).isel(replica=0)
+        starts.append((ds, theory.order_parameter_ode(task, training, ds, samples=2**8)))
+    (_, plain), (ds, large) = starts
+    assert ds.Q.values[0, 0, 0] > 1e16
+    np.testing.assert_allclose(large.Q_blocks[0], ds.Q_blocks[0], rtol=1e-12)
+    np.testing.assert_allclose(large.Q_blocks[0], plain.Q_blocks[0], rtol=1e-12)
+    np.testing.assert_allclose(large.rest[0], plain.rest[0], rtol=1e-12)
+    np.testing.assert_allclose(large.overlap_u[0], ds.overlap_u[0], rtol=1e-12)
+    assert large.loss[0] == pytest.approx(float(ds.loss[0]), rel=1e-9)
+
+
 @pytest.mark.parametrize("biases", [None, 0.4])
 def test_a_training_and_its_numbers_have_one_solution(biases: float | None) -> None:
     task = lrft.Task.sample(

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from cases import initial_student, mover_of, reference_path
+from inputs import Law
 from scipy import stats
 
 import lrft
@@ -17,6 +18,13 @@ SEQUENCE = lrft.Sequence.sample(
     d=50, k=4, overlap=0.5, xi=1.5, activation="tanh", output_scale=0.7, seed=3
 )
 STEPS, LR = 100, 0.06
+MIXED = lrft.Mixture([[-1.0, 0.3], [0.8, 0.0]], [0.3, 0.7], labels=[0.2, -0.4])
+UNDER_LAW = {
+    text: lrft.Sequence.sample(
+        d=50, k=4, overlap=0.5, xi=1.5, activation="tanh", output_scale=0.7, inputs=text, seed=3
+    )
+    for text in ("spiked u 1.5", "mixture beside -1 1 labels 0.5 -0.5")
+}
 
 
 def training(**changes: Any) -> lrft.Training:
@@ -73,12 +81,13 @@ def test_losses_have_the_law_of_the_twin(between):
 
 
 @pytest.mark.parametrize("between", ["continue", "new"])
-def test_spaces_agree_with_an_optimiser_that_remembers(between):
-    """Of eight quantities; p < 1e-4 has a chance of 1 in 1250 over both cases."""
+@pytest.mark.parametrize("sequence", [SEQUENCE, *UNDER_LAW.values()], ids=["standard", *UNDER_LAW])
+def test_spaces_agree_with_an_optimiser_that_remembers(sequence, between):
+    """Of ten quantities; p < 1e-4 has a chance of 1 in 160 over all six cases."""
     plan = training(optimiser="momentum", average=STEPS // 2, lr=LR / 10)
     reduced, ambient = (
         lrft.simulate_sequence(
-            SEQUENCE, plan, between=between, replicas=150, seed=seed, engine=engine
+            sequence, plan, between=between, replicas=150, seed=seed, engine=engine
         )
         for seed, engine in ((1, "reduced"), (2, "ambient"))
     )
@@ -105,15 +114,30 @@ def test_a_student_that_rests_is_where_it_was(student, optimiser, average):
         np.testing.assert_allclose(averaged, still[:, [1, 2], 1], rtol=1e-12)
 
 
-def given_sequence() -> lrft.Sequence:
+def given_sequence(*laws: Any) -> lrft.Sequence:
     rng = np.random.default_rng(1)
     W = rng.standard_normal((3, 30)) / 30**0.5
     u = np.linalg.qr(rng.standard_normal((30, 3)))[0].T
     u[1:] = (u[1:] + u[0]) / 2**0.5
     common = {"W": W, "lam": np.ones(3), "xi": 1.0, "activation": "tanh"}
-    return lrft.Sequence(
-        [lrft.Task(u=one, c=c, **common) for one, c in zip(u, np.eye(3), strict=True)]
-    )
+    parts = zip(u, np.eye(3), laws or [None] * 3, strict=True)
+    return lrft.Sequence([lrft.Task(u=one, c=c, inputs=law, **common) for one, c, law in parts])
+
+
+#: A law of each task's own, and a task without.
+OF_EACH = given_sequence(MIXED, None, lrft.Spiked(np.eye(2, 30), [2.0, -0.5]))
+
+
+def under_law(task: lrft.Task, inputs: Any, seed: int, replica: int) -> Any:
+    """Inputs of the task's law of standard normal ones, and what is added to their labels."""
+    law = task.law
+    if law is None:
+        return inputs, [0.0] * len(inputs)
+    V = law.V @ task.Q.T
+    ours = Law(V, law.stretch, law.probabilities, law.means, law.shifts)
+    of = [c for _, c in zip(inputs, ours.components(seed, replica, len(inputs[0])), strict=False)]
+    moved = [ours.move(X, c) for X, c in zip(inputs, of, strict=True)]
+    return moved, [law.shifts[c] for c in of]
 
 
 @pytest.mark.parametrize("optimiser", ["sgd", "momentum", lrft.SGD(momentum=0.5, nesterov=True)])
@@ -125,6 +149,9 @@ def given_sequence() -> lrft.Sequence:
         (given_sequence(), lrft.LoRA(rank=1, b_init="gaussian", alpha=2.0), "new"),
         (given_sequence(), lrft.LoRA(rank=1, a_init=np.eye(1, 30)), "continue"),
         (SEQUENCE, lrft.FullNetwork(train_lam=True), "continue"),
+        (UNDER_LAW["spiked u 1.5"], lrft.LoRA(rank=2), "new"),
+        (OF_EACH, lrft.LoRA(rank=1), "new"),
+        (OF_EACH, lrft.FullNetwork(train_lam=True), "continue"),
     ],
 )
 def test_the_ambient_space_is_the_twin_step_by_step(sequence, student, between, optimiser):
@@ -143,7 +170,9 @@ def test_the_ambient_space_is_the_twin_step_by_step(sequence, student, between, 
             state = initial_student(task, student, here, replica)
         inputs = [lrft.normals(here, replica, t, (2, task.d)) for t in range(steps)]
         scales = {"neuron_scale": task.neuron_scale, "output_scale": task.output_scale}
+        inputs, shifts = under_law(task, inputs, here, replica)
         labels = [twin.network(X, teacher(task), task.lam, "tanh", **scales) for X in inputs]
+        labels = [y + shift for y, shift in zip(labels, shifts, strict=True)]
         # The same student beside a base of its own, on labels that are given.
         beside = lrft.Task(
             W=base, lam=task.lam, c=task.c, u=task.u, xi=task.xi, activation="tanh", **scales
@@ -178,10 +207,11 @@ def test_the_ambient_space_is_the_twin_step_by_step(sequence, student, between, 
 @pytest.mark.parametrize(
     "student", [lrft.LoRA(rank=2), lrft.RankOne(train_c=True), lrft.FullNetwork(train_lam=True)]
 )
-def test_the_first_stage_is_a_plain_run(student):
+@pytest.mark.parametrize("sequence", [SEQUENCE, *UNDER_LAW.values()], ids=["standard", *UNDER_LAW])
+def test_the_first_stage_is_a_plain_run(student, sequence):
     plan = training(student=student, lr=0.004)
-    ds = lrft.simulate_sequence(SEQUENCE, plan, replicas=3, seed=4)
-    alone = lrft.simulate(SEQUENCE.tasks[0], plan, replicas=3, seed=4, engine="reduced")
+    ds = lrft.simulate_sequence(sequence, plan, replicas=3, seed=4)
+    alone = lrft.simulate(sequence.tasks[0], plan, replicas=3, seed=4, engine="reduced")
     loss = ds.loss.sel(step=plan.record_steps).isel(task=0).values
     np.testing.assert_allclose(loss, alone.loss.values, rtol=0, atol=1e-12)
     assert (ds.loss.values[:, -1, 1] < ds.loss.values[:, 3, 1]).mean() > 0.5
@@ -209,11 +239,12 @@ def test_records_do_not_change_the_path():
         ("new", "reduced", {"loss": "huber", "record_parameters": True}),
     ],
 )
-def test_a_saved_state_goes_on(between, engine, extra, tmp_path):
+@pytest.mark.parametrize("sequence", [SEQUENCE, OF_EACH], ids=["standard", "of each"])
+def test_a_saved_state_goes_on(sequence, between, engine, extra, tmp_path):
     plan = training(**({"steps": 1200, "lr": 0.0005, "record": 5} | extra))
     common = {"between": between, "replicas": 3, "seed": 2, "engine": engine}
-    whole = lrft.simulate_sequence(SEQUENCE, plan, **common)
-    run = lrft.SequenceSimulation(SEQUENCE, plan, threads=1, **common)
+    whole = lrft.simulate_sequence(sequence, plan, **common)
+    run = lrft.SequenceSimulation(sequence, plan, threads=1, **common)
     saved = 0
     while not run.advance(0.0):
         run.save_state(tmp_path / "state.npz")
@@ -247,8 +278,8 @@ def test_one_task_twice_is_not_forgotten():
     assert (ds.forgetting.values[:, 0] < 0).all()
 
 
-def test_given_weights_are_brought_to_one_basis():
-    sequence = given_sequence()
+@pytest.mark.parametrize("sequence", [given_sequence(), OF_EACH], ids=["standard", "of each"])
+def test_given_weights_are_brought_to_one_basis(sequence):
     ds = lrft.simulate_sequence(sequence, training(), replicas=2)
     for task, loss in zip(sequence.tasks, ds.loss.values[0, 0], strict=True):
         assert abs(loss - lrft.theory.population_loss(task, rows=task.W)) < 1e-12

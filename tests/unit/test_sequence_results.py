@@ -15,16 +15,20 @@ STUDENT = lrft.LoRA(rank=1)
 TRAINING = lrft.Training(student=STUDENT, lr=0.004, steps=300, batch=2, record=4)
 
 
-def given() -> lrft.Sequence:
+def given(inputs: object = None) -> lrft.Sequence:
     rng = np.random.default_rng(2)
     W, u = rng.standard_normal((3, 20)) / 4, np.eye(20)[:2]
-    common = {"W": W, "lam": np.ones(3), "xi": 1.5, "activation": "tanh"}
+    common = {"W": W, "lam": np.ones(3), "xi": 1.5, "activation": "tanh", "inputs": inputs}
     return lrft.Sequence([lrft.Task(u=one, c=[0.6, 0.8, 0.0], **common) for one in u])
 
 
 SEQUENCES = {
     "drawn": lrft.Sequence.sample(d=60, k=4, overlap=0.5, tasks=3, activation="erf", seed=1),
     "given": given(),
+    "drawn, mixture": lrft.Sequence.sample(
+        d=60, k=4, overlap=0.5, activation="erf", inputs="mixture beside -1 1", seed=1
+    ),
+    "given, spiked": given(lrft.Spiked("beside", 2.0)),
 }
 
 

@@ -27,6 +27,7 @@ struct Sizes {
   LinkKind link = LinkKind::none;
   std::int64_t directions = 0;  // along which inputs are not standard normal, the constant's too
   std::int64_t blocks = 0;      // of eigenvalues of their covariance; 0: one
+  bool constant = false;        // d and s count a coordinate that is 1, for biases
   std::int64_t rows = 1;        // of the student
   bool velocity = false;        // an optimiser remembers as many rows more,
   bool average = false;         // and as many again
@@ -54,7 +55,7 @@ struct Fields<Sizes> {
       field("batch", &T::batch), field("uses", &T::uses), field("loss", &T::loss),
       field("nonzero", &T::nonzero), field("followed", &T::followed),
       field("parameters", &T::parameters), field("directions", &T::directions),
-      field("blocks", &T::blocks));
+      field("blocks", &T::blocks), field("constant", &T::constant));
 };
 
 // Bytes are of what grows with the sizes, about; counts are exact.

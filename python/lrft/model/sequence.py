@@ -11,12 +11,10 @@ from lrft.base import checks
 from lrft.base.signatures import takes_also
 from lrft.model import sampling
 from lrft.model.task import Task
-from lrft.model.task_state import check_perturbed
+from lrft.model.task_state import TaskBase, check_no_link, check_unbiased
 
 #: What the tasks of a sequence share, beside d and the features.
 SHARED = ("lam", "activation", "neuron_scale", "output_scale")
-
-_ONE_LAW = "since its S has the directions of every task, and those of a law of one alone"
 
 
 class Sequence:
@@ -25,9 +23,11 @@ class Sequence:
     Parameters
     ----------
     tasks : sequence of Task
-        At least two. They share d, W, λ, activation and scales; u, c, ξ and noise are their own.
+        At least two. They share d, W, λ, activation and scales; u, c, ξ, noise and the law of
+        their inputs, a `Spiked` or a `Mixture`, are their own.
         Tasks of given weights have the same W; others the same coordinates of it, as those of
-        :meth:`sample` and of ``Task.replace`` have.
+        :meth:`sample` and of ``Task.replace`` have, and as many directions of inputs beside it.
+        Those ``"beside"`` are beside the directions of every task.
 
     Attributes
     ----------
@@ -55,7 +55,7 @@ class Sequence:
         for i, one in enumerate(tasks):
             if not isinstance(one, Task):
                 raise TypeError(f"tasks[{i}] must be a Task, got {type(one).__name__}")
-            check_perturbed(one, f"tasks[{i}] of a sequence", _ONE_LAW)
+            _check(one, f"tasks[{i}] of a sequence")
         first = tasks[0]
         for i, one in enumerate(tasks):
             for name in ("d", "given", *SHARED):
@@ -70,11 +70,12 @@ class Sequence:
             if not same or one.embedding_seed != first.embedding_seed:
                 raise ValueError(
                     f"tasks must share W, but that of tasks[{i}] is another than that of tasks[0]"
+                    + ("" if first.given else ", or the count of directions of inputs beside it")
                 )
         self.tasks: tuple[Task, ...] = tuple(_joined(tasks) if first.given else tasks)
 
     @classmethod
-    @takes_also(Task.sample, but=("rank", "u", "biases", "inputs"))
+    @takes_also(Task.sample, but=("rank", "u", "biases"))
     def sample(
         cls, d: int, k: int, overlap: float, *, tasks: int = 2, one_c: bool = False, **options: Any
     ) -> Sequence:
@@ -92,8 +93,9 @@ class Sequence:
         one_c : bool
             All have the c of the first; by default each has its own.
         xi, activation, features, c, parallel, lam, normalization, neuron_scale, output_scale, \
-            noise, seed
-            As for `Task.sample`; ξ and the noise are those of every task.
+            noise, inputs, seed
+            As for `Task.sample`; ξ, the noise and the law of the inputs are those of every task,
+            but directions ``"u"`` are each task's own.
 
         Returns
         -------
@@ -119,7 +121,7 @@ class Sequence:
             if name in options:
                 raise TypeError(f"{name} is settled by the sequence, got {name}={options[name]!r}")
         parent = Task.sample(d, k, rank=count, **options)
-        check_perturbed(parent, "a sequence", _ONE_LAW)
+        _check(parent, "a sequence")
         mix = np.eye(count)
         mix[1:] *= np.sqrt(1.0 - overlap**2)
         mix[1:, 0] = overlap
@@ -137,6 +139,7 @@ class Sequence:
                     xi=parent.xi,
                     seed=parent.embedding_seed,
                     noise=parent.noise,
+                    inputs=parent.inputs,
                     **kept,
                 )
             )
@@ -149,9 +152,28 @@ class Sequence:
         return f"Sequence([{', '.join(map(repr, self.tasks))}])"
 
 
+def _check(task: TaskBase, what: str) -> None:
+    """Refuse what no task of a sequence can be."""
+    check_unbiased(task, what)
+    check_no_link(task, what)
+    if task.law is not None and task.law.blocks is not None:
+        raise ValueError(
+            f"{what} needs inputs without eigenvalue blocks, in each of which S would hold a part "
+            f"of every adapter that stays, got {task.inputs!r}"
+        )
+
+
 def _joined(tasks: Several[Task]) -> list[Task]:
-    """Tasks of given weights in coordinates of one basis."""
+    """Tasks of given weights in coordinates of one basis, which has directions of all inputs."""
+    W = np.ascontiguousarray(tasks[0].W)
     u = np.concatenate([np.atleast_2d(one.u) for one in tasks])
-    R, a, _, rho = sampling.span_basis(np.ascontiguousarray(tasks[0].W), u)
-    parts = np.split(a, np.cumsum([one.rank for one in tasks])[:-1])
-    return [one._in_span(u, R, part, rho) for one, part in zip(tasks, parts, strict=True)]
+    of_law = [one.inputs.vectors(W, u) for one in tasks if one.inputs is not None]
+    span = np.concatenate([u, *of_law])
+    R, a, _, rho = sampling.span_basis(W, span)
+    counts = [one.rank for one in tasks] + [len(vectors) for vectors in of_law]
+    parts, vectors = iter(np.split(a, np.cumsum(counts)[:-1])), iter(of_law)
+    joined = [one._in_span(span, R, next(parts), rho) for one in tasks]
+    return [
+        one if one.inputs is None else one._with_directions(next(vectors), next(parts))
+        for one in joined
+    ]

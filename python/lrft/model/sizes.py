@@ -109,6 +109,7 @@ class Sizes:
                 s=s + start + frozen + constant,
                 directions=(0 if law is None else len(law.stretch)) + constant,
                 blocks=0 if blocks is None else len(blocks.sizes),
+                constant=constant,
                 rank=task.rank + frozen,
                 followed=task.rank,
                 link="none" if task.link is None else task.link.kind,

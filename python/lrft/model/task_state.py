@@ -55,7 +55,7 @@ class TaskBase:
     _vectors_S: Floats
     #: How the parts were made, for the repr: features, c, u.
     labels: dict[str, str]
-    #: Directions (q, d) that S holds beside W, where they are more than this task's own.
+    #: Vectors (n, d) that S holds beside W, where they are more than this task's own.
     span: Floats | None = None
     #: Function and arguments that draw this very task again; None for given arrays.
     recipe: dict[str, Any] | None = None
@@ -143,6 +143,14 @@ class TaskBase:
         task.__dict__.update(self.__dict__)
         own = {"R": frozen(R), "a": frozen(a), "features_rank": rho, "span": frozen(span)}
         task.__dict__.update(own)
+        return task
+
+    def _with_directions(self, vectors: Floats, coordinates: Floats) -> Self:
+        """Make this task of given weights with these vectors of its law, in its coordinates."""
+        task = type(self).__new__(type(self))
+        kept = {name: value for name, value in self.__dict__.items() if name != "law"}
+        own = {"_vectors": frozen(vectors), "_vectors_S": frozen(coordinates)}
+        task.__dict__.update(kept | own)
         return task
 
     def _fill(
@@ -280,9 +288,11 @@ class TaskBase:
         S is the span of W, u and the directions of the inputs.
         """
         if self.given:
-            spanned = np.atleast_2d(self.u) if self.span is None else self.span
-            if self.inputs is not None:
-                spanned = np.concatenate([spanned, self._vectors])
+            spanned = self.span
+            if spanned is None:
+                spanned = np.atleast_2d(self.u)
+                if self.inputs is not None:
+                    spanned = np.concatenate([spanned, self._vectors])
             return sampling.span_basis(self.W, spanned)[2].T
         own = None if self.inputs is None else self.inputs.basis(self)
         return (

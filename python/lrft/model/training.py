@@ -98,7 +98,8 @@ class Training(Model):
     record_parameters : bool or sequence of str
         Record the order parameters too, all or those named: ``"M"``, the rows in an orthonormal
         basis of span(W, u), ``"Q"``, their inner products, ``"Q_blocks"``, those of their parts in
-        each eigenvalue block of the inputs, ``"norms"``, their lengths, and the own parameters,
+        each eigenvalue block of the inputs (one where only biases tell it from Q, which has them
+        too), ``"norms"``, their lengths, and the own parameters,
         ``"c_hat"``, ``"B"`` or ``"lam_hat"``, and trained ``"biases"``. Their sizes do
         not grow with d.
     loss : {"squared", "correlation", "huber", "logistic"}, Huber or Logistic
@@ -429,9 +430,10 @@ def check_compatible(task: Task, training: Training) -> None:
     if training.lr == "auto":
         check_no_link(task, "lr='auto'")
     named = () if training.record_parameters is True else training.recorded_parameters
-    if "Q_blocks" in named and (task.law is None or task.law.blocks is None):
+    blocks = student.biased(task) or (task.law is not None and task.law.blocks is not None)
+    if "Q_blocks" in named and not blocks:
         raise ValueError(
-            "record_parameters: 'Q_blocks' is of inputs with eigenvalue blocks, got "
-            f"inputs={task.inputs!r}"
+            "record_parameters: 'Q_blocks' is of inputs with eigenvalue blocks, or networks with "
+            f"biases, got inputs={task.inputs!r}"
         )
     student.check(task)

@@ -237,16 +237,20 @@ def with_all_frozen(data: compiled.TaskData, frozen: Iterable[Any]) -> compiled.
 def with_directions(data: compiled.TaskData, others: Sequence[Task]) -> compiled.TaskData:
     """Describe the task with the directions of others in its S, where the teacher has nothing.
 
-    There are no overlaps with them; in the ambient space what rows have along them is seen so.
+    Of their teachers and of their inputs.  There are no overlaps with them; in the ambient space
+    what rows have along them is seen so.
     """
-    more = sum(one.rank for one in others)
+    laws = [(one.law.V, one.Q) for one in others if one.law is not None]
+    a = [*(one.a for one in others), *(V for V, _ in laws)]
+    u = [*(np.atleast_2d(o.u) for o in others), *(sampling.combine(V, Q.T) for V, Q in laws)]
+    more = sum(map(len, a))
     c = data.c.reshape(data.k, data.rank)
     return data.replace(
         rank=data.rank + more,
         followed=data.followed or data.rank,
-        a=np.concatenate([data.a.reshape(data.rank, data.s), *(one.a for one in others)]),
+        a=np.concatenate([data.a.reshape(data.rank, data.s), *a]),
         c=np.concatenate([c, np.zeros((data.k, more))], axis=1),
-        u=np.concatenate([data.u.reshape(data.rank, -1), *(np.atleast_2d(o.u) for o in others)]),
+        u=np.concatenate([data.u.reshape(data.rank, -1), *u]),
     )
 
 

@@ -21,6 +21,7 @@ from lrft.model.training import Training, training_data
 from lrft.run import chains as runs
 from lrft.run import describe
 from lrft.theory.population import perturbation
+from lrft.theory.under_law import loss_under_law
 
 Floats = NDArray[np.float64]
 
@@ -223,8 +224,12 @@ def loss(task: Task, found: Network) -> float:
     """Compute the exact squared error of a network on a task, without label noise."""
     teacher = np.zeros((task.k, found.V.shape[1]))
     teacher[:, : task.R.shape[1]] = task.R + perturbation(task)
-    both = task.neuron_scale * np.concatenate([teacher, found.V])
-    weights = task.output_scale * np.concatenate([task.lam, -found.lam])
+    rows, weights = np.concatenate([teacher, found.V]), np.concatenate([task.lam, -found.lam])
+    if task.law is not None:
+        along = rows[:, : task.R.shape[1]] @ task.law.V.T
+        none = np.zeros((len(found.V), task.rank)), np.zeros(len(rows))
+        return loss_under_law(task, rows @ rows.T, none[0], weights, along, none[1])
+    both, weights = task.neuron_scale * rows, task.output_scale * weights
     with callbacks.raising(task.activation.guards):
         value, _ = compiled.expected_square(task.activation.core, weights, both @ both.T)
     return float(value)

@@ -120,6 +120,9 @@ def _start_of(task: Task, student: StudentModel, start: Any) -> State:
     blocks, name = task.law is not None and task.law.blocks is not None, student.own_name
     products = "Q_blocks" if blocks else "Q"
     try:
+        # Q has what rows have along the constant: large biases take the digits of all else.
+        if student.biased(task) and "Q_blocks" in start:
+            blocks, products = True, "Q_blocks"
         M, Q, own = (_first(start[key]) for key in ("M", products, name))
     except (KeyError, TypeError, IndexError):
         raise TypeError(
@@ -133,14 +136,16 @@ def _start_of(task: Task, student: StudentModel, start: Any) -> State:
     shape = (n,) if student.network else np.shape(own)
     own = checks.array(f"start[{name!r}]", own, shape).reshape(own_shape)
     state = State(P, Q - (seen.by_block(P, np.zeros_like(Q)) if blocks else P @ P.T), own)
-    _check_start(task, student, state, products)
+    _check_start(task, student, state, products, float(np.abs(Q).max()))
     return state
 
 
-def _check_start(task: Task, student: StudentModel, start: State, name: str) -> None:
+def _check_start(
+    task: Task, student: StudentModel, start: State, name: str, largest: float
+) -> None:
     """Refuse rows that are shorter than their parts in S, and a start that is none."""
     rest = np.linalg.eigvalsh(start.rest)
-    size = max(1.0, float(np.abs(start.Q).max()))
+    size = max(1.0, largest)
     if rest.min() < -TOLERANCE * size:
         raise ValueError(
             f"start[{name!r}] must be at least M Mᵀ: the rows are longer than their parts"

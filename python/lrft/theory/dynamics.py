@@ -79,7 +79,9 @@ def order_parameter_ode(
         Of a training: what was recorded at the start of one replica, as
         ``ds.isel(replica=0)`` of a run with ``record_parameters=True``, or a dict of ``"M"``,
         ``"Q"`` and ``"c_hat"``, ``"B"`` or ``"lam_hat"``; where the inputs have eigenvalue blocks
-        ``"Q_blocks"`` in place of ``"Q"``. By default the limit of the student's
+        ``"Q_blocks"`` in place of ``"Q"``. Where there are biases it is taken too if it is there:
+        what rows have outside S is known from ``"Q"`` to about 1e-16 of the largest
+        ``(b / neuron_scale)**2`` only, which is a part of it. By default the limit of the student's
         own start: given rows as they are; random ones are orthogonal to S and each other.
         Of numbers: the overlap of u_hat with u, for a u_hat orthogonal to span(W); or its
         coordinates P in the basis of ``task.R`` and ``task.a``, of norm at most 1. Where there are
@@ -340,7 +342,8 @@ def _solution(
         rtol, atol = EXACT if equations.sample is None else SAMPLED
         # What is left outside S as rows are learned is a part of Q, whose error it may have.
         parts = [np.full(part.shape, atol) for part in case.start]
-        parts[1] += rtol * np.abs(case.start.Q).max()
+        start = case.start
+        parts[1] += rtol * np.abs(equations.frame.products(start.P, start.rest)).max()
         least = equations.packed(State(*parts))
         found = _solve(equations.velocity, equations.packed(case.start), last, (rtol, least))
 

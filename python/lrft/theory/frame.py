@@ -64,6 +64,13 @@ class Frame(NamedTuple):
         parts = [P @ base.T for base in self.bases]
         return np.stack([part @ np.swapaxes(part, -1, -2) for part in parts], axis=-3) + rest
 
+    def products(self, P: Floats, rest: Floats) -> Floats:
+        """Inner products (..., n, n) of rows in R^d: of all but their parts along the constant.
+
+        Large biases would take the digits of all else.
+        """
+        return self.by_block(P, rest).sum(axis=-3)
+
     @property
     def normals(self) -> int:
         """Normals an input is made of: one a coordinate, and one for its component."""

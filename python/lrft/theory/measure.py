@@ -30,15 +30,14 @@ class Measure:
 
     def overlap_u(self, state: State) -> Any:
         """Return a number, singular values, or cosines of neurons with those of the teacher."""
-        equations, P, Q = self.equations, state.P, state.Q
+        equations, P = self.equations, state.P
+        Q = equations.frame.products(P, state.rest)
         if equations.student.single:
             return float(np.clip(P[0] @ self.a[0], -1.0, 1.0))
         if equations.student.network:
-            b = P[:, : self.before]
             T = equations.frame.teacher if equations.task.link is None else self.a
             P, T = P[:, self.before :], T[:, self.before :]  # cosines in R^d, without biases
-            squares = np.diag(Q) - np.sum(b**2, axis=1)
-            sizes = np.sqrt(np.outer(np.maximum(squares, 0.0), np.sum(T**2, axis=1)))
+            sizes = np.sqrt(np.outer(np.diag(Q), np.sum(T**2, axis=1)))
             return np.divide(P @ T.T, sizes, out=np.zeros_like(sizes), where=sizes > 0)
         return _subspaces(Q, self.a @ self.a.T, P @ self.a.T)
 

@@ -79,7 +79,8 @@ class OrderParameters:
     @property
     def rest(self) -> Floats:
         """Lengths of the parts of the rows outside S, (n, rows); of one row, (n,)."""
-        squares = np.einsum("tjj->tj", self.Q) - np.sum(self.M**2, axis=2)
+        inside = self.M[:, :, self._measure.before :]  # Q_blocks have no biases
+        squares = np.einsum("tbjj->tj", self.Q_blocks) - np.sum(inside**2, axis=2)
         lengths: Floats = np.sqrt(np.maximum(0.0, squares))
         return lengths[:, 0] if lengths.shape[1] == 1 else lengths
 
