@@ -146,7 +146,7 @@ WRONG = {
         lrft.Training(student=lrft.LoRA(rank=1), lr=0.01, steps=1),
         {"M": np.ones((1, 10)), "Q_blocks": np.ones((2, 1, 1)), "B": np.zeros((4, 1))},
     ),
-    "'Q_blocks' is of inputs with eigenvalue blocks, got inputs=Mixture": lambda: simulate(
+    "eigenvalue blocks, or networks with biases, got inputs=Mixture": lambda: simulate(
         TASK, record_parameters=["Q_blocks"]
     ),
     "got 'blocks 1 2 parts'": lambda: TASK.replace(inputs="blocks 1 2 parts"),
@@ -181,6 +181,15 @@ WRONG = {
     "W of rank 1": lambda: lrft.Task.single_index("he3", d=9, inputs="spiked features 1"),
     "inputs.directions must have shape": lambda: lrft.Task(
         **GIVEN, inputs=lrft.Spiked(np.eye(9)[:1], 1.0)
+    ),
+    r"tasks\[0\] of a sequence needs inputs without eigenvalue blocks": lambda: lrft.Sequence(
+        [BLOCKED, BLOCKED.replace(xi=1.0)]
+    ),
+    "a sequence needs inputs without eigenvalue blocks": lambda: lrft.Sequence.sample(
+        50, 4, 0.5, inputs="blocks 1 2"
+    ),
+    "tasks must share W, .*, or the count of directions of inputs": lambda: lrft.Sequence(
+        [TASK, TASK.replace(inputs=None)]
     ),
     "drift": lambda: theory.drift(TASK, TASK.c, 0.0),
     "gradient_noise": lambda: theory.gradient_noise(TASK, TASK.c, 0.1),

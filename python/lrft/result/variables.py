@@ -89,7 +89,8 @@ STATISTICS: dict[str, _Statistic] = {
     "Q_blocks": _Statistic(
         "inner products of the rows in each block",
         "A_j A_jᵀ of the parts A_j of the rows in each eigenvalue block of the inputs, or of all "
-        "of them where these have none, without biases; rows are û, the rows of A, or the neurons of a full network",
+        "of them where these have none, without biases; rows are û, the rows of A, or the neurons "
+        "of a full network",
         True,
         True,
         ("block", "row", "other_row"),
