@@ -69,7 +69,8 @@ class Frame(NamedTuple):
 
         Large biases would take the digits of all else.
         """
-        return self.by_block(P, rest).sum(axis=-3)
+        found: Floats = self.by_block(P, rest).sum(axis=-3)
+        return found
 
     @property
     def normals(self) -> int:
