@@ -16,6 +16,8 @@ import lrft
 from lrft.cli.table import show
 from lrft.run import describe
 from lrft.run import jobs as jobs_module
+from lrft.run.chains import Chains
+from lrft.run.jobs import Together
 from lrft.run.pool import Pool
 from lrft.study.replay import rerun
 
@@ -160,6 +162,51 @@ def test_each_job_gives_what_it_gives_alone(threads):
         assert ds.attrs["interrupted"] == 0
 
 
+def test_jobs_that_share_lanes_give_what_each_gives_alone():
+    """Tasks, rates, ends and records of their own; not the seed, the student or the shape."""
+    student = lrft.RankOne(train_c=True)
+    longer = lrft.Training(student=student, lr=0.002, steps=900, record=4, thresholds=(0.2,))
+    early = lrft.Training(student=student, lr=0.006, steps=500, stop_at=0.3, record=[0, 7, 400])
+    wide = lrft.Training(student=lrft.LoRA(rank=2), lr=0.002, steps=90, record=3)
+    jobs = [
+        lrft.Job(TASKS[0], longer, replicas=11, seed=3),
+        lrft.Job(TASKS, TRAINING, replicas=INDICES, seed=3, paired=True),
+        lrft.Job([TASKS[0], TASKS[1], TASKS[3]], longer, replicas=[8, 1, 5], seed=3, paired=True),
+        lrft.Job(TASKS[3], early, replicas=3, seed=3),
+        lrft.Job(TASKS[1], early, replicas=3, seed=4),
+        lrft.Job([TASKS[0], TASKS[1]], wide, replicas=3, seed=3),
+        lrft.Job(TASKS[3], wide, replicas=2, seed=3),
+        lrft.Job([TASKS[1], TASKS[0]], early, replicas=[9, 2, 3], seed=3),
+        lrft.Job(TASKS[0], early, replicas=9, seed=3),
+    ]
+    together = Together(jobs, 1)
+    assert [piece.numbers for piece in together.work] == [[0, 8], [1], [2, 3, 7], [4], [5, 6]]
+    together.run()
+    assert together.work == [None] * 5  # what has ended is held no longer
+    for number, (job, ds) in enumerate(zip(jobs, together.dataset(), strict=True)):
+        options = {"replicas": job.replicas, "seed": job.seed, "paired": job.paired}
+        alone = lrft.simulate(job.task, job.training, **options)
+        assert ds.identical(alone.assign_attrs(ds.attrs)), number  # NaN is NaN, after the end
+        assert ds.attrs["configuration"] == alone.attrs["configuration"]
+    assert together.progress().share == 1.0
+    assert together.progress().finished == 11 + 4 + 3 + 3 + 3 + 6 + 2 + 6 + 9
+    # Where there is a thread for each, none waits for another.
+    assert [piece.numbers for piece in Together(jobs, 9).work] == [[i] for i in range(9)]
+
+
+def test_what_ends_several_jobs_names_them(monkeypatch: pytest.MonkeyPatch):
+    training = lrft.Training(lr=0.001, steps=10)
+    jobs = [lrft.Job(TASKS[0], training, replicas=2) for _ in range(2)]
+
+    def fail(self: Chains, seconds: float) -> bool:
+        raise MemoryError("no more")
+
+    monkeypatch.setattr(Chains, "advance", fail)
+    with pytest.raises(MemoryError) as caught:
+        lrft.simulate_all(jobs, threads=1)
+    assert caught.value.__notes__ == ["in jobs[0], jobs[1]"]
+
+
 def test_progress_is_that_of_all_jobs_and_comes_to_its_end():
     seen = []
     lrft.simulate_all(JOBS, threads=2, progress=seen.append)
@@ -229,6 +276,24 @@ def test_an_interrupt_keeps_what_every_job_has():
     assert threading.active_count() == 1 or not [
         one for one in threading.enumerate() if one.name.startswith("lrft")
     ]
+
+
+def test_an_interrupt_tells_jobs_that_share_lanes_apart():
+    endless = TRAINING.replace(lr=1e-6, steps=10**9, stop_at=None)
+    jobs = [lrft.Job(TASKS[0], training, replicas=2, seed=7) for training in (TRAINING, endless)]
+    assert [piece.numbers for piece in Together(jobs, 1).work] == [[0, 1]]
+
+    def stop(moment):
+        if moment.running <= 2 and moment.done_steps > TRAINING.steps:
+            raise KeyboardInterrupt
+
+    with pytest.raises(lrft.Interrupted) as caught:
+        lrft.simulate_all(jobs, threads=1, progress=stop)
+    done, begun = caught.value.result
+    assert done.equals(lrft.simulate(TASKS[0], TRAINING, replicas=2, seed=7))
+    assert (done.attrs["interrupted"], begun.attrs["interrupted"]) == (0, 1)
+    assert set(begun.status.values.tolist()) == {"interrupted"}
+    assert (begun.stop_step > 0).all()
 
 
 def test_what_is_wrong_with_a_job_names_it_before_anything_runs():

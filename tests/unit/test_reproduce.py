@@ -11,6 +11,7 @@ import time
 import warnings
 from collections import Counter
 from dataclasses import replace
+from functools import partial
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from experiments import give, tiny
 import lrft
 from lrft.cli import main
 from lrft.paper import registry, runner
+from lrft.paper.ahead import Ahead
 from lrft.paper.experiment import Context, Reproduction, Verdict
 from lrft.paper.report import baseline
 
@@ -427,3 +429,19 @@ def test_exit_codes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert _main("reproduce", "all", "--out", str(tmp_path)) == 1
     give(monkeypatch, raising(KeyboardInterrupt()))
     assert _main("reproduce", "all", "--out", str(tmp_path)) == 130
+
+
+def test_what_takes_longest_begins_first() -> None:
+    begun: list[str] = []
+
+    def run(context: Context, name: str) -> xr.Dataset:
+        begun.append(name)
+        return xr.Dataset()
+
+    given = ("fig2a", "fig4b", "fig9a", "claim1")
+    experiments = [replace(tiny(name), run=partial(run, name=name)) for name in given]
+    ahead = Ahead(experiments, quick=True, threads=1)
+    while ahead.left:
+        ahead.wait(lambda name, share: None)
+        assert all(future.exception() is None for _, future in ahead.done())
+    assert begun == ["claim1", "fig4b", "fig2a", "fig9a"]

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lrft.run.chains import ON_THEIR_WAY
+
 __all__ = ["Curves", "curves_of"]
 
 Floats = NDArray[np.float64]
@@ -98,7 +100,7 @@ def curves_of(chains: Sequence[Any], training: Any) -> Curves:
         median_loss=_median(loss, sound, common),
         hit=float(hits[half - 1]) if len(hits) >= half else float("inf"),
         hits=len(hits),
-        running=sum(chain.status in ("waiting", "running") for chain in chains),
+        running=sum(chain.status in ON_THEIR_WAY for chain in chains),
         diverged=len(chains) - sum(sound),
         slowest=min(chain.step for chain in chains),
     )

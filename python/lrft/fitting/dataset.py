@@ -18,6 +18,7 @@ from lrft.model.training import Training
 from lrft.model.weights import Weights
 from lrft.result import provenance
 from lrft.result.variables import STATISTICS, VARIABLES
+from lrft.run.chains import ON_THEIR_WAY
 from lrft.run.trained import merged
 
 if TYPE_CHECKING:
@@ -110,8 +111,7 @@ def assemble(
             kept = training.student.arrays(task, chain.kept_rows, chain.kept_own)
             for name, values in kept.items():
                 students[name][i] = values
-    open_ended = ("waiting", "running")
-    status = ["interrupted" if c.status in open_ended else c.status for c in chains]
+    status = ["interrupted" if c.status in ON_THEIR_WAY else c.status for c in chains]
     data: dict[str, Any] = {
         **{name: (("replica", "step", *_dims(name)), v) for name, v in recorded.items()},
         "status": (("replica",), np.array(status, dtype=str)),

@@ -19,9 +19,8 @@ if TYPE_CHECKING:
 
 #: Replicas that a step moves together.
 LANES = 8
-#: Instances of a job of many: where one ends before the others, its lane takes up the next.  Lanes
-#: that wait for the last of a job are lost: with four times fewer, a third of the work.
-INSTANCES = 16 * LANES
+#: Instances of a job of many: where one ends before the others, its lane takes up the next.
+INSTANCES = 4 * LANES
 
 
 @dataclass(frozen=True, eq=False)

@@ -36,6 +36,8 @@ def places(tasks: int, replicas: Sequence[int], paired: bool) -> list[tuple[int,
 
 
 FEW = 4  # reasons that ended no replica are kept
+#: Of a chain that has not ended.
+ON_THEIR_WAY = ("waiting", "running")
 SLICE = 0.1  # seconds between looks at progress, and at signals that wait
 
 
@@ -134,9 +136,36 @@ class Chains:
             for chain in chains
         ]
 
+    def chains(self) -> list[compiled.Chain]:
+        """Return all as they are; ``training`` says of which job each is."""
+        return self.marked(self.core.chains())
+
     def attrs(self) -> dict[str, str]:
         """Say what functions raised, for a result."""
         return {"failure": " | ".join(self._raised)} if self._raised else {}
+
+
+class Shared(Chains):
+    """Chains of some jobs of a run that are in the same lanes as those of others.
+
+    Parameters
+    ----------
+    whole : Chains
+    first, jobs : int
+        They count from 0 here, from `first` there.
+    """
+
+    def __init__(self, whole: Chains, first: int, jobs: int) -> None:
+        self.__dict__ |= whole.__dict__  # one run, whoever lets it go on
+        self._of = range(first, first + jobs)
+
+    def chains(self) -> list[compiled.Chain]:
+        """Return those of its jobs."""
+        return [
+            chain.replace(training=self._of.index(chain.training))
+            for chain in super().chains()
+            if chain.training in self._of
+        ]
 
 
 Result = TypeVar("Result", covariant=True)
@@ -235,7 +264,7 @@ def gather(
         raw["hit_step"][at] = chain.hits
         raw["loss_hit_step"][at] = chain.loss_hits
         raw["stop_step"][at] = chain.step
-        if chain.status not in ("waiting", "running"):
+        if chain.status not in ON_THEIR_WAY:
             raw["status"][at] = chain.status
     return raw
 

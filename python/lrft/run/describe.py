@@ -12,6 +12,7 @@ from lrft.core.engine import compiled
 from lrft.model import sampling, schedule
 from lrft.model.input_law import Blocks, Law
 from lrft.model.links import NetworkLink
+from lrft.model.optimiser import SGD
 from lrft.model.students import StudentModel
 from lrft.model.students.starts import given_rows
 from lrft.model.task import Task
@@ -27,6 +28,17 @@ class Settled(NamedTuple):
     task: Task
     training: Training
     rate: float | schedule.Schedule
+
+
+def shares_lanes(engine: str, seed: int, task: Task, training: Training) -> tuple[Any, ...]:
+    """Return what jobs must have in common to share lanes."""
+    student, o, average = training.student, training.optimiser, training.average is not None
+    alike = student.model_dump_json(exclude={student.own_rate})
+    size = task.d if engine == "ambient" else 0
+    used = training.batch, training.reuse, training.lookahead is None
+    kept = training.loss, training.recorded_parameters
+    remembered = (o.momentum > 0.0, average, o == SGD() and not average)
+    return (engine, seed, *task.lane_shape, size, *used, *kept, remembered, alike)
 
 
 def run(

@@ -17,6 +17,7 @@ from lrft.base.threads import settle_threads
 from lrft.model.task import Task
 from lrft.model.training import Training
 from lrft.run import chains as runs
+from lrft.run.pieces import Piece, pieces
 from lrft.run.pool import Pool
 from lrft.run.simulation import Simulation
 
@@ -60,11 +61,12 @@ def simulate_all(
     """Run many small simulations side by side; each gives what `simulate` gives.
 
     A few replicas fill one thread, and runs that must be independent need seeds of their own: so
-    threads share out jobs, not the replicas of one. What a thread works with is held while its job
-    runs, and then only what the job gives; so memory is that of as many jobs as there are threads,
-    of the records of all, and of the tasks, which are not copied. Where the activation of one is a
-    Python function, all run one after the other. An error that ends no replica, as of memory, ends
-    the call; its note names the job.
+    threads share out jobs, not the replicas of one. Small jobs in the reduced space that differ in
+    tasks of one shape, rates and records only share lanes, so that a replica begins where another
+    has ended. What a thread works with is held while it runs, and then only what the jobs give; so
+    memory is that of as many jobs as there are threads, of the records of all, and of the tasks,
+    which are not copied. Where the activation of one is a Python function, all run one after the
+    other. An error that ends no replica, as of memory, ends the call; its note names the jobs.
 
     Parameters
     ----------
@@ -110,10 +112,15 @@ class Together:
         simulations = [_simulation(i, job, share) for i, job in enumerate(jobs)]
         # Functions of Python run one at a time, and what one raises belongs to who called it.
         tasks = [task for one in simulations for task in one.tasks]
-        self._hands = 1 if any(task.guards for task in tasks) else threads
-        self._moments = [one.progress() for one in simulations]
+        guarded = any(task.guards for task in tasks)
+        self._hands = 1 if guarded else threads
+        #: What a thread takes up: several simulations or one; nothing once their results are here.
+        self.work: list[Piece | None] = [
+            *pieces(simulations, max(1, len(jobs)) if guarded else threads)
+        ]
         # Of what has ended, what it gives: a core holds more than its results.
         self._jobs: list[Simulation | xr.Dataset] = [*simulations]
+        self._moments = [one.progress() for one in self.work if one is not None]
         self._begin: list[Callable[[], Future[int]]] = []
         self._left: set[Future[int]] = set()
         self.seconds, self.interrupted, self._since = 0.0, False, 0.0
@@ -124,22 +131,22 @@ class Together:
         with Pool(self._hands) as pool:
             # Begun by `advance`, when what a run needs is loaded: threads would slow that down.
             self._begin = [
-                partial(pool.submit, self._finish, number) for number in range(len(self._jobs))
+                partial(pool.submit, self._finish, number) for number in range(len(self.work))
             ]
             self._left = set()
             runs.to_the_end(self, progress)
 
     def _finish(self, number: int) -> int:
-        simulation = self._jobs[number]
-        if not isinstance(simulation, Simulation):
+        piece = self.work[number]
+        if piece is None:
             return number
         try:
-            while not simulation.advance():
-                self._moments[number] = simulation.progress()
+            while not piece.advance():
+                self._moments[number] = piece.progress()
         except Exception as error:
-            error.add_note(f"in jobs[{number}]")
+            error.add_note("in " + ", ".join(f"jobs[{i}]" for i in piece.numbers))
             raise
-        self._moments[number] = simulation.progress()
+        self._moments[number] = piece.progress()
         return number
 
     def advance(self) -> bool:
@@ -150,11 +157,14 @@ class Together:
         self.seconds = time.perf_counter() - self._since
         for future in done:
             number = future.result()
-            self._jobs[number] = self._given(self._jobs[number])
+            if (piece := self.work[number]) is not None:
+                for i in piece.numbers:
+                    self._jobs[i] = self._given(self._jobs[i])
+                self.work[number] = None
         return not self._left
 
     def progress(self) -> Progress:
-        """Say where all of them stand; jobs that ended early have done all that they had to."""
+        """Say where all of them stand; what ended early has done all that it had to."""
         moments = self._moments
         chains = [m.running + m.finished + m.diverged for m in moments]
         done = [m.done_steps if m.running else m.total_steps for m in moments]
@@ -179,7 +189,9 @@ class Together:
         """Return what a job gives, as far as it got."""
         if not isinstance(job, Simulation):
             return job
-        job.interrupted = self.interrupted and job.progress().running > 0
+        job.interrupted = self.interrupted and any(
+            chain.status in runs.ON_THEIR_WAY for chain in job.chains()
+        )
         return job.dataset()
 
 

@@ -202,15 +202,10 @@ class Simulation:
         for chain in chains:
             at.setdefault(chain.task, []).append(chain)
         self._parts = []
-        for group in self._groups:
-            spec = describe.run(
-                [describe.Settled(tasks[i], training, rates[i]) for i in group],
-                [c.replace(training=job) for job, i in enumerate(group) for c in at.get(i, ())],
-                ambient=ambient,
-                seed=seed,
-                threads=self.threads,
-                keep_state=keep_students,
-            )
+        for group, settled in zip(self._groups, self.settled(), strict=True):
+            theirs = [c.replace(training=job) for job, i in enumerate(group) for c in at.get(i, ())]
+            own = {"threads": self.threads, "keep_state": keep_students}
+            spec = describe.run(settled, theirs, ambient=ambient, seed=seed) | own
             self._parts.append(runs.Chains([tasks[i] for i in group], spec))
 
     # ---- running ----------------------------------------------------------------------
@@ -441,5 +436,15 @@ class Simulation:
         return [
             chain.replace(task=group[chain.training], training=group[chain.training])
             for group, part in zip(self._groups, self._parts, strict=True)
-            for chain in part.marked(part.core.chains())
+            for chain in part.chains()
         ]
+
+    def settled(self) -> list[list[describe.Settled]]:
+        """List the jobs of each part, which are tasks that can share lanes."""
+        pairs = zip(self.tasks, self.rates, strict=True)
+        jobs = [describe.Settled(task, self.training, rate) for task, rate in pairs]
+        return [[jobs[i] for i in group] for group in self._groups]
+
+    def join(self, whole: runs.Chains, first: int) -> None:
+        """Let the only part be jobs of a run of several, from `first` on."""
+        self._parts = [runs.Shared(whole, first, len(self.tasks))]

@@ -16,7 +16,6 @@ from typing import Any, TypeVar
 from lrft.base import checks
 from lrft.core.engine import compiled
 from lrft.model.given import given_weights
-from lrft.model.optimiser import SGD
 from lrft.model.sequence import Sequence
 from lrft.model.students import STUDENTS, StudentModel
 from lrft.model.task import Task
@@ -24,6 +23,7 @@ from lrft.model.teachers import with_teacher
 from lrft.model.training import Training, check_compatible
 from lrft.result import provenance
 from lrft.run import arguments as settle
+from lrft.run import describe
 from lrft.run.sequence import SequenceSimulation
 from lrft.run.sequence_arguments import own_of_stages
 from lrft.study.design import Design, label
@@ -97,15 +97,7 @@ class Unit:
     @cached_property
     def group(self) -> tuple[Any, ...]:
         """What units must have in common to share lanes."""
-        student = self.training.student
-        alike = student.model_dump_json(exclude={student.own_rate})
-        task = self.task
-        size = task.d if self.engine == "ambient" else 0
-        plan = self.training
-        used = plan.batch, plan.reuse, plan.lookahead is None, plan.loss, plan.recorded_parameters
-        o, average = plan.optimiser, plan.average is not None
-        remembered = (o.momentum > 0.0, average, o == SGD() and not average)
-        return (self.engine, self.seed, *task.lane_shape, size, *used, remembered, alike)
+        return describe.shares_lanes(self.engine, self.seed, self.task, self.training)
 
     @property
     def steps(self) -> int:
