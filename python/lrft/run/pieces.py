@@ -37,11 +37,11 @@ class Piece:
         for one in simulations:
             first.append(len(jobs))
             chains += [c.replace(training=len(jobs) + c.training) for c in one.chains()]
-            jobs += one.settled()[0]
+            jobs += one._settled()[0]
         spec = describe.run(jobs, chains, ambient=False, seed=simulations[0].seed)
         self._chains = runs.Chains([job.task for job in jobs], spec)
         for one, begin in zip(simulations, first, strict=True):
-            one.join(self._chains, begin)
+            one._join(self._chains, begin)
         self._count = len(chains)
         self._steps = sum(jobs[chain.training].training.steps for chain in chains)
 
@@ -118,7 +118,7 @@ def _kind(one: Simulation) -> Hashable | None:
     """Return what simulations have in common that share lanes; None for one that stays alone."""
     if (
         one.engine != "reduced"
-        or len(one.settled()) > 1
+        or len(one._settled()) > 1
         or one.training.student.worked_out_start  # twice would take long
         or any(task.guards for task in one.tasks)
     ):

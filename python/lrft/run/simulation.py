@@ -202,7 +202,7 @@ class Simulation:
         for chain in chains:
             at.setdefault(chain.task, []).append(chain)
         self._parts = []
-        for group, settled in zip(self._groups, self.settled(), strict=True):
+        for group, settled in zip(self._groups, self._settled(), strict=True):
             theirs = [c.replace(training=job) for job, i in enumerate(group) for c in at.get(i, ())]
             own = {"threads": self.threads, "keep_state": keep_students}
             spec = describe.run(settled, theirs, ambient=ambient, seed=seed) | own
@@ -439,12 +439,12 @@ class Simulation:
             for chain in part.chains()
         ]
 
-    def settled(self) -> list[list[describe.Settled]]:
+    def _settled(self) -> list[list[describe.Settled]]:
         """List the jobs of each part, which are tasks that can share lanes."""
         pairs = zip(self.tasks, self.rates, strict=True)
         jobs = [describe.Settled(task, self.training, rate) for task, rate in pairs]
         return [[jobs[i] for i in group] for group in self._groups]
 
-    def join(self, whole: runs.Chains, first: int) -> None:
+    def _join(self, whole: runs.Chains, first: int) -> None:
         """Let the only part be jobs of a run of several, from `first` on."""
         self._parts = [runs.Shared(whole, first, len(self.tasks))]
