@@ -179,6 +179,6 @@ def state_coordinates(
 
 def require_rank_one(task: Task) -> None:
     """Refuse what is no task, or one of higher rank."""
-    check_perturbed(task, "the algorithm")
+    check_perturbed(task, "the algorithm", "of which its regression draws samples")
     if task.rank != 1:
         raise ValueError(f"task must have rank 1, got rank {task.rank}")
