@@ -2,6 +2,8 @@
 //
 // An object never changes: it is made of named fields, those left out as the core has them, and
 // `replace` makes another.  So an array that is read from one is a view of it and keeps it alive.
+// Large arrays that are given (`Given`) stay the caller's: they are kept alive, and must not be
+// written to while an object has them, or steps of one run would read different numbers.
 #pragma once
 
 #include <algorithm>

@@ -191,6 +191,13 @@ WRONG = {
     "tasks must share W, .*, or the count of directions of inputs": lambda: lrft.Sequence(
         [TASK, TASK.replace(inputs=None)]
     ),
+    # A direction of the inputs of one would be a direction of the other's teacher.
+    "the count of directions of inputs beside it": lambda: lrft.Sequence(
+        [
+            lrft.Task.sample(d=40, k=3, inputs="spiked beside 3"),
+            lrft.Task.sample(d=40, k=3, rank=2),
+        ]
+    ),
     "drift": lambda: theory.drift(TASK, TASK.c, 0.0),
     "gradient_noise": lambda: theory.gradient_noise(TASK, TASK.c, 0.1),
     "linearized_loss": lambda: theory.linearized_loss(TASK, TASK.c, 0.1),

@@ -45,6 +45,16 @@ def test_it_comes_back_from_a_file(result, tmp_path):
     assert dict(result.M.sizes) == {"replica": 9, "step": 10, "row": 1, "basis": 7}
 
 
+def test_a_task_of_given_weights_stays_what_it_was_under_its_own_law(tmp_path):
+    for one in SEQUENCES["given, spiked"].tasks:
+        one.save(tmp_path / "task.npz")
+        alone = lrft.Task.load(tmp_path / "task.npz")
+        assert alone == one
+        (own,), (same,) = (task.law.V @ task.Q.T for task in (alone, one))
+        np.testing.assert_allclose(same, own, rtol=0, atol=1e-13)
+        assert abs(own @ one.u) < 1e-13
+
+
 @pytest.mark.parametrize("engine", ["reduced", "ambient"])
 @pytest.mark.parametrize("name", SEQUENCES)
 def test_it_is_computed_again_bit_for_bit(name, engine, tmp_path):

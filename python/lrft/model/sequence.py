@@ -10,6 +10,7 @@ import numpy as np
 from lrft.base import checks
 from lrft.base.signatures import takes_also
 from lrft.model import sampling
+from lrft.model.inputs import Directed
 from lrft.model.task import Task
 from lrft.model.task_state import TaskBase, check_no_link, check_unbiased
 
@@ -26,8 +27,9 @@ class Sequence:
         At least two. They share d, W, λ, activation and scales; u, c, ξ, noise and the law of
         their inputs, a `Spiked` or a `Mixture`, are their own.
         Tasks of given weights have the same W; others the same coordinates of it, as those of
-        :meth:`sample` and of ``Task.replace`` have, and as many directions of inputs beside it.
-        Those ``"beside"`` are beside the directions of every task.
+        :meth:`sample` and of ``Task.replace`` have, and as many directions ``"beside"`` W and u,
+        which are then beside the directions of every task. Those of given weights are each
+        task's own, beside its own u.
 
     Attributes
     ----------
@@ -65,6 +67,8 @@ class Sequence:
                         f"{getattr(one, name)} in tasks[{i}]"
                     )
             same = one.W.shape == first.W.shape if first.given else one.R.shape == first.R.shape
+            if same and not first.given:  # else one task's direction could be another's u
+                same = _beside(one) == _beside(first)
             if same:
                 same = np.array_equal(*((one.W, first.W) if first.given else (one.R, first.R)))
             if not same or one.embedding_seed != first.embedding_seed:
@@ -163,17 +167,20 @@ def _check(task: TaskBase, what: str) -> None:
         )
 
 
+def _beside(task: TaskBase) -> int:
+    return task.inputs.beside if isinstance(task.inputs, Directed) else 0
+
+
 def _joined(tasks: Several[Task]) -> list[Task]:
     """Tasks of given weights in coordinates of one basis, which has directions of all inputs."""
     W = np.ascontiguousarray(tasks[0].W)
-    u = np.concatenate([np.atleast_2d(one.u) for one in tasks])
-    of_law = [one.inputs.vectors(W, u) for one in tasks if one.inputs is not None]
-    span = np.concatenate([u, *of_law])
+    spanned = [np.atleast_2d(one.u) for one in tasks]
+    spanned += [one._vectors for one in tasks if one.inputs is not None]
+    span = np.concatenate(spanned)
     R, a, _, rho = sampling.span_basis(W, span)
-    counts = [one.rank for one in tasks] + [len(vectors) for vectors in of_law]
-    parts, vectors = iter(np.split(a, np.cumsum(counts)[:-1])), iter(of_law)
-    joined = [one._in_span(span, R, next(parts), rho) for one in tasks]
+    parts = iter(np.split(a, np.cumsum(list(map(len, spanned)))[:-1]))
+    directions = [next(parts) for _ in tasks]
     return [
-        one if one.inputs is None else one._with_directions(next(vectors), next(parts))
-        for one in joined
+        one._in_span(span, R, here, rho, None if one.inputs is None else next(parts))
+        for one, here in zip(tasks, directions, strict=True)
     ]

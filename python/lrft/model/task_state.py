@@ -137,20 +137,19 @@ class TaskBase:
         )
         self.__dict__["_ambient"] = rows, directions
 
-    def _in_span(self, span: Floats, R: Floats, a: Floats, rho: int) -> Self:
-        """Make this task of given weights in coordinates of a basis of span(W, more directions)."""
-        task = type(self).__new__(type(self))
-        task.__dict__.update(self.__dict__)
-        own = {"R": frozen(R), "a": frozen(a), "features_rank": rho, "span": frozen(span)}
-        task.__dict__.update(own)
-        return task
+    def _in_span(
+        self, span: Floats, R: Floats, a: Floats, rho: int, vectors: Floats | None = None
+    ) -> Self:
+        """Make this task of given weights in coordinates of a basis of span(W, more directions).
 
-    def _with_directions(self, vectors: Floats, coordinates: Floats) -> Self:
-        """Make this task of given weights with these vectors of its law, in its coordinates."""
+        `vectors` are those of its law, in these coordinates.
+        """
         task = type(self).__new__(type(self))
-        kept = {name: value for name, value in self.__dict__.items() if name != "law"}
-        own = {"_vectors": frozen(vectors), "_vectors_S": frozen(coordinates)}
-        task.__dict__.update(kept | own)
+        task.__dict__.update({n: value for n, value in self.__dict__.items() if n != "law"})
+        own = {"R": frozen(R), "a": frozen(a), "features_rank": rho, "span": frozen(span)}
+        if vectors is not None:
+            own["_vectors_S"] = frozen(vectors)
+        task.__dict__.update(own)
         return task
 
     def _fill(

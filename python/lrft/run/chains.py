@@ -156,7 +156,7 @@ class Shared(Chains):
     """
 
     def __init__(self, whole: Chains, first: int, jobs: int) -> None:
-        self.__dict__ |= whole.__dict__  # one run, whoever lets it go on
+        self.__dict__ |= whole.__dict__  # one run: what lets it go on, goes on with all
         self._of = range(first, first + jobs)
 
     def chains(self) -> list[compiled.Chain]:

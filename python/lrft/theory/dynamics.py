@@ -79,7 +79,7 @@ def order_parameter_ode(
         Of a training: what was recorded at the start of one replica, as
         ``ds.isel(replica=0)`` of a run with ``record_parameters=True``, or a dict of ``"M"``,
         ``"Q"`` and ``"c_hat"``, ``"B"`` or ``"lam_hat"``; where the inputs have eigenvalue blocks
-        ``"Q_blocks"`` in place of ``"Q"``. Where there are biases it is taken too if it is there:
+        ``"Q_blocks"`` in place of ``"Q"``, and where there are biases too, if it is recorded: else
         what rows have outside S is known from ``"Q"`` to about 1e-16 of the largest
         ``(b / neuron_scale)**2`` only, which is a part of it. By default the limit of the student's
         own start: given rows as they are; random ones are orthogonal to S and each other.

@@ -37,7 +37,7 @@ class Measure:
         if equations.student.network:
             T = equations.frame.teacher if equations.task.link is None else self.a
             P, T = P[:, self.before :], T[:, self.before :]  # cosines in R^d, without biases
-            sizes = np.sqrt(np.outer(np.diag(Q), np.sum(T**2, axis=1)))
+            sizes = np.sqrt(np.outer(np.maximum(np.diag(Q), 0.0), np.sum(T**2, axis=1)))
             return np.divide(P @ T.T, sizes, out=np.zeros_like(sizes), where=sizes > 0)
         return _subspaces(Q, self.a @ self.a.T, P @ self.a.T)
 
