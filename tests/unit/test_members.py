@@ -336,7 +336,6 @@ def test_sequences_and_fits_have_the_same_fields() -> None:
         "weights",
         "teacher",
         "biases",
-        "inputs",
     }
     parameters = inspect.signature(lrft.fit).parameters
     assert {"loss", "optimiser", "average", "reuse", "lookahead"} <= set(parameters)
