@@ -335,7 +335,7 @@ def test_correlated_features_are_as_far_as_the_assumption_goes() -> None:
 
 
 def test_the_side_of_a_start() -> None:
-    tasks = [sides.CASES[3].task(i) for i in range(8)]
+    tasks = [sides.CASES[3].task(sides.D, sides.K, i) for i in range(8)]
     found = []
     for start in ("favourable", "uniform"):
         training = lrft.Training(

@@ -6,6 +6,7 @@ from collections.abc import Sequence as Several
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lrft.base import checks
 from lrft.base.signatures import takes_also
@@ -66,11 +67,8 @@ class Sequence:
                         f"tasks must share {name}, got {getattr(first, name)} in tasks[0] and "
                         f"{getattr(one, name)} in tasks[{i}]"
                     )
-            same = one.W.shape == first.W.shape if first.given else one.R.shape == first.R.shape
-            if same and not first.given:  # else one task's direction could be another's u
-                same = _beside(one) == _beside(first)
-            if same:
-                same = np.array_equal(*((one.W, first.W) if first.given else (one.R, first.R)))
+            (rows, beside), (ours, others) = _base(one), _base(first)
+            same = np.array_equal(rows, ours) and beside == others
             if not same or one.embedding_seed != first.embedding_seed:
                 raise ValueError(
                     f"tasks must share W, but that of tasks[{i}] is another than that of tasks[0]"
@@ -167,8 +165,15 @@ def _check(task: TaskBase, what: str) -> None:
         )
 
 
-def _beside(task: TaskBase) -> int:
-    return task.inputs.beside if isinstance(task.inputs, Directed) else 0
+def _base(task: TaskBase) -> tuple[NDArray[np.float64], int]:
+    """Return what says of a task's W where it is in the S of all.
+
+    In coordinates another count of directions of inputs beside W would let one of a task be one of
+    another's teacher.
+    """
+    if task.given:
+        return task.W, 0
+    return task.R, task.inputs.beside if isinstance(task.inputs, Directed) else 0
 
 
 def _joined(tasks: Several[Task]) -> list[Task]:

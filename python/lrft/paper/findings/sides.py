@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lrft import RankOne, Task, Training, theory
+from lrft import RankOne, Training, theory
 from lrft.paper.deciding import needed
 from lrft.paper.drawing import style
 from lrft.paper.experiment import Context, Experiment, Outcome, Verdict
 from lrft.paper.findings import tuned
 from lrft.paper.jobs import Job, paired_jobs, run_all
+from lrft.paper.regime import Regime
 from lrft.result import intervals
 
 if TYPE_CHECKING:
@@ -30,42 +31,12 @@ GOAL, SHARE, HORIZON = 0.5, 0.25, 6000
 _STUDENT = RankOne(u_init="uniform")
 
 
-class Case(NamedTuple):
-    """An activation and ξ/√k."""
-
-    activation: str
-    strength: float
-
-    @property
-    def name(self) -> str:
-        """Its name in data."""
-        return f"{self.activation} {self.strength:g}"
-
-    @property
-    def label(self) -> str:
-        """Its name in a sentence."""
-        strength = {1.0: "√k", 1 / 3: "1"}.get(self.strength, f"{self.strength:g} √k")
-        return f"{self.activation}, ξ = {strength}"
-
-    def task(self, seed: int) -> Task:
-        """Draw a task as the theorems have it."""
-        return Task.sample(
-            d=D,
-            k=K,
-            xi=self.strength * K**0.5,
-            activation=self.activation,
-            features="orthonormal",
-            normalization="unit",
-            seed=seed,
-        )
-
-
 CASES = (
-    Case("relu", 1 / 3),
-    Case("relu", 1.0),
-    Case("sigmoid", 1.0),
-    Case("he3", 1 / 3),
-    Case("he3", 1.0),
+    Regime("relu", "1"),
+    Regime("relu", "sqrt"),
+    Regime("sigmoid", "sqrt"),
+    Regime("he3", "1"),
+    Regime("he3", "sqrt"),
 )
 #: What is run in the ambient space as well.
 AMBIENT = CASES[1]
@@ -76,7 +47,7 @@ def _run(context: Context) -> xr.Dataset:
     return measure(context, list(cases), 16 if context.quick else INSTANCES)
 
 
-def measure(context: Context, cases: list[Case], instances: int) -> xr.Dataset:
+def measure(context: Context, cases: list[Regime], instances: int) -> xr.Dataset:
     """Count steps from uniform starts, and say on which side each was."""
     import xarray as xr
 
@@ -84,7 +55,7 @@ def measure(context: Context, cases: list[Case], instances: int) -> xr.Dataset:
     checked: list[Job] = []
     for i, case in enumerate(cases):
         seed = SEED + 1000 * i
-        tasks = [case.task(seed + j) for j in range(instances)]
+        tasks = [case.task(D, K, seed + j) for j in range(instances)]
         training = Training(
             student=_STUDENT,
             lr=SHARE * theory.auto_lr(tasks[0], _STUDENT)[0],
@@ -131,7 +102,7 @@ def _sides(job: Job, result: xr.Dataset) -> Floats:
 # ---- what is measured ---------------------------------------------------------------------------
 
 
-def shares(data: xr.Dataset, case: Case) -> tuple[intervals.Interval, intervals.Interval]:
+def shares(data: xr.Dataset, case: Regime) -> tuple[intervals.Interval, intervals.Interval]:
     """Shares of runs that learn from the wrong side and from the right one."""
     one = data.sel(case=case.name)
     came, side = np.isfinite(one.steps.values), one.side.values
@@ -142,13 +113,13 @@ def shares(data: xr.Dataset, case: Case) -> tuple[intervals.Interval, intervals.
     return wrong, right
 
 
-def _medians(data: xr.Dataset, case: Case) -> list[float]:
+def _medians(data: xr.Dataset, case: Regime) -> list[float]:
     one = data.sel(case=case.name)
     steps, side = one.steps.values, one.side.values
     return [float(np.median(steps[side == sign])) / D for sign in (-1.0, 1.0)]
 
 
-def _cases(data: xr.Dataset) -> list[Case]:
+def _cases(data: xr.Dataset) -> list[Regime]:
     return [case for case in CASES if case.name in data.case.values]
 
 
@@ -162,12 +133,7 @@ def _draw(data: xr.Dataset) -> list[Figure]:
         places = np.arange(len(cases)) + 0.16 * (i - 0.5)
         middle, low, high = rows[:, i].T
         style.intervals(axes, places, middle, low, high, colour, line=False, label=name)
-    texts = []
-    for case in cases:
-        strength = {1.0: r"\sqrt{k}", 1 / 3: "1"}.get(
-            case.strength, rf"{case.strength:g}\sqrt{{k}}"
-        )
-        texts.append(f"{style.ACTIVATIONS[case.activation]}\n" + rf"$\xi={strength}$")
+    texts = [case.shown.replace(", ", "\n") for case in cases]
     axes.set_xticks(np.arange(len(cases)), texts)
     axes.set_xlim(-0.5, len(cases) - 0.5)
     axes.set_ylim(0, 1.03)
