@@ -354,7 +354,7 @@ def test_the_side_of_a_start() -> None:
 def test_shares_of_either_side() -> None:
     side = np.repeat([-1.0, 1.0], 50)
     always, right = np.full(100, 9.0), np.where(side > 0, 9.0, np.inf)
-    steps = [right if case.name == "he3 1" else always for case in sides.CASES]
+    steps = [right if case.name == "he3 sqrt" else always for case in sides.CASES]
     names = ("case", "instance")
     data = xr.Dataset(
         {"steps": (names, steps), "side": (names, np.tile(side, (len(steps), 1)))},
