@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -148,3 +150,45 @@ def test_threads_do_not_change_a_search():
     one = best_rate.search(Context(quick=True, threads=1), [_point(1.0), _point(0.5)])
     two = best_rate.search(Context(quick=True, threads=2), [_point(1.0), _point(0.5)])
     assert one.identical(two)
+
+
+class Made(NamedTuple):
+    """A job whose steps are known."""
+
+    steps: np.ndarray
+
+    @property
+    def size(self):
+        return len(self.steps)
+
+
+@pytest.mark.parametrize("start", [4.5, 20.0])
+def test_rates_at_which_most_would_miss_are_not_run_for_all(monkeypatch, start):
+    """What is chosen is what it is where every rate is run for every instance."""
+    generator = np.random.default_rng(5)
+    spread, luck = np.exp(0.3 * generator.standard_normal(128)), generator.random(128)
+
+    def jobs(rate, longest):
+        steps = np.where(luck < 2.0 / rate, 100.0 / rate * spread, INF)
+        steps[steps > longest] = INF
+        return [Made(steps[first : first + 32]) for first in range(0, 128, 32)]
+
+    def searched(scouts):
+        monkeypatch.setattr(best_rate, "SCOUTS", scouts)
+        ran = []
+        monkeypatch.setattr(best_rate, "run_all", lambda _, jobs: ran.extend(jobs) or jobs)
+        point = best_rate.Point(jobs, lambda made: made.steps, start, 2000)
+        return best_rate.search(Context(threads=1), [point], factor=1.2, most=60), len(ran)
+
+    (few, some), (whole, all_) = searched(32), searched(129)
+    assert some < all_ == 4 * few.sizes["rate"]
+    assert np.array_equal(few.lr, whole.lr)
+    left = few.steps.values != whole.steps.values
+    given_up = [(luck[:32] < 2 / rate).sum() < 0.48 * 32 for rate in few.lr.values[0]]
+    assert left[0].any(axis=(1, 2)).tolist() == given_up
+    assert np.isinf(few.steps.values[left]).all()
+    one, other = (best_rate.best(ds.lr[0], ds.steps[0]) for ds in (few, whole))
+    assert one.where == "inside"
+    for name in ("rate", "median", "low", "high"):
+        assert getattr(one, name) == getattr(other, name)
+    assert np.array_equal(one.medians, other.medians, equal_nan=True)

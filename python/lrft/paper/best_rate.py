@@ -34,6 +34,9 @@ SUCCESS = 0.8
 ON_EDGE = 0.002
 #: As `search` says.
 PATIENCE = 4.0
+#: Instances that say whether a rate is worth the others: not if they hit less often than this share
+#: of how often they should. A rate at which 0.8 hit is then given up once in 30,000 times.
+SCOUTS, HOPELESS = 32, 0.6
 
 Where = Literal["inside", "on the edge", "none succeeds"]
 
@@ -222,6 +225,40 @@ class Point:
         return int(min(self.longest, slowest))
 
 
+@dataclass(eq=False)
+class _Trial:
+    """A rate that is run at a point."""
+
+    point: Point
+    rate: float
+    jobs: list[Job]
+    done: list[Floats] = field(default_factory=list)  #: hits of the first jobs
+
+    def first(self) -> list[Job]:
+        """List the jobs of the first instances."""
+        sizes = np.cumsum([job.size for job in self.jobs])
+        return self.jobs[: int(np.searchsorted(sizes, SCOUTS)) + 1]
+
+    def others(self, success: float) -> list[Job]:
+        """List those of the others, where the first say that it may succeed."""
+        hopeless = np.isfinite(np.concatenate(self.done)).mean() < HOPELESS * success
+        return [] if hopeless else self.jobs[len(self.done) :]
+
+    def hits(self) -> Floats:
+        """Return the steps of all instances; what was not run has missed."""
+        found = np.concatenate(self.done)
+        left = sum(job.size for job in self.jobs[len(self.done) :])
+        return np.concatenate([found, np.full((left // found.shape[1], found.shape[1]), np.inf)])
+
+
+def _run(context: Context, jobs: Sequence[tuple[_Trial, Job]]) -> None:
+    """Run jobs of trials, all of them side by side."""
+    results = run_all(context, [job for _, job in jobs])
+    for (trial, _), result in zip(jobs, results, strict=True):
+        hits = trial.point.hits(result)
+        trial.done.append(hits.reshape(len(hits), -1))
+
+
 def search(
     context: Context,
     points: Sequence[Point],
@@ -232,6 +269,10 @@ def search(
     patience: float = PATIENCE,
 ) -> xr.Dataset:
     """Run rates at every point until its best one is inside those tried.
+
+    Most rates that are not the best are too large, and there what misses costs most. So the first
+    instances, `SCOUTS` or a few more, say whether a rate is worth the others: where too few of them
+    hit for it to succeed, the others are misses that are not run.
 
     Parameters
     ----------
@@ -258,24 +299,20 @@ def search(
     while True:
         wanted = [point.wanted(factor, success, most) for point in points]
         plan = [
-            (point, rate, job)
+            _Trial(point, rate, point.jobs(rate, point.horizon(success, patience)))
             for point, rates in zip(points, wanted, strict=True)
             for rate in rates
-            for job in point.jobs(rate, point.horizon(success, patience))
         ]
         if not plan:
             context.progress(1.0)
             return table(points)
         # How many rounds there will be is not known: each takes half of what is left.
         here = context.part(1 - 0.5**rounds, 1 - 0.5 ** (rounds + 1))
-        results = run_all(here, [job for _, _, job in plan])
-        parts: dict[tuple[int, float], list[Floats]] = {}
-        for (point, rate, _), result in zip(plan, results, strict=True):
-            hits = point.hits(result)
-            parts.setdefault((id(point), rate), []).append(hits.reshape(len(hits), -1))
-        for point, rates in zip(points, wanted, strict=True):
-            for rate in rates:
-                point.found[rate] = np.concatenate(parts[id(point), rate])
+        _run(here.part(0.0, 0.5), [(trial, job) for trial in plan for job in trial.first()])
+        others = [(trial, job) for trial in plan for job in trial.others(success)]
+        _run(here.part(0.5, 1.0), others)
+        for trial in plan:
+            trial.point.found[trial.rate] = trial.hits()
         rounds += 1
 
 

@@ -31,12 +31,16 @@ class Job(lrft.Job):
     expected: float | None = None  #: steps until a replica stops, if known
 
     @property
+    def size(self) -> int:
+        """Replicas, of all tasks together."""
+        tasks = 1 if isinstance(self.task, lrft.Task) or self.paired else len(self.task)
+        return tasks * (self.replicas if isinstance(self.replicas, int) else len(self.replicas))
+
+    @property
     def weight(self) -> float:
         """Expected work, up to the cost of a step."""
-        tasks = 1 if isinstance(self.task, lrft.Task) or self.paired else len(self.task)
-        replicas = self.replicas if isinstance(self.replicas, int) else len(self.replicas)
         steps = self.training.steps if self.expected is None else self.expected
-        return steps * -(-replicas * tasks // LANES)
+        return steps * -(-self.size // LANES)
 
 
 def jobs_to(

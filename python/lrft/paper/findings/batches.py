@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 
 SEED = 1600
-INSTANCES = 256
+INSTANCES = 320
 #: d, k and ξ/√k where others are varied.
 D, K, STRENGTH = 256, 9, 1.0
 VARIED: dict[str, tuple[float, ...]] = {
@@ -31,8 +31,9 @@ VARIED: dict[str, tuple[float, ...]] = {
 }
 #: Beside batch 1, in units of d.
 BATCHES = (1 / 4, 1, 2, 4, 8)
-#: η d at which the search begins at batch 1, and the batch over d at which it stops growing.
-DELTA, LARGE = 0.1, 0.25
+#: η d at which the search begins at batch 1 and ξ = √k, and the batch over d at which it stops
+#: growing.
+DELTA, LARGE = 0.05, 0.25
 HORIZON = 300.0
 #: Samples over those at batch 1 at which a batch has stopped being free.
 DEARER = 2.0
@@ -90,7 +91,7 @@ def measure(context: Context, chosen: list[Setting], instances: int) -> xr.Datas
                     setting._asdict() | {"batch": batch},
                     setting.tasks(seed, instances),
                     RankOne(train_c=True),
-                    DELTA * min(batch, LARGE * setting.d) * 9 / setting.k,
+                    DELTA * min(batch, LARGE * setting.d) * 9 / setting.k / setting.strength,
                     seed,
                     20.0 if context.quick else HORIZON / min(batch, setting.d / 8),
                     batch=batch,

@@ -62,6 +62,7 @@ class Line(NamedTuple):
     instances: int
     threshold: float = 0.9
     one: bool = False  #: c has |Σc| = 1, else signs are drawn
+    start: float = 1.0  #: times the δ of the case, where its search would begin at rates that fail
 
     @property
     def horizon(self) -> float:
@@ -98,17 +99,19 @@ class Line(NamedTuple):
 _COUNTS = {case: 256 if case.name == "he3 sqrt" else 128 for case in CASES}
 _SIGMOIDS = tuple(case for case in CASES if case.activation == "sigmoid")
 _OTHERS = tuple(case for case in CASES if case.activation != "sigmoid")
+#: Times the δ at which a search begins, where 0.99 wants smaller rates than 0.9.
+_SLOWER = {"relu sqrt": 0.5, "he2 sqrt": 0.5, "he3 sqrt": 0.25}
 LINES = (
     *(Line(case, "k", WIDTHS, D, count) for case, count in _COUNTS.items()),
-    *(Line(case, "k", FEWER, D, 128, 0.99) for case in _OTHERS),
+    *(Line(case, "k", FEWER, D, 128, 0.99, start=_SLOWER.get(case.name, 1.0)) for case in _OTHERS),
     # He₃ at ξ = √k would take a minute a run.
     *(Line(case, "k", WIDE, WIDE_D, 32) for case in _OTHERS if case.name != "he3 sqrt"),
     *(Line(case, "k", SQUARES, SQUARE_D, 128, one=True) for case in _SIGMOIDS),
-    *(Line(case, "k", SQUARES[:3], SQUARE_D, 128, 0.99, one=True) for case in _SIGMOIDS),
+    *(Line(case, "k", SQUARES[:3], SQUARE_D, 128, 0.99, one=True, start=0.5) for case in _SIGMOIDS),
     *(
-        Line(case, "d", FAR, K, 32)
+        Line(case, "d", FAR, K, 32, start=0.5)
         if case.name == "relu sqrt"
-        else Line(case, "d", DIMENSIONS, K, 128)
+        else Line(case, "d", DIMENSIONS, K, 128, start=1.0 if case.regime == "1" else 0.5)
         for case in CASES
     ),
     *(Line(case, "d", DIMENSIONS, K, 128, one=True) for case in _SIGMOIDS),
@@ -130,7 +133,7 @@ def places(lines: tuple[Line, ...], *, quick: bool = False) -> list[tuned.Place]
                     {"line": line.name, "value": value},
                     [line.task(value, seed + i) for i in range(8 if quick else line.instances)],
                     _STUDENT,
-                    line.case.delta * (k / WIDTHS[0]) ** line.case.power,
+                    line.start * line.case.delta * (k / WIDTHS[0]) ** line.case.power,
                     seed,
                     20.0 if quick else line.horizon,
                     threshold=line.threshold,

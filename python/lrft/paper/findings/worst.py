@@ -39,15 +39,15 @@ SLOW = 2.0
 class Case(Regime):
     """An activation and a regime."""
 
-    delta: float  #: η d at which searches begin
+    delta: float  #: η d at which searches begin: the best, a factor 2 up or down, of drawn c
     instances: int
 
 
 CASES = (
     Case("relu", "1", 0.5, 64),
-    Case("relu", "sqrt", 0.1, 64),
+    Case("relu", "sqrt", 0.05, 64),
     Case("he3", "1", 0.06, 192),
-    Case("he3", "sqrt", 0.01, 192),
+    Case("he3", "sqrt", 0.0025, 192),
 )
 DRAWN, FOUND = "drawn", "found"
 #: What is run in the ambient space as well.
