@@ -176,30 +176,33 @@ def fit(data: xr.Dataset, by: str) -> tuple[exponents.PowerLaw, str]:
 
 
 _NAMES = {"d": "d", "k": "k", "strength": "ξ/√k"}
+_SHOWN = {"d": "d", "k": "k", "strength": r"\xi/\sqrt{k}"}
 
 
 def _draw(data: xr.Dataset) -> list[Figure]:
-    figure, axes = style.frame(height=6.0)
-    colour = iter(style.PALETTE * 2)
-    for by, marker in (("d", "o"), ("k", "s"), ("strength", "^")):
-        for setting in _along(data, by):
-            if by != "d" and setting == Setting(D, K, STRENGTH):
-                continue
+    figures = []
+    for by in VARIED:
+        figure, axes = style.frame(height=4.0)
+        for setting, colour in zip(_along(data, by), style.PALETTE, strict=False):
             batches, rows, _ = samples(data, setting)
             low, high = intervals.quantile_ends(rows[:, 1:].T)
             points = np.array(
                 [batches / setting.d, *(y / rows[0, 0] for y in (rows[:, 0], low, high))]
             )
             x, middle, low, high = points[:, np.isfinite(points).all(axis=0)]
-            times = "" if setting.strength == 1 else f"{setting.strength:.2g}"
-            xi = rf"{times}\sqrt{{k}}"
-            label = rf"$d={setting.d}$, $k={setting.k}$, $\xi={xi}$"
-            style.intervals(axes, x, middle, low, high, next(colour), marker=marker, label=label)
-    style.reference(axes, DEARER)
-    power_laws.logarithmic(axes, "batch over $d$", "samples, 1 at batch 1")
-    style.legend(axes)
-    style.note(figure, "ReLU, ĉ trained, to overlap 0.9, at the best rate of each point")
-    return [figure]
+            label = f"${_SHOWN[by]}={getattr(setting, by):g}$"
+            style.intervals(axes, x, middle, low, high, colour, label=label)
+        style.reference(axes, DEARER)
+        power_laws.logarithmic(axes, "batch over $d$", "samples, 1 at batch 1")
+        style.legend(axes, columns=3)
+        fixed = ", ".join(
+            f"${_SHOWN[name]}={value:g}$"
+            for name, value in zip(VARIED, (D, K, STRENGTH), strict=True)
+            if name != by
+        )
+        style.note(figure, f"ReLU, ĉ trained, to overlap 0.9, at the best rates; {fixed}")
+        figures.append(figure)
+    return figures
 
 
 def _judge(data: xr.Dataset) -> list[Verdict]:

@@ -300,7 +300,7 @@ _NAMES = {"d": "d", "k": "k", "s": "|Σc|"}
 
 
 def _draw(data: xr.Dataset) -> list[Figure]:
-    figure, axes = style.frame(height=5.6)
+    figure, axes = style.frame(height=4.9)
     colours = style.PALETTE * 2
     for i in range(data.sizes["place"]):
         place = _place(data, i)
@@ -321,7 +321,7 @@ def _draw(data: xr.Dataset) -> list[Figure]:
     style.reference(axes, ONSET)
     axes.set_xlabel(r"$\xi\,/\,(d^{1/4} k^{1/2} |\Sigma c|^{-1/2})$")
     axes.set_ylabel(r"$T$ from $\frac{1}{2} d^{-1/2}$ over $T$ from $2 d^{-1/2}$")
-    style.legend(axes)
+    style.legend(axes, columns=2)
     style.note(figure, "points: medians of SGD; lines: the equation for the drift")
     return [figure]
 
