@@ -120,13 +120,13 @@ def test_lines_of_one_sum_have_it() -> None:
 # ---- degree four --------------------------------------------------------------------------------
 
 
-def degree_data(power: float) -> xr.Dataset:
-    """Steps from scratch as d^power, fine-tuned as d."""
+def degree_data(power: float, fine_tuned: float = 1.0) -> xr.Dataset:
+    """Steps from scratch as d^power, fine-tuned as d^fine_tuned log d."""
     return planted(
         [
             (
                 {"student": one.name, "dimension": d},
-                9.0 * d ** (power if one.name == "scratch" else 1.0),
+                9.0 * (d**power if one.name == "scratch" else d**fine_tuned * np.log(d)),
             )
             for one in degree.STUDENTS
             for d in one.dimensions
@@ -135,8 +135,15 @@ def degree_data(power: float) -> xr.Dataset:
 
 
 def test_degree_four_from_scratch_and_fine_tuned() -> None:
-    judged = [[v.outcome for v in degree.EXPERIMENT.judge(degree_data(p))] for p in (2.5, 1.5)]
-    assert judged == [["supported", "supported"], ["not supported", "supported"]]
+    judged = [
+        [v.outcome for v in degree.EXPERIMENT.judge(degree_data(*powers))]
+        for powers in ((2.5, 1.0), (1.5, 1.0), (2.5, 1.4))
+    ]
+    assert judged == [
+        ["supported", "supported"],
+        ["not supported", "supported"],
+        ["supported", "not supported"],
+    ]
 
 
 # ---- batches ------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 
 SEED = 1600
-INSTANCES = 320
+INSTANCES = 512
 #: d, k and ξ/√k where others are varied.
 D, K, STRENGTH = 256, 9, 1.0
 VARIED: dict[str, tuple[float, ...]] = {

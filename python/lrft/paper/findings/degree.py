@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from lrft import FullNetwork, RankOne
 from lrft.paper import best_rate
 from lrft.paper.claims import claim5
@@ -35,7 +37,7 @@ STUDENTS = (
         "rank-one fine-tuning",
         RankOne(train_c=True),
         0.004,
-        (64, 128, 256, 512),
+        (64, 128, 256, 512, 1024),
         128,
         (20_000.0, 0.0),
     ),
@@ -61,14 +63,23 @@ def _run(context: Context) -> xr.Dataset:
 
 def fits(data: xr.Dataset) -> dict[str, tuple[exponents.PowerLaw, str]]:
     """Fit steps at the best rates against d for each student, and say where one is not known."""
-    found = {}
-    for one in STUDENTS:
-        dimensions, chosen = claim5.bests(data, one.name)
-        law = exponents.fit_line(
-            dimensions, [b.median for b in chosen], [b.medians for b in chosen]
-        )
-        found[one.name] = (law, best_rate.edges(chosen, [f"d = {d}" for d in dimensions]))
-    return found
+    return {one.name: _fit(data, one.name) for one in STUDENTS}
+
+
+def without_logarithm(data: xr.Dataset) -> exponents.PowerLaw:
+    """Fit steps of fine-tuning over log d against d: an Õ(d) may hide the logarithm."""
+    return _fit(data, "rank_one", logarithms=1)[0]
+
+
+def _fit(data: xr.Dataset, name: str, logarithms: int = 0) -> tuple[exponents.PowerLaw, str]:
+    dimensions, chosen = claim5.bests(data, name)
+    over = np.log(dimensions) ** logarithms
+    law = exponents.fit_line(
+        dimensions,
+        [b.median / by for b, by in zip(chosen, over, strict=True)],
+        [b.medians / by for b, by in zip(chosen, over, strict=True)],
+    )
+    return law, best_rate.edges(chosen, [f"d = {d}" for d in dimensions])
 
 
 def _draw(data: xr.Dataset) -> list[Figure]:
@@ -87,6 +98,7 @@ def _draw(data: xr.Dataset) -> list[Figure]:
 def _judge(data: xr.Dataset) -> list[Verdict]:
     found = fits(data)
     (scratch, at), (tuned, where) = found["scratch"], found["rank_one"]
+    linear = without_logarithm(data).exponent
     counts = {one.name: one.instances for one in STUDENTS}
     rows = {
         name: ", ".join(f"{t:.3g} at {d:.0f}" for d, t in zip(law.x, law.medians, strict=True))
@@ -102,12 +114,13 @@ def _judge(data: xr.Dataset) -> list[Verdict]:
             needed(scratch.exponent, 2.0, widest=KNOWN["scratch"], count=counts["scratch"]),
         ),
         Verdict(
-            "fine-tuning stays linear in d on the same instance (Theorem 19: Õ(d)), He₄, "
-            f"d = {tuned.x[0]:.0f} to {tuned.x[-1]:.0f}",
-            f"exponent {tuned.exponent.text(2)}; T = {rows['rank_one']}",
-            intervals.within(tuned.exponent, high=1.15, widest=KNOWN["rank_one"]),
+            "fine-tuning stays linear in d, up to a logarithm, on the same instance (Theorem 19: "
+            f"Õ(d)), He₄, d = {tuned.x[0]:.0f} to {tuned.x[-1]:.0f}",
+            f"exponent of T / log d {linear.text(2)}, of T {tuned.exponent.text(2)}; "
+            f"T = {rows['rank_one']}",
+            intervals.within(linear, high=1.15, widest=KNOWN["rank_one"]),
             where,
-            needed(tuned.exponent, high=1.15, widest=KNOWN["rank_one"], count=counts["rank_one"]),
+            needed(linear, high=1.15, widest=KNOWN["rank_one"], count=counts["rank_one"]),
         ),
     ]
 

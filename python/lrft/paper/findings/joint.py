@@ -99,11 +99,13 @@ class Line(NamedTuple):
 _COUNTS = {case: 256 if case.name == "he3 sqrt" else 128 for case in CASES}
 _SIGMOIDS = tuple(case for case in CASES if case.activation == "sigmoid")
 _OTHERS = tuple(case for case in CASES if case.activation != "sigmoid")
-#: Times the δ at which a search begins, where 0.99 wants smaller rates than 0.9.
-_SLOWER = {"relu sqrt": 0.5, "he2 sqrt": 0.5, "he3 sqrt": 0.25}
 LINES = (
     *(Line(case, "k", WIDTHS, D, count) for case, count in _COUNTS.items()),
-    *(Line(case, "k", FEWER, D, 128, 0.99, start=_SLOWER.get(case.name, 1.0)) for case in _OTHERS),
+    # 0.99 wants smaller rates than 0.9, at ξ = √k.
+    *(
+        Line(case, "k", FEWER, D, 128, 0.99, start=1.0 if case.regime == "1" else 0.5)
+        for case in _OTHERS
+    ),
     # He₃ at ξ = √k would take a minute a run.
     *(Line(case, "k", WIDE, WIDE_D, 32) for case in _OTHERS if case.name != "he3 sqrt"),
     *(Line(case, "k", SQUARES, SQUARE_D, 128, one=True) for case in _SIGMOIDS),

@@ -33,6 +33,9 @@ ONSET = 2.0
 #: Deviation that noise leaves in the overlap, over the overlap of the first start, by the time the
 #: drift has crossed that; η follows.
 NOISE = 0.25
+#: Steps of the longest runs; where h turns, of those that stay at its zero: the others have come to
+#: the end after 8.3 million.
+LONGEST, LONGEST_AT_ZERO = 100_000_000, 20_000_000
 #: ξ over that at which the equation has its onset.
 GRID = (0.75, 1.0, 1.33)
 
@@ -164,6 +167,8 @@ def small_rate(task: Task) -> float:
 def _job(place: Place, ratio: float, size: float, seed: int, replicas: int, steps: int) -> Job:
     """Run from ``size`` times d^(-1/2)."""
     task = place.task(ratio)
+    if place.turns:
+        steps = min(steps, LONGEST_AT_ZERO)
     training = Training(
         student=RankOne(c_init="teacher", u_init=start(task, size * place.d**-0.5)),
         lr=small_rate(task),
@@ -222,7 +227,7 @@ def measure(context: Context, places: list[Place], replicas: int, steps: int) ->
 
 
 def _run(context: Context) -> xr.Dataset:
-    replicas, steps = (LANES, 2000) if context.quick else (REPLICAS, 100_000_000)
+    replicas, steps = (LANES, 2000) if context.quick else (REPLICAS, LONGEST)
     return measure(context, _places(context.quick), replicas, steps)
 
 
