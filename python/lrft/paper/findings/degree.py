@@ -68,12 +68,12 @@ def fits(data: xr.Dataset) -> dict[str, tuple[exponents.PowerLaw, str]]:
 
 def without_logarithm(data: xr.Dataset) -> exponents.PowerLaw:
     """Fit steps of fine-tuning over log d against d: an Õ(d) may hide the logarithm."""
-    return _fit(data, "rank_one", logarithms=1)[0]
+    return _fit(data, "rank_one", logarithm=True)[0]
 
 
-def _fit(data: xr.Dataset, name: str, logarithms: int = 0) -> tuple[exponents.PowerLaw, str]:
+def _fit(data: xr.Dataset, name: str, *, logarithm: bool = False) -> tuple[exponents.PowerLaw, str]:
     dimensions, chosen = claim5.bests(data, name)
-    over = np.log(dimensions) ** logarithms
+    over = np.log(dimensions) if logarithm else np.ones(len(dimensions))
     law = exponents.fit_line(
         dimensions,
         [b.median / by for b, by in zip(chosen, over, strict=True)],
