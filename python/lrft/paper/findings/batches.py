@@ -182,8 +182,11 @@ _SHOWN = {"d": "d", "k": "k", "strength": r"\xi/\sqrt{k}"}
 def _draw(data: xr.Dataset) -> list[Figure]:
     figures = []
     for by in VARIED:
+        line = _along(data, by)
+        if len(line) < 2:
+            continue
         figure, axes = style.frame(height=4.0)
-        for setting, colour in zip(_along(data, by), style.PALETTE, strict=False):
+        for setting, colour in zip(line, style.PALETTE, strict=False):
             batches, rows, _ = samples(data, setting)
             low, high = intervals.quantile_ends(rows[:, 1:].T)
             points = np.array(
