@@ -159,11 +159,11 @@ class Made(NamedTuple):
 
     @property
     def size(self):
-        return len(self.steps)
+        return self.steps.size
 
 
-@pytest.mark.parametrize("start", [4.5, 20.0])
-def test_rates_at_which_most_would_miss_are_not_run_for_all(monkeypatch, start):
+@pytest.mark.parametrize(("start", "members"), [(4.5, 1), (20.0, 1), (20.0, 2)])
+def test_rates_at_which_most_would_miss_are_not_run_for_all(monkeypatch, start, members):
     """What is chosen is what it is where every rate is run for every instance."""
     generator = np.random.default_rng(5)
     spread, luck = np.exp(0.3 * generator.standard_normal(128)), generator.random(128)
@@ -171,7 +171,8 @@ def test_rates_at_which_most_would_miss_are_not_run_for_all(monkeypatch, start):
     def jobs(rate, longest):
         steps = np.where(luck < 2.0 / rate, 100.0 / rate * spread, INF)
         steps[steps > longest] = INF
-        return [Made(steps[first : first + 32]) for first in range(0, 128, 32)]
+        each = np.repeat(steps[:, None], members, axis=1)
+        return [Made(each[first : first + 32]) for first in range(0, 128, 32)]
 
     def searched(scouts):
         monkeypatch.setattr(best_rate, "SCOUTS", scouts)
@@ -180,7 +181,7 @@ def test_rates_at_which_most_would_miss_are_not_run_for_all(monkeypatch, start):
         point = best_rate.Point(jobs, lambda made: made.steps, start, 2000)
         return best_rate.search(Context(threads=1), [point], factor=1.2, most=60), len(ran)
 
-    (few, some), (whole, all_) = searched(32), searched(129)
+    (few, some), (whole, all_) = searched(32), searched(128 * members)
     assert some < all_ == 4 * few.sizes["rate"]
     assert np.array_equal(few.lr, whole.lr)
     left = few.steps.values != whole.steps.values

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -174,6 +175,24 @@ def test_the_batch_at_which_samples_double() -> None:
     assert "on the edge" in cut.note
 
 
+def test_batches_have_a_picture_for_each_thing_that_is_varied() -> None:
+    rows = [
+        (one._asdict() | {"batch": batch}, one.d / batch + 0.25)
+        for one in batches.settings()
+        for batch in (1, one.d, 4 * one.d)
+    ]
+    named = []
+    for figure in batches.EXPERIMENT.draw(planted(rows)):
+        (legend,) = figure.legends
+        named.append([text.get_text() for text in legend.get_texts()])
+        assert figure.get_suptitle().count("=") == 2  # what is not varied
+    assert named == [
+        ["$d=64$", "$d=256$", "$d=1024$"],
+        [f"$k={k}$" for k in (5, 9, 17, 33, 65)],
+        [rf"$\xi/\sqrt{{k}}={x}$" for x in ("0.25", "1", "4")],
+    ]
+
+
 def test_a_batch_that_stays_free_has_no_crossing() -> None:
     never = batches.crossing(np.array([1.0, 4.0]), np.array([[10.0], [12.0]]))
     unknown = batches.crossing(np.array([1.0, 4.0]), np.array([[10.0], [np.nan]]))
@@ -181,6 +200,14 @@ def test_a_batch_that_stays_free_has_no_crossing() -> None:
 
 
 # ---- the transition -----------------------------------------------------------------------------
+
+
+def test_runs_that_may_stay_at_the_zero_are_shorter() -> None:
+    longest = [
+        transition._job(place, 1.0, 1.0, 0, 8, transition.LONGEST).training.steps
+        for place in (transition.Place(32, 9, 3), transition.Place(64, 25, 0.6))
+    ]
+    assert longest == [transition.LONGEST, transition.LONGEST_AT_ZERO]
 
 
 @pytest.mark.parametrize("place", [transition.Place(32, 9, 3), transition.Place(64, 25, 0.6)])
@@ -254,6 +281,25 @@ def test_ratios_to_drawn_c_and_the_law_in_the_sum() -> None:
     slow, known = worst.EXPERIMENT.judge(data)[:2]
     assert (slow.outcome, known.outcome) == ("not supported", "supported")
     assert "the slowest is entries" in slow.measured
+
+
+def test_the_slowest_c_is_slow_at_its_own_best_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Large first entries want an eighth of the rate; large second ones take long at any."""
+
+    def run_all(_: Context, jobs: Sequence[lrft.Job]) -> list[SimpleNamespace]:
+        results = []
+        for job in jobs:
+            (task, *_), rate = job.task, float(job.training.lr) * worst.D
+            share = rate / worst.CASES[0].delta * (8 if abs(task.c[0]) > 0.5 else 1)
+            steps = 1000 * (1 + 4 * task.c[1] ** 2) / share
+            hit = -1 if share > 1.5 or steps > job.training.steps else round(steps)
+            results.append(SimpleNamespace(hit_step=xr.DataArray(np.full((len(job.task), 1), hit))))
+        return results
+
+    monkeypatch.setattr(worst.best_rate, "run_all", run_all)
+    found = worst.slowest(Context(threads=1), worst.CASES[0], 5)
+    assert found[1] ** 2 > 0.8
+    assert np.linalg.norm(found) == pytest.approx(1.0)
 
 
 def test_the_search_for_the_worst_c_does_not_hang_on_threads() -> None:

@@ -34,8 +34,8 @@ SUCCESS = 0.8
 ON_EDGE = 0.002
 #: As `search` says.
 PATIENCE = 4.0
-#: Instances that say whether a rate is worth the others: not if they hit less often than this share
-#: of how often they should. A rate at which 0.8 hit is then given up once in 30,000 times.
+#: Runs that say whether a rate is worth more, and the share of how often they should hit below
+#: which it is not. A rate at which 0.8 of independent runs hit is given up once in 30,000 times.
 SCOUTS, HOPELESS = 32, 0.6
 
 Where = Literal["inside", "on the edge", "none succeeds"]
@@ -235,7 +235,7 @@ class _Trial:
     done: list[Floats] = field(default_factory=list)  #: hits of the first jobs
 
     def first(self) -> list[Job]:
-        """List the jobs of the first instances."""
+        """List the jobs of the first runs."""
         sizes = np.cumsum([job.size for job in self.jobs])
         return self.jobs[: int(np.searchsorted(sizes, SCOUTS)) + 1]
 
@@ -270,9 +270,9 @@ def search(
 ) -> xr.Dataset:
     """Run rates at every point until its best one is inside those tried.
 
-    Most rates that are not the best are too large, and there what misses costs most. So the first
-    instances, `SCOUTS` or a few more, say whether a rate is worth the others: where too few of them
-    hit for it to succeed, the others are misses that are not run.
+    Most rates that are not the best are too large, and there what misses costs most. So of each
+    rate the first `SCOUTS` runs are done, or a few more, and the others only where at least
+    `HOPELESS` times the share `success` of those hit; else the others count as misses.
 
     Parameters
     ----------
@@ -292,7 +292,7 @@ def search(
     -------
     xarray.Dataset
         ``steps`` (point, rate, instance, member) and ``lr`` (point, rate), for `best`; NaN where
-        nothing was run.
+        nothing was run, but infinite for the instances left out at a rate.
     """
     most = 3 if context.quick else most
     rounds = 0

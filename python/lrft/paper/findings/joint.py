@@ -62,7 +62,7 @@ class Line(NamedTuple):
     instances: int
     threshold: float = 0.9
     one: bool = False  #: c has |Σc| = 1, else signs are drawn
-    start: float = 1.0  #: times the δ of the case, where its search would begin at rates that fail
+    start: float = 1.0  #: times the δ of the case; less where largest sizes would fail at that
 
     @property
     def horizon(self) -> float:

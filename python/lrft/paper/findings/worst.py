@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrft import RankOne
+from lrft.paper import best_rate
 from lrft.paper.best_rate import Best
 from lrft.paper.deciding import needed
 from lrft.paper.drawing import style
 from lrft.paper.experiment import Context, Experiment, Verdict
 from lrft.paper.findings import tuned
-from lrft.paper.jobs import first_hits, jobs_to, run_all
+from lrft.paper.jobs import first_hits, jobs_to
 from lrft.paper.regime import Regime
 from lrft.result import exponents, intervals
 
@@ -29,10 +30,11 @@ D, K = 256, 9
 HORIZON = 1500.0
 _STUDENT = RankOne(train_c=True)
 #: The search: draws on the sphere, rounds of changes to the slowest, of which size, and the runs
-#: that a c is judged by, at the best for it of rates so many times that of drawn ones: at one rate
-#: the search would find a c that only wants another.
+#: that a c is judged by, at its own best rate: at one rate for all, the search would find a c that
+#: only wants another.
 DRAWS, ROUNDS, CHANGES, WIDTH, RUNS = 48, 4, 24, 0.5, 24
-SEARCHED = (1.0, 0.5, 0.25)
+#: Rates tried at one place.
+MOST = 14
 #: A c is slow if it takes this many times as long as quantised ones drawn at random.
 SLOW = 2.0
 
@@ -41,7 +43,7 @@ SLOW = 2.0
 class Case(Regime):
     """An activation and a regime."""
 
-    delta: float  #: η d at which searches begin: the best, a factor 2 up or down, of drawn c
+    delta: float  #: η d at which searches begin: within a factor 2 of the best for drawn c
     instances: int
 
 
@@ -77,27 +79,30 @@ def shapes() -> dict[str, Floats]:
 
 
 def slowest(context: Context, case: Case, seed: int) -> Floats:
-    """Search the sphere for the c with the longest mean time, at the best of a few rates.
+    """Search the sphere for the c with the longest median time at its best rate.
 
-    Runs that do not get there count with the longest run; random numbers are the same for all.
+    Random numbers are the same for all. Where no rate is the best, it counts with the longest run.
     """
     draws, rounds, runs = (4, 1, 8) if context.quick else (DRAWS, ROUNDS, RUNS)
     steps = int((20.0 if context.quick else HORIZON / 3) * D)
     generator = np.random.default_rng(seed)
 
     def times(candidates: list[Floats]) -> Floats:
-        jobs = [
-            jobs_to(0.9, [case.task(D, K, seed + i, c=c) for i in range(runs)], _STUDENT, seed)(
-                share * case.delta, steps
+        points = [
+            best_rate.Point(
+                jobs_to(0.9, [case.task(D, K, seed + i, c=c) for i in range(runs)], _STUDENT, seed),
+                first_hits,
+                case.delta,
+                steps,
             )
             for c in candidates
-            for share in SEARCHED
         ]
-        results = run_all(context, [job for group in jobs for job in group])
-        hits = np.concatenate([first_hits(one) for one in results])
-        means = np.minimum(hits, steps).reshape(len(candidates), len(SEARCHED), runs).mean(axis=2)
-        found: Floats = means.min(axis=1)
-        return found
+        data = best_rate.search(context, points, most=MOST)
+        found = [
+            best_rate.best(lr, hits, resamples=1).median
+            for lr, hits in zip(data.lr.values, data.steps.values, strict=True)
+        ]
+        return np.nan_to_num(np.array(found), nan=float(steps))
 
     def changed(c: Floats, size: float) -> Floats:
         made = c + size * generator.standard_normal(K) / K**0.5
@@ -150,7 +155,7 @@ def _run(context: Context) -> xr.Dataset:
         for i, case in enumerate(cases)
     ]
     places = _places(list(zip(cases, found, strict=True)), context.quick)
-    data = tuned.measure(context.part(0.2, 1.0), places, factor=2.0, most=14)
+    data = tuned.measure(context.part(0.2, 1.0), places, factor=2.0, most=MOST)
     return data.assign(slowest=(("searched", "neuron"), np.array(found))).assign_attrs(seed=SEED)
 
 
@@ -252,8 +257,8 @@ EXPERIMENT = Experiment(
     settings=f"Orthonormal features, quantised ĉ₀, λ = 1, unit neurons, d = {D}, k = {K}, first "
     f"|<û,u>| ≥ 0.9. c: equal entries with 0 to 4 negative signs (|Σc| = 3 to 1/3), 1, 2 and 4 "
     f"equal entries and zeros, and the slowest found: {DRAWS} on the sphere and those above, then "
-    f"{ROUNDS} rounds of {CHANGES} changes of it, by the mean of {RUNS} runs at the best for it of "
-    f"{len(SEARCHED)} rates. Beside them quantised c drawn at random. Rates a factor 2 apart, "
+    f"{ROUNDS} rounds of {CHANGES} changes of it, by the median of {RUNS} runs at the best rate of "
+    "each. Beside them quantised c drawn at random. Rates a factor 2 apart, "
     "tried at either end until the best is inside, in resamples too; "
     f"{CASES[0].instances} instances for relu and {CASES[-1].instances} for He₃, each "
     "with features, "
