@@ -195,18 +195,18 @@ class Point:
     longest: int
     found: dict[float, Floats] = field(default_factory=dict)
 
-    def chosen(self, success: float) -> Best:
+    def chosen(self) -> Best:
         """Choose among the rates run so far."""
         rates = list(self.found)
-        return best(rates, [self.found[rate] for rate in rates], success=success, resamples=500)
+        return best(rates, [self.found[rate] for rate in rates], resamples=500)
 
-    def wanted(self, factor: float, success: float, most: int) -> list[float]:
+    def wanted(self, factor: float, most: int) -> list[float]:
         """Rates to run next; none if the best is inside, or `most` have been tried."""
         if not self.found:
             return [self.start]  # says how long the others are worth waiting for
         if len(self.found) == 1:
             return [self.start / factor, self.start * factor]
-        now = self.chosen(success)
+        now = self.chosen()
         ends = [
             (now.low > ON_EDGE or now.where != "inside", min(self.found) / factor),
             (now.high > ON_EDGE or now.where != "inside", max(self.found) * factor),
@@ -215,12 +215,12 @@ class Point:
             ends = [ends[0]] if now.index == int(np.argmin(list(self.found))) else [ends[1]]
         return [rate for go_on, rate in ends if go_on][: max(0, most - len(self.found))]
 
-    def horizon(self, success: float, patience: float) -> int:
+    def horizon(self, patience: float) -> int:
         """Count the steps after which a rate is given up."""
         ends = []
         for steps in self.found.values():
             ordered = np.sort(steps.ravel())
-            ends.append(ordered[int(np.ceil(success * len(ordered))) - 1])
+            ends.append(ordered[int(np.ceil(SUCCESS * len(ordered))) - 1])
         slowest = patience * min(ends, default=np.inf)
         return int(min(self.longest, slowest))
 
@@ -239,9 +239,9 @@ class _Trial:
         sizes = np.cumsum([job.size for job in self.jobs])
         return self.jobs[: int(np.searchsorted(sizes, SCOUTS)) + 1]
 
-    def others(self, success: float) -> list[Job]:
+    def others(self) -> list[Job]:
         """List those of the others, where the first say that it may succeed."""
-        hopeless = np.isfinite(np.concatenate(self.done)).mean() < HOPELESS * success
+        hopeless = np.isfinite(np.concatenate(self.done)).mean() < HOPELESS * SUCCESS
         return [] if hopeless else self.jobs[len(self.done) :]
 
     def hits(self) -> Floats:
@@ -264,7 +264,6 @@ def search(
     points: Sequence[Point],
     *,
     factor: float = 2.0,
-    success: float = SUCCESS,
     most: int = 10,
     patience: float = PATIENCE,
 ) -> xr.Dataset:
@@ -272,7 +271,7 @@ def search(
 
     Most rates that are not the best are too large, and there what misses costs most. So of each
     rate the first `SCOUTS` runs are done, or a few more, and the others only where at least
-    `HOPELESS` times the share `success` of those hit; else the others count as misses.
+    `HOPELESS` times the share `SUCCESS` of those hit; else the others count as misses.
 
     Parameters
     ----------
@@ -281,11 +280,10 @@ def search(
     points : sequence of Point
     factor : float
         From one rate to the next.
-    success : float
     most : int
         Rates at one point; what is on the edge then stays so.
     patience : float
-        A rate is given up at this many times the steps in which the share `success` of the best so
+        A rate is given up at this many times the steps in which the share `SUCCESS` of the best so
         far hit. At too large a rate most never do, and each costs all of that.
 
     Returns
@@ -297,9 +295,9 @@ def search(
     most = 3 if context.quick else most
     rounds = 0
     while True:
-        wanted = [point.wanted(factor, success, most) for point in points]
+        wanted = [point.wanted(factor, most) for point in points]
         plan = [
-            _Trial(point, rate, point.jobs(rate, point.horizon(success, patience)))
+            _Trial(point, rate, point.jobs(rate, point.horizon(patience)))
             for point, rates in zip(points, wanted, strict=True)
             for rate in rates
         ]
@@ -309,7 +307,7 @@ def search(
         # How many rounds there will be is not known: each takes half of what is left.
         here = context.part(1 - 0.5**rounds, 1 - 0.5 ** (rounds + 1))
         _run(here.part(0.0, 0.5), [(trial, job) for trial in plan for job in trial.first()])
-        others = [(trial, job) for trial in plan for job in trial.others(success)]
+        others = [(trial, job) for trial in plan for job in trial.others()]
         _run(here.part(0.5, 1.0), others)
         for trial in plan:
             trial.point.found[trial.rate] = trial.hits()

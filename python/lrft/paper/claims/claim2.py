@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 SEED = 200
 D = 256
 THRESHOLD = 0.9
-SUCCESS = 0.8
 #: As `best_rate.search` says; also of the draws that never come at any rate.
 PATIENCE = 2.5
 #: Draws of (c, ĉ, û₀), each a task of its own.
@@ -146,8 +145,7 @@ def _bests(data: xr.Dataset, case: _Case) -> tuple[list[int], list[best_rate.Bes
     """Widths of a case, and the best rate (as δ = ηd) at each."""
     points = np.flatnonzero(data.case.values == case.name)
     return data.k.values[points].tolist(), [
-        best_rate.best(data.lr.values[i], data.steps.values[i], success=SUCCESS, seed=int(i))
-        for i in points
+        best_rate.best(data.lr.values[i], data.steps.values[i], seed=int(i)) for i in points
     ]
 
 
@@ -236,7 +234,8 @@ EXPERIMENT = Experiment(
     settings=f"d = {D}, odd k (at even k ⟨ĉ,c⟩ = 0 leaves no drift in up to a quarter of the draws "
     "if μ₁ = 0), λ = 1, orthonormal features, unit neurons, quantised c, frozen random ĉ, "
     f"favourable start, overlap {THRESHOLD}. μ₁ ≠ 0: relu; μ₁ = 0: He₃. Best rate: least median "
-    f"with at least {SUCCESS:.0%} success (a draw that never gets there counts as later than all "
+    f"with at least {best_rate.SUCCESS:.0%} success (a draw that never gets there counts as later "
+    "than all "
     "others), over δ = ηd a factor 2 apart, from the power of 2 below the median lr='auto' on "
     "until the best is neither the least nor the greatest, in resamples too. The theorem's rate: "
     "the best at k = 5, scaled by k^−2 (Theorem 11; k^−5/2 if μ₁ = 0) and k^−7/2 (Theorem 12; k^−3 "

@@ -154,6 +154,11 @@ def largest_free(data: xr.Dataset, setting: Setting) -> tuple[float, Floats, str
     return float(found[0]), found[1:], where
 
 
+def _over_d(data: xr.Dataset, setting: Setting) -> str:
+    value, resampled, _ = largest_free(data, setting)
+    return intervals.interval(value / setting.d, resampled / setting.d).text(2)
+
+
 def _along(data: xr.Dataset, by: str) -> list[Setting]:
     """List the settings in which one thing is varied, growing."""
     middle = Setting(D, K, STRENGTH)
@@ -220,7 +225,10 @@ def _judge(data: xr.Dataset) -> list[Verdict]:
                 "the batch b* at which samples have doubled, relu, ĉ trained, at the best rates: "
                 f"its exponent in {_NAMES[by]}, {span}",
                 law,
-                "b* = " + ", ".join(f"{one:.3g}" for one in law.medians),
+                "b* = "
+                + ", ".join(f"{one:.3g}" for one in law.medians)
+                + "; b*/d = "
+                + ", ".join(_over_d(data, setting) for setting in _along(data, by)),
                 count=data.sizes["instance"],
                 where=where,
             )

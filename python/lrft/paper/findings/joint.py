@@ -99,21 +99,19 @@ class Line(NamedTuple):
 _COUNTS = {case: 256 if case.name == "he3 sqrt" else 128 for case in CASES}
 _SIGMOIDS = tuple(case for case in CASES if case.activation == "sigmoid")
 _OTHERS = tuple(case for case in CASES if case.activation != "sigmoid")
+#: At ξ = √k 0.99, and 0.9 at large d, want smaller rates than 0.9 at d = 256.
+_LOWER = {"1": 1.0, "sqrt": 0.5}
 LINES = (
     *(Line(case, "k", WIDTHS, D, count) for case, count in _COUNTS.items()),
-    # 0.99 wants smaller rates than 0.9, at ξ = √k.
-    *(
-        Line(case, "k", FEWER, D, 128, 0.99, start=1.0 if case.regime == "1" else 0.5)
-        for case in _OTHERS
-    ),
+    *(Line(case, "k", FEWER, D, 128, 0.99, start=_LOWER[case.regime]) for case in _OTHERS),
     # He₃ at ξ = √k would take a minute a run.
     *(Line(case, "k", WIDE, WIDE_D, 32) for case in _OTHERS if case.name != "he3 sqrt"),
     *(Line(case, "k", SQUARES, SQUARE_D, 128, one=True) for case in _SIGMOIDS),
     *(Line(case, "k", SQUARES[:3], SQUARE_D, 128, 0.99, one=True, start=0.5) for case in _SIGMOIDS),
     *(
-        Line(case, "d", FAR, K, 32, start=0.5)
+        Line(case, "d", FAR, K, 32, start=_LOWER[case.regime])
         if case.name == "relu sqrt"
-        else Line(case, "d", DIMENSIONS, K, 128, start=1.0 if case.regime == "1" else 0.5)
+        else Line(case, "d", DIMENSIONS, K, 128, start=_LOWER[case.regime])
         for case in CASES
     ),
     *(Line(case, "d", DIMENSIONS, K, 128, one=True) for case in _SIGMOIDS),

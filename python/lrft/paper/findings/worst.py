@@ -102,7 +102,8 @@ def slowest(context: Context, case: Case, seed: int) -> Floats:
             best_rate.best(lr, hits, resamples=1).median
             for lr, hits in zip(data.lr.values, data.steps.values, strict=True)
         ]
-        return np.nan_to_num(np.array(found), nan=float(steps))
+        known: Floats = np.nan_to_num(np.array(found), nan=float(steps))
+        return known
 
     def changed(c: Floats, size: float) -> Floats:
         made = c + size * generator.standard_normal(K) / K**0.5
@@ -230,7 +231,7 @@ def _judge(data: xr.Dataset) -> list[Verdict]:
                 f"with ĉ trained, at the best rates, no c takes over {SLOW:g} times the steps of "
                 f"drawn quantised ones, {case.label}",
                 f"the slowest is {last}: {rows[last].text(2)} times; "
-                + ", ".join(f"{one.value:.2f} {name}" for name, one in rows.items()),
+                + ", ".join(f"{one.text(2)} {name}" for name, one in rows.items()),
                 intervals.within(rows[last], high=SLOW),
                 "of equal entries with 0 to 4 negative signs, of 1, 2 and 4 entries, and of what a "
                 "search of the sphere found",
