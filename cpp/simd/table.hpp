@@ -1,4 +1,4 @@
-// Small tables read by index, on packs: permutations of registers on AVX-512, loads elsewhere.
+// Small tables, and packs, read by index: permutations of registers on AVX-512, loads elsewhere.
 #pragma once
 
 #include "simd/pack.hpp"
@@ -57,6 +57,22 @@ LRFT_INLINE void look_up(const PairTable& table, const Bits& index, Pack& first,
   }
 #endif
 #endif
+}
+
+// Entry l is entry at[l] of a.
+LRFT_INLINE Pack permuted(const Pack& a, const Bits& at) {
+  Pack r;
+#if defined(__AVX512F__)
+  LRFT_EACH r.v[i] = (NativeDouble)_mm512_permutexvar_pd((__m512i)at.v[i], (__m512d)a.v[i]);
+#else
+  alignas(64) double from[lanes], to[lanes];
+  alignas(64) std::uint64_t j[lanes];
+  store(from, a);
+  store_bits(j, at);
+  for (int l = 0; l < lanes; ++l) to[l] = from[j[l]];
+  r = load(to);
+#endif
+  return r;
 }
 
 }  // namespace lrft

@@ -15,6 +15,7 @@
 
 #include "lrft/fields.hpp"
 #include "simd/aligned.hpp"
+#include "space/fold.hpp"
 
 namespace lrft {
 
@@ -64,6 +65,13 @@ class GivenFields {
         for (int q = 0; q < s_; ++q) scalars_[static_cast<std::size_t>(i * s_ + q)] = entry(i, q);
     seen_ = rows_;
   }
+  // Becomes what `of` is where lanes hold several inputs of few replicas.
+  void fold(const GivenFields& of, const Fold& fold) {
+    for (int i = 0; i < rows_ * s_; ++i) R_[i] = fold.folded(of.R_[i]);
+    seen_ = 0;
+    look();
+    identity_ = of.identity_;  // where a lane that rests has other features, they are asked for
+  }
   // The features are the first coordinates themselves.
   bool identity() const { return identity_; }
   // a (r, s).
@@ -112,6 +120,8 @@ class GivenFields {
   template <int Inputs, class R, class Spend>
   void rows_of(const R& r, const Pack* x, int stride, Pack* to, const Spend& spend) const {
     int i = identity_ ? k_ : 0;
+    if constexpr (Inputs == 1 && native_width == 8)  // of fewer, each waits for the sums before
+      for (; i + 8 <= rows_; i += 8) tile<8, 1>(r, i, x, stride, to, spend);
     for (; i + tile_rows <= rows_; i += tile_rows)
       tile<tile_rows, Inputs>(r, i, x, stride, to, spend);
     for (; i + 2 <= rows_; i += 2) tile<2, Inputs>(r, i, x, stride, to, spend);

@@ -24,14 +24,11 @@
 
 #include "lrft/poll.hpp"
 #include "population/statistics.hpp"
-#include "random/chi.hpp"
 #include "simd/aligned.hpp"
 #include "simd/few.hpp"
 #include "simd/layout.hpp"
 #include "space/dots.hpp"
-#include "space/given_fields.hpp"
-#include "space/law.hpp"
-#include "space/noise.hpp"
+#include "space/reduced_inputs.hpp"
 #include "space/reduced_moves.hpp"
 #include "space/reduced_rows.hpp"
 #include "space/rotations.hpp"
@@ -44,7 +41,9 @@ namespace lrft {
 // Fixed when compiled: rows and batch where not 0, as loops that run once are most of the cost of
 // the paper's own case, one row of unit length and one input; whether there are further rows.
 template <int Rows = 0, int Batch = 0, bool Memory = false>
-class ReducedSpace {
+class ReducedSpace : public ReducedInputs<Rows, Batch, Memory> {
+  using Inputs = ReducedInputs<Rows, Batch, Memory>;
+
  public:
   using Layout = ReplicaLanes;
   using Scalar = Pack;
@@ -53,45 +52,16 @@ class ReducedSpace {
   static constexpr bool labelled = false;
 
   ReducedSpace(const Shape& shape, const RunSpec& spec)
-      : shape_(shape),
-        J_(shape.complements()),
-        m_(shape.uses > 1 ? shape.batch : std::min(shape.n, shape.batch)),
+      : Inputs(shape, spec),
         seed_(spec.seed),
-        random_(spec.seed),
-        noise_(shape.batch, spec.seed),
-        pairs_((shape.s + J() * shape.rows + 1) / 2),
-        at_(ahead() - 1),
-        given_(shape.k, shape.rank, shape.s),
-        law_(shape, spec.seed, ahead() * shape.batch),
-        X_(ahead() * shape.batch * 2 * pairs_),
-        T_(ahead() * J() * m() * m()),
         P_(shape.rows * shape.s),
         L_(J() * shape.rows * (shape.rows + m()), broadcast(0.0)),
-        fields_(ahead() * shape.batch * (shape.k + shape.rank)),
         rows_(shape.batch * shape.n, broadcast(0.0)),
-        dof_(J()),
-        root_(J()),
-        chi_(broadcast(1.0)),
         work_(shape.n * shape.n),
         // On spheres velocities move along rows too, and that leaves no triangle.
         rotates_(by_rotations(N(), batch()) && !(shape.unit && shape.first_row > 0)),
         rotations_(rotates() ? shape.rows : 0, rotates() ? shape.batch : 0) {}
 
-  void set_task(int lane, const TaskData& task, std::uint32_t replica) {
-    given_.set(lane, task.R, task.a);
-    noise_.set_task(lane, task, replica);
-    law_.set_task(lane, task, replica);
-    replica_[lane] = replica;
-    for (int c = 0; c < J(); ++c) {
-      const auto at = static_cast<std::size_t>(c);
-      const bool one = shape_.blocks == 0;
-      put(dof_[c], lane, (one ? task.d - shape_.s : task.block_d[at] - task.block_s[at]) - N());
-      put(root_[c], lane, one ? 1 : std::sqrt(task.variances[at]));
-    }
-    chi_ = ChiSampler(dof_[0]);
-    at_ = ahead() - 1;  // what was drawn ahead is no longer this lane's
-    first_a_ = given_.first_of_a();
-  }
   // rows: P (N, s) then L (J, N, N).
   void set_rows(int lane, const std::vector<double>& rows) {
     const double* from = rows.data();
@@ -121,46 +91,18 @@ class ReducedSpace {
   }
 
   LRFT_INLINE void draw(const std::uint64_t* steps) {
-    const Bits t = load_bits(steps);
-    noise_.draw(t);
-    if (++at_ == ahead()) {
-      given_.look();
-      draw_block(t);
-      if constexpr (Memory)
-        if (shape_.blocks > 0) [[unlikely]]
-          scale_parts();
-      if (law_.there()) [[unlikely]]
-        law_.apply(t, ahead(), batch(), X_.data(), 2 * pairs_,
-                   [this](auto units) { spend(units); });
-      find_given(ahead() * batch());
-      at_ = 0;
-    }
-    if (law_.shifts()) [[unlikely]]
-      noise_.draw(t, law_.shifts(at_ * batch()));
+    Inputs::draw(steps);
     fields();
   }
-  void undo_draw() { at_ = ahead() - 1; }  // of a step that was left: drawn again
   // The same with X_S (b, s) and Z (b, J N) from outside, in one lane; for tests.
   void set_coordinates(int lane, const double* X_S, const double* Z) {
-    const int stride = 2 * pairs_;
-    at_ = 0;
-    given_.look();
-    for (int b = 0; b < batch(); ++b) {
-      for (int q = 0; q < shape_.s; ++q) put(X_[b * stride + q], lane, X_S[b * shape_.s + q]);
-      for (int j = 0; j < J() * N(); ++j)
-        put(X_[b * stride + shape_.s + j], lane, Z[b * J() * N() + j]);
-    }
-    find_given(batch());
+    Inputs::set_coordinates(lane, X_S, Z);
     fields();
   }
 
-  int inputs() const { return batch(); }
-  static constexpr double share() { return 1; }
   LRFT_INLINE Input input(int b) const {
     return {{given_.identity() ? x_S(b) : given(b), rows_.data() + b * n()}, given(b) + shape_.k};
   }
-  const Scalar& label(int b) const { return noise_[b]; }
-
   LRFT_INLINE void move(const Move<Scalar>& move) {
     if constexpr (Rows == 1 && Batch == 1) return move_row(move.G[0], move.M[0]);
     if (!shape_.slow()) return move_rows<false>(move.G, move.M, move.unit);
@@ -221,12 +163,11 @@ class ReducedSpace {
   }
 
  protected:
-  int n() const { return Rows > 0 ? Rows : shape_.n; }
-  int N() const { return Memory ? shape_.rows : n(); }
+  using Inputs::n, Inputs::N, Inputs::batch, Inputs::J, Inputs::m;
+  using Inputs::shape_, Inputs::first_a_, Inputs::given_, Inputs::pairs_;
+  using Inputs::x_S, Inputs::z, Inputs::T, Inputs::given, Inputs::spend;
+
   int first_row() const { return Memory ? shape_.first_row : 0; }  // of the student's
-  int batch() const { return Batch > 0 ? Batch : shape_.batch; }
-  // Parts of the complement of S.
-  int J() const { return Memory ? J_ : 1; }
   // f(part) of each; what is mostly the only one apart, where its places are constants.
   template <class F>
   LRFT_INLINE void each_part(const F& f) const {
@@ -243,66 +184,11 @@ class ReducedSpace {
   __attribute__((noinline, cold)) void from_second_part(const F& f) const {
     for (int c = 1; c < J(); ++c) f(c);
   }
-  // Chi variates a step, of each.
-  int m() const { return Rows == 1 && Batch == 1 ? 1 : m_; }
-  int ahead() const { return batch() == 1 && J() == 1 ? 4 : 1; }  // steps drawn together
-
-  // Draws the numbers of steps t .. t + ahead - 1: four hide the latency of each other's
-  // arithmetic.
-  void draw_block(const Bits& t) {
-    const int slots = batch() * pairs_;
-    const Bits replica = load_bits(replica_);
-    if (ahead() == 4) {
-      const FourSteps steps(random_, t, replica);
-      NormalPair first[4];
-      steps.normals(Purpose::chi, first, Purpose::coordinates, slots, X_.data(), 2 * slots);
-      chi_from(first, steps, chi_, T_.data());
-      return;
-    }
-    const Address at(random_, t, replica);
-    const int most = shape_.slow() ? 4096 : slots;  // between polls
-    for (int first = 0; first < slots; first += most) {
-      spend(10 * most);
-      at.normals(Purpose::coordinates, broadcast_bits(static_cast<std::uint64_t>(first)),
-                 2 * std::min(most, slots - first),
-                 reinterpret_cast<double*>(X_.data() + 2 * first), lanes);
-    }
-    auto slot = static_cast<std::uint64_t>(slots);
-    std::uint64_t chi = 0;
-    for (int c = 0; c < J(); ++c) {
-      Pack* T = T_.data() + c * m() * m();
-      for (int i = 0; i < m(); ++i) {
-        spend(20 * i);
-        for (int j = 0; j < i; ++j)
-          T[i * m() + j] = at.normals(Purpose::coordinates, broadcast_bits(slot++)).first;
-      }
-      for (int i = 0; i < m(); ++i)
-        T[i * m() + i] = chi_at(at, Purpose::chi, broadcast_bits(chi++),
-                                ChiSampler(dof_[c] - static_cast<double>(i)));
-    }
-  }
-  // What was drawn outside S, to the variance of its part.
-  void scale_parts() {
-    for (int b = 0; b < ahead() * batch(); ++b)
-      for (int i = 0; i < J() * N(); ++i) X_[2 * pairs_ * b + shape_.s + i] *= root_[i / N()];
-    const int square = m() * m();
-    for (int i = 0; i < ahead() * J() * square; ++i) T_[i] *= root_[i / square % J()];
-  }
-  // Of part c of the complement: a factor, and row j of it.
-  const Pack* T(int c = 0) const { return T_.data() + (at_ * J() + c) * m() * m(); }
+  // Of part c of the complement: row j of its factor.
   Pack* L(int c, int j = 0) { return L_.data() + (c * N() + j) * width(); }
   const Pack* L(int c, int j = 0) const { return L_.data() + (c * N() + j) * width(); }
   int width() const { return N() + m(); }
-  const Pack* x_S(int b) const { return X_.data() + 2 * pairs_ * (at_ * batch() + b); }
-  const Pack* z(int b, int c = 0) const { return x_S(b) + shape_.s + c * N(); }
 
-  void find_given(int inputs) {
-    given_.multiply(X_.data(), 2 * pairs_, inputs, fields_.data(),
-                    [this](std::int64_t units) { spend(units); });
-  }
-  const Pack* given(int b) const {
-    return fields_.data() + (at_ * batch() + b) * (shape_.k + shape_.rank);
-  }
   LRFT_INLINE void fields() {
     const int s = shape_.s, n = this->n(), first = shape_.first();
     for (int b = 0; b < batch(); ++b) {
@@ -374,10 +260,6 @@ class ReducedSpace {
       throw;
     }
   }
-  void spend(std::int64_t units) const {
-    if (shape_.slow()) [[unlikely]]
-      Poll::spend(units);
-  }
   void normalise() {
     const int s = shape_.s, n = this->n(), first = shape_.first();
     for (int j = 0; j < n; ++j) {
@@ -418,31 +300,16 @@ class ReducedSpace {
     return in_chains(rest, shape_.s - first,
                      [&](int i, const Pack& sum) { return move_entry(first + i, g, factor, sum); });
   }
-  Shape shape_;
-  int J_, m_;
+
   std::uint64_t seed_;
-  Philox random_;
-  LabelNoise<Layout> noise_;
-  int pairs_;  // counters an input
-  int at_;     // the current one among the steps drawn together
-  GivenFields given_;
-  ReducedLaw law_;
-  AlignedPacks X_;  // (ahead, b, s + J n, rounded up to even): X_S then Z
-  AlignedPacks T_;  // (ahead, J, m, m) lower triangular
-  AlignedPacks P_;  // (n, s)
+  AlignedPacks P_;                                // (n, s)
   Few<Pack, Rows == 1 && Batch == 1 ? 2 : 0> L_;  // (J, n, n + m): L, then what a step adds
-  AlignedPacks fields_;                           // (ahead, b, k + r)
   Few<Pack, Batch * Rows> rows_;
-  AlignedPacks dof_;   // (J)
-  AlignedPacks root_;  // (J)  of the variance
-  ChiSampler chi_;     // of the first of dof_
   Pack health_ = broadcast(0.0);
   AlignedPacks work_;  // (n, n)
   bool rotates_;
   Rotations rotations_;
   std::vector<Pack> before_;  // P and L before a long move
-  std::uint64_t replica_[lanes] = {};
-  int first_a_ = 0;
 };
 
 using RankOneSpace = ReducedSpace<1, 1>;

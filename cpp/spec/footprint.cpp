@@ -68,9 +68,11 @@ Footprint footprint(const Sizes& z) {
   out.state_bytes = bytes * (all * (z.ambient ? z.d : s + J * all) + copies * out.own);
   out.record_bytes = bytes * record_numbers(z);
   out.thread_bytes =
-      bytes * (3 * side * side + (z.ambient ? 4 * all * all + 3 * all * z.d
-                                            : 8 * (4 * J * all * all + 2 * all * s + (k + q) * s)));
-  out.batch_bytes = bytes * b * (z.ambient ? input + tile : 8 * input);
+      bytes *
+      (3 * side * side + (z.ambient ? 4 * all * all + 3 * all * z.d
+                                    : 8 * (4 * J * all * all + 2 * all * s + (2 * k + q) * s)));
+  // Where few replicas run, what is drawn for them stands beside the inputs made of it.
+  out.batch_bytes = bytes * b * (z.ambient ? input + tile : 12 * input);
   out.units = static_cast<std::int64_t>(std::min(units_of(z), 9e18));
   return out;
 }

@@ -113,6 +113,7 @@ class Lanes {
         set_task(other, task(chain));
       }
     used_[lane] = true;
+    set_runs(lane, true);
     if (chain.status == Status::waiting) {
       initialise(space_, lane, shape_, spec_, initial(chain), task(chain), population_, grams_,
                  chain);
@@ -205,10 +206,14 @@ class Lanes {
   // A lane without a chain stays at a finite state where nothing happens, so that it
   // does not interrupt the others.
   void rest(int lane) {
+    set_runs(lane, false);
     space_.set_rows(lane, idle_rows_);
     student_.set_own(lane, idle_own_);
     optimiser_.remember(lane, student_, {});
     optimiser_.rest(lane);
+  }
+  void set_runs(int lane, bool runs) {
+    if constexpr (width > 1) space_.set_runs(lane, runs);
   }
   template <bool SumsLosses>
   LRFT_INLINE Stepped<Scalar> use_batch() {

@@ -109,7 +109,10 @@ def _case(
 
 
 _WAITS = "A step is a chain of operations, of which each waits for the one before."
-_ALONE = "One replica in eight lanes costs what eight cost; more are free."
+_ALONE = (
+    "Of one replica four steps are drawn and multiplied at once; the rest of a step costs what that "
+    "of eight costs."
+)
 _OWN = (
     "Every multiply-add of B and of the rows is of a replica's own numbers: it loads two and most "
     "store one, where the peak loads none."
