@@ -3,6 +3,7 @@
 // A student is written once, on arrays of packs, for both spaces:
 //   ReplicaLanes  the eight entries of a pack are eight replicas; neuron i is
 //                 pack i, and what is one number a replica is a Pack.
+//                 (What is drawn for few may be folded: space/fold.hpp.)
 //   NeuronLanes   one replica; eight neurons share a pack (the last is padded
 //                 with zeros), and what is one number a replica is a double.
 // `entry` is the number of neuron i, one a replica.

@@ -3,8 +3,9 @@
 // One `Pack` is one AVX-512 register, two AVX2 registers or four SSE2/NEON
 // registers; `Bits` is the same for 64-bit integers.  Code written on packs is
 // the same source everywhere, and an operation on one of the eight entries
-// never depends on the other seven.  That is what makes a replica's bits
-// independent of its neighbours.
+// never depends on the other seven, but for `sum` and what is moved between
+// lanes (`permuted` in simd/table.hpp), which comes back to its replica.  That
+// is what makes a replica's bits independent of its neighbours.
 //
 // The compiler is told not to contract a*b+c (-ffp-contract=off); `fma` below
 // says where a fused operation is meant.  Without hardware FMA it is a*b+c.

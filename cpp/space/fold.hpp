@@ -1,10 +1,11 @@
 // Where few of the eight replicas run: several inputs of each in one pack.
 //
 // A pack of what is drawn has a number of each replica, and costs as much whether these run or
-// rest. With up to four, two or one of them a pack holds numbers of two, four or eight inputs
-// instead: its lane g w + j is the j-th replica that runs, at an input of group g.  A group is as
-// many inputs in a row as there are packs of each.  What a lane holds never depends on the others,
-// so bits are the same.
+// rest. With up to four, two or one of them the inputs that are drawn together are divided into
+// two, four or eight groups of consecutive ones, as many in each.  Pack i of a folded array holds,
+// in lane g w + j, the j-th replica that runs at input i of group g.  The last groups may reach
+// beyond the inputs: what they hold there is drawn and not used.  Where there are fewer groups than
+// fit, lanes repeat others.  What a lane holds never depends on the others, so bits are the same.
 #pragma once
 
 #include <algorithm>
@@ -17,7 +18,8 @@ namespace lrft {
 class Fold {
  public:
   Fold() = default;
-  // Of `inputs` that are drawn together; where more than half of the lanes run, nothing is folded.
+  // Of `inputs` that are drawn together; nothing is folded where more than half of
+  // the lanes run, or there is one input.
   Fold(const bool (&runs)[lanes], int inputs) {
     int count = 0;
     std::uint64_t place[lanes] = {};

@@ -4,7 +4,8 @@
 // A tile of rows meets up to four inputs at once: what it adds up stays in registers, and every
 // number that is loaded serves a whole row or column of the tile.  Where all lanes have the same R,
 // its entries are scalars, an eighth of the memory.  Every field is one sum in the order of
-// the coordinates, whichever tile it is in and whether or not R is shared: same bits.
+// the coordinates, whichever tile it is in and whether or not R is shared: same bits.  A tile of
+// one input has eight rows, so that there are sums enough to add to while one waits for itself.
 //
 // Cost of an input: the entries of R between the first and the last of a tile that are not zero.
 #pragma once
@@ -65,12 +66,19 @@ class GivenFields {
         for (int q = 0; q < s_; ++q) scalars_[static_cast<std::size_t>(i * s_ + q)] = entry(i, q);
     seen_ = rows_;
   }
-  // Becomes what `of` is where lanes hold several inputs of few replicas.
-  void fold(const GivenFields& of, const Fold& fold) {
-    for (int i = 0; i < rows_ * s_; ++i) R_[i] = fold.folded(of.R_[i]);
-    seen_ = 0;
+  // Becomes what `of` is where lanes hold several inputs of few replicas: a few passes over R
+  // wherever others run than before.
+  template <class Spend>
+  void fold(const GivenFields& of, const Fold& fold, const Spend& spend) {
+    // Features that are coordinates are never read.  Where a lane that rests has others they are
+    // asked for, whatever those that run have.
+    seen_ = of.identity_ ? k_ : 0;
+    for (int i = seen_; i < rows_; ++i) {
+      spend(s_);
+      for (int q = 0; q < s_; ++q) R_[i * s_ + q] = fold.folded(of.R_[i * s_ + q]);
+    }
     look();
-    identity_ = of.identity_;  // where a lane that rests has other features, they are asked for
+    identity_ = of.identity_;
   }
   // The features are the first coordinates themselves.
   bool identity() const { return identity_; }
@@ -120,7 +128,7 @@ class GivenFields {
   template <int Inputs, class R, class Spend>
   void rows_of(const R& r, const Pack* x, int stride, Pack* to, const Spend& spend) const {
     int i = identity_ ? k_ : 0;
-    if constexpr (Inputs == 1 && native_width == 8)  // of fewer, each waits for the sums before
+    if constexpr (Inputs == 1)
       for (; i + 8 <= rows_; i += 8) tile<8, 1>(r, i, x, stride, to, spend);
     for (; i + tile_rows <= rows_; i += tile_rows)
       tile<tile_rows, Inputs>(r, i, x, stride, to, spend);

@@ -11,6 +11,7 @@
 // product with G^T matters, which has the law of chol(G^T G) times an n x n factor.
 //
 // This is the same Markov chain as in R^d, exactly in law, at any d >= s + n + b (docs/reduced.md).
+// What is drawn of inputs is in space/reduced_inputs.hpp.
 // Eight replicas run side by side, each with its own task.  In the general step the student's rows
 // are some of N, and the complement of S may have several isotropic parts, one an eigenvalue block
 // of the covariance: each has an L, Z and T of its own, times the root of its variance.

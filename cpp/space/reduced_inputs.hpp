@@ -1,20 +1,25 @@
 // What is known of the inputs of the reduced space before a step: everything but the rows' fields.
 //
 // The coordinates X_S and Z of inputs, T, and the features W x = R x_S with u x = a x_S
-// (space/reduced.hpp says what they are). None of these depends on the state, so those of four
-// steps of one input are made together, and where few replicas run a pack holds those of several
-// inputs (space/fold.hpp).
+// (space/reduced.hpp says what they are).  None of these depends on the state, so those of four
+// steps of one input are made together.  Where few replicas run, packs of X_S and Z, and of the
+// product with R where inputs have no law of their own, hold several inputs (space/fold.hpp): up to
+// eight of a batch, or those four steps.  T of a batch, noise and laws are of eight lanes always.
 //
-// Cost of a step of one replica: b (s + J n) normals, J min(b, n) chi variates and b nnz(R)
-// multiplications.
+// Cost of a step of one replica, m chi variates in each of J parts: b (s + J N) + J m (m - 1) / 2
+// normals, J m chi variates and b multiplications for each entry of R and a that is not zero.
 #pragma once
 
 #include <algorithm>
+#include <cmath>
+#include <cstdint>
 
 #include "lrft/poll.hpp"
+#include "random/address.hpp"
 #include "random/chi.hpp"
 #include "simd/aligned.hpp"
 #include "simd/layout.hpp"
+#include "simd/table.hpp"
 #include "space/fold.hpp"
 #include "space/given_fields.hpp"
 #include "space/law.hpp"
@@ -46,7 +51,9 @@ class ReducedInputs {
         root_(J()),
         chi_(broadcast(1.0)),
         folded_given_(shape.k, shape.rank, shape.s),
-        folded_chi_(broadcast(1.0)) {
+        folded_chi_(broadcast(1.0)),
+        folded_X_((ahead() * shape.batch + 1) / 2 * 2 * pairs_),
+        folded_fields_((ahead() * shape.batch + 1) / 2 * (shape.k + shape.rank)) {
     std::fill_n(runs_, lanes, true);
   }
 
@@ -69,10 +76,11 @@ class ReducedInputs {
   LRFT_INLINE void draw(const std::uint64_t* steps) {
     const Bits t = load_bits(steps);
     noise_.draw(t);
-    if (++at_ == ahead()) {
+    if (at_ + 1 == ahead()) {
       draw_ahead(t);
-      at_ = 0;
+      at_ = -1;  // not before: what throws there leaves all to be drawn again
     }
+    ++at_;
     if (law_.shifts()) [[unlikely]]
       noise_.draw(t, law_.shifts(at_ * batch()));
   }
@@ -88,7 +96,8 @@ class ReducedInputs {
     }
     find_given(batch());
   }
-  // Whether there is a replica in a lane: else what it has are any numbers.
+  // Whether there is a replica in a lane: else it may get the inputs of one that runs, finite
+  // numbers, so that it does not interrupt the others.
   void set_runs(int lane, bool runs) {
     if (runs_[lane] == runs) return;
     runs_[lane] = runs;
@@ -200,30 +209,28 @@ class ReducedInputs {
   // ---- where few replicas run -------------------------------------------------------------
   __attribute__((noinline)) void find_fold() {
     fold_ = Fold(runs_, ahead() * batch());
+    if (fold_.there()) {
+      folded_given_.fold(given_, fold_, [this](std::int64_t units) { spend(units); });
+      folded_chi_ = ChiSampler(fold_.folded(dof_[0]));
+    }
     fold_known_ = true;
-    if (!fold_.there()) return;
-    folded_given_.fold(given_, fold_);
-    folded_chi_ = ChiSampler(fold_.folded(dof_[0]));
-    const int most = (ahead() * batch() + 1) / 2, fields = shape_.k + shape_.rank;
-    if (folded_X_.size() > 0) return;
-    folded_X_ = AlignedPacks(most * 2 * pairs_);
-    folded_fields_ = AlignedPacks(most * fields);
   }
   __attribute__((noinline)) void draw_folded(const Bits& t) {
     const Bits replica = fold_.folded(load_bits(replica_)), step = fold_.folded(t);
     const int row = 2 * pairs_, inputs = fold_.inputs();
-    if (ahead() == 1) {  // a group is of one batch
+    if (ahead() > 1) {  // inputs are steps: each has an address and a chi of its own
+      for (int i = 0; i < inputs; ++i) {
+        const Bits later = fold_.first() + broadcast_bits(static_cast<std::uint64_t>(i));
+        const Address at(random_, step + later, replica);
+        coordinates(at, broadcast_bits(0), pairs_, &folded_X_[i * row]);
+        const Pack chi = chi_at(at, Purpose::chi, broadcast_bits(0), folded_chi_);
+        unfold(&chi, 1, 0, 1, i, T_.data());
+      }
+    } else {  // inputs are those of one batch: they differ in their slots
       const Bits pairs = broadcast_bits(static_cast<std::uint64_t>(pairs_));
       coordinates(Address(random_, step, replica), multiply_low32(fold_.first(), pairs),
                   inputs * pairs_, folded_X_.data());
       draw_T(Address(random_, t, load_bits(replica_)));
-    }
-    for (int i = 0; ahead() > 1 && i < inputs; ++i) {  // or of steps of one input
-      const Bits ahead = fold_.first() + broadcast_bits(static_cast<std::uint64_t>(i));
-      const Address at(random_, step + ahead, replica);
-      coordinates(at, broadcast_bits(0), pairs_, &folded_X_[i * row]);
-      const Pack chi = chi_at(at, Purpose::chi, broadcast_bits(0), folded_chi_);
-      unfold(&chi, 1, 0, 1, i, T_.data());
     }
     unfold(folded_X_.data(), row, 0, inputs, 0, X_.data());
   }
@@ -239,6 +246,7 @@ class ReducedInputs {
       for (int i = 0; i < inputs; ++i) {
         const int input = g * fold_.inputs() + at + i;
         if (input >= ahead() * batch()) return;
+        spend(row - first);
         for (int q = first; q < row; ++q) to[input * row + q] = permuted(from[i * row + q], back);
       }
     }

@@ -106,9 +106,15 @@ concept Remembering =
       batch.move(mixed);
     };
 
+// One with a replica in each lane: whether there is one.  What a lane that rests is given may be
+// what is another's.
+template <class S>
+concept InLanes = S::Layout::replicas == 1 ||
+                  requires(S& space, int lane, bool runs) { space.set_runs(lane, runs); };
+
 template <class S>
 concept Space =
-    Batch<S> && std::constructible_from<S, const Shape&, const RunSpec&> &&
+    Batch<S> && InLanes<S> && std::constructible_from<S, const Shape&, const RunSpec&> &&
     requires(S& space, const S& seen, int lane, const TaskData& task, std::uint32_t replica,
              const std::vector<double>& rows, const StudentSpec& student,
              const std::uint64_t* steps, std::int64_t t, typename S::Scalar* out) {

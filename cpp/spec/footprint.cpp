@@ -60,9 +60,9 @@ Footprint footprint(const Sizes& z) {
   out.lanes = z.ambient ? 1 : 8;
   out.least_d = s + all + (z.uses > 1 ? b : std::min(n, b));
   out.own = facts_of(z.kind).network ? n : neurons * n;
-  out.longest = std::max({side * side, side * (k + n + r), (2 * k + n) * (2 * k + n), k * s,
-                          2 * J * all * all, all * (s + J * all), n * 2 * k,
-                          b * (z.ambient ? input + tile : 8 * input)});
+  out.longest = std::max({side * side, side * (k + n + r), (2 * k + n) * (2 * k + n),
+                          (z.ambient ? 1 : 8) * (k + r) * s, 2 * J * all * all, all * (s + J * all),
+                          n * 2 * k, b * (z.ambient ? input + tile : 8 * input)});
   out.counters = b * ((z.ambient ? z.d : input) + 1) / 2;
   out.task_bytes = bytes * ((k + q) * s + (z.ambient ? (k + r + q) * z.d : 0));
   out.state_bytes = bytes * (all * (z.ambient ? z.d : s + J * all) + copies * out.own);

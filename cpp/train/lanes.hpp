@@ -113,7 +113,6 @@ class Lanes {
         set_task(other, task(chain));
       }
     used_[lane] = true;
-    set_runs(lane, true);
     if (chain.status == Status::waiting) {
       initialise(space_, lane, shape_, spec_, initial(chain), task(chain), population_, grams_,
                  chain);
@@ -131,6 +130,7 @@ class Lanes {
     student_.set_own(lane, chain.own);
     optimiser_.remember(lane, student_, chain.own);
     chain_[lane] = &chain;
+    set_runs(lane, true);
     chain.last = {};
     step_[lane] = static_cast<std::uint64_t>(chain.state_step);
     loss_.set(lane, training(chain));

@@ -166,6 +166,9 @@ def test_a_footprint_counts_what_is_held(ambient):
         more = compiled.footprint(compiled.Sizes(ambient=ambient, **SIZES | {name: 2000}))
         assert more.units > size.units, name
         assert more.thread_bytes + more.batch_bytes > size.thread_bytes + size.batch_bytes, name
+    # In lanes there is a number of R for each of eight replicas.
+    wide = compiled.footprint(compiled.Sizes(ambient=ambient, **SIZES | {"k": 17_000, "s": 17_001}))
+    assert (wide.longest >= 2**31) == (not ambient)
 
 
 def test_a_footprint_is_that_of_the_run():

@@ -280,9 +280,9 @@ import lrft
 used = json.loads(sys.argv[1])
 task = lrft.Task.sample(d=1500, k=60, seed=1)
 students = [lrft.LoRA(rank=40, b_init="gaussian"), lrft.FullNetwork()]
-for student, engine, batch, steps in (
-    (students[0], "reduced", 2500, 5), (students[1], "reduced", 2500, 12),
-    (students[0], "ambient", 2000, 5), (students[1], "ambient", 1, 600),
+for student, engine, batch, steps, replicas in (  # two share packs, six do not
+    (students[0], "reduced", 2500, 5, 6), (students[1], "reduced", 2500, 12, 2),
+    (students[0], "ambient", 2000, 5, 2), (students[1], "ambient", 1, 600, 2),
 ):
     if engine == "ambient":
         task = lrft.Task.sample(d=12_000, k=60, seed=1)
@@ -293,7 +293,7 @@ for student, engine, batch, steps in (
         training = lrft.Training(
             student=student, lr=1e-5, steps=steps, batch=batch, record=3, **used
         )
-        simulation = lrft.Simulation(task, training, replicas=2, engine=engine, threads=2)
+        simulation = lrft.Simulation(task, training, replicas=replicas, engine=engine, threads=2)
         caught = tries = 0
         while not simulation.progress().running == 0:
             timer = threading.Timer(0.01 + 0.02 * tries, os.kill, (os.getpid(), signal.SIGINT))
@@ -305,7 +305,8 @@ for student, engine, batch, steps in (
             except KeyboardInterrupt:
                 caught += simulation.progress().running > 0
         steps *= 4
-    ds, whole = simulation.dataset(), lrft.simulate(task, training, replicas=2, engine=engine)
+    ds, whole = simulation.dataset(), lrft.simulate(task, training, replicas=6, engine=engine)
+    whole = whole.isel(replica=slice(replicas))
     for name in ("overlap_u", "loss", "hit_step", "status", "stop_step"):
         np.testing.assert_array_equal(ds[name], whole[name], err_msg=f"{student} {engine} {name}")
 print("same")

@@ -110,8 +110,8 @@ def _case(
 
 _WAITS = "A step is a chain of operations, of which each waits for the one before."
 _ALONE = (
-    "Of one replica four steps are drawn and multiplied at once; the rest of a step costs what that "
-    "of eight costs."
+    "While inputs of one replica are drawn and multiplied a pack holds four of its steps; in the "
+    "rest of a step seven of eight lanes rest."
 )
 _OWN = (
     "Every multiply-add of B and of the rows is of a replica's own numbers: it loads two and most "
