@@ -22,7 +22,7 @@ __all__ = ["Ahead"]
 
 #: Begun before all others: what waits for a single replica, or goes from search to search, for
 #: longest. At the end there would be nothing to do beside it.
-FIRST = ("claim1", "claim5", "claim7", "fig6a", "fig4b", "degree", "batches")
+FIRST = ("claim1", "claim5", "claim7", "fig6a", "fig4b", "fig5a", "fig3a", "degree", "batches")
 #: Seconds for which computations that are told to leave are waited for.
 _PATIENCE = 0.3
 
