@@ -18,6 +18,7 @@ from lrft.run import describe
 from lrft.run import jobs as jobs_module
 from lrft.run.chains import Chains
 from lrft.run.jobs import Together
+from lrft.run.pieces import pieces
 from lrft.run.pool import Pool
 from lrft.study.replay import rerun
 
@@ -190,8 +191,32 @@ def test_jobs_that_share_lanes_give_what_each_gives_alone():
         assert ds.attrs["configuration"] == alone.attrs["configuration"]
     assert together.progress().share == 1.0
     assert together.progress().finished == 11 + 4 + 3 + 3 + 3 + 6 + 2 + 6 + 9
+    # Few replicas are shared out one by one, with the same bits.
+    shared = Together(jobs, 2)
+    assert [piece.numbers for piece in shared.work] == [[0, 8], [1], [2, 3, 7], [4], [5, 6]]
+    shared.run()
+    for ds, as_before in zip(shared.dataset(), together.dataset(), strict=True):
+        assert ds.identical(as_before.assign_attrs(ds.attrs))
     # Where there is a thread for each, none waits for another.
     assert [piece.numbers for piece in Together(jobs, 9).work] == [[i] for i in range(9)]
+
+
+@pytest.mark.parametrize(("jobs", "threads", "asked"), [(4, 2, [2]), (4, 1, [1]), (12, 2, [1] * 3)])
+def test_threads_share_out_replicas_where_there_are_few(monkeypatch, jobs, threads, asked):
+    """Fewer than 32 a thread; else a piece is one thread's, and there are several for each."""
+    given = []
+
+    class Counted(Chains):
+        def __init__(self, tasks, spec, after=None):
+            given.append(spec["threads"])
+            super().__init__(tasks, spec, after)
+
+    monkeypatch.setattr("lrft.run.pieces.runs.Chains", Counted)
+    many = [lrft.Job(TASKS[0], TRAINING, replicas=7, seed=3) for _ in range(jobs)]
+    simulations = [jobs_module._simulation(i, job, 1) for i, job in enumerate(many)]
+    given.clear()
+    pieces(simulations, threads)
+    assert given == asked
 
 
 def test_what_ends_several_jobs_names_them(monkeypatch: pytest.MonkeyPatch):

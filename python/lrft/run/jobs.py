@@ -63,10 +63,11 @@ def simulate_all(
     A few replicas fill one thread, and runs that must be independent need seeds of their own: so
     threads share out jobs, not the replicas of one. Small jobs in the reduced space that differ in
     tasks of one shape, rates and records only share lanes, so that a replica begins where another
-    has ended. What a thread works with is held while it runs, and then only what the jobs give; so
-    memory is that of as many jobs as there are threads, of the records of all, and of the tasks,
-    which are not copied. Where the activation of one is a Python function, all run one after the
-    other. An error that ends no replica, as of memory, ends the call; its note names the jobs.
+    has ended, on any thread where there are few of them. What a thread works with is held while it
+    runs, and then only what the jobs give; so memory is that of as many jobs as there are threads,
+    of the records of all, and of the tasks, which are not copied. Where the activation of one is a
+    Python function, all run one after the other. An error that ends no replica, as of memory, ends
+    the call; its note names the jobs.
 
     Parameters
     ----------

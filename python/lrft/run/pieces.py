@@ -12,21 +12,23 @@ from lrft.run.simulation import Simulation
 __all__ = ["Piece", "pieces"]
 
 LANES = 8  # replicas that a step moves together
-SOME = 4 * LANES  # in a piece, where every thread has as many
+SOME = 4 * LANES  # in a piece, where every thread has as many; else threads share pieces
 MANY = 16 * LANES  # the most, where every thread has several such
 SEVERAL = 4  # pieces of a thread: so they end together, whatever one takes
 
 
 class Piece:
-    """Simulations that one thread runs to their end.
+    """Simulations that are run to their end together.
 
     Parameters
     ----------
     members : dict of int to Simulation
         By number. Several must share lanes, and are then run as one.
+    threads : int
+        That several share, who takes a replica when one has ended. One by itself has its own.
     """
 
-    def __init__(self, members: dict[int, Simulation]) -> None:
+    def __init__(self, members: dict[int, Simulation], threads: int) -> None:
         self.numbers = list(members)
         simulations = list(members.values())
         self._alone = simulations[0] if len(simulations) == 1 else None
@@ -38,7 +40,7 @@ class Piece:
             first.append(len(jobs))
             chains += [c.replace(training=len(jobs) + c.training) for c in one.chains()]
             jobs += one._settled()[0]
-        spec = describe.run(jobs, chains, ambient=False, seed=simulations[0].seed)
+        spec = describe.run(jobs, chains, ambient=False, seed=simulations[0].seed, threads=threads)
         self._chains = runs.Chains([job.task for job in jobs], spec)
         for one, begin in zip(simulations, first, strict=True):
             one._join(self._chains, begin)
@@ -72,7 +74,9 @@ def pieces(simulations: Sequence[Simulation], threads: int) -> list[Piece]:
     """Put simulations together for threads, in order.
 
     Replicas end at different times. Where the next one may be of another simulation, lanes rest
-    only at the end of a piece. What a replica does is its own, whoever is beside it.
+    only at the end of a piece. Where there is not work for several pieces a thread, all of a kind
+    are one whose replicas threads share out, so that none waits for another's. What a replica does
+    is its own, whoever is beside it.
 
     Parameters
     ----------
@@ -92,11 +96,12 @@ def pieces(simulations: Sequence[Simulation], threads: int) -> list[Piece]:
     ...     lrft.Simulation(tasks, lrft.Training(lr=lr, steps=9), replicas=[0, 4, 9], paired=True)
     ...     for lr in (0.01, 0.02, 0.03)
     ... ]
-    >>> [piece.numbers for piece in pieces(several, threads=1)]
+    >>> [piece.numbers for piece in pieces(several, threads=2)]
     [[0, 1, 2]]
     """
-    share = sum(map(_count, simulations)) // threads
-    size = max(LANES, min(SOME, share), min(MANY, share // SEVERAL))
+    share = (whole := sum(map(_count, simulations))) // threads
+    few = share < SOME
+    size = whole if few else max(SOME, min(MANY, share // SEVERAL))
     found: list[dict[int, Simulation]] = []
     open_: dict[Hashable, dict[int, Simulation]] = {}  # the last of each kind
     for number, one in enumerate(simulations):
@@ -107,7 +112,7 @@ def pieces(simulations: Sequence[Simulation], threads: int) -> list[Piece]:
             if kind is not None:
                 open_[kind] = last
         last[number] = one
-    return [Piece(members) for members in found]
+    return [Piece(members, threads if few else 1) for members in found]
 
 
 def _count(one: Simulation) -> int:
