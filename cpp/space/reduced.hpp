@@ -110,19 +110,20 @@ class ReducedSpace : public ReducedInputs<Rows, Batch, Memory> {
     or_as_before([&] { move_rows<true>(move.G, move.M, move.unit); });
   }
   // The same with the T (J, b, b) of `lane` given, whatever b; for tests.
-  void move_given(const Scalar* G, const Scalar* scale, bool unit, int lane, const double* T) {
+  void move_given(const Scalar* G, const Scalar* scale, bool unit, int lane,
+                  const double* numbers) {
     const int n = this->n(), b = batch();
-    AlignedPacks given(b * b), M(n * (n + b));
+    AlignedPacks rest(b * b), M(n * (n + b));
     move_seen<false>(G, scale);
-    for (int c = 0; c < J(); ++c, T += b * b) {
-      for (int i = 0; i < b * b; ++i) put(given[i], lane, T[i]);
+    for (int c = 0; c < J(); ++c, numbers += b * b) {
+      for (int i = 0; i < b * b; ++i) put(rest[i], lane, numbers[i]);
       if (rotates()) {
-        rotations_.update(L(c), width(), G, z(0, c), 2 * pairs_, given.data(), [](std::int64_t) {});
+        rotations_.update(L(c), width(), G, z(0, c), 2 * pairs_, rest.data(), [](std::int64_t) {});
         continue;
       }
       for (int j = 0; j < n; ++j) {
         std::copy_n(L(c) + j * width(), n, M.data() + j * (n + b));
-        move_rest<false>({G + j, n}, given.data(), b, M.data() + j * (n + b) + n);
+        move_rest<false>({G + j, n}, rest.data(), b, M.data() + j * (n + b) + n);
       }
       triangular(M.data(), n, n + b, [](std::int64_t) {});
       for (int j = 0; j < n; ++j) std::copy_n(M.data() + j * (n + b), n, L(c) + j * width());
@@ -164,10 +165,12 @@ class ReducedSpace : public ReducedInputs<Rows, Batch, Memory> {
   }
 
  protected:
-  using Inputs::n, Inputs::N, Inputs::batch, Inputs::J, Inputs::m;
+  using Inputs::N, Inputs::batch, Inputs::J;
   using Inputs::shape_, Inputs::first_a_, Inputs::given_, Inputs::pairs_;
   using Inputs::x_S, Inputs::z, Inputs::T, Inputs::given, Inputs::spend;
 
+  int n() const { return Inputs::n(); }
+  int m() const { return Inputs::m(); }
   int first_row() const { return Memory ? shape_.first_row : 0; }  // of the student's
   // f(part) of each; what is mostly the only one apart, where its places are constants.
   template <class F>
