@@ -1,8 +1,7 @@
 """Threads of this process that share out work of the core.
 
 The engine releases the interpreter's lock while it works, so processes would gain nothing and cost
-their start; and pieces of work that each hold one thread need not wait for each other, as the
-threads of one large call do.
+their start; and pieces of work need not wait for each other, as the threads of one large call do.
 """
 
 from __future__ import annotations
