@@ -101,8 +101,9 @@ from lrft_command import main
 print("begins", file=sys.stderr, flush=True)
 main()
 """
-    codes = []
-    for moment in (0.002, 0.01, 0.03, 0.06, 0.1, 0.2):
+    codes, early = [], 0
+    moments = [0.2, 0.1, 0.06, 0.03, 0.01, 0.002]
+    while moments:
         process = subprocess.Popen(
             [sys.executable, "-c", program, "run", "--steps", "1e10", "--lr", "1e-12"],
             stdout=subprocess.DEVNULL,
@@ -112,14 +113,20 @@ main()
         assert process.stderr is not None
         try:
             assert process.stderr.readline() == "begins\n"
-            time.sleep(moment)
+            time.sleep(moments[-1])
             process.send_signal(kind)
             _, err = process.communicate(timeout=60)
         finally:
             process.kill()  # one that did not hear it would slow down every test after it
+        # Where the machine is busy, a signal may meet the program above before `main`: once more.
+        if '"<string>", line 4, in' in err or (process.returncode == -kind and not err):
+            early += 1
+            assert early < 5, process.returncode
+            continue
         assert "Traceback" not in err, err
         assert "lrft: interrupted" in err
         codes.append(process.returncode)
+        moments.pop()
     assert codes == 6 * [128 + kind]
 
 
