@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from bits import assert_same_bits
 
 import lrft
 
@@ -46,12 +47,6 @@ def case(name: str, seeds: range) -> tuple[list[lrft.Task], lrft.Training]:
     tasks = [lrft.Task.sample(**arguments, seed=seed) for seed in seeds]
     given = {"lr": 0.002, "steps": 43, "record": 5} | more
     return tasks, lrft.Training(student=student, **given)
-
-
-def assert_same_bits(first: Any, second: Any) -> None:
-    more = [n for n in first.data_vars if "training_loss" in n or n in ("overlap_c", "subspace")]
-    for name in ("overlap_u", "loss", "hit_step", "status", "stop_step", *more):
-        np.testing.assert_array_equal(first[name].values, second[name].values, err_msg=name)
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from bits import assert_same_bits
 
 import lrft
 from lrft.core.isa import available
@@ -64,13 +65,6 @@ def run(kind, engine, *, replicas=16, threads=1, task=None, **changes):
         engine=engine,
         threads=threads,
     )
-
-
-def assert_same_bits(first, second):
-    """Equal in every variable that a run produces, NaN where the other has NaN."""
-    later = [name for name in first.data_vars if "training_loss" in name]
-    for name in ("overlap_u", "overlap_c", "loss", "hit_step", "status", "stop_step", *later):
-        np.testing.assert_array_equal(first[name].values, second[name].values, err_msg=name)
 
 
 each_kind = pytest.mark.parametrize("kind", KINDS)

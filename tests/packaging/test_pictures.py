@@ -38,6 +38,17 @@ def test_another_picture_is_seen(script: Any) -> None:
     assert script.difference(other, script.PICTURE.read_bytes()) > script.MOST
 
 
+def test_other_pictures_are_kept_small() -> None:
+    from PIL import Image
+
+    modes = {}
+    for path in (ROOT / "docs/images").glob("*.png"):
+        with Image.open(path) as picture:
+            modes[path.name] = picture.mode
+    assert len(modes) > 5
+    assert {name for name, mode in modes.items() if mode != "P"} == {"run.png"}
+
+
 def contrast(colour: Any, page: Any) -> float:
     """WCAG 2 contrast ratio."""
     from matplotlib.colors import to_rgb
